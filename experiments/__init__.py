@@ -1,0 +1,1 @@
+"""Experiments: one absl program per task, flags in, one library call."""

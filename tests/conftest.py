@@ -1,0 +1,14 @@
+"""Every test runs under strict promotion rules, on eight virtual CPU devices."""
+
+import os
+
+# Before jax is imported: the number of virtual devices is read once.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+).strip()
+
+import jax
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
