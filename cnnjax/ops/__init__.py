@@ -1,0 +1,18 @@
+"""Pure functions on arrays: the primitives of convolutional networks, with hand-derived rules.
+
+Images are NHWC, kernels are HWIO. Only names are handed on here; each subject has its file.
+"""
+
+from cnnjax.ops.conv import conv2d, convolve2d
+from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
+from cnnjax.ops.padding import pad_images
+from cnnjax.ops.sizes import output_size
+
+__all__ = [
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
+    "convolve2d",
+    "output_size",
+    "pad_images",
+]

@@ -1,0 +1,68 @@
+"""Elementwise nonlinearities of the classic networks."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["leaky_relu", "relu", "scaled_tanh", "sigmoid"]
+
+
+def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The rectifier max(x, 0), with derivative 0 at 0.
+
+    Args:
+      x: an array of any shape and floating dtype.
+
+    Returns:
+      An array of the same shape and dtype.
+
+    Source: Nair and Hinton, 2010; AlexNet (Krizhevsky et al., 2012), section 3.1.
+    """
+    with jax.named_scope("relu"):
+        return jax.nn.relu(x)
+
+
+def leaky_relu(
+    x: Float[Array, "*shape"], negative_slope: float = 0.01
+) -> Float[Array, "*shape"]:
+    """x where it is positive or zero, negative_slope times x elsewhere.
+
+    Args:
+      x: an array of any shape and floating dtype.
+      negative_slope: the slope below zero (no unit).
+
+    Returns:
+      An array of the same shape and dtype.
+
+    Source: Maas, Hannun and Ng, 2013, section 2.
+    """
+    with jax.named_scope("leaky_relu"):
+        return jax.nn.leaky_relu(x, negative_slope)
+
+
+def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """1.7159 tanh(2x / 3), LeNet's squashing function: f(1) = 1 and f(-1) = -1 (to 1e-5).
+
+    Args:
+      x: an array of any shape and floating dtype.
+
+    Returns:
+      An array of the same shape and dtype, between -1.7159 and 1.7159.
+
+    Source: LeCun et al., 1998, equation 6 and appendix A (A = 1.7159, S = 2/3).
+    """
+    with jax.named_scope("scaled_tanh"):
+        return 1.7159 * jnp.tanh((2.0 / 3.0) * x)
+
+
+def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The logistic function 1 / (1 + exp(-x)).
+
+    Args:
+      x: an array of any shape and floating dtype.
+
+    Returns:
+      An array of the same shape and dtype, between 0 and 1.
+    """
+    with jax.named_scope("sigmoid"):
+        return jax.nn.sigmoid(x)

@@ -1,0 +1,86 @@
+"""Two-dimensional convolution, as networks use it (`conv2d`) and as textbooks define it."""
+
+from __future__ import annotations
+
+import jax
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops import conv_rules, conv_spec, lax_forms, sizes
+from cnnjax.ops.padding import check_mode, is_zeros, pad_images
+
+BACKWARDS = ("ours", "native")
+
+
+def conv2d(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
+    *,
+    strides: sizes.PairLike = 1,
+    padding: sizes.PaddingLike = "SAME",
+    dilation: sizes.PairLike = 1,
+    groups: int = 1,
+    padding_mode: str | float = "zeros",
+    precision: lax.PrecisionLike = None,
+    algorithm: str | None = None,
+    backward: str = "ours",
+) -> Float[Array, "batch out_height out_width filters"]:
+    """Cross-correlates images with a kernel: y(r, c) = Σ_a Σ_b x(r + a, c + b) k(a, b).
+
+    The sum runs over the channels as well. Output sizes are `sizes.output_size`. Gradients are
+    `conv2d_input_grad` and `conv2d_kernel_grad`.
+
+    Args:
+      x: images, (batch, height, width, channels); float32, bfloat16, float16 or float64.
+      kernel: (height, width, channels / groups, filters), of the same dtype.
+      strides: step between windows, an int or a pair.
+      padding: "SAME", "SAME_LOWER", "VALID", an int, a pair of ints, or
+        ((top, bottom), (left, right)).
+      dilation: step between kernel taps, an int or a pair.
+      groups: blocks that channels and filters are cut into; `groups == channels` is depthwise.
+      padding_mode: "zeros", "replicate", "reflect", "circular" or a constant to pad with.
+      precision: lax's precision of the products.
+      algorithm: None for the measured choice, or the name of one of `ALGORITHMS`.
+      backward: "ours" for the hand-derived rules (reverse mode); "native" for lax's own
+        differentiation, which forward mode (`jax.jvp`, `jax.jacfwd`) needs.
+
+    Returns:
+      (batch, out_height, out_width, filters) in the dtype of `x`. The half types are summed in
+      float32 and rounded once.
+
+    Raises:
+      ValueError: an argument is out of range, or the shapes do not fit.
+      TypeError: the dtypes differ or are not floating.
+    """
+    spec, x = _prepare("conv2d", x, kernel, strides, padding, dilation, groups, padding_mode,
+                       precision, algorithm)
+    if backward not in BACKWARDS:
+        raise ValueError(f"conv2d: backward must be one of {BACKWARDS}, got {backward!r}")
+    if backward == "native":
+        return lax_forms.forward(spec, x, kernel)
+    return conv_rules.forward(spec, x, kernel)
+
+
+def convolve2d(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
+    **options,
+) -> Float[Array, "batch out_height out_width filters"]:
+    """True convolution: `conv2d` with the kernel flipped over both axes.
+
+    y(r, c) = Σ_a Σ_b x(r - a, c - b) k(a, b), up to the offset that the padding sets. Arguments,
+    result and errors are those of `conv2d`.
+    """
+    return conv2d(x, lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel, **options)
+
+
+def _prepare(op, x, kernel, strides, padding, dilation, groups, mode, precision, algorithm):
+    conv_spec.check_dtypes(op, x=x, kernel=kernel)
+    check_mode(op, mode)
+    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision,
+                   algorithm=algorithm)
+    spec = conv_spec.parse(op, x.shape, kernel.shape, padding=padding, **options)
+    if is_zeros(mode):
+        return spec, x
+    x = pad_images(x, spec.padding, mode)
+    return conv_spec.parse(op, x.shape, kernel.shape, padding="VALID", **options), x

@@ -1,0 +1,104 @@
+"""What a convolution is besides its arrays, checked once and hashable: `ConvSpec`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cnnjax.ops import sizes
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+PADDING_MODES = ("zeros", "replicate", "reflect", "circular")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvSpec:
+    """Strides, zero padding in pixels, dilation, groups, precision and the forced algorithm."""
+
+    strides: sizes.Pair
+    padding: sizes.Pads
+    dilation: sizes.Pair
+    groups: int
+    precision: lax.PrecisionLike = None
+    algorithm: str | None = None
+
+    def output_size(self, input_size: sizes.Pair, kernel_size: sizes.Pair) -> sizes.Pair:
+        """Returns the output height and width."""
+        return sizes.checked_output_size(
+            "conv2d", input_size, kernel_size, self.strides, self.padding, self.dilation
+        )
+
+
+def parse(
+    op: str,
+    input_shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    *,
+    strides: sizes.PairLike,
+    padding: sizes.PaddingLike,
+    dilation: sizes.PairLike,
+    groups: int,
+    precision: lax.PrecisionLike = None,
+    algorithm: str | None = None,
+) -> ConvSpec:
+    """Returns the checked specification of a convolution of these shapes.
+
+    Args:
+      op: the calling function, for the messages.
+      input_shape: (batch, height, width, channels).
+      kernel_shape: (height, width, channels / groups, filters).
+      strides: an int or a pair.
+      padding: as in `sizes.resolve_padding`.
+      dilation: an int or a pair.
+      groups: how many blocks the channels and the filters are cut into.
+      precision: lax's precision of the products.
+      algorithm: the forced algorithm, or None.
+
+    Raises:
+      ValueError: with the argument, what was given, what is allowed and the mend.
+    """
+    for name, shape, meaning in (
+        ("x", input_shape, "(batch, height, width, channels)"),
+        ("kernel", kernel_shape, "(height, width, channels / groups, filters)"),
+    ):
+        if len(shape) != 4:
+            raise ValueError(
+                f"{op}: {name} must have 4 dimensions {meaning}, got shape {shape}; "
+                "add the missing axes or use jax.vmap"
+            )
+    strides = sizes.pair(op, "strides", strides)
+    dilation = sizes.pair(op, "dilation", dilation)
+    channels, filters = input_shape[3], kernel_shape[3]
+    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
+        raise ValueError(f"{op}: groups must be an int of at least 1, got {groups!r}")
+    if channels % groups or filters % groups:
+        raise ValueError(
+            f"{op}: groups={groups} must divide the {channels} channels of x and the {filters} "
+            "filters of the kernel"
+        )
+    if kernel_shape[2] * groups != channels:
+        raise ValueError(
+            f"{op}: kernel shape {kernel_shape} with groups={groups} takes "
+            f"{kernel_shape[2] * groups} channels, but x has {channels}; the third kernel axis "
+            f"must be channels / groups = {channels // groups}"
+        )
+    if 0 in kernel_shape:
+        raise ValueError(f"{op}: the kernel is empty, shape {kernel_shape}")
+    size, window = input_shape[1:3], kernel_shape[:2]
+    pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
+    sizes.checked_output_size(op, size, window, strides, pads, dilation)
+    return ConvSpec(strides, pads, dilation, groups, precision, algorithm)
+
+
+def check_dtypes(op: str, **arrays: jax.Array) -> None:
+    """Raises a TypeError unless the arrays share one of the floating dtypes in `DTYPES`."""
+    dtypes = {name: jnp.dtype(a.dtype).name for name, a in arrays.items()}
+    if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in DTYPES:
+        given = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(
+            f"{op}: the arrays must share one dtype of {', '.join(DTYPES)}, got {given}; "
+            "cast one with .astype"
+        )

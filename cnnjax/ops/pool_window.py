@@ -1,0 +1,123 @@
+"""Where the windows of a pooling lie: argument checks, ceil mode, and how many elements each holds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.ops.sizes import (
+    PaddingLike,
+    Pair,
+    PairLike,
+    Pads,
+    checked_output_size,
+    pair,
+    resolve_padding,
+    span,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolWindow:
+    """The window positions of one pooling, resolved to integers; rows first, then columns.
+
+    Output o of an axis reads the inputs o * stride - low + k * dilation for k = 0 … window - 1.
+
+    Attributes:
+      size: input height and width.
+      window: window height and width before dilation.
+      strides: steps between windows.
+      dilation: steps between the elements of a window.
+      pads: padding as ((top, bottom), (left, right)), with what ceil mode adds or leaves unread.
+      counted_pads: the part of the padding that an average counts, that is, without what ceil
+        mode added.
+      output: output height and width.
+    """
+
+    size: Pair
+    window: Pair
+    strides: Pair
+    dilation: Pair
+    pads: Pads
+    counted_pads: Pads
+    output: Pair
+
+    def counts(self, include_pad: bool) -> np.ndarray:
+        """Returns how many elements each window averages over: (1, height, width, 1), float64."""
+        rows, columns = (self._axis_counts(axis, include_pad) for axis in (0, 1))
+        return (rows[:, None] * columns[None, :])[None, :, :, None]
+
+    def _axis_counts(self, axis: int, include_pad: bool) -> np.ndarray:
+        low, high = self.counted_pads[axis] if include_pad else (0, 0)
+        starts = np.arange(self.output[axis]) * self.strides[axis] - self.pads[axis][0]
+        reads = starts[:, None] + np.arange(self.window[axis]) * self.dilation[axis]
+        inside = (reads >= -low) & (reads < self.size[axis] + high)
+        return inside.sum(axis=1).astype(np.float64)
+
+
+def pool_window(
+    op: str,
+    x: jax.Array,
+    window: PairLike,
+    strides: PairLike | None,
+    padding: PaddingLike,
+    dilation: PairLike,
+    ceil_mode: bool,
+) -> PoolWindow:
+    """Checks the arguments of a pooling and returns where its windows lie.
+
+    Raises:
+      ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.
+    """
+    check_images(op, x)
+    size = (x.shape[1], x.shape[2])
+    window = pair(op, "window", window)
+    strides = window if strides is None else pair(op, "strides", strides)
+    dilation = pair(op, "dilation", dilation)
+    pads = resolve_padding(op, padding, size, window, strides, dilation)
+    if not ceil_mode:
+        output = checked_output_size(op, size, window, strides, pads, dilation)
+        return PoolWindow(size, window, strides, dilation, pads, pads, output)
+    outputs, extended = [], []
+    for n, k, s, d, (low, high) in zip(size, window, strides, dilation, pads, strict=True):
+        # Rounded up, less the windows that would start beyond the input (PyTorch's rule).
+        outputs.append(min(-(-(n + low + high - span(k, d)) // s) + 1, -(-(n + low) // s)))
+        extended.append((low, (outputs[-1] - 1) * s + span(k, d) - n - low))
+    if min(outputs) < 1:
+        raise ValueError(
+            f"{op}: no window {window} starts inside the input {size} with padding {pads}; "
+            "enlarge padding or shrink the window"
+        )
+    return PoolWindow(
+        size, window, strides, dilation, tuple(extended), pads, tuple(outputs)
+    )
+
+
+def check_images(op: str, x: jax.Array) -> None:
+    """Checks that `x` is a batch of floating-point images.
+
+    Raises:
+      ValueError: `x` has another rank than 4 (NHWC) or another kind of dtype.
+    """
+    if jnp.ndim(x) != 4:
+        raise ValueError(
+            f"{op}: x must have 4 axes (batch, height, width, channels), got shape "
+            f"{jnp.shape(x)}; add a batch axis with x[None] or use jax.vmap"
+        )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(
+            f"{op}: x must have a floating dtype, got {x.dtype}; cast it with x.astype(jnp.float32)"
+        )
+
+
+def check_backward(op: str, backward: str) -> None:
+    """Checks that `backward` names a set of rules.
+
+    Raises:
+      ValueError: it is neither "ours" nor "native".
+    """
+    if backward not in ("ours", "native"):
+        raise ValueError(f'{op}: backward must be "ours" or "native", got {backward!r}')

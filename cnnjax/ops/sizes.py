@@ -1,0 +1,178 @@
+"""Sizes of convolution and pooling windows: pairs, paddings and the output size, with their checks.
+
+Every op resolves its arguments here once, so that the same number, pair or word means the same
+thing everywhere, and a wrong one is refused with the same message.
+"""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+PairLike = int | Sequence[int]
+PaddingLike = str | int | Sequence[int] | Sequence[Sequence[int]]
+
+_WORDS = ("SAME", "SAME_LOWER", "VALID")
+
+
+def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
+    """Returns `value` as (rows, columns): an int counts for both.
+
+    Args:
+      op: the calling function, for the message.
+      name: the argument, for the message.
+      value: an int or a pair of ints.
+      minimum: the smallest allowed value.
+
+    Raises:
+      ValueError: `value` is something else, or smaller than `minimum`.
+    """
+    values = (value, value) if isinstance(value, numbers.Integral) else value
+    if (
+        not isinstance(values, Sequence)
+        or isinstance(values, str)
+        or len(values) != 2
+        or not all(_is_int(v) and v >= minimum for v in values)
+    ):
+        raise ValueError(
+            f"{op}: {name} must be an int or a pair of ints, each at least {minimum}, got {value!r}"
+        )
+    return (operator.index(values[0]), operator.index(values[1]))
+
+
+def span(kernel: int, dilation: int = 1) -> int:
+    """Returns how many inputs a kernel reaches over, holes included: (K - 1) * dilation + 1."""
+    return (kernel - 1) * dilation + 1 if kernel else 0
+
+
+def output_size(
+    size: int,
+    kernel: int,
+    stride: int = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int = 1,
+) -> int:
+    """Returns the output size of a convolution or pooling along one axis: (D - K + 2P) / S + 1.
+
+    The division rounds down. K is the dilated kernel, `span(kernel, dilation)`; an asymmetric
+    padding puts `low + high` in the place of 2P.
+
+    Args:
+      size: the input size D.
+      kernel: the kernel size K before dilation.
+      stride: the stride S.
+      padding: P on both sides, a pair (low, high), or "SAME", "SAME_LOWER" or "VALID".
+      dilation: the step between kernel taps.
+
+    Returns:
+      The number of window positions, at least 1.
+
+    Raises:
+      ValueError: an argument is out of range, or the window is larger than the padded input.
+    """
+    for name, value, least in (
+        ("size", size, 1),
+        ("kernel", kernel, 1),
+        ("stride", stride, 1),
+        ("dilation", dilation, 1),
+    ):
+        if not _is_int(value) or value < least:
+            raise ValueError(
+                f"output_size: {name} must be an int of at least {least}, got {value!r}"
+            )
+    low, high = _resolve_axis("output_size", padding, size, kernel, stride, dilation)
+    window = span(kernel, dilation)
+    if window > size + low + high:
+        raise ValueError(
+            f"output_size: the window of {window} (kernel {kernel}, dilation {dilation}) is larger "
+            f"than the padded input of {size + low + high}; enlarge padding or shrink the window"
+        )
+    return (size + low + high - window) // stride + 1
+
+
+def resolve_padding(
+    op: str,
+    padding: PaddingLike,
+    size: Pair,
+    window: Pair,
+    strides: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+) -> Pads:
+    """Returns `padding` as ((top, bottom), (left, right)) in pixels.
+
+    Args:
+      op: the calling function, for the message.
+      padding: "SAME" (output size is input size / stride, rounded up; the odd pixel goes to the
+        bottom and right, as in lax), "SAME_LOWER" (to the top and left), "VALID" (none), an int
+        for all four sides, a pair (rows, columns), or a pair of (low, high) pairs.
+      size: input height and width.
+      window: kernel height and width before dilation.
+      strides: strides, needed by "SAME".
+      dilation: the steps between kernel taps, needed by "SAME".
+
+    Raises:
+      ValueError: `padding` is none of these, or negative.
+    """
+    if isinstance(padding, str) or _is_int(padding):
+        axes: Sequence[Any] = (padding, padding)
+    else:
+        axes = padding if isinstance(padding, Sequence) and len(padding) == 2 else (None, None)
+    rows, columns = (
+        _resolve_axis(op, a, n, k, s, d, given=padding)
+        for a, n, k, s, d in zip(axes, size, window, strides, dilation, strict=True)
+    )
+    return (rows, columns)
+
+
+def checked_output_size(
+    op: str, size: Pair, window: Pair, strides: Pair, pads: Pads, dilation: Pair
+) -> Pair:
+    """Returns the output height and width for resolved arguments.
+
+    Raises:
+      ValueError: the window, holes included, is larger than the padded input.
+    """
+    spans = tuple(span(k, d) for k, d in zip(window, dilation, strict=True))
+    padded = tuple(n + low + high for n, (low, high) in zip(size, pads, strict=True))
+    if any(k > n for k, n in zip(spans, padded, strict=True)):
+        holes = f", spanning {spans} with dilation {dilation}," if dilation != (1, 1) else ""
+        raise ValueError(
+            f"{op}: window {window}{holes} is larger than the padded input {padded}; "
+            "enlarge padding or shrink the window"
+        )
+    rows, columns = (
+        (n - k) // s + 1 for n, k, s in zip(padded, spans, strides, strict=True)
+    )
+    return (rows, columns)
+
+
+def _resolve_axis(
+    op: str, padding: Any, size: int, kernel: int, stride: int, dilation: int, given: Any = None
+) -> Pair:
+    if isinstance(padding, str) and padding.upper() in _WORDS:
+        if padding.upper() == "VALID":
+            return (0, 0)
+        total = max((-(-size // stride) - 1) * stride + span(kernel, dilation) - size, 0)
+        low = total // 2 if padding.upper() == "SAME" else total - total // 2
+        return (low, total - low)
+    sides = (padding, padding) if _is_int(padding) else padding
+    if (
+        not isinstance(sides, Sequence)
+        or isinstance(sides, str)
+        or len(sides) != 2
+        or not all(_is_int(p) and p >= 0 for p in sides)
+    ):
+        raise ValueError(
+            f"{op}: padding must be one of {', '.join(map(repr, _WORDS))}, an int, a pair of ints "
+            "(rows, columns) or ((top, bottom), (left, right)), all at least 0, got "
+            f"{padding if given is None else given!r}"
+        )
+    return (operator.index(sides[0]), operator.index(sides[1]))
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
