@@ -22,9 +22,7 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jax.nn.relu(x)
 
 
-def leaky_relu(
-    x: Float[Array, "*shape"], negative_slope: float = 0.01
-) -> Float[Array, "*shape"]:
+def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
     """x where it is positive or zero, negative_slope times x elsewhere.
 
     Args:

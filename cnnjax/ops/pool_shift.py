@@ -30,7 +30,10 @@ def read_element(x: jax.Array, where: PoolWindow, axis: int, k: int, fill: float
     x = lax.pad(
         x,
         jnp.asarray(fill, x.dtype),
-        [(max(-start, 0), max(stop - size, 0), 0) if i == axis + 1 else (0, 0, 0) for i in range(4)],
+        [
+            (max(-start, 0), max(stop - size, 0), 0) if i == axis + 1 else (0, 0, 0)
+            for i in range(4)
+        ],
     )
     first = max(start, 0)
     return lax.slice_in_dim(x, first, first + stop - start, stride, axis + 1)

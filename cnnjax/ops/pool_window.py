@@ -10,9 +10,9 @@ import numpy as np
 
 from cnnjax.ops.sizes import (
     PaddingLike,
+    Pads,
     Pair,
     PairLike,
-    Pads,
     checked_output_size,
     pair,
     resolve_padding,
@@ -91,9 +91,7 @@ def pool_window(
             f"{op}: no window {window} starts inside the input {size} with padding {pads}; "
             "enlarge padding or shrink the window"
         )
-    return PoolWindow(
-        size, window, strides, dilation, tuple(extended), pads, tuple(outputs)
-    )
+    return PoolWindow(size, window, strides, dilation, tuple(extended), pads, tuple(outputs))
 
 
 def check_images(op: str, x: jax.Array) -> None:
