@@ -1,0 +1,21 @@
+"""Image sets by name: TFDS builders and readers, order, preprocessing and augmentation."""
+
+from cnnjax.data.arrays import ImageArrays, load_arrays
+from cnnjax.data.augment import augment_batch, parse_policy
+from cnnjax.data.catalogue import Dataset, dataset, list_datasets
+from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
+from cnnjax.data.preprocess import Preprocess
+
+__all__ = [
+    "Dataset",
+    "ImageArrays",
+    "Preprocess",
+    "augment_batch",
+    "dataset",
+    "epoch_order",
+    "evaluation_batches",
+    "list_datasets",
+    "load_arrays",
+    "parse_policy",
+    "steps_per_epoch",
+]

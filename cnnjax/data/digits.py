@@ -1,0 +1,71 @@
+"""The embedded default: 1,797 real handwritten digits, as a TFDS builder that needs no network.
+
+The images ship inside scikit-learn (Alpaydin and Kaynak, "Optical recognition of handwritten
+digits", UCI, 1998; test part): 8x8 pixels with 17 grey levels, each pixel counting the inked points
+of a 4x4 block of the 32x32 original.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+TEST_SIZE = 360
+"""Examples in the test split; the other 1,437 are the training split."""
+
+SPLIT_SEED = 0
+"""Seed of the stratified split: part of the dataset's definition."""
+
+
+class Digits(tfds.core.GeneratorBasedBuilder):
+    """TFDS builder of the digits: `image` uint8 [8, 8, 1], `label` 0 to 9, splits train and test."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: dict[str, str] = {"1.0.0": "Stratified split 1,437/360."}  # noqa: RUF012
+    pkg_dir_path = None
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Handwritten digits of 8x8 pixels, from scikit-learn.",
+            homepage="https://archive.ics.uci.edu/dataset/80",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(8, 8, 1), dtype=np.uint8, encoding_format="png"
+                    ),
+                    "label": tfds.features.ClassLabel(num_classes=10),
+                }
+            ),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        del dl_manager  # nothing to download
+        train, test = split_indices()
+        return {"train": self._generate_examples(train), "test": self._generate_examples(test)}
+
+    def _generate_examples(self, indices: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        # 0..16 to 0..255; no value falls on a half, so rounding is unambiguous.
+        pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+        for index in indices:
+            # Without TensorFlow, TFDS encodes PIL images but not arrays.
+            image = Image.fromarray(pixels[index])
+            yield int(index), {"image": image, "label": int(digits.target[index])}
+
+
+def split_indices() -> tuple[np.ndarray, np.ndarray]:
+    """Returns the positions of the training and test examples within scikit-learn's array."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    labels = load_digits().target
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=TEST_SIZE, stratify=labels, random_state=SPLIT_SEED
+    )
+    return train, test

@@ -1,0 +1,53 @@
+"""Which examples make up a batch: a function of seed and step, whatever happened before."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int32, Key
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Returns the number of full batches; the rest of an epoch's examples wait for another epoch.
+
+    Raises:
+        ValueError: not even one batch can be filled.
+    """
+    if not 0 < batch_size <= num_examples:
+        raise ValueError(
+            f"batch_size: {batch_size} does not fit the {num_examples} training examples; "
+            f"choose 1 to {num_examples}"
+        )
+    return num_examples // batch_size
+
+
+def epoch_order(key: Key[Array, ""], epoch: int, num_examples: int) -> Int32[Array, " examples"]:
+    """Returns the order in which one epoch takes its examples.
+
+    Args:
+        key: the run's data key.
+        epoch: epoch number, from 0.
+        num_examples: size of the training split.
+
+    Returns:
+        A permutation of 0 .. num_examples - 1, int32.
+    """
+    key = jax.random.fold_in(key, epoch)
+    return jax.random.permutation(key, jnp.arange(num_examples, dtype=jnp.int32))
+
+
+def evaluation_batches(
+    num_examples: int, batch_size: int
+) -> list[tuple[Int32[np.ndarray, " batch"], np.ndarray]]:
+    """Cuts a split into batches of one size in which every example counts exactly once.
+
+    The last batch is filled up with repeats of example 0 at weight 0.
+
+    Returns:
+        Pairs of positions, int32 [batch_size], and weights, float32 [batch_size], 1 or 0.
+    """
+    batches = []
+    for start in range(0, num_examples, batch_size):
+        positions = np.arange(start, start + batch_size, dtype=np.int32)
+        weights = (positions < num_examples).astype(np.float32)
+        batches.append((np.where(positions < num_examples, positions, 0), weights))
+    return batches

@@ -1,0 +1,56 @@
+"""One regular-expression language over parameter paths: freezing, rates, decay, sharding, loading.
+
+A path joins the keys to a leaf by "/", as in `params/C1/kernel` without the leading collection:
+`C1/kernel`. A rule is a pair (pattern, value); the first rule whose pattern matches the whole path
+gives the value, and every path must match some rule.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+
+def path_names(tree: Any) -> list[str]:
+    """Returns the path of every leaf, in leaf order."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+
+
+def match(rules: Sequence[tuple[str, Any]], tree: Any) -> Any:
+    """Gives every leaf of a tree the value of the first rule that matches its path.
+
+    Args:
+        rules: pairs of a regular expression, which must match a whole path, and a value.
+        tree: any pytree; only its structure matters.
+
+    Returns:
+        A tree of the same structure with the values as leaves.
+
+    Raises:
+        ValueError: a pattern is no regular expression, or some paths match no rule (all are named).
+    """
+    compiled = []
+    for pattern, value in rules:
+        try:
+            compiled.append((re.compile(pattern), value))
+        except re.error as error:
+            raise ValueError(
+                f"pattern {pattern!r} is not a regular expression: {error}"
+            ) from None
+    values, missed = [], []
+    for name in path_names(tree):
+        for pattern, value in compiled:
+            if pattern.fullmatch(name):
+                values.append(value)
+                break
+        else:
+            missed.append(name)
+    if missed:
+        patterns = ", ".join(repr(pattern) for pattern, _ in rules) or "none"
+        raise ValueError(
+            f"parameters {', '.join(missed)} match none of the patterns ({patterns}); "
+            "end the list with the pattern '.*' to give all others a value"
+        )
+    return jax.tree.unflatten(jax.tree.structure(tree), values)

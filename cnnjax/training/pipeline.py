@@ -1,0 +1,68 @@
+"""Batches made on the device: a split kept there as uint8, gathered and augmented inside the step."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int32, Key, UInt8
+
+from cnnjax import data
+from cnnjax.data.augment import Augmentation
+from cnnjax.tasks.classification import Batch
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How examples of a split become a batch.
+
+    Attributes:
+        preprocess: the fixed part.
+        augmentation: the random part, of training batches alone.
+    """
+
+    preprocess: data.Preprocess
+    augmentation: Augmentation
+
+    def train_batch(
+        self,
+        images: UInt8[Array, "examples height width channels"],
+        labels: Int32[Array, " examples"],
+        positions: Int32[Array, " batch"],
+        key: Key[Array, ""],
+    ) -> Batch:
+        """Gathers, augments and normalises the examples at these positions.
+
+        Args:
+            images: the whole split.
+            labels: its labels.
+            positions: which examples.
+            key: a key of this epoch.
+        """
+        unit = self.preprocess.to_unit(images[positions])
+        augmented = data.augment_batch(self.augmentation, key, unit, positions)
+        return {
+            "image": self.preprocess.normalise(augmented),
+            "label": labels[positions],
+            "weight": jnp.ones(positions.shape, jnp.float32),
+        }
+
+    def eval_batch(
+        self,
+        images: UInt8[Array, "examples height width channels"],
+        labels: Int32[Array, " examples"],
+        positions: Int32[Array, " batch"],
+        weights: Array,
+    ) -> Batch:
+        """Gathers and normalises the examples at these positions."""
+        return {
+            "image": self.preprocess(images[positions]),
+            "label": labels[positions],
+            "weight": weights,
+        }
+
+
+def take_positions(
+    order: Int32[Array, " examples"], step_in_epoch: Array, batch_size: int
+) -> Int32[Array, " batch"]:
+    """Returns the positions that one step of an epoch takes from the epoch's order."""
+    return jax.lax.dynamic_slice(order, (step_in_epoch * batch_size,), (batch_size,))

@@ -1,0 +1,49 @@
+"""The state of a training run: one pytree, everything a step changes."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jaxtyping import Array, Int32, Key
+
+
+@flax.struct.dataclass
+class TrainState:
+    """What a step takes and gives back.
+
+    Attributes:
+        step: number of steps done, int32.
+        params: the trained parameters.
+        collections: the model's other collections (`batch_stats`), by name.
+        opt_state: the optimiser's state.
+    """
+
+    step: Int32[Array, ""]
+    params: Any
+    collections: dict[str, Any]
+    opt_state: optax.OptState
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What `model.apply` takes."""
+        return {"params": self.params, **self.collections}
+
+
+def init_variables(
+    model: nn.Module, key: Key[Array, ""], image_shape: tuple[int, int, int]
+) -> dict[str, Any]:
+    """Returns fresh variables of a model for images of that height, width and channels."""
+    params_key, dropout_key = jax.random.split(key)
+    images = jnp.zeros((1, *image_shape), jnp.float32)
+    variables = model.init({"params": params_key, "dropout": dropout_key}, images, train=False)
+    return dict(variables)
+
+
+def create_state(variables: dict[str, Any], optimizer: optax.GradientTransformation) -> TrainState:
+    """Returns the state before the first step."""
+    collections = {name: value for name, value in variables.items() if name != "params"}
+    params = variables["params"]
+    return TrainState(jnp.int32(0), params, collections, optimizer.init(params))
