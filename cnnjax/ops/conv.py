@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -52,8 +51,9 @@ def conv2d(
       ValueError: an argument is out of range, or the shapes do not fit.
       TypeError: the dtypes differ or are not floating.
     """
-    spec, x = _prepare("conv2d", x, kernel, strides, padding, dilation, groups, padding_mode,
-                       precision, algorithm)
+    spec, x = _prepare(
+        "conv2d", x, kernel, strides, padding, dilation, groups, padding_mode, precision, algorithm
+    )
     if backward not in BACKWARDS:
         raise ValueError(f"conv2d: backward must be one of {BACKWARDS}, got {backward!r}")
     if backward == "native":
@@ -77,8 +77,9 @@ def convolve2d(
 def _prepare(op, x, kernel, strides, padding, dilation, groups, mode, precision, algorithm):
     conv_spec.check_dtypes(op, x=x, kernel=kernel)
     check_mode(op, mode)
-    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision,
-                   algorithm=algorithm)
+    options = dict(
+        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
+    )
     spec = conv_spec.parse(op, x.shape, kernel.shape, padding=padding, **options)
     if is_zeros(mode):
         return spec, x

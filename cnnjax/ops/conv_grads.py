@@ -44,11 +44,13 @@ def conv2d_input_grad(
     """
     op = "conv2d_input_grad"
     conv_spec.check_dtypes(op, grad=grad, kernel=kernel)
-    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision,
-                   algorithm=algorithm)
+    options = dict(
+        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
+    )
     input_shape = tuple(input_shape)
-    spec, core, undo = _unpadded(op, input_shape, kernel.shape, padding, padding_mode, grad.dtype,
-                                 options)
+    spec, core, undo = _unpadded(
+        op, input_shape, kernel.shape, padding, padding_mode, grad.dtype, options
+    )
     _check_grad(op, grad.shape, input_shape, kernel.shape, core, spec)
     return undo(conv_rules.input_grad(spec, core, grad, kernel))
 
@@ -85,8 +87,9 @@ def conv2d_kernel_grad(
     """
     op = "conv2d_kernel_grad"
     conv_spec.check_dtypes(op, x=x, grad=grad)
-    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision,
-                   algorithm=algorithm)
+    options = dict(
+        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
+    )
     kernel_shape = tuple(kernel_shape)
     check_mode(op, padding_mode)
     spec = conv_spec.parse(op, x.shape, kernel_shape, padding=padding, **options)

@@ -144,9 +144,7 @@ def checked_output_size(
             f"{op}: window {window}{holes} is larger than the padded input {padded}; "
             "enlarge padding or shrink the window"
         )
-    rows, columns = (
-        (n - k) // s + 1 for n, k, s in zip(padded, spans, strides, strict=True)
-    )
+    rows, columns = ((n - k) // s + 1 for n, k, s in zip(padded, spans, strides, strict=True))
     return (rows, columns)
 
 
