@@ -11,3 +11,7 @@ class RunFolderError(Exception):
 
 class CheckpointError(Exception):
     """No checkpoint of the run can be trusted."""
+
+
+class TrainingDiverged(Exception):
+    """The loss is no longer finite; the last checkpoint is as it was."""

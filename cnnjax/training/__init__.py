@@ -1,0 +1,36 @@
+"""Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
+
+from cnnjax.training.config import RunConfig, known_keys, nearest_key, parse_config
+from cnnjax.training.errors import (
+    CheckpointError,
+    ConfigError,
+    RunFolderError,
+    TrainingDiverged,
+)
+from cnnjax.training.inference import LoadedRun, load_run
+from cnnjax.training.loop import RunResult, train_and_evaluate
+from cnnjax.training.metrics import read_metrics
+from cnnjax.training.plan import Plan, make_plan
+from cnnjax.training.state import TrainState
+from cnnjax.training.step import eval_step, train_step
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "LoadedRun",
+    "Plan",
+    "RunConfig",
+    "RunFolderError",
+    "RunResult",
+    "TrainState",
+    "TrainingDiverged",
+    "eval_step",
+    "known_keys",
+    "load_run",
+    "make_plan",
+    "nearest_key",
+    "parse_config",
+    "read_metrics",
+    "train_and_evaluate",
+    "train_step",
+]

@@ -1,0 +1,179 @@
+"""Checkpoints that are trusted only after every byte was checked.
+
+Orbax writes the arrays; around them this module keeps what orbax 0.12 does not: it restores flipped
+bits without noticing, so a manifest of SHA-256 digests is written with each checkpoint and verified
+before it is read. A checkpoint is written aside and gets its name only when it is whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from absl import logging
+from flax import serialization
+
+from cnnjax.training.errors import CheckpointError
+
+_MANIFEST = "manifest.json"
+_RECORD = "record.json"
+_ARRAYS = "arrays"
+
+
+class Checkpoints:
+    """The checkpoints of one run, one folder each, named by the step.
+
+    Args:
+        folder: where they lie; it is made at the first save.
+        keep: how many of the newest stay.
+    """
+
+    def __init__(self, folder: Path, keep: int = 3):
+        if keep < 2:
+            raise ValueError(f"keep: {keep} checkpoints; keep at least 2, one to fall back on")
+        self.folder = folder.absolute()
+        self.keep = keep
+
+    def steps(self) -> list[int]:
+        """Returns the steps of all whole checkpoints, oldest first, damaged ones included."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+
+    def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
+        """Writes a checkpoint, then removes those older than the newest `keep`.
+
+        Args:
+            step: its name.
+            state: any pytree that flax can turn into a state dict.
+            record: JSON values that belong to it.
+        """
+        aside = self.folder / f"incoming-{step:08d}"
+        shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed here
+        aside.mkdir(parents=True)
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(aside / _ARRAYS, serialization.to_state_dict(state))
+        (aside / _RECORD).write_text(json.dumps(record, indent=2))
+        (aside / _MANIFEST).write_text(json.dumps(_digests(aside), indent=2))
+        _flush(aside)
+        final = self._path(step)
+        if final.exists():
+            self._move_aside(final)
+        os.replace(aside, final)
+        _flush_folder(self.folder)
+        for old in self.steps()[: -self.keep]:
+            shutil.rmtree(self._path(old))
+
+    def newest_verified(self, move_damaged: bool) -> int | None:
+        """Returns the newest step whose bytes are all as they were written; None if there is none.
+
+        Args:
+            move_damaged: rename damaged checkpoints on the way to `damaged-…`, so that their steps
+                can be saved anew; else they are left where they are.
+
+        Raises:
+            CheckpointError: there are checkpoints, and every one is damaged.
+        """
+        damaged = []
+        for step in reversed(self.steps()):
+            problem = self.problem(step)
+            if problem is None:
+                break
+            logging.warning("checkpoint %d is damaged (%s): falling back", step, problem)
+            damaged.append(step)
+        else:
+            if damaged:
+                raise CheckpointError(
+                    f"every checkpoint in {self.folder} is damaged (steps {damaged}); restore one "
+                    "from a copy, or start in a new folder"
+                )
+            return None
+        if move_damaged:
+            for bad in damaged:
+                self._move_aside(self._path(bad))
+        return step
+
+    def problem(self, step: int) -> str | None:
+        """Says what is wrong with a checkpoint's bytes; None if nothing is."""
+        path = self._path(step)
+        try:
+            manifest = json.loads((path / _MANIFEST).read_text())
+        except (OSError, ValueError):
+            return "its manifest cannot be read"
+        digests = _digests(path)
+        changed = sorted(name for name in manifest if digests.get(name) != manifest[name])
+        return f"{changed[0]} is missing or changed" if changed else None
+
+    def record(self, step: int) -> dict[str, Any]:
+        """Returns the JSON values that were saved with a checkpoint."""
+        return json.loads((self._path(step) / _RECORD).read_text())
+
+    def restore(self, step: int, like: Any) -> Any:
+        """Reads a checkpoint that was verified before.
+
+        Args:
+            step: which one.
+            like: a pytree of arrays (or their shapes, with shardings) of the structure saved.
+
+        Returns:
+            A pytree like `like`.
+
+        Raises:
+            CheckpointError: it holds another structure or other shapes.
+        """
+        target = jax.tree.map(_abstract, serialization.to_state_dict(like))
+        with ocp.StandardCheckpointer() as checkpointer:
+            try:
+                restored = checkpointer.restore(self._path(step) / _ARRAYS, target)
+            except (ValueError, KeyError, TypeError) as error:
+                raise CheckpointError(
+                    f"checkpoint {step} in {self.folder} does not hold this network's state: "
+                    f"{error}"
+                ) from error
+        return serialization.from_state_dict(like, restored)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"{step:08d}"
+
+    def _move_aside(self, path: Path) -> None:
+        number = 0
+        while (target := self.folder / f"damaged-{path.name}-{number}").exists():
+            number += 1
+        os.replace(path, target)
+
+
+def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file beneath a folder but the manifest, by relative path."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / _MANIFEST:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[path.relative_to(folder).as_posix()] = digest
+    return digests
+
+
+def _flush(folder: Path) -> None:
+    """Sees every file beneath a folder onto the disk: the name must not get there first."""
+    for path in [folder, *folder.rglob("*")]:
+        _flush_folder(path)
+
+
+def _flush_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,62 @@
+"""What a run ran on: recorded with it, and compared when it is resumed."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def describe_environment() -> dict[str, Any]:
+    """Returns versions, devices, cores and XLA flags: what decides the last bit of a result."""
+    device = jax.devices()[0]
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        },
+        "devices": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def describe_code() -> dict[str, Any]:
+    """Returns the command and, inside a git checkout, the commit and whether files differ from it."""
+    repository = Path(__file__).resolve().parents[2]
+    return {
+        "command": " ".join(sys.orig_argv),
+        "commit": _git(repository, "rev-parse", "HEAD"),
+        "dirty": bool(_git(repository, "status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    if not (repository / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def environment_differences(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+    """Returns a line for each entry in which two environments differ."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += environment_differences(before, after, f"{path}{key}.")
+        elif before != after:
+            lines.append(f"{path}{key}: {before} before, {after} now")
+    return lines

@@ -1,0 +1,126 @@
+"""A run read back from its folder: the trained network, ready to judge images."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, UInt8
+
+from cnnjax import data
+from cnnjax.training import run_folder
+from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.errors import CheckpointError, RunFolderError
+from cnnjax.training.evaluation import make_evaluator
+from cnnjax.training.plan import Plan, make_plan
+
+PREDICT_BATCH = 128
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A trained network with what belongs to it.
+
+    Attributes:
+        plan: the run as configured.
+        variables: the checkpoint's parameters and other collections.
+        step: the checkpoint's step.
+        data_dir: TFDS data folder, None for TFDS's default.
+    """
+
+    plan: Plan
+    variables: dict[str, Any]
+    step: int
+    data_dir: str | None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration as nested dictionaries."""
+        return self.plan.config.model_dump()
+
+    @property
+    def model(self) -> Any:
+        """The network."""
+        return self.plan.model
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each label."""
+        return self.plan.dataset.class_names
+
+    @cached_property
+    def _evaluated(self) -> data.ImageArrays:
+        return self.plan.load_eval(self.data_dir)
+
+    @property
+    def images(self) -> UInt8[np.ndarray, "examples height width channels"]:
+        """The images that are evaluated, as stored."""
+        return self._evaluated.images
+
+    @property
+    def labels(self) -> Int32[np.ndarray, " examples"]:
+        """Their labels."""
+        return self._evaluated.labels
+
+    def preprocess(
+        self, images: UInt8[np.ndarray, "batch h w channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Returns network inputs, float32, for stored images."""
+        return self.plan.pipeline.preprocess(jnp.asarray(images))
+
+    def predict(
+        self, images: UInt8[np.ndarray, "examples h w channels"]
+    ) -> Float[np.ndarray, "examples classes"]:
+        """Returns class probabilities, float32, for stored images of the dataset's size."""
+        size = min(PREDICT_BATCH, len(images))
+        parts = [
+            self._probabilities(self.variables, jnp.asarray(images[positions]))
+            for positions, _ in data.evaluation_batches(len(images), size)
+        ]
+        return np.concatenate(jax.device_get(parts))[: len(images)]
+
+    @cached_property
+    def _probabilities(self) -> Any:
+        def probabilities(variables: dict[str, Any], images: Array) -> Array:
+            logits = self.model.apply(variables, self.plan.pipeline.preprocess(images), train=False)
+            return jax.nn.softmax(logits.astype(jnp.float32))
+
+        return jax.jit(probabilities)
+
+    def evaluate(self) -> dict[str, float]:
+        """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on the evaluated split."""
+        return make_evaluator(self.plan, self._evaluated)(self.variables)
+
+
+def load_run(
+    workdir: str | Path, step: int | None = None, data_dir: str | None = None
+) -> LoadedRun:
+    """Reads a run back from its folder alone; nothing in the folder is changed.
+
+    Args:
+        workdir: the run's folder.
+        step: which checkpoint; None means the newest that can be trusted.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        RunFolderError: the folder holds no run, or no checkpoint yet.
+        CheckpointError: the checkpoint asked for does not exist or is damaged, or all are.
+    """
+    workdir = Path(workdir)
+    plan = make_plan(run_folder.read_config(workdir))
+    checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
+    if step is None:
+        step = checkpoints.newest_verified(move_damaged=False)
+        if step is None:
+            raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
+    elif step not in checkpoints.steps():
+        raise CheckpointError(
+            f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
+        )
+    elif problem := checkpoints.problem(step):
+        raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
+    state = checkpoints.restore(step, plan.init_state())
+    return LoadedRun(plan, state.variables, step, data_dir)

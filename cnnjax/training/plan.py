@@ -1,0 +1,174 @@
+"""From a configuration to everything a run is made of, with every check that needs no data."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from cnnjax import data, models
+from cnnjax.tasks import Classification
+from cnnjax.training.config import RunConfig
+from cnnjax.training.errors import ConfigError
+from cnnjax.training.optimizers import make_optimizer, make_schedule
+from cnnjax.training.pipeline import Pipeline
+from cnnjax.training.state import TrainState, create_state, init_variables
+
+VALIDATION_SEED = 0
+"""Which examples are held out: the same for every run, so that runs are compared on them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before its first step.
+
+    Attributes:
+        config: what was asked for.
+        dataset: the images.
+        model: the network.
+        task: what it learns.
+        pipeline: how images become batches.
+        schedule: the learning rate as a function of the step.
+        image_shape: height, width and channels of a network input.
+        epoch_steps: steps of one epoch.
+        total_steps: steps of the run.
+    """
+
+    config: RunConfig
+    dataset: data.Dataset
+    model: nn.Module
+    task: Classification
+    pipeline: Pipeline
+    schedule: optax.Schedule
+    image_shape: tuple[int, int, int]
+    epoch_steps: int
+    total_steps: int
+
+    @property
+    def eval_split(self) -> str:
+        """Name of what is evaluated: "test", or "validation" where examples are held out."""
+        return "validation" if self.config.data.validation_examples else "test"
+
+    def optimizer(self, params: dict) -> optax.GradientTransformation:
+        """Returns the update rule for these parameters."""
+        return make_optimizer(self.config.optimizer, self.schedule, params)
+
+    def init_state(self) -> TrainState:
+        """Returns the state before the first step, the same for the same seed."""
+        variables = init_variables(self.model, self.keys()["init"], self.image_shape)
+        return create_state(variables, self.optimizer(variables["params"]))
+
+    def keys(self) -> dict[str, jax.Array]:
+        """Returns the run's keys: for initial parameters, order, augmentation and dropout."""
+        names = ("init", "order", "augment", "dropout")
+        keys = jax.random.split(jax.random.key(self.config.seed), len(names))
+        return dict(zip(names, keys, strict=True))
+
+    def load_train(self, data_dir: str | None) -> data.ImageArrays:
+        """Returns the training examples, those held out left out."""
+        arrays = data.load_arrays(self.dataset, "train", data_dir)
+        _, kept = self._validation_positions()
+        return data.ImageArrays(arrays.images[kept], arrays.labels[kept])
+
+    def load_eval(self, data_dir: str | None) -> data.ImageArrays:
+        """Returns the examples that are evaluated: the test split, or those held out."""
+        if self.eval_split == "test":
+            return data.load_arrays(self.dataset, "test", data_dir)
+        arrays = data.load_arrays(self.dataset, "train", data_dir)
+        held_out, _ = self._validation_positions()
+        return data.ImageArrays(arrays.images[held_out], arrays.labels[held_out])
+
+    def _validation_positions(self) -> tuple[np.ndarray, np.ndarray]:
+        size = self.dataset.split_sizes["train"]
+        order = np.asarray(data.epoch_order(jax.random.key(VALIDATION_SEED), 0, size))
+        count = self.config.data.validation_examples
+        return np.sort(order[:count]), np.sort(order[count:])
+
+
+def make_plan(config: RunConfig, extend_to: int | None = None) -> Plan:
+    """Builds what a run needs and checks it by shapes alone: nothing is compiled, read or written.
+
+    Args:
+        config: what is asked for.
+        extend_to: train for this many epochs instead of the configuration's; the learning rate
+            keeps the configuration's schedule, and past its end its last value.
+
+    Raises:
+        ConfigError: some part cannot be made, or does not fit another.
+    """
+    try:
+        return _make_plan(config, extend_to)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _make_plan(config: RunConfig, extend_to: int | None) -> Plan:
+    dataset = data.dataset(config.data.name)
+    preprocess = data.Preprocess(config.data.resize, config.data.pad, dataset.mean, dataset.std)
+    task = Classification(dataset.class_names, config.label_smoothing)
+    model = models.create_model(
+        config.model.name, num_classes=dataset.num_classes, **config.model.overrides
+    )
+    train_size = dataset.split_sizes["train"] - config.data.validation_examples
+    if train_size < 1:
+        raise ValueError(
+            f"data.validation_examples: {config.data.validation_examples} of "
+            f"{dataset.split_sizes['train']} training examples leave none to train on"
+        )
+    epoch_steps = data.steps_per_epoch(train_size, config.data.batch_size)
+    scheduled_steps = config.epochs * epoch_steps
+    schedule = make_schedule(
+        config.schedule, config.optimizer.learning_rate, scheduled_steps, epoch_steps
+    )
+    total_steps = scheduled_steps
+    if extend_to is not None:
+        total_steps = _extended_steps(config, extend_to, epoch_steps)
+    plan = Plan(
+        config=config,
+        dataset=dataset,
+        model=model,
+        task=task,
+        pipeline=Pipeline(preprocess, data.parse_policy(config.data.augmentation)),
+        schedule=schedule,
+        image_shape=preprocess.image_shape(dataset.image_shape),
+        epoch_steps=epoch_steps,
+        total_steps=total_steps,
+    )
+    _check_shapes(plan)
+    return plan
+
+
+def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
+    if extend_to < config.epochs:
+        raise ValueError(
+            f"extend_to: {extend_to} epochs are fewer than the configuration's {config.epochs}"
+        )
+    if config.schedule.name == "cosine" and not config.schedule.final_factor:
+        raise ValueError(
+            f"extend_to: the cosine schedule ends at a learning rate of 0 after {config.epochs} "
+            "epochs, so that a longer run would learn nothing; start a new run with more epochs"
+        )
+    return extend_to * epoch_steps
+
+
+def _check_shapes(plan: Plan) -> None:
+    """Runs the network on shapes, so that a wrong size is told before anything is compiled."""
+    state = jax.eval_shape(plan.init_state)
+    images = jax.ShapeDtypeStruct((2, *plan.image_shape), jnp.float32)
+    augmented = jax.eval_shape(
+        plan.pipeline.augmentation, plan.keys()["augment"], jax.ShapeDtypeStruct(*_one(images))
+    )
+    if augmented.shape != plan.image_shape:
+        raise ValueError(
+            f"data.augmentation: {plan.config.data.augmentation!r} turns images of "
+            f"{plan.image_shape} into {augmented.shape}"
+        )
+    jax.eval_shape(
+        lambda variables, x: plan.model.apply(variables, x, train=False), state.variables, images
+    )
+
+
+def _one(images: jax.ShapeDtypeStruct) -> tuple[tuple[int, ...], jnp.dtype]:
+    return images.shape[1:], images.dtype
