@@ -1,0 +1,56 @@
+"""Initialisers of kernels, by scheme: the flag `initialization` of every network."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Initializers:
+    """The initialisers of a scheme.
+
+    Attributes:
+      conv: of convolution kernels.
+      dense: of dense kernels.
+      classifier: of the layer that gives the logits.
+    """
+
+    conv: Any
+    dense: Any
+    classifier: Any
+
+
+def fan_in_uniform(scale: float):
+    """Uniform between -scale / F and scale / F, F being a unit's number of inputs.
+
+    Source: LeCun et al., 1998, appendix A, with a scale of 2.4.
+    """
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        fan_in = 1
+        for size in shape[:-1]:
+            fan_in *= size
+        return jax.random.uniform(key, shape, dtype, -scale / fan_in, scale / fan_in)
+
+    return init
+
+
+def same(init: Any) -> Initializers:
+    """One initialiser for every kernel."""
+    return Initializers(init, init, init)
+
+
+HE_NORMAL = linen.initializers.variance_scaling(2.0, "fan_in", "normal")
+GLOROT_UNIFORM = linen.initializers.glorot_uniform()
+# Unit gain: no rectifier follows the logits.
+LECUN_NORMAL = linen.initializers.lecun_normal()
+
+SCHEMES = {
+    # He et al., 2015 ("Delving deep into rectifiers"), section 2.2.
+    "he": Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL),
+    # Glorot and Bengio, 2010, equation 16.
+    "xavier": same(GLOROT_UNIFORM),
+}

@@ -1,0 +1,139 @@
+"""What every network of the zoo shares: its options, named features and layers made from them."""
+
+import functools
+import math
+from typing import Any, ClassVar
+
+import flax.linen as linen
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnnjax import nn
+from cnnjax.models.initializers import SCHEMES, Initializers
+
+FEATURES = "features"
+
+
+class Net(linen.Module):
+    """A classification network: images in, logits out.
+
+    A subclass writes `__call__(x, train=False)` and reads as its paper's table. It calls
+    `self.feature(name, x)` on the activations that it names, and its last layer `self.classifier`.
+
+    Attributes:
+      num_classes: number of logits.
+      dtype: dtype of the computation; parameters are float32.
+      backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
+      initialization: "paper" for the paper's own, "he" or "xavier".
+      norm_axis: name of the mapped axis over which batch statistics are averaged, or None; needed
+        under `pmap` and `shard_map` alone.
+    """
+
+    num_classes: int = 1000
+    dtype: Any = jnp.float32
+    backward: str = "ours"
+    initialization: str = "paper"
+    norm_axis: str | None = None
+
+    # The layers whose outputs are logits, by their names among the parameters.
+    classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
+    # The paper's own initialisation; subclasses set theirs.
+    paper_initializers: ClassVar[Initializers] = SCHEMES["he"]
+
+    def check_fields(self) -> None:
+        """Refuses field values that are not allowed.
+
+        Raises:
+          ValueError: naming the field, the value and what is allowed.
+        """
+        choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
+        for field, allowed in {**choices, **self.field_choices()}.items():
+            value = getattr(self, field)
+            if value not in allowed:
+                raise ValueError(
+                    f"{type(self).__name__}: {field} must be one of {allowed}, got {value!r}"
+                )
+        if not isinstance(self.num_classes, int) or self.num_classes < 1:
+            raise ValueError(
+                f"{type(self).__name__}: num_classes must be an int of at least 1, got "
+                f"{self.num_classes!r}"
+            )
+
+    def field_choices(self) -> dict[str, tuple]:
+        """The allowed values of the fields that a subclass adds."""
+        return {}
+
+    @property
+    def initializers(self) -> Initializers:
+        """The initialisers that `initialization` names."""
+        return SCHEMES.get(self.initialization, self.paper_initializers)
+
+    def feature(self, name: str, x: Array) -> Array:
+        """Names an activation, for `apply_with_features`, and returns it."""
+        if not self.is_initializing() and self.is_mutable_collection(FEATURES):
+            self.put_variable(FEATURES, name, x)
+        return x
+
+    def wants_auxiliary(self, head: str) -> bool:
+        """Whether the auxiliary head is to be computed: at init, or when features are asked for."""
+        if self.is_initializing():
+            return True
+        return self.is_mutable_collection(FEATURES) and self.has_variable("params", head)
+
+    @property
+    def conv(self) -> functools.partial:
+        """`nn.Conv` with this network's dtype, backward rules and initialisers."""
+        return functools.partial(
+            nn.Conv,
+            dtype=self.dtype,
+            backward=self.backward,
+            kernel_init=self.initializers.conv,
+        )
+
+    @property
+    def dense(self) -> functools.partial:
+        """`flax.linen.Dense` with this network's dtype and initialisers."""
+        return functools.partial(linen.Dense, dtype=self.dtype, kernel_init=self.initializers.dense)
+
+    @property
+    def max_pool(self) -> functools.partial:
+        """`nn.MaxPool` with this network's backward rules."""
+        return functools.partial(nn.MaxPool, backward=self.backward)
+
+    @property
+    def avg_pool(self) -> functools.partial:
+        """`nn.AvgPool` with this network's backward rules."""
+        return functools.partial(nn.AvgPool, backward=self.backward)
+
+    def flat(self, layer: str, x: Float[Array, "batch height width channels"]) -> Array:
+        """The values of each image in one row (height, width, channels), for a dense layer.
+
+        Args:
+          layer: name of the dense layer that follows.
+          x: feature maps.
+
+        Returns:
+          An array of shape [batch, height * width * channels].
+
+        Raises:
+          ValueError: the layer's weights were made for maps of another size.
+        """
+        values = x.reshape(x.shape[0], -1)
+        if self.has_variable("params", layer):
+            expected = self.variables["params"][layer]["kernel"].shape[0]
+            if expected != values.shape[1]:
+                raise ValueError(size_mismatch(layer, x.shape[1:], expected))
+        return values
+
+
+def size_mismatch(layer: str, given: tuple[int, int, int], expected: int) -> str:
+    """Says which size of feature maps a dense layer was made for."""
+    height, width, channels = given
+    cells, rest = divmod(expected, channels)
+    side = math.isqrt(cells)
+    made_for = f"{side}x{side}x{channels}" if not rest and side * side == cells else "other maps"
+    return (
+        f"{layer} was made for {expected} values an image ({made_for}), but these images give "
+        f"{height * width * channels} ({height}x{width}x{channels}); give images of the size that "
+        "the variables were made with"
+    )

@@ -1,0 +1,19 @@
+"""Flax Linen modules: thin shells over `cnnjax.ops`."""
+
+from cnnjax.nn.adaptive_pool import AdaptiveAvgPool
+from cnnjax.nn.conv import Conv
+from cnnjax.nn.layer_errors import naming_layer
+from cnnjax.nn.norm import BatchNorm, LocalResponseNorm
+from cnnjax.nn.pool import AvgPool, MaxPool
+from cnnjax.nn.sparse_conv import SparseConv
+
+__all__ = [
+    "AdaptiveAvgPool",
+    "AvgPool",
+    "BatchNorm",
+    "Conv",
+    "LocalResponseNorm",
+    "MaxPool",
+    "SparseConv",
+    "naming_layer",
+]

@@ -1,0 +1,42 @@
+"""Average pooling to a fixed grid, whatever the size of the input."""
+
+import flax.linen as linen
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class AdaptiveAvgPool(linen.Module):
+    """Mean over the windows that divide the input into `output_size` rows and columns.
+
+    Output row i averages input rows floor(i H / n) to ceil((i + 1) H / n), exclusive: PyTorch's
+    `adaptive_avg_pool2d`. Windows may overlap, and repeat rows where the input is smaller.
+
+    Attributes:
+      output_size: rows and columns of the output.
+    """
+
+    output_size: tuple[int, int]
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch rows columns channels"]:
+        """Pools each channel of each image, keeping the dtype."""
+        rows, columns = self.output_size
+        if x.shape[1:3] == (rows, columns):
+            return x
+        accumulate = jnp.promote_types(x.dtype, jnp.float32)
+        down = jnp.asarray(_averaging_matrix(x.shape[1], rows), accumulate)
+        across = jnp.asarray(_averaging_matrix(x.shape[2], columns), accumulate)
+        y = jnp.einsum("rh,nhwc,kw->nrkc", down, x.astype(accumulate), across, precision="highest")
+        return y.astype(x.dtype)
+
+
+def _averaging_matrix(size: int, cells: int) -> np.ndarray:
+    """Returns the [cells, size] matrix whose rows average one window each."""
+    matrix = np.zeros((cells, size))
+    for i in range(cells):
+        start, stop = i * size // cells, -(-(i + 1) * size // cells)
+        matrix[i, start:stop] = 1.0 / (stop - start)
+    return matrix

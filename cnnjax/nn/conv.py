@@ -1,0 +1,148 @@
+"""Convolution as a Flax module, on the backward rules of `cnnjax.ops`."""
+
+from collections.abc import Sequence
+
+import flax.linen as linen
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax import ops
+from cnnjax.nn.layer_errors import naming_layer
+
+# jnp.pad's name of each padding that wraps or mirrors the image.
+_PAD_MODES = {"CIRCULAR": "wrap", "REFLECT": "reflect"}
+
+
+class Conv(linen.Conv):
+    """A 2-D convolution (cross-correlation) with `flax.linen.Conv`'s fields and parameter tree.
+
+    Checkpoints of `flax.linen.Conv` load unchanged. What differs: `kernel_size` must be a pair,
+    because flax reads an int as a 1-D convolution; and the gradients come from the rules of
+    `cnnjax.ops.conv2d`. `padding="CIRCULAR"` and `"REFLECT"` pad the image first and then follow
+    the same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`.
+
+    Attributes:
+      features: number of output channels.
+      kernel_size: kernel (height, width).
+      strides, kernel_dilation, input_dilation: an int or a pair.
+      padding: "SAME", "VALID", "CIRCULAR", "REFLECT", an int, or one int or (low, high) an axis.
+      feature_group_count: groups; must divide the input channels and `features`.
+      use_bias: whether a bias is added to each output channel.
+      mask: an array of the kernel's shape that multiplies the kernel, or None.
+      dtype: dtype of the computation; parameters have `param_dtype`.
+      backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Source: LeCun et al., 1989; the parameter tree is that of `flax.linen.Conv`.
+    """
+
+    backward: str = "ours"
+
+    @linen.compact
+    def __call__(
+        self, inputs: Float[Array, "*batch height width channels"]
+    ) -> Float[Array, "*batch rows columns features"]:
+        """Convolves each image.
+
+        Args:
+          inputs: images, with any number of batch dimensions.
+
+        Returns:
+          Feature maps of the same batch dimensions, in `dtype`.
+
+        Raises:
+          ValueError: `kernel_size` is no pair, the input has fewer than 3 dimensions, the groups
+            do not divide the channels, the mask has another shape than the kernel, or the kernel
+            is larger than the padded input. The message names the layer.
+        """
+        with naming_layer(self):
+            height, width = _pair("kernel_size", self.kernel_size)
+            strides = _pair("strides", self.strides)
+            dilation = _pair("kernel_dilation", self.kernel_dilation)
+            input_dilation = _pair("input_dilation", self.input_dilation)
+            channels = self._checked_channels(inputs)
+            kernel_shape = (height, width, channels // self.feature_group_count, self.features)
+            kernel = self.param("kernel", self.kernel_init, kernel_shape, self.param_dtype)
+            if self.mask is not None:
+                if self.mask.shape != kernel_shape:
+                    raise ValueError(
+                        f"mask has shape {self.mask.shape}, but the kernel has {kernel_shape}"
+                    )
+                kernel = kernel * jnp.asarray(self.mask, kernel.dtype)
+            bias = None
+            if self.use_bias:
+                bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
+            x, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            x = x.reshape(-1, *inputs.shape[-3:])
+            padding = self.padding
+            if isinstance(padding, str) and padding in _PAD_MODES:
+                spans = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
+                pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]
+                x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
+                padding = "VALID"
+            if input_dilation == (1, 1) and self.conv_general_dilated is None:
+                y = ops.conv2d(
+                    x,
+                    kernel,
+                    strides=strides,
+                    padding=padding,
+                    dilation=dilation,
+                    groups=self.feature_group_count,
+                    precision=self.precision,
+                    backward=self.backward,
+                )
+            else:
+                convolve = self.conv_general_dilated or lax.conv_general_dilated
+                y = convolve(
+                    x,
+                    kernel,
+                    strides,
+                    _lax_padding(padding),
+                    lhs_dilation=input_dilation,
+                    rhs_dilation=dilation,
+                    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                    feature_group_count=self.feature_group_count,
+                    precision=self.precision,
+                )
+            if bias is not None:
+                y = y + bias.reshape(1, 1, 1, -1)
+            return y.reshape(*inputs.shape[:-3], *y.shape[1:])
+
+    def _checked_channels(self, inputs: Array) -> int:
+        """Returns the input channels, when they and the groups fit together."""
+        if inputs.ndim < 3:
+            raise ValueError(
+                "the input must have shape [..., height, width, channels], got "
+                f"{inputs.shape}; add the missing dimensions"
+            )
+        channels, groups = inputs.shape[-1], self.feature_group_count
+        if groups < 1 or channels % groups or self.features % groups:
+            raise ValueError(
+                f"feature_group_count={groups} must divide the {channels} input channels and "
+                f"features={self.features}"
+            )
+        return channels
+
+
+def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
+    """Returns `value` as (rows, columns); an int is refused for the kernel size alone."""
+    if value is None or (isinstance(value, int) and name != "kernel_size"):
+        value = 1 if value is None else value
+        return (value, value)
+    if not isinstance(value, Sequence) or len(value) != 2:
+        raise ValueError(
+            f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}; "
+            f"write {name}=({value!r}, {value!r})"
+            if isinstance(value, int)
+            else f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}"
+        )
+    return (value[0], value[1])
+
+
+def _lax_padding(padding) -> str | list[tuple[int, int]]:
+    """Returns `padding` in the form that `lax.conv_general_dilated` takes."""
+    if isinstance(padding, str):
+        return padding
+    axes = (padding, padding) if isinstance(padding, int) else padding
+    return [(p, p) if isinstance(p, int) else tuple(p) for p in axes]

@@ -1,0 +1,93 @@
+"""Pooling as Flax modules, so that pools have names in error messages and tables."""
+
+from collections.abc import Sequence
+
+import flax.linen as linen
+from jaxtyping import Array, Float
+
+from cnnjax import ops
+from cnnjax.nn.layer_errors import naming_layer
+
+
+class MaxPool(linen.Module):
+    """Maximum over windows; the gradient goes to the (first) maximum alone.
+
+    Attributes:
+      window: window (height, width), or an int for both.
+      strides: an int or a pair; None means the window's size.
+      padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with -inf.
+      dilation: step between the taps of a window.
+      ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
+      backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Source: Riesenhuber and Poggio, 1999; Scherer et al., 2010.
+    """
+
+    window: int | Sequence[int]
+    strides: int | Sequence[int] | None = None
+    padding: str | int | Sequence = "VALID"
+    dilation: int | Sequence[int] = 1
+    ceil_mode: bool = False
+    backward: str = "ours"
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch rows columns channels"]:
+        """Pools each channel of each image, keeping the dtype.
+
+        Raises:
+          ValueError: the window does not fit into the padded input. The message names the layer.
+        """
+        with naming_layer(self):
+            return ops.max_pool(
+                x,
+                self.window,
+                strides=self.strides,
+                padding=self.padding,
+                dilation=self.dilation,
+                ceil_mode=self.ceil_mode,
+                backward=self.backward,
+            )
+
+
+class AvgPool(linen.Module):
+    """Mean over windows.
+
+    Attributes:
+      window: window (height, width), or an int for both.
+      strides: an int or a pair; None means the window's size.
+      padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with 0.
+      ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
+      count_include_pad: whether padding counts in the divisor.
+      backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Source: LeCun et al., 1989, where it is called subsampling.
+    """
+
+    window: int | Sequence[int]
+    strides: int | Sequence[int] | None = None
+    padding: str | int | Sequence = "VALID"
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    backward: str = "ours"
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch rows columns channels"]:
+        """Pools each channel of each image, keeping the dtype.
+
+        Raises:
+          ValueError: the window does not fit into the padded input. The message names the layer.
+        """
+        with naming_layer(self):
+            return ops.avg_pool(
+                x,
+                self.window,
+                strides=self.strides,
+                padding=self.padding,
+                ceil_mode=self.ceil_mode,
+                count_include_pad=self.count_include_pad,
+                backward=self.backward,
+            )

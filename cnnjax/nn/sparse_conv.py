@@ -1,0 +1,88 @@
+"""Convolution whose output maps each see only some of the input maps."""
+
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cnnjax import ops
+from cnnjax.nn.layer_errors import naming_layer
+
+
+class SparseConv(linen.Module):
+    """A convolution with a table of connections, holding weights only where there is one.
+
+    The kernel parameter has shape (height, width, connections), in the order of the table.
+
+    Attributes:
+      table: for each output map, the input maps that it sees.
+      kernel_size: kernel (height, width).
+      strides, padding, backward: as in `Conv`.
+      use_bias: whether a bias is added to each output map.
+      dtype: dtype of the computation; parameters are float32.
+      kernel_init: initialiser, called for each output map with the shape (height, width, inputs
+        that it sees, 1), so that the fan-in is the true one.
+
+    Source: LeCun et al., 1998, section II.B and table I.
+    """
+
+    table: tuple[tuple[int, ...], ...]
+    kernel_size: tuple[int, int]
+    strides: int = 1
+    padding: Any = "VALID"
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+    kernel_init: Any = linen.initializers.lecun_normal()
+    bias_init: Any = linen.initializers.zeros_init()
+    backward: str = "ours"
+
+    @property
+    def connections(self) -> tuple[np.ndarray, np.ndarray]:
+        """The input map and the output map of every connection."""
+        pairs = [(i, o) for o, inputs in enumerate(self.table) for i in inputs]
+        inputs, outputs = np.array(pairs).T
+        return inputs, outputs
+
+    def _init_weights(self, key: jax.Array) -> jax.Array:
+        keys = jax.random.split(key, len(self.table))
+        columns = [
+            self.kernel_init(k, (*self.kernel_size, len(inputs), 1), jnp.float32)[..., 0]
+            for k, inputs in zip(keys, self.table, strict=True)
+        ]
+        return jnp.concatenate(columns, axis=-1)
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch rows columns features"]:
+        """Convolves each image.
+
+        Raises:
+          ValueError: the table names a map that the input does not have, or the kernel is larger
+            than the padded input. The message names the layer.
+        """
+        with naming_layer(self):
+            channels, features = x.shape[-1], len(self.table)
+            inputs, outputs = self.connections
+            if inputs.max() >= channels or inputs.min() < 0:
+                raise ValueError(
+                    f"the table names input map {inputs.max()}, but the input has maps 0 to "
+                    f"{channels - 1}"
+                )
+            dense = (*self.kernel_size, channels, features)
+            weights = jnp.asarray(self.param("kernel", self._init_weights), self.dtype)
+            kernel = jnp.zeros(dense, self.dtype).at[..., inputs, outputs].set(weights)
+            y = ops.conv2d(
+                jnp.asarray(x, self.dtype),
+                kernel,
+                strides=self.strides,
+                padding=self.padding,
+                backward=self.backward,
+            )
+            if self.use_bias:
+                bias = self.param("bias", self.bias_init, (features,), jnp.float32)
+                y = y + jnp.asarray(bias, self.dtype).reshape(1, 1, 1, -1)
+            return y

@@ -1,0 +1,107 @@
+"""nn.Conv: flax.linen.Conv's fields, parameters and values, with clearer refusals."""
+
+import dataclasses
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import nn
+
+IMAGES = jax.random.normal(jax.random.key(1), (2, 9, 11, 6))
+
+
+def test_has_every_field_of_flax_conv_with_the_same_default():
+    ours = {f.name: f.default for f in dataclasses.fields(nn.Conv)}
+    for field in dataclasses.fields(linen.Conv):
+        assert ours[field.name] == field.default, field.name
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"strides": 2, "padding": "VALID"},
+        {"strides": (2, 1), "padding": 1},
+        {"padding": ((1, 0), (2, 1)), "use_bias": False},
+        {"padding": (2, 1)},
+        {"kernel_dilation": 2},
+        {"kernel_dilation": (1, 2), "padding": "CIRCULAR"},
+        {"padding": "REFLECT"},
+        {"feature_group_count": 3},
+        {"input_dilation": 2, "padding": "VALID"},
+        {"input_dilation": (1, 2), "strides": 2, "padding": 1},
+        {"mask": jnp.tril(jnp.ones((6, 9)))[None, None] * jnp.ones((3, 5, 1, 1))},
+    ],
+    ids=str,
+)
+def test_agrees_with_flax_conv_from_the_same_parameters(fields):
+    theirs, ours = linen.Conv(9, (3, 5), **fields), nn.Conv(9, (3, 5), **fields)
+    variables = theirs.init(jax.random.key(0), IMAGES)
+    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), IMAGES)) == jax.tree.map(
+        jnp.shape, variables
+    )
+
+    def loss(module, variables, x):
+        return jnp.sum(jnp.sin(module.apply(variables, x)))
+
+    np.testing.assert_allclose(
+        ours.apply(variables, IMAGES), theirs.apply(variables, IMAGES), atol=2e-5
+    )
+    for got, expected in zip(
+        jax.tree.leaves(jax.grad(loss, (1, 2))(ours, variables, IMAGES)),
+        jax.tree.leaves(jax.grad(loss, (1, 2))(theirs, variables, IMAGES)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(9, 11, 6), (2, 3, 9, 11, 6)])
+def test_takes_any_number_of_batch_dimensions(shape):
+    x = jax.random.normal(jax.random.key(2), shape)
+    conv = nn.Conv(4, (3, 3), strides=2)
+    variables = conv.init(jax.random.key(0), x)
+    expected = linen.Conv(4, (3, 3), strides=2).apply(variables, x)
+    np.testing.assert_allclose(conv.apply(variables, x), expected, atol=1e-5)
+
+
+def test_native_backward_allows_forward_mode():
+    conv = nn.Conv(4, (3, 3), backward="native")
+    variables = conv.init(jax.random.key(0), IMAGES)
+    _, tangent = jax.jvp(lambda x: conv.apply(variables, x), (IMAGES,), (jnp.ones_like(IMAGES),))
+    difference = conv.apply(variables, IMAGES + 1.0) - conv.apply(variables, IMAGES)
+    np.testing.assert_allclose(tangent, difference, atol=1e-4)
+
+
+def test_computes_in_dtype_with_float32_parameters():
+    conv = nn.Conv(4, (3, 3), dtype=jnp.bfloat16)
+    variables = conv.init(jax.random.key(0), IMAGES)
+    assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert conv.apply(variables, IMAGES).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape", "message"),
+    [
+        ({"kernel_size": 3}, (1, 8, 8, 4), r"kernel_size must be a pair.*got 3; write .*\(3, 3\)"),
+        ({"kernel_size": (3,)}, (1, 8, 8, 4), r"kernel_size must be a pair.*got \(3,\)"),
+        ({"kernel_size": (3, 3, 3)}, (1, 8, 8, 4), "kernel_size must be a pair"),
+        (
+            {"feature_group_count": 3},
+            (1, 8, 8, 4),
+            "feature_group_count=3 must divide the 4 input channels and features=6",
+        ),
+        ({"feature_group_count": 4}, (1, 8, 8, 4), "features=6"),
+        ({"padding": "VALID", "kernel_size": (9, 3)}, (1, 8, 8, 4), "larger than the padded input"),
+        ({}, (8, 8), r"must have shape \[..., height, width, channels\]"),
+        ({"mask": np.ones((3, 3, 4, 5))}, (1, 8, 8, 4), r"mask has shape \(3, 3, 4, 5\)"),
+        ({"padding": "SOME"}, (1, 8, 8, 4), "SOME"),
+    ],
+    ids=str,
+)
+def test_refuses_what_does_not_fit_before_compiling(fields, shape, message):
+    conv = nn.Conv(**{"features": 6, "kernel_size": (3, 3), "name": "stem", **fields})
+    with pytest.raises(ValueError, match=f"stem.*{message}"):
+        jax.eval_shape(conv.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
