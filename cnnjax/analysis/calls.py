@@ -1,0 +1,156 @@
+"""Which modules a Flax model calls, in order, and the arguments that put it in evaluation mode."""
+
+import collections
+import contextlib
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+# What Flax models call the switch between training and evaluation, and its evaluation value.
+_EVALUATION_ARGUMENTS: Mapping[str, bool] = {
+    "train": False,
+    "training": False,
+    "is_training": False,
+    "deterministic": True,
+    "use_running_average": True,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModuleCall:
+    """One call of one module's `__call__` during one application of a model.
+
+    Attributes:
+      name: the module's path joined by "/"; a module called again gets "#2", "#3", ...; the model
+        itself is "".
+      path: the module's path in the parameter tree.
+      kind: the class name of the module.
+      is_leaf: whether no other module was called during this call.
+      occurrence: 0 for the first call of this module, 1 for the second, ...
+    """
+
+    name: str
+    path: tuple[str, ...]
+    kind: str
+    is_leaf: bool
+    occurrence: int
+
+
+def evaluation_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Completes the keyword arguments of `model.apply` so that the model is evaluated.
+
+    Args:
+      model: any Flax module whose `__call__` takes the input first.
+      given: keyword arguments that the caller chose; they are kept as they are.
+
+    Returns:
+      `given`, and the usual switches (`train=False`, `deterministic=True`, ...) that the model has.
+
+    Raises:
+      TypeError: `__call__` needs further arguments, or does not take one that was given.
+    """
+    parameters = list(inspect.signature(type(model).__call__).parameters.values())[2:]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    unknown = sorted(set(given) - set(named))
+    if unknown and not takes_any:
+        raise TypeError(
+            f"{type(model).__name__}: __call__ takes no argument {', '.join(map(repr, unknown))}; "
+            f"it takes the input and {sorted(named) or 'nothing else'}"
+        )
+    arguments = dict(given)
+    for name, parameter in named.items():
+        if name in given:
+            continue
+        if name in _EVALUATION_ARGUMENTS:
+            arguments[name] = _EVALUATION_ARGUMENTS[name]
+        elif parameter.default is parameter.empty:
+            raise TypeError(
+                f"{type(model).__name__}: __call__ needs the argument {name!r}, which was not "
+                f"given; pass it by keyword, {name}=..."
+            )
+    return arguments
+
+
+@contextlib.contextmanager
+def observe_calls(
+    around: Callable[[ModuleCall, Callable[[], Any]], Any] | None = None,
+) -> Iterator[list[ModuleCall]]:
+    """Within the block, notes every module call of every Flax model that is applied.
+
+    Args:
+      around: called as `around(call, proceed)` for each call, and returns what the call returns;
+        `call.is_leaf` is not yet known then, and is False. `None` proceeds and nothing else.
+
+    Yields:
+      The calls in the order in which they begin; complete when the application has returned.
+    """
+    calls: list[ModuleCall] = []
+    seen: collections.Counter[tuple[str, ...]] = collections.Counter()
+
+    def interceptor(next_method, args, kwargs, context):
+        if context.method_name != "__call__":
+            return next_method(*args, **kwargs)
+        path = tuple(context.module.path)
+        occurrence = seen[path]
+        seen[path] += 1
+        name = "/".join(path) + (f"#{occurrence + 1}" if occurrence else "")
+        call = ModuleCall(name, path, type(context.module).__name__, False, occurrence)
+        position = len(calls)
+        calls.append(call)
+
+        def proceed():
+            return next_method(*args, **kwargs)
+
+        output = proceed() if around is None else around(call, proceed)
+        calls[position] = dataclasses.replace(call, is_leaf=len(calls) == position + 1)
+        return output
+
+    with nn.intercept_methods(interceptor):
+        yield calls
+
+
+def module_calls(
+    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> list[ModuleCall]:
+    """The module calls of `model.apply(variables, images)`, in order, without running it.
+
+    Args:
+      model: any Flax module.
+      variables: its variables; shapes (`jax.ShapeDtypeStruct`) suffice.
+      images: its input, or the shape of it, usually [batch, height, width, channels].
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      One entry a call, the model itself first.
+
+    Raises:
+      TypeError: `__call__` needs arguments that were not given.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+    with observe_calls() as calls:
+        jax.eval_shape(lambda v, x: model.apply(v, x, **arguments), variables, images)
+    return calls
+
+
+def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Refuses names that are not known.
+
+    Args:
+      names: the names to check.
+      known: the names there are.
+      what: what the names are of, for the message, such as "layer".
+
+    Raises:
+      KeyError: one of the names is not known; the message gives the nearest ones.
+    """
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"the nearest are {nearest}" if nearest else f"there are {list(known)}"
+            raise KeyError(f"no {what} is named {name!r}; {hint}")

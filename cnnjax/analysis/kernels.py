@@ -1,0 +1,104 @@
+"""The kernels of a network's layers as pictures."""
+
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+from jaxtyping import Array, Float
+
+from cnnjax.analysis.calls import check_names, module_calls
+
+
+def convolution_kernels(
+    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> dict[str, Array]:
+    """The kernels of all convolutions, in the order in which the model applies them.
+
+    Args:
+      model: any Flax module.
+      variables: its variables, with the collection "params".
+      images: its input [batch, height, width, channels], or the shape of it.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      Module name to kernel [kernel_height, kernel_width, in_channels / groups, out_channels], for
+      every module that owns a four-dimensional parameter named "kernel".
+    """
+    kernels = {}
+    for call in module_calls(model, variables, images, **apply_arguments):
+        own = variables.get("params", {})
+        for part in call.path:
+            own = own.get(part, {})
+        kernel = own.get("kernel")
+        if call.occurrence == 0 and getattr(kernel, "ndim", 0) == 4:
+            kernels[call.name] = kernel
+    return kernels
+
+
+def first_layer_kernels(
+    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> tuple[str, Array]:
+    """The kernels of the first convolution: the ones that can be read as pictures.
+
+    Args:
+      model, variables, images, **apply_arguments: as for `convolution_kernels`.
+
+    Returns:
+      The layer's name, and its kernel [kernel_height, kernel_width, in_channels, out_channels].
+
+    Raises:
+      ValueError: the model has no convolution.
+    """
+    kernels = convolution_kernels(model, variables, images, **apply_arguments)
+    if not kernels:
+        raise ValueError(
+            f"{type(model).__name__} has no convolution: no module owns a four-dimensional "
+            "parameter named 'kernel'"
+        )
+    return next(iter(kernels.items()))
+
+
+def layer_kernels(
+    model: nn.Module, variables: Any, images: Any, layer: str, **apply_arguments: Any
+) -> Array:
+    """The kernels of one convolution by name.
+
+    Raises:
+      KeyError: no convolution has that name; the message gives the nearest.
+    """
+    kernels = convolution_kernels(model, variables, images, **apply_arguments)
+    check_names([layer], list(kernels), f"convolution of {type(model).__name__}")
+    return kernels[layer]
+
+
+def kernel_pictures(
+    kernel: Float[Array, "height width in_channels out_channels"],
+) -> Float[np.ndarray, "pictures height width channels"]:
+    """Scales kernels to pictures, one for each output channel.
+
+    Args:
+      kernel: [height, width, in_channels, out_channels].
+
+    Returns:
+      float32. Three input channels are colours: [out_channels, height, width, 3] in 0..1, each
+      kernel scaled to its own range. Otherwise one grey picture for each pair of channels,
+      [out_channels * in_channels, height, width, 1] in -1..1, 0 staying 0 and one scale for all.
+
+    Raises:
+      ValueError: the kernel does not have four dimensions.
+    """
+    weights = np.asarray(kernel, np.float32)
+    if weights.ndim != 4:
+        raise ValueError(
+            f"kernel_pictures: the kernel has shape {weights.shape}; expected four dimensions, "
+            "[height, width, in_channels, out_channels]"
+        )
+    height, width, channels, _ = weights.shape
+    if channels == 3:
+        pictures = weights.transpose(3, 0, 1, 2)
+        low = pictures.min(axis=(1, 2, 3), keepdims=True)
+        spread = pictures.max(axis=(1, 2, 3), keepdims=True) - low
+        return (pictures - low) / np.where(spread > 0, spread, 1)
+    pictures = weights.transpose(3, 2, 0, 1).reshape(-1, height, width, 1)
+    largest = np.abs(pictures).max()
+    return pictures / (largest if largest > 0 else 1)

@@ -1,0 +1,105 @@
+"""The page's pictures of the network: first-layer kernels and one image's activation maps."""
+
+from typing import Any
+
+import numpy as np
+
+from cnnjax.analysis.activations import stage_activations
+from cnnjax.analysis.kernels import first_layer_kernels, kernel_pictures
+from cnnjax.reports.outcome import Outcome
+from cnnjax.reports.pictures import colour_tile, heat_map, photo, value_range
+
+_SHOWN_KERNELS = 96
+_SHOWN_MAPS = 16
+_SHOWN_VALUES = 512
+
+
+def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, Any] | None:
+    """The first convolution's kernels as pictures; `None` for a network without convolutions.
+
+    Args:
+      model, variables: the network.
+      inputs: network inputs, float32 [batch, height, width, channels].
+    """
+    try:
+        name, kernel = first_layer_kernels(model, variables, inputs)
+    except ValueError:
+        return None
+    pictures = kernel_pictures(kernel)
+    if pictures.shape[-1] == 3:
+        tiles = [colour_tile(picture) for picture in pictures[:_SHOWN_KERNELS]]
+    else:
+        tiles = [
+            heat_map(picture[..., 0], low=-1, high=1, colours="PuOr")
+            for picture in pictures[:_SHOWN_KERNELS]
+        ]
+    return {
+        "layer": name,
+        "tiles": tiles,
+        "total": len(pictures),
+        "colour": pictures.shape[-1] == 3,
+        "shape": " × ".join(map(str, kernel.shape)),
+        "largest": float(np.abs(np.asarray(kernel)).max()),
+    }
+
+
+def activation_section(
+    model: Any, variables: Any, inputs: np.ndarray, image: np.ndarray, outcome: Outcome, index: int
+) -> dict[str, Any]:
+    """The way of one test image through the network, layer by layer.
+
+    Args:
+      model, variables: the network.
+      inputs: the image as network input, float32 [1, height, width, channels].
+      image: the raw image, uint8 [height, width, channels].
+      outcome: the predictions on the test set.
+      index: the image's place in the test set.
+    """
+    layers = []
+    for name, values in stage_activations(model, variables, inputs).items():
+        array = np.asarray(values, np.float32)[0]
+        if array.ndim == 3:
+            layers.append(_map_layer(name, array))
+        elif array.ndim == 1:
+            layers.append(_vector_layer(name, array))
+    return {
+        "picture": photo(image, max_side=192),
+        "index": index,
+        "input_shape": " × ".join(map(str, inputs.shape[1:])),
+        "truth": outcome.class_names[outcome.labels[index]],
+        "layers": layers,
+        "guesses": [
+            {"name": outcome.class_names[c], "probability": p, "right": c == outcome.labels[index]}
+            for c, p in outcome.top(index, 5)
+        ],
+    }
+
+
+def _map_layer(name: str, array: np.ndarray) -> dict[str, Any]:
+    low, high = value_range(array)
+    channels = array.shape[-1]
+    # Of many maps the most active ones: dead maps would hide what the layer does.
+    strength = np.nan_to_num(array).std(axis=(0, 1))
+    chosen = np.sort(np.argsort(-strength, kind="stable")[:_SHOWN_MAPS])
+    return {
+        "name": name,
+        "shape": " × ".join(map(str, array.shape)),
+        "tiles": [heat_map(array[..., c], low=low, high=high) for c in chosen],
+        "total": channels,
+        "low": low,
+        "high": high,
+    }
+
+
+def _vector_layer(name: str, array: np.ndarray) -> dict[str, Any]:
+    low, high = value_range(array)
+    shown = array[:_SHOWN_VALUES]
+    return {
+        "name": name,
+        "shape": str(array.size),
+        "strip": heat_map(shown[None], low=low, high=high, max_side=_SHOWN_VALUES),
+        "shown": shown.size,
+        "total": array.size,
+        "low": low,
+        "high": high,
+    }

@@ -1,0 +1,74 @@
+"""Arrays as PNG images inside the page."""
+
+import base64
+import io
+
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
+
+# Colours of a palette image: enough for a picture of 100 pixels, and it compresses well.
+_LEVELS = 64
+
+
+def photo(image: UInt8[np.ndarray, "height width channels"], *, max_side: int = 128) -> str:
+    """A grey or RGB image as a data URI.
+
+    Args:
+      image: uint8 [height, width, 1 or 3]; of other numbers of channels the mean is shown.
+      max_side: larger images are scaled down to this many pixels on their longer side.
+    """
+    if image.shape[-1] not in (1, 3):
+        image = image.mean(axis=-1, keepdims=True).astype(np.uint8)
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    return _data_uri(picture)
+
+
+def heat_map(
+    values: Float[np.ndarray, "height width"],
+    *,
+    low: float,
+    high: float,
+    colours: str = "viridis",
+    max_side: int = 64,
+) -> str:
+    """Values as colours, as a data URI.
+
+    Args:
+      values: [height, width].
+      low: the value of the first colour; smaller ones, and NaN, have it too.
+      high: the value of the last colour; larger ones have it too.
+      colours: the name of a matplotlib colour map.
+      max_side: larger maps are averaged down to this many pixels on their longer side.
+    """
+    import matplotlib
+
+    spread = high - low if high > low else 1.0
+    scaled = np.clip((np.nan_to_num(values.astype(np.float32), nan=low) - low) / spread, 0, 1)
+    picture = Image.fromarray(scaled)
+    picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    indices = np.round(np.asarray(picture) * (_LEVELS - 1)).astype(np.uint8)
+    picture = Image.fromarray(indices)
+    table = matplotlib.colormaps[colours](np.linspace(0, 1, _LEVELS))
+    picture.putpalette((table[:, :3] * 255).round().astype(np.uint8).tobytes())
+    return _data_uri(picture)
+
+
+def colour_tile(pixels: Float[np.ndarray, "height width 3"]) -> str:
+    """RGB values in 0..1 as a data URI."""
+    return _data_uri(Image.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)))
+
+
+def value_range(values: Shaped[np.ndarray, "*any"]) -> tuple[float, float]:
+    """The smallest and largest finite value; (0, 1) where there is none."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    return float(finite.min()), float(finite.max())
+
+
+def _data_uri(picture: Image.Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
