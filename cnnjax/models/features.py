@@ -36,10 +36,11 @@ def apply_with_features(
     Raises:
       ValueError: the images are too small for a layer, which the message names.
     """
-    logits, updates = model.apply(
-        variables, x, train=train, rngs=rngs, mutable=[FEATURES, *(mutable or ())]
+    keys = None if rngs is None else dict(rngs)
+    logits, updated = model.apply(
+        variables, x, train=train, rngs=keys, mutable=[FEATURES, *(mutable or ())]
     )
-    updates = dict(updates)
+    updates = dict(updated)
     features = dict(updates.pop(FEATURES, {}))
     if mutable is None:
         return logits, features

@@ -126,7 +126,7 @@ class Net(linen.Module):
         return values
 
 
-def size_mismatch(layer: str, given: tuple[int, int, int], expected: int) -> str:
+def size_mismatch(layer: str, given: tuple[int, ...], expected: int) -> str:
     """Says which size of feature maps a dense layer was made for."""
     height, width, channels = given
     cells, rest = divmod(expected, channels)

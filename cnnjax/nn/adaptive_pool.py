@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from cnnjax.nn.norm import sum_dtype
+
 
 class AdaptiveAvgPool(linen.Module):
     """Mean over the windows that divide the input into `output_size` rows and columns.
@@ -26,7 +28,7 @@ class AdaptiveAvgPool(linen.Module):
         rows, columns = self.output_size
         if x.shape[1:3] == (rows, columns):
             return x
-        accumulate = jnp.promote_types(x.dtype, jnp.float32)
+        accumulate = sum_dtype(x.dtype)
         down = jnp.asarray(_averaging_matrix(x.shape[1], rows), accumulate)
         across = jnp.asarray(_averaging_matrix(x.shape[2], columns), accumulate)
         y = jnp.einsum("rh,nhwc,kw->nrkc", down, x.astype(accumulate), across, precision="highest")

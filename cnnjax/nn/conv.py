@@ -1,6 +1,7 @@
 """Convolution as a Flax module, on the backward rules of `cnnjax.ops`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -75,7 +76,7 @@ class Conv(linen.Conv):
                 bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
             x, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=self.dtype)
             x = x.reshape(-1, *inputs.shape[-3:])
-            padding = self.padding
+            padding: Any = self.padding
             if isinstance(padding, str) and padding in _PAD_MODES:
                 spans = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
                 pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]

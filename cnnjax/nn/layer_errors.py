@@ -19,5 +19,5 @@ def naming_layer(module: linen.Module) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        name = "/".join(module.path) or "the model itself"
+        name = "/".join(module.path) or module.name or ""
         raise ValueError(f"{type(module).__name__} {name}: {error}") from error

@@ -1,5 +1,7 @@
 """Normalisation as Flax modules: batch normalisation and local response normalisation."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -8,28 +10,58 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 
 
-class BatchNorm(linen.BatchNorm):
-    """Batch normalisation with `flax.linen.BatchNorm`'s fields, parameters and statistics.
+class BatchNorm(linen.Module):
+    """Batch normalisation, with the variables of `flax.linen.BatchNorm`.
 
-    The arithmetic is in float32 (or wider) and the result in `dtype`; flax mixes bfloat16 inputs
-    with float32 statistics, which strict dtype promotion refuses.
+    The arithmetic is in float32 (or wider) and the result in `dtype`. (flax's module mixes dtypes
+    when `dtype` is bfloat16, which strict dtype promotion refuses.)
 
-    Source: Ioffe and Szegedy, 2015, algorithm 1.
+    Attributes:
+      use_running_average: whether the running statistics are used and kept as they are, or the
+        batch's are used, and enter the running ones.
+      momentum: weight of the old running statistics; the variance that enters is the biased one.
+      epsilon: added to the variance.
+      dtype: dtype of the result; parameters and statistics are float32.
+      scale_init: initialiser of gamma; beta starts at 0.
+      axis_name: mapped axis over which the batch's statistics are averaged, or None.
+
+    Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """
 
+    use_running_average: bool
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    dtype: Any = jnp.float32
+    scale_init: Any = linen.initializers.ones
+    axis_name: str | None = None
+
     @linen.compact
-    def __call__(
-        self,
-        x: Float[Array, "*batch channels"],
-        use_running_average: bool | None = None,
-        *,
-        mask: jax.Array | None = None,
-    ) -> Float[Array, "*batch channels"]:
-        """Normalises each channel by the batch's or the running mean and variance."""
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        # The bare function: calling the wrapped method would count as a second call of this layer.
-        normalise = linen.BatchNorm.__call__.__wrapped__
-        return normalise(self, x, use_running_average, mask=mask)
+    def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
+        """Normalises each channel, then scales and shifts it."""
+        shape = (x.shape[-1],)
+        scale = self.param("scale", self.scale_init, shape)
+        bias = self.param("bias", linen.initializers.zeros, shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        x = x.astype(sum_dtype(x.dtype))
+        if self.use_running_average:
+            mean, var = running_mean.value, running_var.value
+        else:
+            axes = tuple(range(x.ndim - 1))
+            moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
+            if self.axis_name is not None and not self.is_initializing():
+                moments = jax.lax.pmean(moments, self.axis_name)
+            mean = moments[0]
+            # Rounding can make the difference of the moments negative.
+            var = jnp.maximum(moments[1] - mean * mean, 0.0)
+            if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
+                for running, batch in ((running_mean, mean), (running_var, var)):
+                    new = jnp.asarray(batch, running.value.dtype)
+                    running.value = self.momentum * running.value + (1 - self.momentum) * new
+        row = (1,) * (x.ndim - 1) + shape
+        factor = jax.lax.rsqrt(var + self.epsilon) * scale
+        y = (x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)
+        return y.astype(self.dtype)
 
 
 class LocalResponseNorm(linen.Module):
@@ -53,3 +85,8 @@ class LocalResponseNorm(linen.Module):
         return ops.local_response_norm(
             x, size=self.size, alpha=self.alpha, beta=self.beta, k=self.k
         )
+
+
+def sum_dtype(dtype: Any) -> Any:
+    """The dtype to sum values of `dtype` in: itself, or float32 for the half types."""
+    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
