@@ -36,9 +36,7 @@ def match(rules: Sequence[tuple[str, Any]], tree: Any) -> Any:
         try:
             compiled.append((re.compile(pattern), value))
         except re.error as error:
-            raise ValueError(
-                f"pattern {pattern!r} is not a regular expression: {error}"
-            ) from None
+            raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
     values, missed = [], []
     for name in path_names(tree):
         for pattern, value in compiled:

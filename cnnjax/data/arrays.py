@@ -70,7 +70,8 @@ def _check(arrays: ImageArrays, dataset: Dataset, split: str, folder: Path) -> N
     if arrays.images.shape != expected or arrays.labels.shape != expected[:1]:
         raise ValueError(
             f"{dataset.name}/{split} in {folder}: images {arrays.images.shape} and labels "
-            f"{arrays.labels.shape}, expected images {expected}; delete that folder to build it anew"
+            f"{arrays.labels.shape}, expected images "
+            f"{expected}; delete that folder to build it anew"
         )
 
 

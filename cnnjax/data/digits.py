@@ -20,7 +20,7 @@ SPLIT_SEED = 0
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """TFDS builder of the digits: `image` uint8 [8, 8, 1], `label` 0 to 9, splits train and test."""
+    """TFDS builder: `image` uint8 [8, 8, 1], `label` 0 to 9, splits train and test."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: dict[str, str] = {"1.0.0": "Stratified split 1,437/360."}  # noqa: RUF012

@@ -1,12 +1,14 @@
 """Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
 
-from cnnjax.training.config import RunConfig, known_keys, nearest_key, parse_config
+from cnnjax.training.config import RunConfig, default_config, known_keys, nearest_key, parse_config
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,
     RunFolderError,
     TrainingDiverged,
 )
+from cnnjax.training.evaluation import format_metrics
+from cnnjax.training.images import read_images
 from cnnjax.training.inference import LoadedRun, load_run
 from cnnjax.training.loop import RunResult, train_and_evaluate
 from cnnjax.training.metrics import read_metrics
@@ -24,12 +26,15 @@ __all__ = [
     "RunResult",
     "TrainState",
     "TrainingDiverged",
+    "default_config",
     "eval_step",
+    "format_metrics",
     "known_keys",
     "load_run",
     "make_plan",
     "nearest_key",
     "parse_config",
+    "read_images",
     "read_metrics",
     "train_and_evaluate",
     "train_step",

@@ -7,6 +7,7 @@ before it is read. A checkpoint is written aside and gets its name only when it 
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,10 +16,11 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from absl import logging
 from flax import serialization
 
 from cnnjax.training.errors import CheckpointError
+
+_logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
 _RECORD = "record.json"
@@ -84,7 +86,7 @@ class Checkpoints:
             problem = self.problem(step)
             if problem is None:
                 break
-            logging.warning("checkpoint %d is damaged (%s): falling back", step, problem)
+            _logger.warning("checkpoint %d is damaged (%s): falling back", step, problem)
             damaged.append(step)
         else:
             if damaged:

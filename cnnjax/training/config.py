@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 from pydantic import Field
 
 from cnnjax.training.errors import ConfigError
@@ -75,8 +77,19 @@ class RunConfig(_Section):
     seed: int = Field(0, ge=0, lt=2**32)
 
 
+def default_config() -> ConfigDict:
+    """Returns the defaults as an `ml_collections.ConfigDict`, which configuration files change.
+
+    It is locked: setting a key that does not exist raises.
+    """
+    config = ConfigDict(RunConfig().model_dump())
+    # ConfigDict fixes a field's type by its first value, which None does not tell.
+    config.data.resize = placeholder(int)
+    return config
+
+
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
-    """Checks a nested mapping of settings against the schema; keys that are not given keep defaults.
+    """Checks nested settings against the schema; keys that are not given keep their defaults.
 
     Raises:
         ConfigError: keys are unknown (with the nearest known one), or values have the wrong type or
@@ -100,14 +113,14 @@ def _describe(detail: Any) -> str:
 def nearest_key(path: str) -> str:
     """Says which known key comes nearest to an unknown dotted one."""
     known = known_keys()
-    close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-    # A key right in itself but put in the wrong section, or in none.
-    last = path.rpartition(".")[2]
+    section, _, last = path.rpartition(".")
+    # The right name in the wrong section, or a slip of the pen.
     homonyms = [key for key in known if key.rpartition(".")[2] == last]
-    nearest = homonyms[:1] or close
+    nearest = homonyms or difflib.get_close_matches(path, known, n=1, cutoff=0.8)
     if nearest:
         return f"did you mean config.{nearest[0]}?"
-    return f"known: {', '.join(known)}"
+    siblings = [key for key in known if key.rpartition(".")[0] == section] or known
+    return f"known: {', '.join(f'config.{key}' for key in siblings)}"
 
 
 def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") -> list[str]:

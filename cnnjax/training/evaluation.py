@@ -33,3 +33,15 @@ def make_evaluator(
         return plan.task.metrics(jax.tree.map(lambda *values: sum(values), *jax.device_get(parts)))
 
     return evaluate
+
+
+def format_metrics(split: str, step: int, metrics: dict[str, float]) -> str:
+    """Returns the lines that say how good a network is on a split."""
+    return "\n".join(
+        (
+            f"{split + ' accuracy':<16}{metrics['accuracy']:.2%}",
+            f"{'top-5 error':<16}{metrics['top5_error']:.2%}",
+            f"{'loss':<16}{metrics['loss']:.4f} nats",
+            f"{'step':<16}{step}",
+        )
+    )

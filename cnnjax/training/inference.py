@@ -91,7 +91,7 @@ class LoadedRun:
         return jax.jit(probabilities)
 
     def evaluate(self) -> dict[str, float]:
-        """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on the evaluated split."""
+        """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on `images`."""
         return make_evaluator(self.plan, self._evaluated)(self.variables)
 
 

@@ -1,11 +1,11 @@
 """A whole run: training, evaluation, metrics and checkpoints in one folder, resumed where it is."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from absl import logging
 from tqdm import tqdm
 
 from cnnjax.training import run_folder
@@ -16,11 +16,14 @@ from cnnjax.training.environment import (
     describe_environment,
     environment_differences,
 )
-from cnnjax.training.evaluation import make_evaluator
+from cnnjax.training.evaluation import format_metrics, make_evaluator
 from cnnjax.training.metrics import MetricsWriter
 from cnnjax.training.plan import Plan, make_plan
 from cnnjax.training.state import TrainState
 from cnnjax.training.trainer import Trainer
+
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -39,6 +42,13 @@ class RunResult:
     metrics: dict[str, float]
     seconds: float
     compile_seconds: float
+
+    def summary(self) -> str:
+        """Returns the lines that a program prints at the end."""
+        return (
+            format_metrics(self.split, self.step, self.metrics)
+            + f"\n{'time':<16}{self.seconds:.1f} s, of which {self.compile_seconds:.1f} s compiling"
+        )
 
 
 def train_and_evaluate(
@@ -126,9 +136,9 @@ def _restore(plan: Plan, checkpoints: Checkpoints) -> tuple[TrainState, dict[str
         return state, environment
     differing = environment_differences(checkpoints.record(step)["environment"], environment)
     if differing:
-        logging.warning(
+        _logger.warning(
             "resuming on another environment, so the run may differ in the last bits: %s",
             "; ".join(differing),
         )
-    logging.info("resuming from the checkpoint of step %d", step)
+    _logger.info("resuming from the checkpoint of step %d", step)
     return checkpoints.restore(step, state), environment

@@ -60,6 +60,4 @@ def make_optimizer(
         return optax.chain(penalty, rule)
     if config.name == "adam":
         return optax.chain(penalty, optax.adam(schedule, b1=config.momentum))
-    return optax.adamw(
-        schedule, b1=config.momentum, weight_decay=config.weight_decay, mask=decayed
-    )
+    return optax.adamw(schedule, b1=config.momentum, weight_decay=config.weight_decay, mask=decayed)

@@ -1,4 +1,4 @@
-"""Batches made on the device: a split kept there as uint8, gathered and augmented inside the step."""
+"""Batches made on the device: a split is kept there as uint8, and augmented inside the step."""
 
 from dataclasses import dataclass
 

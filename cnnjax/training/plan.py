@@ -155,20 +155,18 @@ def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
 
 def _check_shapes(plan: Plan) -> None:
     """Runs the network on shapes, so that a wrong size is told before anything is compiled."""
-    state = jax.eval_shape(plan.init_state)
-    images = jax.ShapeDtypeStruct((2, *plan.image_shape), jnp.float32)
-    augmented = jax.eval_shape(
-        plan.pipeline.augmentation, plan.keys()["augment"], jax.ShapeDtypeStruct(*_one(images))
-    )
-    if augmented.shape != plan.image_shape:
+    try:
+        jax.eval_shape(plan.init_state)
+    except ValueError as error:
+        height, width, channels = plan.image_shape
         raise ValueError(
-            f"data.augmentation: {plan.config.data.augmentation!r} turns images of "
-            f"{plan.image_shape} into {augmented.shape}"
+            f"model.name: {plan.config.model.name} cannot take images of "
+            f"{height}x{width}x{channels} ({error}); change data.resize or data.pad"
+        ) from error
+    image = jax.ShapeDtypeStruct(plan.image_shape, jnp.float32)
+    augmented = jax.eval_shape(plan.pipeline.augmentation, plan.keys()["augment"], image)
+    if augmented.shape != image.shape:
+        raise ValueError(
+            f"data.augmentation: {plan.config.data.augmentation!r} turns images of shape "
+            f"{image.shape} into {augmented.shape}; images must keep their shape"
         )
-    jax.eval_shape(
-        lambda variables, x: plan.model.apply(variables, x, train=False), state.variables, images
-    )
-
-
-def _one(images: jax.ShapeDtypeStruct) -> tuple[tuple[int, ...], jnp.dtype]:
-    return images.shape[1:], images.dtype

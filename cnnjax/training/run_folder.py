@@ -80,7 +80,9 @@ def read_config(workdir: Path) -> RunConfig:
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
-        raise RunFolderError(f"workdir: {workdir} holds no run ({CONFIG_FILE} is missing)") from None
+        raise RunFolderError(
+            f"workdir: {workdir} holds no run ({CONFIG_FILE} is missing)"
+        ) from None
     except (OSError, ValueError) as error:
         raise RunFolderError(f"workdir: {path} cannot be read: {error}") from None
     try:
@@ -137,8 +139,14 @@ def locked(workdir: Path) -> Iterator[None]:
     Raises:
         RunFolderError: another process holds it.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("w") as file:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / ".lock").open("w")
+    except OSError as error:
+        raise RunFolderError(
+            f"workdir: {workdir} cannot be written: {error}; choose another --workdir"
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -8,32 +8,21 @@ section II.B), and shifted by up to two pixels in training.
 
 from ml_collections import ConfigDict
 
+from cnnjax import training
+
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = ConfigDict()
-    config.model = ConfigDict({"name": "lenet5"})
-    config.data = ConfigDict(
-        {
-            "name": "digits",
-            "batch_size": 128,
-            "resize": 28,
-            "pad": 2,
-            "augmentation": "shift(2)",
-            "validation_examples": 0,
-        }
-    )
-    config.optimizer = ConfigDict(
-        {
-            "name": "sgd",
-            "learning_rate": 0.1,
-            "momentum": 0.9,
-            "nesterov": True,
-            "weight_decay": 1e-4,
-        }
-    )
-    config.schedule = ConfigDict({"name": "cosine", "warmup_epochs": 2.0, "final_factor": 0.0})
-    config.label_smoothing = 0.0
+    config = training.default_config()
+    config.model.name = "lenet5"
+    config.data.name = "digits"
+    config.data.resize = 28
+    config.data.pad = 2
+    config.data.augmentation = "shift(2)"
+    config.data.batch_size = 128
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 3e-3
+    config.schedule.name = "cosine"
+    config.schedule.warmup_epochs = 1.0
     config.epochs = 60
-    config.seed = 0
     return config

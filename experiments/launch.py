@@ -1,0 +1,94 @@
+"""What all experiments share: readable flag errors, and user errors without a traceback."""
+
+import difflib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import absl.logging
+from absl import app, flags
+
+from cnnjax import training
+
+USAGE_ERROR = 2
+"""Exit code after a wrong flag or configuration, or a folder that cannot be used."""
+
+RUN_ERROR = 3
+"""Exit code after a run that could not go on: diverged, or without a checkpoint to trust."""
+
+
+def launch(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs an absl program, turning what its user has to mend into one message and an exit code."""
+
+    def guarded(arguments: Sequence[str]) -> None:
+        if not flags.FLAGS["verbosity"].present:
+            # orbax and TFDS report every file they touch.
+            absl.logging.set_verbosity(absl.logging.WARNING)
+        try:
+            main(arguments)
+        except (training.ConfigError, training.RunFolderError) as error:
+            _stop(str(error), USAGE_ERROR)
+        except (training.CheckpointError, training.TrainingDiverged) as error:
+            _stop(str(error), RUN_ERROR)
+
+    # What a run has to say of itself.
+    messages = logging.StreamHandler()
+    messages.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("cnnjax")
+    logger.addHandler(messages)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def read_config(flag: flags.FlagHolder) -> training.RunConfig:
+    """Returns the checked configuration of a config-file flag.
+
+    Raises:
+        ConfigError: its file cannot be loaded, or holds unknown keys or wrong values.
+    """
+    try:
+        values = flag.value.to_dict()
+    except OSError as error:
+        raise training.ConfigError(f"--config: {error}") from None
+    return training.parse_config(values)
+
+
+def _parse_flags(arguments: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(list(arguments))
+    except flags.UnrecognizedFlagError as error:
+        problem = _unknown_flag(error.flagname)
+    except flags.Error as error:
+        problem = str(error)
+    except (AttributeError, KeyError):
+        # ml_collections raises these for a key that the configuration does not have, and leaves
+        # it to us to find which one.
+        problem = _unknown_key(arguments)
+    except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
+        problem = f"--config: {error}"
+    _stop(problem, USAGE_ERROR)
+
+
+def _unknown_key(arguments: Sequence[str]) -> str:
+    known = training.known_keys()
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        key = name.removeprefix("config.")
+        if name != key and not any(k == key or k.startswith(f"{key}.") for k in known):
+            return _unknown_flag(name)
+    return "--config: the file sets a key that does not exist"
+
+
+def _unknown_flag(name: str) -> str:
+    if name.startswith("config."):
+        return f"--{name} is unknown; {training.nearest_key(name.removeprefix('config.'))}"
+    nearest = difflib.get_close_matches(name, list(flags.FLAGS), n=1)
+    hint = f"did you mean --{nearest[0]}?" if nearest else "--help lists all flags"
+    return f"--{name} is unknown; {hint}"
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
