@@ -5,6 +5,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
@@ -15,7 +16,7 @@ from cnnjax.models.net import Net
 def activations(
     model: nn.Module,
     variables: Any,
-    images: Float[Array, "batch height width channels"],
+    images: Float[ArrayLike, "batch height width channels"],
     *,
     names: Sequence[str] | None = None,
     **apply_arguments: Any,
@@ -48,7 +49,7 @@ def activations(
 def stage_activations(
     model: nn.Module,
     variables: Any,
-    images: Float[Array, "batch height width channels"],
+    images: Float[ArrayLike, "batch height width channels"],
     *,
     limit: int = 16,
     **apply_arguments: Any,
@@ -88,8 +89,8 @@ def stage_activations(
         if len(level) <= limit:
             return {name: outputs[name] for name in level}
     # Even the outermost modules are too many: evenly spaced ones, the last included.
-    spaced = [level[round(i * (len(level) - 1) / max(limit - 1, 1))] for i in range(limit)]
-    return {name: outputs[name] for name in dict.fromkeys(spaced)}
+    spaced = [level[(i + 1) * len(level) // limit - 1] for i in range(limit)]
+    return {name: outputs[name] for name in spaced}
 
 
 def _shown(call: ModuleCall, outputs: dict[str, Array]) -> bool:

@@ -67,11 +67,11 @@ def _chart(record: RunRecord, key: str, value, *, log: bool, label: str) -> str 
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_xlabel("epoch", fontsize=14, color=_INK)
-    axes.set_ylabel(label, fontsize=14, color=_INK)
-    axes.tick_params(labelsize=13, color=_LINE, labelcolor=_MUTED)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("epoch", fontsize=13, color=_INK)
+    axes.set_ylabel(label, fontsize=13, color=_INK)
+    axes.tick_params(labelsize=12, color=_LINE, labelcolor=_MUTED)
     axes.tick_params(which="minor", length=0)
     axes.grid(True, color=_LINE, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -99,7 +99,8 @@ def _themed_svg(figure, name: str) -> str:
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Its style element would hold for the whole page.
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     for colour, variable in _THEME.items():
         svg = svg.replace(colour, variable)
     # Text in the page's own typeface, and no fixed size: the style sheet sets the width.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from cnnjax.reports.outcome import Outcome
 from cnnjax.reports.pictures import heat_map, photo
@@ -65,12 +66,12 @@ def _tone(images: int, share: float | None, largest_error: int) -> int:
     if images == 0:
         return 0
     if share is not None:
-        return round(15 + 60 * float(share))
-    return round(30 + 50 * images / largest_error)
+        return round(15 + 80 * float(share))
+    return round(30 + 60 * images / largest_error)
 
 
 def pictured_images(
-    outcome: Outcome, images: np.ndarray, chosen: np.ndarray
+    outcome: Outcome, images: np.ndarray, chosen: Int[np.ndarray, "chosen"]
 ) -> list[dict[str, Any]]:
     """Cards of images: the picture, the truth, and what the network said, with probabilities.
 
@@ -80,15 +81,16 @@ def pictured_images(
       chosen: indices of the images to show; the first 36 of them are shown.
     """
     names = outcome.class_names
+    shown = [int(index) for index in chosen[:_SHOWN_IMAGES]]
     return [
         {
             "picture": photo(images[index], max_side=96),
-            "index": int(index),
-            "truth": names[outcome.labels[index]],
+            "index": index,
+            "truth": names[int(outcome.labels[index])],
             "guesses": [
                 {"name": names[c], "probability": p, "right": c == outcome.labels[index]}
-                for c, p in outcome.top(int(index))
+                for c, p in outcome.top(index)
             ],
         }
-        for index in chosen[:_SHOWN_IMAGES]
+        for index in shown
     ]

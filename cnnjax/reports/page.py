@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -78,10 +79,13 @@ def render(record: RunRecord, loaded: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(percent=_percent, compact=_compact, duration=_duration)
+    environment.filters.update(
+        percent=_percent, compact=_compact, duration=_duration, breakable=_breakable
+    )
     return environment.get_template("report.html").render(
         run=record.run,
         title=_title(record),
+        long_names=max(map(len, outcome.class_names)) > 3,
         headline=_headline(record, loaded, outcome),
         charts=[
             {
@@ -163,8 +167,16 @@ def _percent(share: float) -> str:
 
 
 def _compact(value: float) -> str:
-    """A number with at most four significant digits."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    """A number with three significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _breakable(name: str) -> Any:
+    """A dotted name that may be broken after its dots and underscores, escaped for HTML."""
+    import markupsafe
+
+    parts = re.split(r"(?<=[._])", name)
+    return markupsafe.Markup("<wbr>").join(parts)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,77 @@
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from cnnjax.analysis import activations, module_calls, stage_activations
+from tests.analysis.nets import PlainNet, initialized
+
+
+@pytest.fixture(scope="module")
+def net():
+    model = PlainNet()
+    variables, images = initialized(model, (2, 8, 8, 3), train=False)
+    return model, variables, images
+
+
+def test_calls_come_in_order_and_count_repeats(net):
+    calls = module_calls(*net)
+    assert [call.name for call in calls] == [
+        "",
+        "Block_0",
+        "Block_0/Conv_0",
+        "shared",
+        "shared/Conv_0",
+        "shared#2",
+        "shared/Conv_0#2",
+        "BatchNorm_0",
+        "Dense_0",
+    ]
+    leaves = [call.kind for call in calls if call.is_leaf]
+    assert leaves == ["Conv", "Conv", "Conv", "BatchNorm", "Dense"]
+
+
+def test_activations_are_what_the_layers_compute(net):
+    model, variables, images = net
+    outputs = activations(model, variables, images)
+    params = variables["params"]
+    first = nn.Conv(4, (3, 3)).apply({"params": params["Block_0"]["Conv_0"]}, images)
+    np.testing.assert_allclose(outputs["Block_0/Conv_0"], first, rtol=1e-5, atol=1e-6)
+    pooled = nn.max_pool(nn.relu(first), (2, 2), (2, 2))
+    shared = nn.Conv(4, (3, 3))
+    once = shared.apply({"params": params["shared"]["Conv_0"]}, pooled)
+    twice = shared.apply({"params": params["shared"]["Conv_0"]}, nn.relu(once))
+    np.testing.assert_allclose(outputs["shared/Conv_0"], once, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs["shared/Conv_0#2"], twice, rtol=1e-5, atol=1e-6)
+    logits = model.apply(variables, images, train=False)
+    np.testing.assert_allclose(outputs["Dense_0"], logits, rtol=1e-5, atol=1e-6)
+
+
+def test_names_choose_and_unknown_ones_are_refused(net):
+    assert list(activations(*net, names=["Dense_0", "shared"])) == ["Dense_0", "shared"]
+    with pytest.raises(KeyError, match=r"'Dens_0'; the nearest are \['Dense_0'"):
+        activations(*net, names=["Dens_0"])
+
+
+def test_stages_are_at_most_the_limit(net):
+    assert len(stage_activations(*net)) == 5
+    assert list(stage_activations(*net, limit=4)) != []
+    for limit in range(1, 6):
+        stages = stage_activations(*net, limit=limit)
+        assert 1 <= len(stages) <= limit and list(stages)[-1] == "Dense_0"
+
+
+def test_arguments_that_were_not_given_are_named():
+    class Conditioned(nn.Module):
+        @nn.compact
+        def __call__(self, x, style, train=False):
+            return nn.Dense(2)(x) * style
+
+    model = Conditioned()
+    images = jax.numpy.ones((1, 3))
+    variables = model.init(jax.random.key(0), images, 2.0)
+    with pytest.raises(TypeError, match="Conditioned: __call__ needs the argument 'style'"):
+        activations(model, variables, images)
+    with pytest.raises(TypeError, match="takes no argument 'stile'"):
+        activations(model, variables, images, stile=2.0)
+    assert list(activations(model, variables, images, style=2.0)) == ["Dense_0"]

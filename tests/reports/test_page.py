@@ -1,0 +1,144 @@
+import html.parser
+import importlib.util
+import re
+
+import pytest
+
+from cnnjax import reports
+from cnnjax.reports import page
+from cnnjax.training import RunFolderError
+from tests.reports.fakes import NoConvolution, fake_run, metrics_line, write_run_folder
+
+
+class _Elements(html.parser.HTMLParser):
+    """Collects the page's elements and checks that they are nested."""
+
+    void = frozenset({"meta", "link", "img", "br", "wbr", "input"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open = [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def _page(folder, run, **files):
+    return reports.render(reports.read_run_record(write_run_folder(folder, **files)), run)
+
+
+def _text(page_text):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page_text.split("<main>")[1]))
+
+
+def test_page_is_whole_and_needs_nothing_outside_it(tmp_path):
+    text = _page(tmp_path, fake_run())
+    elements = _Elements(text).elements
+    references = [a[k] for _, a in elements for k in ("src", "href", "xlink:href") if k in a]
+    assert all(r.startswith(("data:", "#")) for r in references)
+    assert "@import" not in text and not re.search(r"url\((?!#)", text)
+    ids = [a["id"] for _, a in elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {r[1:] for r in references if r.startswith("#")} <= set(ids)
+    assert all("alt" in a for tag, a in elements if tag == "img")
+
+
+def test_headline_counts_the_predictions(tmp_path):
+    text = _text(_page(tmp_path, fake_run(count=60, wrong=7)))
+    assert "53 of 60 images right" in text and "88.33 %" in text
+    # First layer 3·3·1·6 + 6, second 3·3·6·20 + 20, head 4·4·20·10 + 10.
+    assert f"{60 + 1100 + 3210:,}" in text
+
+
+def test_every_mistake_shows_truth_and_three_guesses(tmp_path):
+    text = _page(tmp_path, fake_run(wrong=7))
+    section = text.split('id="mistakes"')[1].split("Right by the narrowest")[0]
+    cards = section.split('class="card"')[1:]
+    assert len(cards) == 7
+    assert all(card.count("<dt>") == 3 and "60.0 %" in card for card in cards)
+    assert "image 3, of class class 3; the network said class 4" in section
+
+
+def test_confusion_cells_hold_the_counts(tmp_path):
+    text = _page(tmp_path, fake_run(count=60, wrong=1))
+    assert 'title="1 of 6 images of class 0 taken for class 1">1<' in text
+    assert 'title="5 of 6 images of class 0 taken for class 0">5<' in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"wrong": 0}, "No mistakes"),
+        ({"classes": 100, "count": 300, "wrong": 50}, "most certain of 50 mistakes"),
+        ({"channels": 3}, "colour image"),
+        ({"model": NoConvolution(10)}, "Confusion matrix"),
+        ({"count": 1, "wrong": 1}, "The only mistake"),
+    ],
+)
+def test_page_fits_runs_of_every_kind(tmp_path, options, expected):
+    text = _page(tmp_path, fake_run(**options))
+    _Elements(text)
+    assert expected in text
+    assert len(text) < 1_500_000
+    assert ("matrix-picture" in text.split("</style>")[1]) == (options.get("classes") == 100)
+
+
+@pytest.mark.parametrize("split", ["train", "test", "validation"])
+def test_one_line_of_metrics_is_enough(tmp_path, split):
+    text = _page(tmp_path, fake_run(), lines=[metrics_line(5, split)])
+    _Elements(text)
+    assert ("Validation accuracy" in text) == (split == "validation")
+
+
+def test_losses_of_zero_and_no_errors_are_drawn(tmp_path):
+    lines = [metrics_line(s, loss=0.0, accuracy=1.0) for s in (5, 10)]
+    assert "Nothing to draw on this axis" in _page(tmp_path, fake_run(), lines=lines)
+
+
+def test_a_checkpoint_that_differs_from_the_metrics_is_told(tmp_path):
+    lines = [metrics_line(20, "test", accuracy=0.5)]
+    assert "gives 88.33 %" in _page(tmp_path, fake_run(), lines=lines)
+    assert "which this page shows" not in _page(tmp_path, fake_run())
+
+
+def test_names_from_the_run_are_escaped(tmp_path):
+    text = _page(tmp_path, fake_run())
+    assert "train &lt;it&gt;" in text and "train <it>" not in text
+
+
+def test_write_report_leaves_one_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "load_run", lambda workdir: fake_run())
+    write_run_folder(tmp_path)
+    path = reports.write_report(str(tmp_path))
+    assert path == tmp_path / "report.html"
+    assert path.read_text().startswith("<!doctype html>")
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_folders_without_a_run_are_refused(tmp_path):
+    with pytest.raises(RunFolderError, match="is not a folder"):
+        reports.write_report(tmp_path / "nowhere")
+    with pytest.raises(RunFolderError, match=r"config\.json is missing"):
+        reports.write_report(tmp_path)
+    write_run_folder(tmp_path, lines=[])
+    with pytest.raises(RunFolderError, match="holds no metrics yet"):
+        reports.write_report(tmp_path)
+
+
+def test_missing_packages_are_named_before_any_work(tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "jinja2" else found(name)
+    )
+    with pytest.raises(ImportError, match=r'jinja2, which is not installed.*"cnnjax\[report\]"'):
+        reports.write_report(tmp_path / "nowhere")
