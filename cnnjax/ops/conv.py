@@ -5,7 +5,8 @@ from __future__ import annotations
 from jax import lax
 from jaxtyping import Array, Float
 
-from cnnjax.ops import conv_rules, conv_spec, lax_forms, sizes
+from cnnjax.ops import conv_rules, conv_spec, sizes
+from cnnjax.ops.algorithms import direct
 from cnnjax.ops.padding import check_mode, is_zeros, pad_images
 
 BACKWARDS = ("ours", "native")
@@ -57,7 +58,7 @@ def conv2d(
     if backward not in BACKWARDS:
         raise ValueError(f"conv2d: backward must be one of {BACKWARDS}, got {backward!r}")
     if backward == "native":
-        return lax_forms.forward(spec, x, kernel)
+        return direct.forward(spec, x, kernel)
     return conv_rules.forward(spec, x, kernel)
 
 

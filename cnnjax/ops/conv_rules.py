@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from cnnjax.ops import lax_forms, sizes
+from cnnjax.ops import dispatch, sizes
 from cnnjax.ops.conv_spec import ConvSpec
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conv2d(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax_forms.forward(spec, x, kernel)
+    return dispatch.run("forward", spec, x.shape, kernel.shape, (), x, kernel)
 
 
 def _conv2d_fwd(spec, x, kernel):
@@ -45,7 +45,8 @@ _conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
 def _conv2d_input_grad(
     spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    return lax_forms.input_grad(spec, input_size, grad, kernel)
+    shape = (grad.shape[0], *input_size, kernel.shape[2] * spec.groups)
+    return dispatch.run("input_grad", spec, shape, kernel.shape, (input_size,), grad, kernel)
 
 
 def _conv2d_input_grad_fwd(spec, input_size, grad, kernel):
@@ -67,10 +68,10 @@ _conv2d_input_grad.defvjp(_conv2d_input_grad_fwd, _conv2d_input_grad_bwd)
 def _conv2d_kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
+    shape = (*kernel_size, x.shape[3] // spec.groups, grad.shape[3])
     if x.shape[0] == 0:  # A sum over no images; lax would form a kernel without pixels.
-        channels = x.shape[3] // spec.groups
-        return jnp.zeros((*kernel_size, channels, grad.shape[3]), x.dtype)
-    return lax_forms.kernel_grad(spec, kernel_size, x, grad)
+        return jnp.zeros(shape, x.dtype)
+    return dispatch.run("kernel_grad", spec, x.shape, shape, (kernel_size,), x, grad)
 
 
 def _conv2d_kernel_grad_fwd(spec, kernel_size, x, grad):

@@ -1,0 +1,44 @@
+"""What the formulations share: zero padding, shifted views, phases of a stride, wide sums."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cnnjax.ops import sizes
+
+
+def accumulator(dtype: jnp.dtype) -> jnp.dtype:
+    """Returns the dtype in which sums of `dtype` are kept: float32 for the half types."""
+    return jnp.dtype(jnp.float32) if jnp.dtype(dtype).itemsize == 2 else jnp.dtype(dtype)
+
+
+def product(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike = None) -> jax.Array:
+    """Returns the matrix product, summed in the accumulator's dtype and rounded once."""
+    wide = accumulator(left.dtype)
+    return jnp.dot(left, right, precision=precision, preferred_element_type=wide).astype(left.dtype)
+
+
+def zero_pad(x: jax.Array, pads: sizes.Pads) -> jax.Array:
+    """Returns the images with zeros added, or pixels cut off where a side is negative."""
+    if pads == ((0, 0), (0, 0)):
+        return x
+    config = ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0))
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
+def shifted(
+    x: jax.Array, tap: sizes.Pair, out_size: sizes.Pair, strides: sizes.Pair, dilation: sizes.Pair
+) -> jax.Array:
+    """Returns the pixels of the padded `x` that kernel tap (a, b) meets, one per output pixel."""
+    rows, columns = (
+        slice(t * d, t * d + (n - 1) * s + 1, s)
+        for t, n, s, d in zip(tap, out_size, strides, dilation, strict=True)
+    )
+    return x[:, rows, columns]
+
+
+def all_taps(kernel_size: sizes.Pair) -> list[sizes.Pair]:
+    """Returns every kernel tap (a, b), row by row."""
+    return [(a, b) for a in range(kernel_size[0]) for b in range(kernel_size[1])]
