@@ -1,7 +1,29 @@
 """Networks: one file per family, and the registry that makes them by name."""
 
-from cnnjax.models import lenet as _lenet  # noqa: F401  (registers its networks)
+# Importing a family's file registers its networks.
+from cnnjax.models import (
+    alexnet,
+    lenet,
+    preact_resnet,
+    resnet,
+    vgg,
+    wide_resnet,
+    zfnet,
+)
 from cnnjax.models.features import apply_with_features
 from cnnjax.models.registry import ModelInfo, create_model, list_models, model_info
 
-__all__ = ["ModelInfo", "apply_with_features", "create_model", "list_models", "model_info"]
+__all__ = [
+    "ModelInfo",
+    "alexnet",
+    "apply_with_features",
+    "create_model",
+    "lenet",
+    "list_models",
+    "model_info",
+    "preact_resnet",
+    "resnet",
+    "vgg",
+    "wide_resnet",
+    "zfnet",
+]

@@ -43,6 +43,11 @@ def same(init: Any) -> Initializers:
     return Initializers(init, init, init)
 
 
+def normal(stddev: float) -> Initializers:
+    """N(0, stddev) for every kernel."""
+    return same(linen.initializers.normal(stddev))
+
+
 HE_NORMAL = linen.initializers.variance_scaling(2.0, "fan_in", "normal")
 GLOROT_UNIFORM = linen.initializers.glorot_uniform()
 # Unit gain: no rectifier follows the logits.

@@ -74,7 +74,6 @@ class LeNet5(Net):
 
     num_classes: int = 10
     initialization: str = "he"
-    classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
     paper_initializers: ClassVar[Initializers] = _PAPER
 
     @linen.compact
@@ -89,9 +88,7 @@ class LeNet5(Net):
         x = ops.relu(self.dense(120, name="c5")(self.flat("c5", x)))
         x = ops.relu(self.dense(84, name="f6")(self.feature("c5", x)))
         x = self.feature("f6", x)
-        return self.dense(
-            self.num_classes, kernel_init=self.initializers.classifier, name="classifier"
-        )(x)
+        return self.logits(x)
 
 
 class LeNet5Original(Net):
@@ -137,7 +134,6 @@ class LeNet1989(Net):
     """
 
     num_classes: int = 10
-    classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
     paper_initializers: ClassVar[Initializers] = _PAPER
 
     @linen.compact
@@ -159,9 +155,7 @@ class LeNet1989(Net):
         )
         x = self.feature("h2", squash(UnitBias(self.dtype, name="h2_bias")(h2(on_background(x)))))
         x = self.feature("h3", squash(self.dense(30, name="h3")(self.flat("h3", x))))
-        return self.dense(
-            self.num_classes, kernel_init=self.initializers.classifier, name="classifier"
-        )(x)
+        return self.logits(x)
 
 
 class Subsampling(linen.Module):

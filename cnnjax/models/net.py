@@ -95,6 +95,26 @@ class Net(linen.Module):
         """`flax.linen.Dense` with this network's dtype and initialisers."""
         return functools.partial(linen.Dense, dtype=self.dtype, kernel_init=self.initializers.dense)
 
+    def norm(self, train: bool, **fields: Any) -> functools.partial:
+        """`nn.BatchNorm` with this network's dtype and axis; `train` uses the batch's own."""
+        return functools.partial(
+            nn.BatchNorm,
+            use_running_average=not train,
+            dtype=self.dtype,
+            axis_name=self.norm_axis,
+            **fields,
+        )
+
+    def paper_bias(self, value: float) -> Any:
+        """The initialiser of biases that start at `value` in the paper's own initialisation."""
+        start = value if self.initialization == "paper" else 0.0
+        return linen.initializers.constant(start)
+
+    def logits(self, x: Float[Array, "batch values"]) -> Float[Array, "batch classes"]:
+        """The dense layer "classifier"."""
+        kernel_init = self.initializers.classifier
+        return self.dense(self.num_classes, kernel_init=kernel_init, name="classifier")(x)
+
     @property
     def max_pool(self) -> functools.partial:
         """`nn.MaxPool` with this network's backward rules."""

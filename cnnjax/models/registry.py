@@ -20,7 +20,8 @@ class ModelInfo:
       name: registered name.
       source: the paper or reference implementation that the figures come from.
       input_size: height, width and channels of the images.
-      parameters: number of trainable parameters in the default configuration.
+      parameters: number of trainable parameters in the default configuration; None where none is
+        published.
       multiply_adds: multiply-adds of convolutions and dense layers for one image, with the digits
         that are published, such as "724.4 M"; None where none is.
       auxiliary_parameters: parameters of the auxiliary heads, which `parameters` leaves out.
@@ -33,7 +34,7 @@ class ModelInfo:
     name: str
     source: str
     input_size: tuple[int, int, int]
-    parameters: int
+    parameters: int | None
     multiply_adds: str | None = None
     auxiliary_parameters: int = 0
     errors: str | None = None
@@ -98,7 +99,7 @@ def register_family(pattern: str, form: str, entry: Callable[..., Entry]) -> Non
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered networks, in order of registration.
+    """Names of the registered networks, sorted.
 
     Args:
       pattern: a shell pattern, such as "resnet*". Aliases, and families of names such as
@@ -107,7 +108,9 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns:
       The names that match.
     """
-    return [name for name in _entries if fnmatch.fnmatchcase(name, pattern)]
+    names = (name for name in _entries if fnmatch.fnmatchcase(name, pattern))
+    # Numbers by value, so that resnet50 comes before resnet101.
+    return sorted(names, key=lambda n: [p.zfill(6) for p in re.split(r"(\d+)", n)])
 
 
 def model_info(name: str, variant: str | None = None) -> ModelInfo:

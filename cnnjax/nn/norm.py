@@ -58,9 +58,10 @@ class BatchNorm(linen.Module):
                 for running, batch in ((running_mean, mean), (running_var, var)):
                     new = jnp.asarray(batch, running.value.dtype)
                     running.value = self.momentum * running.value + (1 - self.momentum) * new
-        row = (1,) * (x.ndim - 1) + shape
-        factor = jax.lax.rsqrt(var + self.epsilon) * scale
-        y = (x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)
+        mean, var, scale, bias = (
+            v.astype(x.dtype).reshape((1,) * (x.ndim - 1) + shape) for v in (mean, var, scale, bias)
+        )
+        y = (x - mean) * (jax.lax.rsqrt(var + self.epsilon) * scale) + bias
         return y.astype(self.dtype)
 
 

@@ -1,0 +1,255 @@
+"""ResNet and the plain networks beside it, for ImageNet and CIFAR, and ResNeXt.
+
+The bottleneck's stride is in its 3x3 convolution, as in every later implementation; the paper has
+it in the first 1x1 (`stride_in="1x1"`, `variant="paper"`). Shortcuts of option A pad the new
+channels with zeros at the end. Convolutions have no biases, since batch norm follows each.
+"""
+
+import functools
+from typing import Any, ClassVar, Literal
+
+import flax.linen as linen
+from flax.linen import initializers
+from jaxtyping import Array, Float
+
+from cnnjax import ops
+from cnnjax.models.initializers import HE_NORMAL, Initializers, same
+from cnnjax.models.net import Net
+from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.repeat import repeat
+from cnnjax.models.residual_blocks import BasicBlock, Bottleneck
+from cnnjax.models.statistics import CIFAR, IMAGENET
+
+
+class ResNet(Net):
+    """A stem, stages of equal blocks, a global average, a dense layer.
+
+    Any input size works, down to 1x1.
+
+    Attributes:
+      blocks: number of blocks in each stage; stages after the first halve the size.
+      widths: channels of each stage (a quarter of the output's in bottlenecks).
+      bottleneck: whether blocks are bottlenecks.
+      shortcut: "A", "B" or "C", or "none" for the plain network; see `Shortcut`.
+      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
+      groups, group_width: of the bottleneck's 3x3 convolution.
+      stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
+      zero_init_gamma: whether each block starts as its shortcut (Goyal et al., 2017, 5.1).
+      remat: whether the backward pass computes a block's activations again, keeping its input.
+      scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
+    """
+
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    bottleneck: bool = False
+    shortcut: Literal["A", "B", "C", "none"] = "B"
+    stride_in: Literal["3x3", "1x1"] = "3x3"
+    groups: int = 1
+    group_width: int = 64
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    zero_init_gamma: bool = False
+    remat: bool = False
+    scan: bool = False
+
+    # Section 3.4 refers to He et al., 2015, "Delving deep into rectifiers".
+    paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
+
+    def field_choices(self) -> dict[str, tuple]:
+        """See `Net.field_choices`."""
+        return {
+            "shortcut": ("A", "B", "C", "none"),
+            "stride_in": ("3x3", "1x1"),
+            "stem": ("imagenet", "cifar"),
+        }
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], train: bool = False
+    ) -> Float[Array, "batch classes"]:
+        """Returns logits; `train` normalises by the batch's statistics."""
+        conv = functools.partial(self.conv, use_bias=False)
+        norm = self.norm(train)
+        gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones
+        common = {"conv": conv, "norm": norm, "gamma_init": gamma_init, "shortcut": self.shortcut}
+        if self.bottleneck:
+            groups = {"groups": self.groups, "group_width": self.group_width}
+            block = functools.partial(Bottleneck, stride_in=self.stride_in, **groups, **common)
+        else:
+            block = functools.partial(BasicBlock, **common)
+
+        if self.stem == "imagenet":
+            x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
+            x = self.feature("stem", ops.relu(norm(name="bn1")(x)))
+            x = self.max_pool(3, 2, padding=1, name="pool1")(x)
+        else:
+            x = conv(self.widths[0], (3, 3), padding=1, name="conv1")(x)
+            x = self.feature("stem", ops.relu(norm(name="bn1")(x)))
+        for stage, (count, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
+            first = functools.partial(block, width, 1 if stage == 1 else 2)
+            x = repeat(
+                x,
+                count,
+                first,
+                functools.partial(block, width, 1),
+                f"stage{stage}",
+                remat=self.remat,
+                scan=self.scan,
+            )
+            x = self.feature(f"stage{stage}", x)
+        return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
+
+
+_SOURCE = "He, Zhang, Ren and Sun, 2015"
+
+
+def register_imagenet(
+    name: str,
+    parameters: int,
+    multiply_adds: str,
+    *,
+    source: str = _SOURCE,
+    errors: str | None = None,
+    paper_multiply_adds: str | None = None,
+    **settings: Any,
+) -> None:
+    """Enters an ImageNet network.
+
+    Args:
+      name, parameters, multiply_adds, source, errors: see `ModelInfo`.
+      paper_multiply_adds: of the variant "paper", whose bottlenecks stride in the first 1x1
+        convolution; None where that is no other network.
+      **settings: the fields of `ResNet`.
+    """
+
+    def entry(source: str, multiply_adds: str, **more: Any) -> Entry:
+        info = ModelInfo(
+            name,
+            source,
+            input_size=(224, 224, 3),
+            parameters=parameters,
+            multiply_adds=multiply_adds,
+            errors=errors,
+            **IMAGENET,
+        )
+        return Entry(ResNet, {**settings, **more}, info, {})
+
+    default = entry(source, multiply_adds)
+    variants = {"torchvision": default}
+    if paper_multiply_adds is not None:
+        variants["paper"] = entry(source, paper_multiply_adds, stride_in="1x1")
+    register(ResNet, default.info, variants=variants, **settings)
+
+
+def _bottlenecks(*blocks: int) -> dict[str, Any]:
+    return {"blocks": blocks, "bottleneck": True}
+
+
+register_imagenet(
+    "resnet18", 11_689_512, "1.814 G", errors="top-1 27.88 (ten crops)", blocks=(2, 2, 2, 2)
+)
+register_imagenet(
+    "resnet34",
+    21_797_672,
+    "3.664 G",
+    errors="top-1/top-5 25.03/7.76 (ten crops, option A)",
+    blocks=(3, 4, 6, 3),
+)
+register_imagenet(
+    "resnet50",
+    25_557_032,
+    "4.089 G",
+    paper_multiply_adds="3.858 G",
+    errors="top-1/top-5 22.85/6.71 (ten crops)",
+    **_bottlenecks(3, 4, 6, 3),
+)
+register_imagenet(
+    "resnet101",
+    44_549_160,
+    "7.801 G",
+    paper_multiply_adds="7.570 G",
+    errors="top-1/top-5 21.75/6.05 (ten crops)",
+    **_bottlenecks(3, 4, 23, 3),
+)
+register_imagenet(
+    "resnet152",
+    60_192_808,
+    "11.514 G",
+    paper_multiply_adds="11.282 G",
+    errors="top-1/top-5 21.43/5.71 (ten crops)",
+    **_bottlenecks(3, 8, 36, 3),
+)
+register_imagenet(
+    "plain18",
+    11_515_688,
+    "1.795 G",
+    errors="top-1 27.94 (ten crops)",
+    blocks=(2, 2, 2, 2),
+    shortcut="none",
+)
+register_imagenet(
+    "plain34",
+    21_623_848,
+    "3.644 G",
+    errors="top-1/top-5 28.54/10.02 (ten crops)",
+    blocks=(3, 4, 6, 3),
+    shortcut="none",
+)
+register_imagenet(
+    "resnext50_32x4d",
+    25_028_904,
+    "4.230 G",
+    source="Xie, Girshick, Dollár, Tu and He, 2017",
+    groups=32,
+    group_width=4,
+    **_bottlenecks(3, 4, 6, 3),
+)
+
+# Section 4.2 and table 6: depth, parameters, multiply-adds and CIFAR-10 error of the networks of
+# 6n + 2 layers. Shortcuts of option A have no parameters, so plain networks have the same.
+_CIFAR: dict[int, tuple[int, str, str]] = {
+    20: (269_722, "40.55 M", "8.75"),
+    32: (464_154, "68.86 M", "7.51"),
+    44: (658_586, "97.17 M", "7.17"),
+    56: (853_018, "125.49 M", "6.97"),
+    110: (1_727_962, "252.89 M", "6.43"),
+    1202: (19_421_274, "2,829.24 M", "7.93"),
+}
+
+
+def cifar_entry(kind: str, depth: str) -> Entry:
+    """The CIFAR network of a kind ("resnet" or "plain") and depth.
+
+    Raises:
+      ValueError: the depth is not 6n + 2.
+    """
+    layers = int(depth)
+    if layers < 8 or (layers - 2) % 6:
+        raise ValueError(
+            f"{kind}{depth}_cifar: the depth must be 6n + 2 (8, 14, 20, ...), got {depth}"
+        )
+    parameters, multiply_adds, error = _CIFAR.get(layers, (None, None, None))
+    info = ModelInfo(
+        f"{kind}{layers}_cifar",
+        f"{_SOURCE}, section 4.2",
+        input_size=(32, 32, 3),
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        errors=f"CIFAR-10 {error}" if error and kind == "resnet" else None,
+        notes="Parameters with shortcuts of option A.",
+        **CIFAR,
+    )
+    settings = {
+        "num_classes": 10,
+        "blocks": ((layers - 2) // 6,) * 3,
+        "widths": (16, 32, 64),
+        "shortcut": "A" if kind == "resnet" else "none",
+        "stem": "cifar",
+    }
+    return Entry(ResNet, settings, info, {})
+
+
+for _kind in ("resnet", "plain"):
+    for _depth in (20, 32, 44, 56, 110):
+        _entry = cifar_entry(_kind, str(_depth))
+        register(ResNet, _entry.info, **_entry.settings)
+register_family(r"(?P<kind>resnet|plain)(?P<depth>\d+)_cifar", "resnet<6n+2>_cifar", cifar_entry)
