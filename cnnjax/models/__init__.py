@@ -3,6 +3,9 @@
 # Importing a family's file registers its networks.
 from cnnjax.models import (
     alexnet,
+    fractalnet,
+    googlenet,
+    inception_v3,
     lenet,
     preact_resnet,
     resnet,
@@ -18,6 +21,9 @@ __all__ = [
     "alexnet",
     "apply_with_features",
     "create_model",
+    "fractalnet",
+    "googlenet",
+    "inception_v3",
     "lenet",
     "list_models",
     "model_info",

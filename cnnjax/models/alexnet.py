@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net
+from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTRED
 
@@ -111,7 +111,7 @@ class AlexNet(Net):
                 x = nn.LocalResponseNorm(name=f"norm{number}")(x)
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
-        x = self.flat("fc6", x)
+        x = flat(self, "fc6", x)
         for layer, units in zip(("fc6", "fc7"), self.hidden, strict=True):
             dropout = linen.Dropout(self.dropout_rate, deterministic=not train)
             dense = self.dense(units, bias_init=self.paper_bias(1.0), name=layer)

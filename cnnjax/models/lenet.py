@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import Initializers, fan_in_uniform, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import ModelInfo, register
 
 # LeCun et al., 1998, table I: the maps of S2 that each map of C3 sees.
@@ -85,7 +85,7 @@ class LeNet5(Net):
         x = self.feature("s2", self.max_pool(2, name="s2")(self.feature("c1", x)))
         x = ops.relu(self.conv(16, (5, 5), padding="VALID", name="c3")(x))
         x = self.feature("s4", self.max_pool(2, name="s4")(self.feature("c3", x)))
-        x = ops.relu(self.dense(120, name="c5")(self.flat("c5", x)))
+        x = ops.relu(self.dense(120, name="c5")(flat(self, "c5", x)))
         x = ops.relu(self.dense(84, name="f6")(self.feature("c5", x)))
         x = self.feature("f6", x)
         return self.logits(x)
@@ -121,7 +121,7 @@ class LeNet5Original(Net):
         x = self.feature("c3", squash(c3(x)))
         x = self.feature("s4", Subsampling(self.dtype, self.backward, name="s4")(x))
         x = self.feature("c5", squash(self.conv(120, (5, 5), padding="VALID", name="c5")(x)))
-        x = self.feature("f6", squash(self.dense(84, name="f6")(self.flat("f6", x))))
+        x = self.feature("f6", squash(self.dense(84, name="f6")(flat(self, "f6", x))))
         codes = jnp.asarray(rbf_codes(self.num_classes), self.dtype)
         return -jnp.sum((x[:, None, :] - codes[None, :, :]) ** 2, axis=-1)
 
@@ -154,7 +154,7 @@ class LeNet1989(Net):
             name="h2",
         )
         x = self.feature("h2", squash(UnitBias(self.dtype, name="h2_bias")(h2(on_background(x)))))
-        x = self.feature("h3", squash(self.dense(30, name="h3")(self.flat("h3", x))))
+        x = self.feature("h3", squash(self.dense(30, name="h3")(flat(self, "h3", x))))
         return self.logits(x)
 
 

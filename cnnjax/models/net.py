@@ -125,25 +125,28 @@ class Net(linen.Module):
         """`nn.AvgPool` with this network's backward rules."""
         return functools.partial(nn.AvgPool, backward=self.backward)
 
-    def flat(self, layer: str, x: Float[Array, "batch height width channels"]) -> Array:
-        """The values of each image in one row (height, width, channels), for a dense layer.
 
-        Args:
-          layer: name of the dense layer that follows.
-          x: feature maps.
+def flat(module: linen.Module, layer: str, x: Float[Array, "batch height width channels"]) -> Array:
+    """The values of each image in one row (height, width, channels), for a dense layer.
 
-        Returns:
-          An array of shape [batch, height * width * channels].
+    Args:
+      module: the bound module that the dense layer belongs to.
+      layer: name of the dense layer that follows.
+      x: feature maps.
 
-        Raises:
-          ValueError: the layer's weights were made for maps of another size.
-        """
-        values = x.reshape(x.shape[0], -1)
-        if self.has_variable("params", layer):
-            expected = self.variables["params"][layer]["kernel"].shape[0]
-            if expected != values.shape[1]:
-                raise ValueError(size_mismatch(layer, x.shape[1:], expected))
-        return values
+    Returns:
+      An array of shape [batch, height * width * channels].
+
+    Raises:
+      ValueError: the layer's weights were made for maps of another size.
+    """
+    values = x.reshape(x.shape[0], -1)
+    if module.has_variable("params", layer):
+        expected = module.variables["params"][layer]["kernel"].shape[0]
+        if expected != values.shape[1]:
+            name = "/".join((*module.path, layer))
+            raise ValueError(size_mismatch(name, x.shape[1:], expected))
+    return values
 
 
 def size_mismatch(layer: str, given: tuple[int, ...], expected: int) -> str:

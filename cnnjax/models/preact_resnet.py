@@ -2,7 +2,8 @@
 
 The block that changes the shape shares its first batch norm and rectifier with its projection, as
 in the authors' code. ImageNet's stem has batch norm and a rectifier before its pool, as there;
-`variant="timm"` leaves both out.
+`variant="timm"` leaves both out. Bottlenecks stride in the first 1x1 convolution for CIFAR, as in
+the authors' code, and in the 3x3 for ImageNet, as in later ones.
 """
 
 import dataclasses
@@ -27,8 +28,9 @@ class PreActBlock(linen.Module):
 
     Attributes:
       features: channels of the 3x3 convolutions; a bottleneck puts out four times as many.
-      strides: of the (first) 3x3 convolution.
+      strides: of the first 3x3 convolution, or of the bottleneck's first 1x1.
       bottleneck: whether there are three convolutions.
+      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
       dropout: applied before the last 3x3 convolution of a basic block.
       conv, norm: make the layers.
 
@@ -39,6 +41,7 @@ class PreActBlock(linen.Module):
     features: int
     strides: int
     bottleneck: bool
+    stride_in: str
     dropout: Any
     conv: Any
     norm: Any
@@ -51,9 +54,10 @@ class PreActBlock(linen.Module):
         if self.strides != 1 or x.shape[-1] != wide:
             x = self.conv(wide, (1, 1), strides=self.strides, name="shortcut")(active)
         if self.bottleneck:
-            y = self.conv(self.features, (1, 1), name="conv1")(active)
+            first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
+            y = self.conv(self.features, (1, 1), strides=first, name="conv1")(active)
             y = ops.relu(self.norm(name="bn2")(y))
-            y = self.conv(self.features, (3, 3), strides=self.strides, padding=1, name="conv2")(y)
+            y = self.conv(self.features, (3, 3), strides=second, padding=1, name="conv2")(y)
             y = ops.relu(self.norm(name="bn3")(y))
             return x + self.conv(wide, (1, 1), name="conv3")(y)
         y = self.conv(wide, (3, 3), strides=self.strides, padding=1, name="conv1")(active)
@@ -70,6 +74,7 @@ class PreActResNet(Net):
       blocks: number of blocks in each stage; stages after the first halve the size.
       widths: channels of each stage (a quarter of the output's in bottlenecks).
       bottleneck: whether blocks are bottlenecks.
+      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
       stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
       stem_width: channels of the stem.
       stem_norm: whether ImageNet's stem is normalised and rectified before its pool.
@@ -81,6 +86,7 @@ class PreActResNet(Net):
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     bottleneck: bool = True
+    stride_in: Literal["3x3", "1x1"] = "3x3"
     stem: Literal["imagenet", "cifar"] = "imagenet"
     stem_width: int = 64
     stem_norm: bool = True
@@ -92,7 +98,7 @@ class PreActResNet(Net):
 
     def field_choices(self) -> dict[str, tuple]:
         """See `Net.field_choices`."""
-        return {"stem": ("imagenet", "cifar")}
+        return {"stem": ("imagenet", "cifar"), "stride_in": ("3x3", "1x1")}
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
@@ -101,7 +107,12 @@ class PreActResNet(Net):
         norm = self.norm(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
         block = functools.partial(
-            PreActBlock, bottleneck=self.bottleneck, dropout=dropout, conv=conv, norm=norm
+            PreActBlock,
+            bottleneck=self.bottleneck,
+            stride_in=self.stride_in,
+            dropout=dropout,
+            conv=conv,
+            norm=norm,
         )
         if self.stem == "imagenet":
             x = conv(self.stem_width, (7, 7), strides=2, padding=3, name="conv1")(x)
@@ -186,6 +197,7 @@ def cifar_entry(depth: str) -> Entry:
         "blocks": ((layers - 2) // (9 if bottleneck else 6),) * 3,
         "widths": (16, 32, 64),
         "bottleneck": bottleneck,
+        "stride_in": "1x1",
         "stem": "cifar",
         "stem_width": 16,
     }

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net
+from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET
 
@@ -68,7 +68,7 @@ class VGG(Net):
             x = self.feature(f"block{b}", self.max_pool(2, name=f"pool{b}")(x))
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
-        x = self.flat("fc6", x)
+        x = flat(self, "fc6", x)
         for layer, units in zip(("fc6", "fc7"), self.hidden, strict=True):
             x = self.feature(layer, ops.relu(self.dense(units, name=layer)(x)))
             x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)

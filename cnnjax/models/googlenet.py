@@ -1,0 +1,253 @@
+"""GoogLeNet, as published and in torchvision's form, and the Inception module in both its forms.
+
+The paper's table does not add up at conv1, 4c and 5a; its columns are taken as they stand. It does
+not give the constants of local response normalisation, which are AlexNet's here, nor the
+initialisation, which is Glorot's. `variant="torchvision"` has batch norm in the place of local
+response normalisation, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads that
+pool adaptively to 4x4.
+"""
+
+import functools
+from typing import Any, ClassVar
+
+import flax.linen as linen
+import jax.numpy as jnp
+from flax.linen import initializers
+from jaxtyping import Array, Float
+
+from cnnjax import nn, ops
+from cnnjax.models.conv_unit import ConvUnit
+from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
+from cnnjax.models.net import Net, flat
+from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTRED
+
+Images = Float[Array, "batch height width channels"]
+
+# Szegedy et al., 2014, table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
+COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+class NaiveInception(linen.Module):
+    """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels joined.
+
+    Attributes:
+      features: channels of the three convolutions.
+      unit: makes a convolution with its rectifier.
+
+    Source: Szegedy et al., 2014, figure 2 (a).
+    """
+
+    features: tuple[int, int, int]
+    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
+
+    @linen.compact
+    def __call__(self, x: Images) -> Images:
+        """Applies the module; height and width stay."""
+        one, three, five = self.features
+        branches = [
+            self.unit(one, (1, 1), name="conv1x1")(x),
+            self.unit(three, (3, 3), name="conv3x3")(x),
+            self.unit(five, (5, 5), name="conv5x5")(x),
+            nn.MaxPool(3, 1, padding=1, name="pool")(x),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class Inception(linen.Module):
+    """The Inception module with bottlenecks: 1x1 convolutions before 3x3 and 5x5, after the pool.
+
+    Attributes:
+      columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
+      unit: makes a convolution with its rectifier.
+      five: size of the "5x5" kernel.
+      backward: of the pool, "ours" or "native".
+
+    Source: Szegedy et al., 2014, figure 2 (b).
+    """
+
+    columns: tuple[int, int, int, int, int, int]
+    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
+    five: int = 5
+    backward: str = "ours"
+
+    @linen.compact
+    def __call__(self, x: Images) -> Images:
+        """Applies the module; height and width stay."""
+        one, reduce3, three, reduce5, five, project = self.columns
+        pooled = nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x)
+        y3 = self.unit(reduce3, (1, 1), name="reduce3x3")(x)
+        y5 = self.unit(reduce5, (1, 1), name="reduce5x5")(x)
+        branches = [
+            self.unit(one, (1, 1), name="conv1x1")(x),
+            self.unit(three, (3, 3), name="conv3x3")(y3),
+            self.unit(five, (self.five, self.five), name="conv5x5")(y5),
+            self.unit(project, (1, 1), name="project")(pooled),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class AuxiliaryHead(linen.Module):
+    """A classifier on a middle layer: average pool 5x5 of stride 3, 1x1 conv 128, dense 1024.
+
+    Attributes:
+      num_classes: number of logits.
+      unit, dense, avg_pool: make the layers.
+      classifier_init: initialiser of the last layer.
+      adaptive: whether the pool goes to 4x4 whatever the size, as in torchvision.
+      train: whether dropout is on.
+
+    Source: Szegedy et al., 2014, section 5.
+    """
+
+    num_classes: int
+    unit: Any
+    dense: Any
+    avg_pool: Any
+    classifier_init: Any
+    adaptive: bool
+    train: bool
+
+    @linen.compact
+    def __call__(self, x: Images) -> Float[Array, "batch classes"]:
+        """Returns logits."""
+        if self.adaptive:
+            x = nn.AdaptiveAvgPool((4, 4), name="pool")(x)
+        else:
+            x = self.avg_pool(5, 3, name="pool")(x)
+        x = self.unit(128, (1, 1), name="conv")(x)
+        x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x)))
+        x = linen.Dropout(0.7, deterministic=not self.train)(x)
+        return self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")(x)
+
+
+class GoogLeNet(Net):
+    """GoogLeNet: a stem, nine Inception modules, a global average, a dense layer.
+
+    Auxiliary logits, after 4a and 4d, are the features "aux1" and "aux2"; their loss has weight
+    0.3 each. Their dense layers fit the size that the variables were made with (unless
+    `adaptive_heads`): for images of another size, set `aux_heads=False`. Smallest input with
+    heads 65x65 (a 5x5 map after 4a), without 15x15.
+
+    Attributes:
+      batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).
+      response_norm: whether the stem has local response normalisation.
+      five: size of the modules' "5x5" kernel.
+      last_pool: size of the pool before 5a, of stride 2.
+      aux_heads: whether there are auxiliary heads.
+      adaptive_heads: whether these pool to 4x4 whatever the size.
+      dropout_rate: before the last layer.
+      remat: whether the backward pass computes a module's activations again, keeping its input.
+    """
+
+    batch_norm: bool = False
+    response_norm: bool = True
+    five: int = 5
+    last_pool: int = 3
+    aux_heads: bool = True
+    adaptive_heads: bool = False
+    dropout_rate: float = 0.4
+    remat: bool = False
+
+    classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier", "aux2/classifier")
+    paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
+
+    @linen.compact
+    def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
+        """Returns logits; `train` turns dropout on (stream "dropout") and uses batch statistics."""
+        norm = self.norm(train, epsilon=1e-3) if self.batch_norm else None
+        unit = functools.partial(ConvUnit, conv=self.conv, norm=norm)
+        module = linen.remat(Inception) if self.remat else Inception
+        pool = functools.partial(self.max_pool, strides=2, ceil_mode=True)
+
+        x = unit(64, (7, 7), strides=2, padding=3, name="conv1")(x)
+        x = pool(3, name="pool1")(self.feature("conv1", x))
+        x = self.respond("norm1", x)
+        x = unit(64, (1, 1), name="conv2_reduce")(x)
+        x = self.respond("norm2", unit(192, (3, 3), name="conv2")(x))
+        x = pool(3, name="pool2")(self.feature("conv2", x))
+        for name, columns in COLUMNS.items():
+            block = module(columns, unit, self.five, self.backward, name=f"inception_{name}")
+            x = self.feature(name, block(x))
+            if name == "3b":
+                x = pool(3, name="pool3")(x)
+            elif name == "4e":
+                x = pool(self.last_pool, name="pool4")(x)
+            elif name in ("4a", "4d"):
+                self.auxiliary("aux1" if name == "4a" else "aux2", x, unit, train)
+        x = self.feature("pooled", x.mean(axis=(1, 2)))
+        return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
+
+    def respond(self, name: str, x: Images) -> Images:
+        """Local response normalisation, where this form has it."""
+        return nn.LocalResponseNorm(name=name)(x) if self.response_norm else x
+
+    def auxiliary(self, name: str, x: Images, unit: Any, train: bool) -> None:
+        """Makes an auxiliary head's logits a feature, where they are wanted."""
+        if self.aux_heads and self.wants_auxiliary(name):
+            head = AuxiliaryHead(
+                self.num_classes,
+                unit,
+                self.dense,
+                self.avg_pool,
+                self.initializers.classifier,
+                self.adaptive_heads,
+                train,
+                name=name,
+            )
+            self.feature(name, head(x))
+
+
+class TorchvisionGoogLeNet(GoogLeNet):
+    """torchvision's form: batch norm, 3x3 for 5x5, a last pool of 2x2, adaptive heads."""
+
+    batch_norm: bool = True
+    response_norm: bool = False
+    five: int = 3
+    last_pool: int = 2
+    adaptive_heads: bool = True
+    dropout_rate: float = 0.2
+
+    paper_initializers: ClassVar[Initializers] = same(initializers.truncated_normal(0.01))
+
+
+register(
+    GoogLeNet,
+    ModelInfo(
+        "googlenet",
+        "Szegedy et al., 2014",
+        input_size=(224, 224, 3),
+        parameters=6_998_552,
+        auxiliary_parameters=13_378_280 - 6_998_552,
+        multiply_adds="1.583 G",
+        errors="top-5 10.07 (one crop), 9.15 (10), 7.89 (144); seven networks 8.09, 7.62, 6.67",
+        notes="Constants of LRN and the initialisation are not published.",
+        **IMAGENET_255_CENTRED,
+    ),
+    variants={
+        "torchvision": Entry(
+            TorchvisionGoogLeNet,
+            {},
+            ModelInfo(
+                "googlenet",
+                "torchvision",
+                input_size=(224, 224, 3),
+                parameters=6_624_904,
+                auxiliary_parameters=13_004_888 - 6_624_904,
+                multiply_adds="1.498 G",
+                **IMAGENET,
+            ),
+            {},
+        )
+    },
+)

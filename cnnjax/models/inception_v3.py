@@ -1,0 +1,223 @@
+"""Inception-v3: Inception modules with factorised convolutions, in torchvision's form.
+
+Each module is a tuple of branches, each branch a chain of steps: "64 3x3" is a unit of 64
+channels (height x width), "384 3x3/2" one of stride 2 without padding, "avg" and "max" are 3x3
+pools (the maximum of stride 2, without padding), and "384 1x3 | 384 3x1" two units on the same
+input, joined. The paper's table and text leave the modules' widths open; these are the reference
+implementation's. Average pools count their padding.
+"""
+
+import functools
+from typing import Any, ClassVar
+
+import flax.linen as linen
+import jax.numpy as jnp
+from flax.linen import initializers
+from jaxtyping import Array, Float
+
+from cnnjax.models.conv_unit import ConvUnit
+from cnnjax.models.initializers import Initializers
+from cnnjax.models.net import Net
+from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.statistics import IMAGENET
+
+Images = Float[Array, "batch height width channels"]
+Branches = tuple[str, ...]
+
+
+def grid35(pool: int) -> Branches:
+    """Szegedy et al., 2015, figure 5: 5x5 as two 3x3."""
+    return ("64 1x1", "48 1x1, 64 5x5", "64 1x1, 96 3x3, 96 3x3", f"avg, {pool} 1x1")
+
+
+def grid17(n: int) -> Branches:
+    """Szegedy et al., 2015, figure 6: 7x7 as 1x7 and 7x1."""
+    return (
+        "192 1x1",
+        f"{n} 1x1, {n} 1x7, 192 7x1",
+        f"{n} 1x1, {n} 7x1, {n} 1x7, {n} 7x1, 192 1x7",
+        "avg, 192 1x1",
+    )
+
+
+# Szegedy et al., 2015, figure 10: smaller maps without a bottleneck in the pool.
+TO_17 = ("384 3x3/2", "64 1x1, 96 3x3, 96 3x3/2", "max")
+TO_8 = ("192 1x1, 320 3x3/2", "192 1x1, 192 1x7, 192 7x1, 192 3x3/2", "max")
+
+# Szegedy et al., 2015, figure 7: wide filter banks on the coarsest maps.
+GRID_8 = (
+    "320 1x1",
+    "384 1x1, 384 1x3 | 384 3x1",
+    "448 1x1, 384 3x3, 384 1x3 | 384 3x1",
+    "avg, 192 1x1",
+)
+
+MODULES: dict[str, Branches] = {
+    "5b": grid35(32),
+    "5c": grid35(64),
+    "5d": grid35(64),
+    "6a": TO_17,
+    "6b": grid17(128),
+    "6c": grid17(160),
+    "6d": grid17(160),
+    "6e": grid17(192),
+    "7a": TO_8,
+    "7b": GRID_8,
+    "7c": GRID_8,
+}
+
+
+class Mixed(linen.Module):
+    """Branches side by side, their channels joined.
+
+    Attributes:
+      branches: see the file's docstring.
+      unit: makes a convolution with batch norm and rectifier.
+      avg_pool, max_pool: make the pools.
+    """
+
+    branches: Branches
+    unit: Any
+    avg_pool: Any
+    max_pool: Any
+
+    @linen.compact
+    def __call__(self, x: Images) -> Images:
+        """Applies the module."""
+        outputs = []
+        for b, branch in enumerate(self.branches, start=1):
+            y = x
+            for s, step in enumerate(branch.split(", "), start=1):
+                parts = step.split(" | ")
+                # The two units of a split are "a" and "b".
+                ends = ("a", "b") if len(parts) == 2 else ("",)
+                made = [
+                    self.step(part, f"branch{b}_{s}{end}")(y)
+                    for part, end in zip(parts, ends, strict=True)
+                ]
+                y = jnp.concatenate(made, axis=-1)
+            outputs.append(y)
+        return jnp.concatenate(outputs, axis=-1)
+
+    def step(self, text: str, name: str) -> Any:
+        """The layer that a step of a branch describes."""
+        if text == "avg":
+            return self.avg_pool(3, 1, padding=1, name=name)
+        if text == "max":
+            return self.max_pool(3, 2, name=name)
+        features, shape = text.split(" ")
+        size, _, stride = shape.partition("/")
+        height, width = (int(n) for n in size.split("x"))
+        return self.unit(
+            int(features),
+            (height, width),
+            strides=int(stride or 1),
+            padding="VALID" if stride else "SAME",
+            name=name,
+        )
+
+
+class AuxiliaryHead(linen.Module):
+    """A classifier on the last 17x17 grid; pools its last map to 1x1, so that any size works.
+
+    Attributes:
+      num_classes: number of logits.
+      unit, last_unit: make the 1x1 and the 5x5 convolution with batch norm and rectifier.
+      avg_pool, dense: make the other layers.
+      classifier_init: initialiser of the dense layer.
+
+    Source: Szegedy et al., 2015, section 4 and figure 8.
+    """
+
+    num_classes: int
+    unit: Any
+    last_unit: Any
+    avg_pool: Any
+    dense: Any
+    classifier_init: Any
+
+    @linen.compact
+    def __call__(self, x: Images) -> Float[Array, "batch classes"]:
+        """Returns logits."""
+        x = self.unit(128, (1, 1), name="conv1")(self.avg_pool(5, 3, name="pool")(x))
+        x = self.last_unit(768, (5, 5), padding="VALID", name="conv2")(x)
+        dense = self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")
+        return dense(x.mean(axis=(1, 2)))
+
+
+class InceptionV3(Net):
+    """Inception-v3: a stem, eleven modules, a global average, a dense layer.
+
+    Auxiliary logits, from the last 17x17 grid, are the feature "aux1"; their loss has weight 0.3
+    to 0.4. Smallest input 75x75; with the auxiliary head, which asks for a 17x17 grid, 299x299
+    (for smaller images, set `aux_heads=False`).
+
+    Attributes:
+      aux_heads: whether there is an auxiliary head.
+      dropout_rate: before the last layer.
+      remat: whether the backward pass computes a module's activations again, keeping its input.
+    """
+
+    aux_heads: bool = True
+    dropout_rate: float = 0.5
+    remat: bool = False
+
+    classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier")
+    paper_initializers: ClassVar[Initializers] = Initializers(
+        conv=initializers.truncated_normal(0.1),
+        dense=initializers.truncated_normal(0.1),
+        classifier=initializers.truncated_normal(0.1),
+    )
+
+    @linen.compact
+    def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
+        """Returns logits; `train` turns dropout on (stream "dropout") and uses batch statistics."""
+        unit = functools.partial(ConvUnit, conv=self.conv, norm=self.norm(train, epsilon=1e-3))
+        mixed = linen.remat(Mixed) if self.remat else Mixed
+
+        x = unit(32, (3, 3), strides=2, padding="VALID", name="conv1a")(x)
+        x = unit(32, (3, 3), padding="VALID", name="conv2a")(x)
+        x = self.feature("conv2b", unit(64, (3, 3), name="conv2b")(x))
+        x = self.max_pool(3, 2, name="pool1")(x)
+        x = unit(80, (1, 1), name="conv3b")(x)
+        x = self.feature("conv4a", unit(192, (3, 3), padding="VALID", name="conv4a")(x))
+        x = self.max_pool(3, 2, name="pool2")(x)
+        for name, branches in MODULES.items():
+            module = mixed(branches, unit, self.avg_pool, self.max_pool, name=f"mixed_{name}")
+            x = self.feature(name, module(x))
+            if name == "6e" and self.aux_heads and self.wants_auxiliary("aux1"):
+                self.feature("aux1", self.auxiliary_head(unit)(x))
+        x = self.feature("pooled", x.mean(axis=(1, 2)))
+        return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
+
+    def auxiliary_head(self, unit: Any) -> AuxiliaryHead:
+        """The auxiliary head; its own initialisation is smaller than the network's."""
+        last_unit, classifier_init = unit, self.initializers.classifier
+        if self.initialization == "paper":
+            conv = functools.partial(self.conv, kernel_init=initializers.truncated_normal(0.01))
+            last_unit = functools.partial(unit, conv=conv)
+            classifier_init = initializers.truncated_normal(0.001)
+        return AuxiliaryHead(
+            self.num_classes,
+            unit,
+            last_unit,
+            self.avg_pool,
+            self.dense,
+            classifier_init,
+            name="aux1",
+        )
+
+
+_INFO = ModelInfo(
+    "inception_v3",
+    "Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2015; torchvision's form",
+    input_size=(299, 299, 3),
+    parameters=23_834_568,
+    auxiliary_parameters=27_161_264 - 23_834_568,
+    multiply_adds="5.713 G",
+    errors="top-1/top-5 21.2/5.6 (one crop)",
+    notes="Widths are the reference implementation's, which the paper leaves open.",
+    **IMAGENET,
+)
+
+register(InceptionV3, _INFO, variants={"torchvision": Entry(InceptionV3, {}, _INFO, {})})
