@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax.ops.pool_rules import lax_pool, max_windows, sum_windows
+from cnnjax.ops.pool_max import lax_max_windows, max_windows
+from cnnjax.ops.pool_sum import lax_sum_windows, sum_windows
 from cnnjax.ops.pool_window import PoolWindow, check_backward, pool_window
 from cnnjax.ops.sizes import PaddingLike, PairLike
 
@@ -52,7 +53,7 @@ def max_pool(
     where = pool_window("max_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("max_pool"):
         if backward == "native":
-            return lax_pool(x, where, "max")
+            return lax_max_windows(x, where)
         return max_windows(x, where)
 
 
@@ -137,4 +138,4 @@ def avg_pool(
 def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
     """Returns the window sums in float32, or float64 for float64."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return lax_pool(wide, where, "sum") if backward == "native" else sum_windows(wide, where)
+    return lax_sum_windows(wide, where) if backward == "native" else sum_windows(wide, where)

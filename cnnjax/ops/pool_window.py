@@ -1,4 +1,4 @@
-"""Where the windows of a pooling lie: argument checks, ceil mode, and how many elements each holds."""
+"""Where the windows of a pooling lie: argument checks, ceil mode, and elements per window."""
 
 from __future__ import annotations
 
@@ -49,6 +49,23 @@ class PoolWindow:
         """Returns how many elements each window averages over: (1, height, width, 1), float64."""
         rows, columns = (self._axis_counts(axis, include_pad) for axis in (0, 1))
         return (rows[:, None] * columns[None, :])[None, :, :, None]
+
+    def along(self, axis: int) -> PoolWindow:
+        """Returns the pooling along one axis only, the columns' after the rows' have been done."""
+        other = (self.size[1], self.output[0])[axis]
+
+        def only(pair_, rest):
+            return (pair_[0], rest) if axis == 0 else (rest, pair_[1])
+
+        return PoolWindow(
+            only(self.size, other),
+            only(self.window, 1),
+            only(self.strides, 1),
+            only(self.dilation, 1),
+            only(self.pads, (0, 0)),
+            only(self.counted_pads, (0, 0)),
+            only(self.output, other),
+        )
 
     def _axis_counts(self, axis: int, include_pad: bool) -> np.ndarray:
         low, high = self.counted_pads[axis] if include_pad else (0, 0)

@@ -1,0 +1,44 @@
+"""Which formulation of a pooling runs on the CPU: a pure function of the window's geometry.
+
+Elsewhere lax's own forms run, which are what XLA recognises. Measured on two AVX-512 cores
+(`scripts/benchmarks/ops.py`): the runs of `pool_runs` were faster than lax on every pooling layer
+of the classic networks, in every pass; two passes, rows and columns apart, do less work for sums
+over large windows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cnnjax.ops.pool_runs import input_runs, window_runs
+from cnnjax.ops.pool_window import PoolWindow
+
+Form = Literal["runs", "two_pass", "lax"]
+
+# Beyond these many operations in one expression, compiling takes longer than running.
+MOST_TERMS = 1024
+# A window of more elements than this is cheaper to sum, or compare, in two passes.
+DIRECT_ELEMENTS = 16
+
+
+def max_form(where: PoolWindow) -> Form:
+    """Returns the form of max pooling, forward and backward."""
+    rows, columns = (window_runs(where, axis) for axis in (0, 1))
+    elements = where.window[0] * where.window[1]
+    dilated = where.dilation != (1, 1)
+    # lax has no derivative of dilated max pooling, so there the runs serve at any size.
+    if not dilated and len(rows) * len(columns) * elements > MOST_TERMS:
+        return "lax"
+    return "runs"
+
+
+def sum_form(where: PoolWindow) -> Form:
+    """Returns the form of sum pooling, forward and backward."""
+    if where.window[0] * where.window[1] <= DIRECT_ELEMENTS:
+        return "runs"
+    terms = max(
+        len(window_runs(where, axis)) * where.window[axis]
+        + sum(len(run.lags) for run in input_runs(where, axis))
+        for axis in (0, 1)
+    )
+    return "two_pass" if terms <= MOST_TERMS else "lax"
