@@ -13,14 +13,17 @@ from cnnjax.models import (
     wide_resnet,
     zfnet,
 )
-from cnnjax.models.features import apply_with_features
+from cnnjax.models.classifier import reset_classifier
+from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.registry import ModelInfo, create_model, list_models, model_info
 
 __all__ = [
+    "FeatureInfo",
     "ModelInfo",
     "alexnet",
     "apply_with_features",
     "create_model",
+    "feature_info",
     "fractalnet",
     "googlenet",
     "inception_v3",
@@ -28,6 +31,7 @@ __all__ = [
     "list_models",
     "model_info",
     "preact_resnet",
+    "reset_classifier",
     "resnet",
     "vgg",
     "wide_resnet",

@@ -1,8 +1,11 @@
 """Applying a network so that its named activations come out too."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.models.net import FEATURES, Net
@@ -45,3 +48,61 @@ def apply_with_features(
     if mutable is None:
         return logits, features
     return (logits, features), updates
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureInfo:
+    """What a named feature looks like.
+
+    Attributes:
+      name: key of the feature in `apply_with_features`.
+      shape: of one image's feature.
+      channels: its last axis.
+      stride: pixels of the image from one unit to the next; None for a vector, or for a grid whose
+        size does not depend on the image's.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    channels: int
+    stride: int | None
+
+
+def feature_info(model: Net, input_size: tuple[int, int, int]) -> list[FeatureInfo]:
+    """The named features of a network, found from shapes alone.
+
+    Args:
+      model: a network of the zoo.
+      input_size: height, width and channels of the images.
+
+    Returns:
+      One entry a feature, from first to last.
+
+    Raises:
+      ValueError: the images are too small for a layer, which the message names.
+    """
+    # Every stride divides 64, so that 64 more pixels are 64 / stride more units.
+    more = 64
+    height, width, channels = input_size
+    small = feature_shapes(model, (height, width, channels))
+    large = feature_shapes(model, (height + more, width, channels))
+    infos = []
+    for name, shape in small.items():
+        grown = large[name][0] - shape[0] if len(shape) == 3 else 0
+        infos.append(FeatureInfo(name, shape, shape[-1], more // grown if grown else None))
+    return infos
+
+
+def feature_shapes(model: Net, input_size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of one image's features, by name, from first to last."""
+    images = jax.ShapeDtypeStruct((1, *input_size), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def apply(variables: Any, x: Array) -> None:
+        # Noted here, in order: what leaves eval_shape has its keys sorted.
+        _, features = apply_with_features(model, variables, x)
+        shapes.update({name: f.shape[1:] for name, f in features.items()})
+
+    jax.eval_shape(apply, variables, images)
+    return shapes

@@ -118,6 +118,8 @@ class AuxiliaryHead(linen.Module):
     adaptive: bool
     train: bool
 
+    REMEDY: ClassVar[str] = "set aux_heads=False for images of another size than in training"
+
     @linen.compact
     def __call__(self, x: Images) -> Float[Array, "batch classes"]:
         """Returns logits."""
@@ -126,7 +128,7 @@ class AuxiliaryHead(linen.Module):
         else:
             x = self.avg_pool(5, 3, name="pool")(x)
         x = self.unit(128, (1, 1), name="conv")(x)
-        x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x)))
+        x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
         x = linen.Dropout(0.7, deterministic=not self.train)(x)
         return self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")(x)
 

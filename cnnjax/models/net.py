@@ -1,7 +1,6 @@
 """What every network of the zoo shares: its options, named features and layers made from them."""
 
 import functools
-import math
 from typing import Any, ClassVar
 
 import flax.linen as linen
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn
 from cnnjax.models.initializers import SCHEMES, Initializers
+from cnnjax.models.input_sizes import square_sizes
 
 FEATURES = "features"
 
@@ -40,12 +40,13 @@ class Net(linen.Module):
     # The paper's own initialisation; subclasses set theirs.
     paper_initializers: ClassVar[Initializers] = SCHEMES["he"]
 
-    def check_fields(self) -> None:
+    def __post_init__(self) -> None:
         """Refuses field values that are not allowed.
 
         Raises:
           ValueError: naming the field, the value and what is allowed.
         """
+        super().__post_init__()
         choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
         for field, allowed in {**choices, **self.field_choices()}.items():
             value = getattr(self, field)
@@ -126,13 +127,19 @@ class Net(linen.Module):
         return functools.partial(nn.AvgPool, backward=self.backward)
 
 
-def flat(module: linen.Module, layer: str, x: Float[Array, "batch height width channels"]) -> Array:
+def flat(
+    module: linen.Module,
+    layer: str,
+    x: Float[Array, "batch height width channels"],
+    remedy: str | None = None,
+) -> Float[Array, "batch values"]:
     """The values of each image in one row (height, width, channels), for a dense layer.
 
     Args:
       module: the bound module that the dense layer belongs to.
       layer: name of the dense layer that follows.
       x: feature maps.
+      remedy: what to do about images of another size; None to say which sizes work.
 
     Returns:
       An array of shape [batch, height * width * channels].
@@ -141,22 +148,20 @@ def flat(module: linen.Module, layer: str, x: Float[Array, "batch height width c
       ValueError: the layer's weights were made for maps of another size.
     """
     values = x.reshape(x.shape[0], -1)
-    if module.has_variable("params", layer):
-        expected = module.variables["params"][layer]["kernel"].shape[0]
-        if expected != values.shape[1]:
-            name = "/".join((*module.path, layer))
-            raise ValueError(size_mismatch(name, x.shape[1:], expected))
-    return values
-
-
-def size_mismatch(layer: str, given: tuple[int, ...], expected: int) -> str:
-    """Says which size of feature maps a dense layer was made for."""
-    height, width, channels = given
-    cells, rest = divmod(expected, channels)
-    side = math.isqrt(cells)
-    made_for = f"{side}x{side}x{channels}" if not rest and side * side == cells else "other maps"
-    return (
-        f"{layer} was made for {expected} values an image ({made_for}), but these images give "
-        f"{height * width * channels} ({height}x{width}x{channels}); give images of the size that "
-        "the variables were made with"
+    if not module.has_variable("params", layer):
+        return values
+    inputs = module.variables["params"][layer]["kernel"].shape[0]
+    if inputs == values.shape[1]:
+        return values
+    if remedy is None:
+        # The channels of the images do not matter here: groups begin after the first layer.
+        sizes = square_sizes(module.clone(parent=None, name=None), layer, inputs, channels=3)
+        remedy = "no square images give that many"
+        if sizes is not None:
+            low, high = sizes
+            remedy = f"square images from {low}x{low} to {high}x{high} work"
+    given = "x".join(map(str, x.shape[1:]))
+    raise ValueError(
+        f"{'/'.join((*module.path, layer))}: its weights are for {inputs} values an image, but "
+        f"these images give {values.shape[1]} ({given}); {remedy}"
     )

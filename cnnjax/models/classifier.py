@@ -1,0 +1,51 @@
+"""A new classifier on a trained network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.models.net import Net
+
+
+def reset_classifier(
+    model: Net, variables: Mapping[str, Any], num_classes: int, key: jax.Array
+) -> tuple[Net, dict[str, Any]]:
+    """Gives a network other classes: its classifiers start anew, everything else is kept.
+
+    Args:
+      model: a network of the zoo.
+      variables: its variables, with or without auxiliary heads; they are not changed.
+      num_classes: number of logits of the new network.
+      key: for the new kernels.
+
+    Returns:
+      The network with `num_classes`, and its variables; arrays are shared with `variables`.
+
+    Raises:
+      ValueError: `num_classes` is less than 1, or `variables` lack the classifier.
+    """
+    params = dict(variables["params"])
+    paths = [path.split("/") for path in model.classifiers]
+    for path, subkey in zip(paths, jax.random.split(key, max(len(paths), 1)), strict=False):
+        if path[0] in params:
+            params = _replaced(params, path, model, num_classes, subkey)
+        elif len(path) == 1:
+            raise ValueError(
+                f"reset_classifier: the variables have no layer {path[0]!r}; they have "
+                f"{', '.join(params)}"
+            )
+    return model.clone(num_classes=num_classes), {**variables, "params": params}
+
+
+def _replaced(
+    tree: Mapping[str, Any], path: list[str], model: Net, num_classes: int, key: jax.Array
+) -> dict[str, Any]:
+    """Returns `tree` with a new dense layer at `path`."""
+    if path:
+        branch = _replaced(tree[path[0]], path[1:], model, num_classes, key)
+        return {**tree, path[0]: branch}
+    old = tree["kernel"]
+    kernel = model.initializers.classifier(key, (old.shape[0], num_classes), old.dtype)
+    return {"kernel": kernel, "bias": jnp.zeros((num_classes,), old.dtype)}
