@@ -77,15 +77,29 @@ def evaluation_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str
     return arguments
 
 
+def training_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Completes the keyword arguments of `model.apply` so that the model is trained.
+
+    Args and errors are those of `evaluation_arguments`; the switches have the other value.
+    """
+    arguments = evaluation_arguments(model, given)
+    for name, value in _EVALUATION_ARGUMENTS.items():
+        if name in arguments and name not in given:
+            arguments[name] = not value
+    return arguments
+
+
 @contextlib.contextmanager
 def observe_calls(
-    around: Callable[[ModuleCall, Callable[[], Any]], Any] | None = None,
+    around: Callable[[ModuleCall, nn.Module, tuple[Any, ...], Callable[[], Any]], Any]
+    | None = None,
 ) -> Iterator[list[ModuleCall]]:
     """Within the block, notes every module call of every Flax model that is applied.
 
     Args:
-      around: called as `around(call, proceed)` for each call, and returns what the call returns;
-        `call.is_leaf` is not yet known then, and is False. `None` proceeds and nothing else.
+      around: called as `around(call, module, inputs, proceed)` for each call, with the bound
+        module and its positional arguments, and returns what the call returns; `call.is_leaf` is
+        not yet known then, and is False. `None` proceeds and nothing else.
 
     Yields:
       The calls in the order in which they begin; complete when the application has returned.
@@ -107,7 +121,7 @@ def observe_calls(
         def proceed():
             return next_method(*args, **kwargs)
 
-        output = proceed() if around is None else around(call, proceed)
+        output = proceed() if around is None else around(call, context.module, args, proceed)
         calls[position] = dataclasses.replace(call, is_leaf=len(calls) == position + 1)
         return output
 

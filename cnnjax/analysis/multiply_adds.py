@@ -16,7 +16,13 @@ _LAYERS = (linen.Conv, linen.ConvTranspose, linen.ConvLocal, linen.Dense, linen.
 _LAYERS += (linen.Einsum, nn.SparseConv)
 
 
-def multiply_adds(model: linen.Module, input_shape: tuple[int, ...], **apply_arguments: Any) -> int:
+def multiply_adds(
+    model: linen.Module,
+    input_shape: tuple[int, ...],
+    *,
+    variables: Any = None,
+    **apply_arguments: Any,
+) -> int:
     """Multiply-adds of the convolutions and dense layers in one forward pass.
 
     Products with padding count, as in the published tables; biases, pools and normalisation do
@@ -25,6 +31,7 @@ def multiply_adds(model: linen.Module, input_shape: tuple[int, ...], **apply_arg
     Args:
       model: any Flax module; auxiliary heads that its evaluation does not compute are left out.
       input_shape: (height, width, channels) of one image, or a whole batch's shape.
+      variables: the model's variables, or their shapes; None to trace an initialisation for them.
       **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
@@ -34,18 +41,24 @@ def multiply_adds(model: linen.Module, input_shape: tuple[int, ...], **apply_arg
       ValueError: the images are too small for a layer, which the message names.
       TypeError: `__call__` needs arguments that were not given.
     """
-    return sum(multiply_adds_by_layer(model, input_shape, **apply_arguments).values())
+    layers = multiply_adds_by_layer(model, input_shape, variables=variables, **apply_arguments)
+    return sum(layers.values())
 
 
 def multiply_adds_by_layer(
-    model: linen.Module, input_shape: tuple[int, ...], **apply_arguments: Any
+    model: linen.Module,
+    input_shape: tuple[int, ...],
+    *,
+    variables: Any = None,
+    **apply_arguments: Any,
 ) -> dict[str, int]:
     """As `multiply_adds`, by the path of the layer; a layer called twice counts twice."""
     shape = input_shape if len(input_shape) > 3 else (1, *input_shape)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     arguments = evaluation_arguments(model, apply_arguments)
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-    variables = jax.eval_shape(lambda x: model.init(keys, x, **arguments), images)
+    if variables is None:
+        variables = jax.eval_shape(lambda x: model.init(keys, x, **arguments), images)
     counts: dict[str, int] = {}
 
     def count(next_method: Any, args: Any, kwargs: Any, context: Any) -> Any:
