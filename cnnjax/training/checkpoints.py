@@ -18,6 +18,7 @@ import jax
 import orbax.checkpoint as ocp
 from flax import serialization
 
+from cnnjax import patterns
 from cnnjax.training.errors import CheckpointError
 
 _logger = logging.getLogger(__name__)
@@ -129,14 +130,16 @@ class Checkpoints:
             CheckpointError: it holds another structure or other shapes.
         """
         target = jax.tree.map(_abstract, serialization.to_state_dict(like))
+        path = self._path(step) / _ARRAYS
         with ocp.StandardCheckpointer() as checkpointer:
-            try:
-                restored = checkpointer.restore(self._path(step) / _ARRAYS, target)
-            except (ValueError, KeyError, TypeError) as error:
+            saved = checkpointer.metadata(path).item_metadata.tree
+            mismatches = _mismatches(_forms(saved), _forms(target))
+            if mismatches:
                 raise CheckpointError(
-                    f"checkpoint {step} in {self.folder} does not hold this network's state: "
-                    f"{error}"
-                ) from error
+                    f"checkpoint {step} in {self.folder} does not hold this network's state:\n  "
+                    + "\n  ".join(mismatches)
+                )
+            restored = checkpointer.restore(path, target)
         return serialization.from_state_dict(like, restored)
 
     def _path(self, step: int) -> Path:
@@ -154,6 +157,23 @@ def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
     if sharding is None:
         sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _forms(tree: Any) -> dict[str, str]:
+    """Returns shape and dtype of every array of a tree, by its path."""
+    leaves = jax.tree.leaves(tree)
+    return {
+        name: f"{tuple(leaf.shape)} {leaf.dtype}"
+        for name, leaf in zip(patterns.path_names(tree), leaves, strict=True)
+    }
+
+
+def _mismatches(saved: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    return [
+        f"{name} is {saved.get(name, 'missing')} there, {wanted.get(name, 'not known')} here"
+        for name in sorted(saved.keys() | wanted.keys())
+        if saved.get(name) != wanted.get(name)
+    ]
 
 
 def _digests(folder: Path) -> dict[str, str]:

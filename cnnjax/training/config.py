@@ -85,7 +85,7 @@ def default_config() -> ConfigDict:
     config = ConfigDict(RunConfig().model_dump())
     # ConfigDict fixes a field's type by its first value, which None does not tell.
     config.data.resize = placeholder(int)
-    return config
+    return config.lock()
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:

@@ -57,8 +57,13 @@ class Plan:
 
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
-        variables = init_variables(self.model, self.keys()["init"], self.image_shape)
-        return create_state(variables, self.optimizer(variables["params"]))
+
+        @jax.jit  # op by op, initialising takes longer than compiling it once
+        def init(key: jax.Array) -> TrainState:
+            variables = init_variables(self.model, key, self.image_shape)
+            return create_state(variables, self.optimizer(variables["params"]))
+
+        return init(self.keys()["init"])
 
     def keys(self) -> dict[str, jax.Array]:
         """Returns the run's keys: for initial parameters, order, augmentation and dropout."""

@@ -21,8 +21,9 @@ def get_config() -> ConfigDict:
     config.data.augmentation = "shift(2)"
     config.data.batch_size = 128
     config.optimizer.name = "adam"
-    config.optimizer.learning_rate = 3e-3
+    config.optimizer.learning_rate = 5e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
-    config.epochs = 60
+    config.label_smoothing = 0.1
+    config.epochs = 100
     return config

@@ -1,0 +1,36 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cnnjax import data
+from cnnjax.data import arrays as arrays_module
+
+
+def test_the_second_read_decodes_nothing(tmp_path, monkeypatch):
+    digits = data.dataset("digits")
+    first = data.load_arrays(digits, "test", str(tmp_path))
+    monkeypatch.setattr(arrays_module, "_decode", None)
+    second = data.load_arrays(digits, "test", str(tmp_path))
+    np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_what_was_read_is_held_against_the_catalogue(tmp_path):
+    digits = data.dataset("digits")
+    data.load_arrays(digits, "test", str(tmp_path))
+    larger = dataclasses.replace(digits, split_sizes={"test": 361})
+    with pytest.raises(ValueError, match=r"digits/test .*expected images \(361, 8, 8, 1\)"):
+        data.load_arrays(larger, "test", str(tmp_path))
+
+
+def test_an_unknown_split_names_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"'dev' is unknown for digits; it has \['test', 'train'\]"
+    ):
+        data.load_arrays(data.dataset("digits"), "dev")
+
+
+def test_an_unknown_dataset_names_the_nearest():
+    with pytest.raises(ValueError, match=r"'digit' is unknown; did you mean digits"):
+        data.dataset("digit")

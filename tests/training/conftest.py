@@ -1,0 +1,56 @@
+import jax
+import pytest
+
+from cnnjax import training
+
+
+@pytest.fixture(autouse=True)
+def standard_promotion():
+    """optax mixes dtypes in its own arithmetic."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """Runs of one configuration are compiled once, for all tests and all worker processes."""
+    # Each worker of one test run has its folder beneath a common one.
+    folder = tmp_path_factory.getbasetemp().parent / "compiled"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A TFDS folder that the tests of one process share."""
+    return str(tmp_path_factory.mktemp("tfds"))
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
+    return training.parse_config(
+        {
+            "data": {
+                "resize": 16,
+                "batch_size": 64,
+                "augmentation": "shift(1)",
+                "validation_examples": 1309,
+            },
+            "optimizer": {"name": "adam", "learning_rate": 0.003},
+            "epochs": 3,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny_config, data_dir):
+    """The folder of a finished tiny run, not to be changed, and its result."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    with jax.numpy_dtype_promotion("standard"):
+        result = training.train_and_evaluate(
+            tiny_config, workdir, data_dir=data_dir, progress=False, log_every=1
+        )
+    return workdir, result

@@ -1,0 +1,85 @@
+import jax
+import numpy as np
+import pytest
+
+from cnnjax import training
+
+
+def plan_with(**values):
+    return training.make_plan(training.parse_config(values))
+
+
+DIGITS_28 = {"resize": 28, "pad": 2}
+
+
+def test_a_plan_counts_steps_and_knows_the_input(tiny_config):
+    plan = training.make_plan(tiny_config)
+    assert (plan.epoch_steps, plan.total_steps) == (2, 6)
+    assert plan.image_shape == (16, 16, 1)
+    assert plan.eval_split == "validation"
+
+
+def test_the_same_seed_gives_the_same_parameters_and_another_gives_others():
+    kernels = [
+        np.asarray(plan_with(data=DIGITS_28, seed=seed).init_state().params["c1"]["kernel"])
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+
+
+def test_held_out_examples_are_apart_and_the_same_for_every_seed(tiny_config, data_dir):
+    plan = training.make_plan(tiny_config)
+    other = training.make_plan(tiny_config.model_copy(update={"seed": 5}))
+    train, held_out = plan.load_train(data_dir), plan.load_eval(data_dir)
+    assert (len(train.labels), len(held_out.labels)) == (128, 1309)
+    np.testing.assert_array_equal(held_out.images, other.load_eval(data_dir).images)
+    whole = np.concatenate([train.images, held_out.images])
+    every = plan_with(data=DIGITS_28).load_train(data_dir).images
+    assert sorted(image.tobytes() for image in whole) == sorted(i.tobytes() for i in every)
+
+
+def test_nothing_held_out_means_the_test_split(data_dir):
+    plan = plan_with(data=DIGITS_28)
+    assert plan.eval_split == "test"
+    assert len(plan.load_eval(data_dir).labels) == 360
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": {"name": "lenet6"}, "data": DIGITS_28}, "unknown model 'lenet6'.*lenet5"),
+        ({"data": {"name": "digit"}}, "did you mean digits"),
+        ({"data": {"resize": 8}}, r"lenet5 cannot take images of 8x8x1 .*change data\.resize"),
+        ({"data": DIGITS_28 | {"batch_size": 1438}}, "does not fit the 1437 training examples"),
+        ({"data": DIGITS_28 | {"validation_examples": 1437}}, "leave none to train on"),
+        ({"data": DIGITS_28 | {"augmentation": "shfit(2)"}}, "did you mean shift"),
+        (
+            {"data": DIGITS_28, "epochs": 1, "schedule": {"warmup_epochs": 1.0}},
+            "the whole run has 11",
+        ),
+    ],
+)
+def test_what_cannot_work_is_told_without_data_or_compiling(values, message, monkeypatch):
+    monkeypatch.setattr(jax, "jit", lambda function: function)
+    with pytest.raises(training.ConfigError, match=message):
+        plan_with(**values)
+
+
+def test_extending_keeps_the_schedule(tiny_config):
+    plan = training.make_plan(tiny_config, extend_to=5)
+    assert plan.total_steps == 10
+    assert float(plan.schedule(9)) == float(plan.schedule(0))
+
+
+def test_extending_past_a_rate_of_zero_is_refused(tiny_config):
+    cosine = tiny_config.model_copy(
+        update={"schedule": training.parse_config({"schedule": {"name": "cosine"}}).schedule}
+    )
+    with pytest.raises(training.ConfigError, match="ends at a learning rate of 0 after 3 epochs"):
+        training.make_plan(cosine, extend_to=5)
+
+
+def test_extending_to_fewer_epochs_is_refused(tiny_config):
+    with pytest.raises(training.ConfigError, match=r"2 epochs are fewer than .* 3"):
+        training.make_plan(tiny_config, extend_to=2)
