@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from jax import lax
 from jaxtyping import Array, Float
 
-from cnnjax.ops import conv_rules, conv_spec, sizes
+from cnnjax.ops import conv_rules, conv_spec, dispatch, sizes
 from cnnjax.ops.algorithms import direct
 from cnnjax.ops.padding import check_mode, is_zeros, pad_images
-
-BACKWARDS = ("ours", "native")
 
 
 def conv2d(
@@ -40,7 +40,7 @@ def conv2d(
       groups: blocks that channels and filters are cut into; `groups == channels` is depthwise.
       padding_mode: "zeros", "replicate", "reflect", "circular" or a constant to pad with.
       precision: lax's precision of the products.
-      algorithm: None for the measured choice, or the name of one of `ALGORITHMS`.
+      algorithm: None for the measured choice, or the name of one of `dispatch.ALGORITHMS`.
       backward: "ours" for the hand-derived rules (reverse mode); "native" for lax's own
         differentiation, which forward mode (`jax.jvp`, `jax.jacfwd`) needs.
 
@@ -52,11 +52,21 @@ def conv2d(
       ValueError: an argument is out of range, or the shapes do not fit.
       TypeError: the dtypes differ or are not floating.
     """
-    spec, x = _prepare(
-        "conv2d", x, kernel, strides, padding, dilation, groups, padding_mode, precision, algorithm
+    check_backward("conv2d", backward)
+    conv_spec.check_dtypes("conv2d", x=x, kernel=kernel)
+    spec, pads = prepare(
+        "conv2d",
+        x.shape,
+        kernel.shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=groups,
+        precision=precision,
+        algorithm=algorithm,
     )
-    if backward not in BACKWARDS:
-        raise ValueError(f"conv2d: backward must be one of {BACKWARDS}, got {backward!r}")
+    x = pad_images(x, pads, padding_mode) if pads else x
     if backward == "native":
         return direct.forward(spec, x, kernel)
     return conv_rules.forward(spec, x, kernel)
@@ -75,14 +85,28 @@ def convolve2d(
     return conv2d(x, lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel, **options)
 
 
-def _prepare(op, x, kernel, strides, padding, dilation, groups, mode, precision, algorithm):
-    conv_spec.check_dtypes(op, x=x, kernel=kernel)
-    check_mode(op, mode)
-    options = dict(
-        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
-    )
-    spec = conv_spec.parse(op, x.shape, kernel.shape, padding=padding, **options)
-    if is_zeros(mode):
-        return spec, x
-    x = pad_images(x, spec.padding, mode)
-    return conv_spec.parse(op, x.shape, kernel.shape, padding="VALID", **options), x
+def prepare(
+    op: str,
+    input_shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    padding: sizes.PaddingLike,
+    padding_mode: str | float,
+    **options,
+) -> tuple[conv_spec.ConvSpec, sizes.Pads | None]:
+    """Returns the checked specification, and the pads to add first where they are not zeros.
+
+    Raises:
+      ValueError: as `conv2d`.
+    """
+    check_mode(op, padding_mode)
+    spec = conv_spec.parse(op, input_shape, kernel_shape, padding=padding, **options)
+    dispatch.check_algorithm(op, spec, kernel_shape)
+    if is_zeros(padding_mode):
+        return spec, None
+    return dataclasses.replace(spec, padding=((0, 0), (0, 0))), spec.padding
+
+
+def check_backward(op: str, backward: str) -> None:
+    """Raises a ValueError unless `backward` is "ours" or "native"."""
+    if backward not in ("ours", "native"):
+        raise ValueError(f"{op}: backward must be 'ours' or 'native', got {backward!r}")

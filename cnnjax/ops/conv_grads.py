@@ -8,7 +8,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import conv_rules, conv_spec, sizes
-from cnnjax.ops.padding import check_mode, is_zeros, pad_images
+from cnnjax.ops.conv import prepare
+from cnnjax.ops.padding import pad_images
 
 
 def conv2d_input_grad(
@@ -44,15 +45,25 @@ def conv2d_input_grad(
     """
     op = "conv2d_input_grad"
     conv_spec.check_dtypes(op, grad=grad, kernel=kernel)
-    options = dict(
-        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
+    spec, pads = prepare(
+        op,
+        input_shape,
+        kernel.shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=groups,
+        precision=precision,
+        algorithm=algorithm,
     )
-    input_shape = tuple(input_shape)
-    spec, core, undo = _unpadded(
-        op, input_shape, kernel.shape, padding, padding_mode, grad.dtype, options
-    )
-    _check_grad(op, grad.shape, input_shape, kernel.shape, core, spec)
-    return undo(conv_rules.input_grad(spec, core, grad, kernel))
+    padded = _padded(input_shape, pads)
+    _check_grad(op, grad.shape, padded, kernel.shape, spec)
+    dx = conv_rules.input_grad(spec, padded[1:3], grad, kernel)
+    if pads is None:
+        return dx
+    images = jnp.zeros(input_shape, grad.dtype)
+    return jax.vjp(lambda x: pad_images(x, pads, padding_mode), images)[1](dx)[0]
 
 
 def conv2d_kernel_grad(
@@ -87,40 +98,34 @@ def conv2d_kernel_grad(
     """
     op = "conv2d_kernel_grad"
     conv_spec.check_dtypes(op, x=x, grad=grad)
-    options = dict(
-        strides=strides, dilation=dilation, groups=groups, precision=precision, algorithm=algorithm
+    spec, pads = prepare(
+        op,
+        x.shape,
+        kernel_shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=groups,
+        precision=precision,
+        algorithm=algorithm,
     )
-    kernel_shape = tuple(kernel_shape)
-    check_mode(op, padding_mode)
-    spec = conv_spec.parse(op, x.shape, kernel_shape, padding=padding, **options)
-    if not is_zeros(padding_mode):
-        x = pad_images(x, spec.padding, padding_mode)
-        spec = conv_spec.parse(op, x.shape, kernel_shape, padding="VALID", **options)
-    _check_grad(op, grad.shape, x.shape, kernel_shape, x.shape[1:3], spec)
+    _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
+    x = pad_images(x, pads, padding_mode) if pads else x
     return conv_rules.kernel_grad(spec, kernel_shape[:2], x, grad)
 
 
-def _unpadded(op, input_shape, kernel_shape, padding, mode, dtype, options):
-    """Returns the specification, the size that it sees, and the adjoint of the padding."""
-    check_mode(op, mode)
-    spec = conv_spec.parse(op, input_shape, kernel_shape, padding=padding, **options)
-    if is_zeros(mode):
-        return spec, input_shape[1:3], lambda dx: dx
-    zeros = jax.ShapeDtypeStruct(input_shape, dtype)
-    padded, pads = jax.eval_shape(lambda x: pad_images(x, spec.padding, mode), zeros), spec.padding
-    spec = conv_spec.parse(op, padded.shape, kernel_shape, padding="VALID", **options)
-
-    def undo(dx):
-        _, vjp = jax.vjp(lambda x: pad_images(x, pads, mode), jnp.zeros(input_shape, dtype))
-        return vjp(dx)[0]
-
-    return spec, padded.shape[1:3], undo
+def _padded(shape, pads):
+    (top, bottom), (left, right) = pads or ((0, 0), (0, 0))
+    return (shape[0], shape[1] + top + bottom, shape[2] + left + right, shape[3])
 
 
-def _check_grad(op, grad_shape, input_shape, kernel_shape, size, spec):
-    expected = (input_shape[0], *spec.output_size(size, kernel_shape[:2]), kernel_shape[3])
+def _check_grad(op, grad_shape, input_shape, kernel_shape, spec):
+    size = spec.output_size(input_shape[1:3], kernel_shape[:2])
+    expected = (input_shape[0], *size, kernel_shape[3])
     if tuple(grad_shape) != expected:
         raise ValueError(
-            f"{op}: grad must have the shape of the output, {expected}, for an input of "
-            f"{tuple(input_shape)} and a kernel of {tuple(kernel_shape)}; got {tuple(grad_shape)}"
+            f"{op}: grad must have the shape of the output, {expected}, for a kernel of "
+            f"{tuple(kernel_shape)} over (padded) images of {tuple(input_shape)}; "
+            f"got {tuple(grad_shape)}"
         )

@@ -43,7 +43,7 @@ _conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _conv2d_input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     shape = (grad.shape[0], *input_size, kernel.shape[2] * spec.groups)
     return dispatch.run("input_grad", spec, shape, kernel.shape, (input_size,), grad, kernel)
@@ -66,7 +66,7 @@ _conv2d_input_grad.defvjp(_conv2d_input_grad_fwd, _conv2d_input_grad_bwd)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _conv2d_kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     shape = (*kernel_size, x.shape[3] // spec.groups, grad.shape[3])
     if x.shape[0] == 0:  # A sum over no images; lax would form a kernel without pixels.
@@ -97,7 +97,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @jax.named_scope("conv2d_input_grad")
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """Returns dL/dx of `forward` for an input of `input_size` (height, width)."""
     return _conv2d_input_grad(spec, tuple(input_size), *align_varying(grad, kernel))
@@ -105,7 +105,7 @@ def input_grad(
 
 @jax.named_scope("conv2d_kernel_grad")
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """Returns dL/dk of `forward` for a kernel of `kernel_size` (height, width)."""
     return _conv2d_kernel_grad(spec, tuple(kernel_size), *align_varying(x, grad))

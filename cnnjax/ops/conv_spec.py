@@ -11,7 +11,6 @@ from jax import lax
 from cnnjax.ops import sizes
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-PADDING_MODES = ("zeros", "replicate", "reflect", "circular")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +24,7 @@ class ConvSpec:
     precision: lax.PrecisionLike = None
     algorithm: str | None = None
 
-    def output_size(self, input_size: sizes.Pair, kernel_size: sizes.Pair) -> sizes.Pair:
+    def output_size(self, input_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
         """Returns the output height and width."""
         return sizes.checked_output_size(
             "conv2d", input_size, kernel_size, self.strides, self.padding, self.dilation
@@ -60,6 +59,19 @@ def parse(
     Raises:
       ValueError: with the argument, what was given, what is allowed and the mend.
     """
+    check_shapes(op, input_shape, kernel_shape, groups)
+    strides = sizes.pair(op, "strides", strides)
+    dilation = sizes.pair(op, "dilation", dilation)
+    size, window = input_shape[1:3], kernel_shape[:2]
+    pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
+    sizes.checked_output_size(op, size, window, strides, pads, dilation)
+    return ConvSpec(strides, pads, dilation, groups, precision, algorithm)
+
+
+def check_shapes(
+    op: str, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
+) -> None:
+    """Raises a ValueError unless images, kernel and groups fit each other."""
     for name, shape, meaning in (
         ("x", input_shape, "(batch, height, width, channels)"),
         ("kernel", kernel_shape, "(height, width, channels / groups, filters)"),
@@ -69,8 +81,6 @@ def parse(
                 f"{op}: {name} must have 4 dimensions {meaning}, got shape {shape}; "
                 "add the missing axes or use jax.vmap"
             )
-    strides = sizes.pair(op, "strides", strides)
-    dilation = sizes.pair(op, "dilation", dilation)
     channels, filters = input_shape[3], kernel_shape[3]
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"{op}: groups must be an int of at least 1, got {groups!r}")
@@ -87,10 +97,6 @@ def parse(
         )
     if 0 in kernel_shape:
         raise ValueError(f"{op}: the kernel is empty, shape {kernel_shape}")
-    size, window = input_shape[1:3], kernel_shape[:2]
-    pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
-    sizes.checked_output_size(op, size, window, strides, pads, dilation)
-    return ConvSpec(strides, pads, dilation, groups, precision, algorithm)
 
 
 def check_dtypes(op: str, **arrays: jax.Array) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numbers
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 Pair = tuple[int, int]
+Size = tuple[int, ...]
 Pads = tuple[Pair, Pair]
 PairLike = int | Sequence[int]
 PaddingLike = str | int | Sequence[int] | Sequence[Sequence[int]]
@@ -31,7 +32,7 @@ def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
     Raises:
       ValueError: `value` is something else, or smaller than `minimum`.
     """
-    values = (value, value) if isinstance(value, numbers.Integral) else value
+    values: Any = (value, value) if _is_int(value) else value
     if (
         not isinstance(values, Sequence)
         or isinstance(values, str)
@@ -97,8 +98,8 @@ def output_size(
 def resolve_padding(
     op: str,
     padding: PaddingLike,
-    size: Pair,
-    window: Pair,
+    size: Size,
+    window: Size,
     strides: Pair = (1, 1),
     dilation: Pair = (1, 1),
 ) -> Pads:
@@ -129,7 +130,7 @@ def resolve_padding(
 
 
 def checked_output_size(
-    op: str, size: Pair, window: Pair, strides: Pair, pads: Pads, dilation: Pair
+    op: str, size: Size, window: Size, strides: Pair, pads: Pads, dilation: Pair
 ) -> Pair:
     """Returns the output height and width for resolved arguments.
 
@@ -157,7 +158,7 @@ def _resolve_axis(
         total = max((-(-size // stride) - 1) * stride + span(kernel, dilation) - size, 0)
         low = total // 2 if padding.upper() == "SAME" else total - total // 2
         return (low, total - low)
-    sides = (padding, padding) if _is_int(padding) else padding
+    sides: Any = (padding, padding) if _is_int(padding) else padding
     if (
         not isinstance(sides, Sequence)
         or isinstance(sides, str)
@@ -172,5 +173,5 @@ def _resolve_axis(
     return (operator.index(sides[0]), operator.index(sides[1]))
 
 
-def _is_int(value: Any) -> bool:
+def _is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -118,7 +118,7 @@ def test_empty_batch_has_empty_output_and_zero_kernel_gradient():
         (dict(kernel=(9, 9, 4, 6), padding="VALID"), "is larger than the padded input"),
         (dict(padding_mode="mirror"), "padding_mode must be one of 'zeros'"),
         (dict(padding_mode="reflect", padding=7), "at most 4 pixels"),
-        (dict(backward="jax"), "backward must be one of"),
+        (dict(backward="jax"), "backward must be 'ours' or 'native', got 'jax'"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changes, message):

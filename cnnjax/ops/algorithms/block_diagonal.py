@@ -44,7 +44,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx of each block from its filters, side by side."""
     merged = merged_groups(spec.groups, kernel.shape[2] * spec.groups)
@@ -58,7 +58,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """The diagonal of the dense dL/dk of each block."""
     merged = merged_groups(spec.groups, x.shape[3])

@@ -35,7 +35,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dX = G K in frequencies, with the upstream gradient spread out by the stride."""
     kernel = spread(kernel, spec.dilation)
@@ -50,7 +50,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dK = X conj(G) in frequencies, summed over the batch."""
     x = zero_pad(x, spec.padding)
@@ -80,7 +80,7 @@ def _strided(grad: jax.Array, spec: ConvSpec) -> jax.Array:
     return jnp.moveaxis(flat.reshape(*flat.shape[:2], *turned.shape[2:]), 3, 0)
 
 
-def _padded(spec: ConvSpec, input_size: sizes.Pair) -> sizes.Pair:
+def _padded(spec: ConvSpec, input_size: sizes.Size) -> sizes.Pair:
     rows, columns = (
         n + low + high for n, (low, high) in zip(input_size, spec.padding, strict=True)
     )

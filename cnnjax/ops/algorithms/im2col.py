@@ -99,7 +99,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx = col2im(g kᵀ), group by group."""
     window, channels = kernel.shape[:2], kernel.shape[2]
@@ -115,7 +115,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk = im2col(x)ᵀ g, group by group."""
     parts = []

@@ -26,7 +26,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx = g kᵀ at the pixels that the stride visits, zero elsewhere."""
     dx = product(_pixels(grad), kernel[0, 0].T, spec.precision)
@@ -40,7 +40,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk = xᵀ g; the smaller operand is the one transposed."""
     del kernel_size

@@ -26,7 +26,7 @@ def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx(s·t + σ) = Σ_j g(t + q - j) k(ρ + s·j), where s·q + ρ = σ + padding."""
     by_axis = [

@@ -6,6 +6,8 @@ independent element-wise products that XLA fuses into one pass over memory.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -24,15 +26,15 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """y = Σ_a Σ_b x(· + a, · + b) k(a, b), channel by channel."""
     out_size = spec.output_size(x.shape[1:3], kernel.shape[:2])
     x = _repeated(zero_pad(x, spec.padding), kernel.shape[3] // spec.groups)
-    total = sum(
+    taps = [
         _wide(shifted(x, tap, out_size, spec.strides, spec.dilation)) * _wide(_tap(kernel, tap))
         for tap in all_taps(kernel.shape[:2])
-    )
-    return total.astype(x.dtype)
+    ]
+    return functools.reduce(jnp.add, taps).astype(x.dtype)
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx by phases of the stride, each a sum of shifted upstream gradients."""
     rows, columns = (
@@ -52,7 +54,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk(a, b) = Σ x(· + a, · + b) g over images and pixels, channel by channel."""
     x = _repeated(zero_pad(x, spec.padding), grad.shape[3] // spec.groups)
@@ -83,7 +85,7 @@ def _repeated(x: jax.Array, times: int) -> jax.Array:
     return x if times == 1 else jnp.repeat(x, times, axis=3)
 
 
-def _tap(kernel: jax.Array, tap: sizes.Pair) -> jax.Array:
+def _tap(kernel: jax.Array, tap: sizes.Size) -> jax.Array:
     return kernel[tap[0], tap[1], 0][None, None, None, :]
 
 

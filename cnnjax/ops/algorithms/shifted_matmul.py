@@ -17,7 +17,7 @@ def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk(a, b) = x(· + a, · + b)ᵀ g; the upstream gradient is transposed once for all taps."""
     padded, out_size = zero_pad(x, spec.padding), grad.shape[1:3]

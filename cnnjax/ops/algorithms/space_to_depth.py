@@ -36,7 +36,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Pair, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx of the folded image, unfolded."""
     blocks = _blocks(spec, grad.shape[1:3], kernel.shape[:2])
@@ -50,7 +50,7 @@ def input_grad(
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk of the folded kernel, unfolded."""
     blocks = _blocks(spec, grad.shape[1:3], kernel_size)
@@ -63,7 +63,7 @@ def kernel_grad(
     return dk[: kernel_size[0], : kernel_size[1]]
 
 
-def _blocks(spec: ConvSpec, out_size: sizes.Pair, kernel_size: sizes.Pair) -> sizes.Pair:
+def _blocks(spec: ConvSpec, out_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
     """Returns how many blocks the outputs reach over."""
     rows, columns = (
         n - 1 + -(-k // s) for n, k, s in zip(out_size, kernel_size, spec.strides, strict=True)

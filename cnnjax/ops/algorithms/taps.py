@@ -29,7 +29,7 @@ def zero_pad(x: jax.Array, pads: sizes.Pads) -> jax.Array:
 
 
 def shifted(
-    x: jax.Array, tap: sizes.Pair, out_size: sizes.Pair, strides: sizes.Pair, dilation: sizes.Pair
+    x: jax.Array, tap: sizes.Size, out_size: sizes.Size, strides: sizes.Pair, dilation: sizes.Pair
 ) -> jax.Array:
     """Returns the pixels of the padded `x` that kernel tap (a, b) meets, one per output pixel."""
     rows, columns = (
@@ -39,6 +39,6 @@ def shifted(
     return x[:, rows, columns]
 
 
-def all_taps(kernel_size: sizes.Pair) -> list[sizes.Pair]:
+def all_taps(kernel_size: sizes.Size) -> list[sizes.Pair]:
     """Returns every kernel tap (a, b), row by row."""
     return [(a, b) for a in range(kernel_size[0]) for b in range(kernel_size[1])]

@@ -25,7 +25,7 @@ def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Pair, x: jax.Array, grad: jax.Array
+    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk(a, (b, c), f) = Σ_r g(r, f) x_b(r + a - top, c), with x_b the image shifted by b."""
     batch, height, _, channels = x.shape
