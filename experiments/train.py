@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     print(result.summary())
     if _REPORT.value:
-        print(f"report          {reports.write_report(_WORKDIR.value)}")
+        print(f"{'report':<22}{reports.write_report(_WORKDIR.value)}")
 
 
 if __name__ == "__main__":

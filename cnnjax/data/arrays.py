@@ -1,7 +1,11 @@
 """Small image sets as whole arrays: decoded once from the TFDS files, then kept as .npy."""
 
+import contextlib
+import io
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +13,8 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from cnnjax.data.catalogue import Dataset
+
+_logger = logging.getLogger(__name__)
 
 
 class ImageArrays(NamedTuple):
@@ -46,13 +52,35 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Im
     folder = Path(builder.data_dir)
     images_file, labels_file = (folder / f"{split}-{part}.npy" for part in ("images", "labels"))
     if not (images_file.exists() and labels_file.exists()):
-        builder.download_and_prepare()
-        decoded = _decode(builder, dataset, split)
+        _logger.info("building %s in %s", dataset.name, folder)
+        with _quiet_tfds():
+            builder.download_and_prepare()
+            decoded = _decode(builder, dataset, split)
         _write_aside(images_file, decoded.images)
         _write_aside(labels_file, decoded.labels)
     arrays = ImageArrays(np.load(images_file), np.load(labels_file))
     _check(arrays, dataset, split, folder)
     return arrays
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps TFDS from printing to standard output, and from advising faster JPEG decoders.
+
+    Both are of use for a set that takes minutes, and noise for one that takes a second.
+    """
+    import tensorflow_datasets as tfds
+
+    advice = logging.getLogger("absl")
+    level = advice.level
+    tfds.disable_progress_bar()
+    advice.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        advice.setLevel(level)
+        tfds.enable_progress_bar()
 
 
 def _decode(builder, dataset: Dataset, split: str) -> ImageArrays:

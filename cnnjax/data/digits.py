@@ -48,9 +48,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(train), "test": self._generate_examples(test)}
 
     def _generate_examples(self, indices: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
+        digits = _bundle()
         # 0..16 to 0..255; no value falls on a half, so rounding is unambiguous.
         pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
         for index in indices:
@@ -61,11 +59,16 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 def split_indices() -> tuple[np.ndarray, np.ndarray]:
     """Returns the positions of the training and test examples within scikit-learn's array."""
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    labels = load_digits().target
+    labels = _bundle().target
     train, test = train_test_split(
         np.arange(len(labels)), test_size=TEST_SIZE, stratify=labels, random_state=SPLIT_SEED
     )
-    return train, test
+    return np.asarray(train), np.asarray(test)
+
+
+def _bundle() -> Any:
+    from sklearn.datasets import load_digits
+
+    return load_digits()

@@ -52,6 +52,7 @@ class Classification:
             The mean cross-entropy over the examples that count, in nats, and a pair: the metric
             sums, and the collections that the network updated (none unless `train`).
         """
+        logits: Any
         if train:
             logits, updated = model.apply(
                 variables,
@@ -116,6 +117,6 @@ def metric_sums(
         "weight": weight.sum(),
         # A plain product would let one infinite loss of weight 0 make the sum NaN.
         "loss": jnp.where(weight > 0, weight * losses, 0).sum(),
-        "top1": (weight * (hits[:, 0] & finite)).sum(),
-        "top5": (weight * (hits.any(axis=-1) & finite)).sum(),
+        "top1": jnp.where(hits[:, 0] & finite, weight, 0).sum(),
+        "top5": jnp.where(hits.any(axis=-1) & finite, weight, 0).sum(),
     }

@@ -37,21 +37,21 @@ class DataConfig(_Section):
     """
 
     name: str = "digits"
-    batch_size: int = Field(128, ge=1)
-    resize: int | None = Field(None, ge=1)
-    pad: int = Field(0, ge=0)
+    batch_size: int = Field(default=128, ge=1)
+    resize: int | None = Field(default=None, ge=1)
+    pad: int = Field(default=0, ge=0)
     augmentation: str = ""
-    validation_examples: int = Field(0, ge=0)
+    validation_examples: int = Field(default=0, ge=0)
 
 
 class OptimizerConfig(_Section):
     """The update rule; weight decay acts on kernels alone, not on biases and norms."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    learning_rate: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
 
 
 class ScheduleConfig(_Section):
@@ -61,8 +61,8 @@ class ScheduleConfig(_Section):
     """
 
     name: Literal["constant", "cosine"] = "constant"
-    warmup_epochs: float = Field(0.0, ge=0)
-    final_factor: float = Field(0.0, ge=0, le=1)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    final_factor: float = Field(default=0.0, ge=0, le=1)
 
 
 class RunConfig(_Section):
@@ -72,9 +72,9 @@ class RunConfig(_Section):
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    epochs: int = Field(10, ge=1)
-    seed: int = Field(0, ge=0, lt=2**32)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    epochs: int = Field(default=10, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 def default_config() -> ConfigDict:
@@ -82,7 +82,7 @@ def default_config() -> ConfigDict:
 
     It is locked: setting a key that does not exist raises.
     """
-    config = ConfigDict(RunConfig().model_dump())
+    config: Any = ConfigDict(RunConfig().model_dump())
     # ConfigDict fixes a field's type by its first value, which None does not tell.
     config.data.resize = placeholder(int)
     return config.lock()

@@ -14,10 +14,8 @@ from cnnjax import data
 from cnnjax.training import run_folder
 from cnnjax.training.checkpoints import Checkpoints
 from cnnjax.training.errors import CheckpointError, RunFolderError
-from cnnjax.training.evaluation import make_evaluator
+from cnnjax.training.evaluation import make_evaluator, make_predictor
 from cnnjax.training.plan import Plan, make_plan
-
-PREDICT_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -75,20 +73,11 @@ class LoadedRun:
         self, images: UInt8[np.ndarray, "examples h w channels"]
     ) -> Float[np.ndarray, "examples classes"]:
         """Returns class probabilities, float32, for stored images of the dataset's size."""
-        size = min(PREDICT_BATCH, len(images))
-        parts = [
-            self._probabilities(self.variables, jnp.asarray(images[positions]))
-            for positions, _ in data.evaluation_batches(len(images), size)
-        ]
-        return np.concatenate(jax.device_get(parts))[: len(images)]
+        return self._predictor(self.variables, images)
 
     @cached_property
-    def _probabilities(self) -> Any:
-        def probabilities(variables: dict[str, Any], images: Array) -> Array:
-            logits = self.model.apply(variables, self.plan.pipeline.preprocess(images), train=False)
-            return jax.nn.softmax(logits.astype(jnp.float32))
-
-        return jax.jit(probabilities)
+    def _predictor(self) -> Any:
+        return make_predictor(self.plan)
 
     def evaluate(self) -> dict[str, float]:
         """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on `images`."""
@@ -122,5 +111,5 @@ def load_run(
         )
     elif problem := checkpoints.problem(step):
         raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
-    state = checkpoints.restore(step, plan.init_state())
+    state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
     return LoadedRun(plan, state.variables, step, data_dir)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
 from cnnjax.training import run_folder
@@ -16,7 +17,7 @@ from cnnjax.training.environment import (
     describe_environment,
     environment_differences,
 )
-from cnnjax.training.evaluation import format_metrics, make_evaluator
+from cnnjax.training.evaluation import format_metrics, make_evaluator, make_predictor
 from cnnjax.training.metrics import MetricsWriter
 from cnnjax.training.plan import Plan, make_plan
 from cnnjax.training.state import TrainState
@@ -47,7 +48,7 @@ class RunResult:
         """Returns the lines that a program prints at the end."""
         return (
             format_metrics(self.split, self.step, self.metrics)
-            + f"\n{'time':<16}{self.seconds:.1f} s, of which {self.compile_seconds:.1f} s compiling"
+            + f"\n{'time':<22}{self.seconds:.1f} s, of which {self.compile_seconds:.1f} s compiling"
         )
 
 
@@ -91,7 +92,8 @@ def train_and_evaluate(
     plan = make_plan(config, extend_to)
     run_folder.check_folder(workdir, config)
     arrays = plan.load_train(data_dir)
-    evaluate = make_evaluator(plan, plan.load_eval(data_dir))
+    evaluated = plan.load_eval(data_dir)
+    evaluate = make_evaluator(plan, evaluated)
     with run_folder.locked(workdir):
         checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
         state, environment = _restore(plan, checkpoints)
@@ -112,9 +114,9 @@ def train_and_evaluate(
             ) as bar,
         ):
             while run.step < plan.total_steps:
-                for line in run.epoch(log_every):
-                    writer.write("train", line.pop("step"), line.pop("epoch"), line)
-                    bar.set_postfix(loss=f"{line['loss']:.4f}", refresh=False)
+                for step, metrics in run.epoch(log_every):
+                    writer.write("train", step, step / plan.epoch_steps, metrics)
+                    bar.set_postfix(loss=f"{metrics['loss']:.4f}", refresh=False)
                     bar.update(run.step - bar.n)
                 metrics = evaluate(run.state.variables)
                 writer.write(plan.eval_split, run.step, run.step / plan.epoch_steps, metrics)
@@ -122,6 +124,10 @@ def train_and_evaluate(
                 if last or (run.step // plan.epoch_steps) % checkpoint_every == 0:
                     record = {"config": config.model_dump(), "environment": environment}
                     checkpoints.save(run.step, run.state, record)
+            if start < run.step:
+                probabilities = make_predictor(plan)(run.state.variables, evaluated.images)
+                mistakes = plan.task.pictures(*evaluated, probabilities)
+                writer.write_images(f"{plan.eval_split}/mistakes", run.step, mistakes)
         metrics = evaluate(run.state.variables)
     seconds = time.perf_counter() - begun
     return RunResult(run.step, plan.eval_split, metrics, seconds, run.compile_seconds)
@@ -130,10 +136,9 @@ def train_and_evaluate(
 def _restore(plan: Plan, checkpoints: Checkpoints) -> tuple[TrainState, dict[str, Any]]:
     """Returns the newest state that can be trusted, or the first one, and what this runs on."""
     environment = describe_environment()
-    state = plan.init_state()
     step = checkpoints.newest_verified(move_damaged=True)
     if step is None:
-        return state, environment
+        return plan.init_state(), environment
     differing = environment_differences(checkpoints.record(step)["environment"], environment)
     if differing:
         _logger.warning(
@@ -141,4 +146,4 @@ def _restore(plan: Plan, checkpoints: Checkpoints) -> tuple[TrainState, dict[str
             "; ".join(differing),
         )
     _logger.info("resuming from the checkpoint of step %d", step)
-    return checkpoints.restore(step, state), environment
+    return checkpoints.restore(step, jax.eval_shape(plan.init_state)), environment

@@ -10,8 +10,7 @@ from flax import linen as nn
 from jaxtyping import Array, Int32, Key
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """What a step takes and gives back.
 
     Attributes:

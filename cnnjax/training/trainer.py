@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -37,20 +38,25 @@ class Trainer:
         self._optimizer = plan.optimizer(state.params)
         self.state = state
         self.step = int(state.step)
+        self.compile_seconds = 0.0
+
+    @cached_property
+    def _compiled(self) -> jax.stages.Compiled:
+        """The step, compiled when it is first needed: a finished run does without."""
         begun = time.perf_counter()
-        self._compiled = (
+        compiled = (
             jax.jit(self._advance, donate_argnums=0)
             .lower(self.state, self._images, self._labels, self._order(0))
             .compile()
         )
         self.compile_seconds = time.perf_counter() - begun
+        return compiled
 
-    def epoch(self, log_every: int) -> Iterator[dict[str, float]]:
-        """Trains to the end of the current epoch, yielding metrics every so many steps.
+    def epoch(self, log_every: int) -> Iterator[tuple[int, dict[str, float]]]:
+        """Trains to the end of the current epoch, yielding the step and metrics every so often.
 
-        The metrics stay on the device until they are yielded: `step`, `epoch`, `loss`, `accuracy`
-        and `top5_error` as means since the last time, `learning_rate`, and `images_per_second`
-        over the same steps.
+        The metrics stay on the device until they are yielded: `loss`, `accuracy` and `top5_error`
+        as means since the last time, `learning_rate`, and `images_per_second` over the same steps.
 
         Raises:
             TrainingDiverged: the loss is not finite.
@@ -58,10 +64,11 @@ class Trainer:
         epoch_steps = self._plan.epoch_steps
         epoch = self.step // epoch_steps
         order = self._order(epoch)
+        advance = self._compiled
         pending: list[Sums] = []
         since = time.perf_counter()
         while self.step < (epoch + 1) * epoch_steps:
-            self.state, sums = self._compiled(self.state, self._images, self._labels, order)
+            self.state, sums = advance(self.state, self._images, self._labels, order)
             self.step += 1
             pending.append(sums)
             if self.step % log_every == 0 or self.step == (epoch + 1) * epoch_steps:
@@ -69,7 +76,7 @@ class Trainer:
                 metrics = self._fetch(pending)
                 now = time.perf_counter()
                 images = len(pending) * self._plan.config.data.batch_size
-                yield {**metrics, "images_per_second": images / (now - since)}
+                yield self.step, {**metrics, "images_per_second": images / (now - since)}
                 pending, since = [], time.perf_counter()
 
     def _fetch(self, pending: list[Sums]) -> dict[str, float]:
@@ -81,10 +88,8 @@ class Trainer:
                 f"optimizer.learning_rate ({self._plan.config.optimizer.learning_rate})"
             )
         return {
-            "step": self.step,
-            "epoch": self.step / self._plan.epoch_steps,
             **metrics,
-            "learning_rate": float(self._plan.schedule(self.step - 1)),
+            "learning_rate": float(np.asarray(self._plan.schedule(self.step - 1))),
         }
 
     def _order(self, epoch: int) -> Int32[Array, " examples"]:
