@@ -1,0 +1,209 @@
+"""The programs as a user starts them: real processes, real folders, wrong flags."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.process
+
+CONFIG = "--config=experiments/configs/lenet5_digits.py"
+TINY = (
+    CONFIG,
+    "--config.data.resize=16",
+    "--config.data.pad=0",
+    "--config.data.batch_size=64",
+    "--config.data.validation_examples=1309",
+    "--config.epochs=4",
+    "--noprogress",
+    "--noreport",
+)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """What the processes inherit: a data folder and a compilation cache of their own."""
+    folder = tmp_path_factory.mktemp("shared")
+    return {
+        **os.environ,
+        "TFDS_DATA_DIR": str(folder / "tfds"),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def start(program, *arguments, environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", f"experiments.{program}", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(program, *arguments, environment):
+    """Returns exit code, standard output and standard error of a finished program."""
+    process = start(program, *arguments, environment=environment)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, environment):
+    """The folder and the output of a run that nothing happened to."""
+    workdir = tmp_path_factory.mktemp("undisturbed") / "run"
+    code, out, err = run("train", *TINY, f"--workdir={workdir}", environment=environment)
+    assert code == 0, err
+    return workdir, out
+
+
+def arrays(workdir, step):
+    """Returns every array of a checkpoint, by path."""
+    import orbax.checkpoint as ocp
+
+    with ocp.StandardCheckpointer() as checkpointer:
+        tree = checkpointer.restore(workdir / "checkpoints" / f"{step:08d}" / "arrays")
+    flat = {}
+
+    def collect(node, path):
+        for key, value in node.items():
+            if isinstance(value, dict):
+                collect(value, f"{path}/{key}")
+            elif value is not None:
+                flat[f"{path}/{key}"] = np.asarray(value)
+
+    collect(tree, "")
+    return flat
+
+
+def test_killing_a_run_and_starting_it_again_changes_no_bit(
+    undisturbed, environment, tmp_path, record_property
+):
+    workdir = tmp_path / "run"
+    command = ("train", *TINY, f"--workdir={workdir}")
+    process = start(*command, environment=environment)
+    checkpoints = workdir / "checkpoints"
+    while not any(path.name.isdigit() for path in checkpoints.glob("*")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+    killed_at = max(steps)
+    record_property("killed_at_step", killed_at)
+    print(f"killed after step {killed_at} of 8")
+    assert 0 < killed_at < 8
+    code, _, err = run(*command, environment=environment)
+    assert code == 0, err
+    assert "resuming from the checkpoint of step" in err
+    expected, resumed = arrays(undisturbed[0], 8), arrays(workdir, 8)
+    assert expected.keys() == resumed.keys()
+    for path, value in expected.items():
+        assert value.tobytes() == resumed[path].tobytes(), path
+
+
+def test_evaluate_recomputes_what_training_printed(undisturbed, environment):
+    workdir, printed = undisturbed
+    code, out, err = run("evaluate", f"--workdir={workdir}", environment=environment)
+    assert code == 0, err
+    assert out.splitlines() == printed.splitlines()[: len(out.splitlines())]
+    assert out.startswith("validation accuracy")
+
+
+def test_predict_names_classes_with_probabilities(undisturbed, environment, tmp_path):
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "black.png")
+    code, out, err = run(
+        "predict",
+        f"--workdir={undisturbed[0]}",
+        "--top=10",
+        tmp_path / "black.png",
+        environment=environment,
+    )
+    assert code == 0, err
+    shares = [float(part.split()[1].rstrip("%")) for part in out.split(": ", 1)[1].split(", ")]
+    assert len(shares) == 10
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.1)
+
+
+def test_predict_tells_files_that_are_no_images(undisturbed, environment, tmp_path):
+    code, _, err = run(
+        "predict", f"--workdir={undisturbed[0]}", tmp_path / "none.png", environment=environment
+    )
+    assert code == 2
+    assert "none.png" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((CONFIG, "--config.model.name=lenet6"), "unknown model 'lenet6'"),
+        ((CONFIG, "--config.epoch=3"), "--config.epoch is unknown; did you mean config.epochs?"),
+        ((CONFIG, "--config.epochs=ten"), "--config.epochs=ten"),
+        ((CONFIG, "--config.data.resize=8"), "cannot take images of 12x12x1"),
+        (("--config=none.py",), "none.py"),
+        ((CONFIG, "--wrkdir=x"), "did you mean --workdir?"),
+        ((), "--config"),
+    ],
+)
+def test_a_wrong_flag_is_told_without_a_traceback_and_nothing_is_written(
+    arguments, message, environment, tmp_path
+):
+    workdir = tmp_path / "run"
+    code, _, err = run("train", *arguments, f"--workdir={workdir}", environment=environment)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not workdir.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(environment, tmp_path):
+    (tmp_path / "file").write_text("x")
+    code, _, err = run("train", *TINY, f"--workdir={tmp_path}/file/run", environment=environment)
+    assert code == 2
+    assert "is not a folder" in err
+    assert "Traceback" not in err
+
+
+def test_a_folder_of_another_configuration_is_left_alone(undisturbed, environment, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed[0], workdir)
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    code, _, err = run(
+        "train", *TINY, "--config.seed=1", f"--workdir={workdir}", environment=environment
+    )
+    assert code == 2
+    assert "config.seed is 0 there, 1 was asked for" in err
+    assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
+def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_taken(
+    undisturbed, environment, tmp_path
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed[0], workdir)
+    (workdir / "checkpoints" / "00000008" / "record.json").write_text("{}")
+    code, out, err = run("train", *TINY, f"--workdir={workdir}", environment=environment)
+    assert code == 0, err
+    assert "checkpoint 8 is damaged" in err
+    assert "falling back" in err
+    assert out.splitlines()[:4] == undisturbed[1].splitlines()[:4]
+
+
+def test_help_says_what_the_program_does(environment):
+    _, out, _ = run("train", "--help", environment=environment)
+    for said in ("Train a network", "--workdir", "--extend_to", "--config.optimizer"):
+        assert said in out
