@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from cnnjax.ops.pool_max import lax_max_windows, max_windows
 from cnnjax.ops.pool_sum import lax_sum_windows, sum_windows
 from cnnjax.ops.pool_window import PoolWindow, check_backward, pool_window
+from cnnjax.ops.reverse_mode import reverse_mode_only
 from cnnjax.ops.sizes import PaddingLike, PairLike
 
 __all__ = ["avg_pool", "max_pool", "sum_pool"]
@@ -54,7 +55,7 @@ def max_pool(
     with jax.named_scope("max_pool"):
         if backward == "native":
             return lax_max_windows(x, where)
-        return max_windows(x, where)
+        return max_windows(reverse_mode_only(where.op, x), where)
 
 
 def sum_pool(
@@ -138,4 +139,6 @@ def avg_pool(
 def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
     """Returns the window sums in float32, or float64 for float64."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return lax_sum_windows(wide, where) if backward == "native" else sum_windows(wide, where)
+    if backward == "native":
+        return lax_sum_windows(wide, where)
+    return sum_windows(reverse_mode_only(where.op, wide), where)

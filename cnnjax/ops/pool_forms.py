@@ -17,8 +17,8 @@ Form = Literal["runs", "two_pass", "lax"]
 
 # Beyond these many operations in one expression, compiling takes longer than running.
 MOST_TERMS = 1024
-# A window of more elements than this is cheaper to sum, or compare, in two passes.
-DIRECT_ELEMENTS = 16
+# More terms than these are cheaper to add up in two passes.
+DIRECT_TERMS = 81
 
 
 def max_form(where: PoolWindow) -> Form:
@@ -33,12 +33,17 @@ def max_form(where: PoolWindow) -> Form:
 
 
 def sum_form(where: PoolWindow) -> Form:
-    """Returns the form of sum pooling, forward and backward."""
-    if where.window[0] * where.window[1] <= DIRECT_ELEMENTS:
+    """Returns the form of sum pooling."""
+    return _separable_form(*(len(window_runs(where, a)) * where.window[a] for a in (0, 1)))
+
+
+def sum_grad_form(where: PoolWindow) -> Form:
+    """Returns the form of the backward rule of sum pooling."""
+    return _separable_form(*(sum(len(r.lags) for r in input_runs(where, a)) for a in (0, 1)))
+
+
+def _separable_form(rows: int, columns: int) -> Form:
+    """Returns the form for this many terms along the rows and along the columns, edges included."""
+    if rows * columns <= DIRECT_TERMS:
         return "runs"
-    terms = max(
-        len(window_runs(where, axis)) * where.window[axis]
-        + sum(len(run.lags) for run in input_runs(where, axis))
-        for axis in (0, 1)
-    )
-    return "two_pass" if terms <= MOST_TERMS else "lax"
+    return "two_pass" if max(rows, columns) <= MOST_TERMS else "lax"

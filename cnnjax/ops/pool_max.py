@@ -25,6 +25,7 @@ from cnnjax.ops.pool_runs import (
     window_runs,
 )
 from cnnjax.ops.pool_window import PoolWindow
+from cnnjax.ops.reverse_mode import reverse_mode_only
 
 
 def lax_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -80,7 +81,7 @@ def _forward(x: jax.Array, where: PoolWindow):
     else:
         # Kept from being computed again inside the backward loop, once per input.
         choice = lax.optimization_barrier(chosen_offsets(x, where))
-    return max_windows(x, where), (x, choice)
+    return max_windows(reverse_mode_only(where.op, x), where), (x, choice)
 
 
 def _backward(where: PoolWindow, residuals: tuple[jax.Array, jax.Array], grad: jax.Array):

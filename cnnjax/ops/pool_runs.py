@@ -140,7 +140,8 @@ def sum_of_holders(
       rows, columns: the runs.
       term: maps (read, row, column) to what one window gives; `read` takes an array of the
         output's shape to its values at that window, `row` and `column` are the input's position
-        in the window, in pixels; all broadcast to (batch, blocks, phases, blocks, phases, channels).
+        in the window, in pixels. All broadcast to (batch, blocks, phases, blocks, phases,
+        channels).
 
     Returns:
       (batch, rows.blocks * rows.phases, columns.blocks * columns.phases, channels).

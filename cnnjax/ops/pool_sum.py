@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cnnjax.ops.pool_forms import sum_form
+from cnnjax.ops.pool_forms import sum_form, sum_grad_form
 from cnnjax.ops.pool_runs import (
     InputRun,
     WindowRun,
@@ -20,6 +20,7 @@ from cnnjax.ops.pool_runs import (
     window_runs,
 )
 from cnnjax.ops.pool_window import PoolWindow
+from cnnjax.ops.reverse_mode import reverse_mode_only
 
 
 def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -55,7 +56,7 @@ def sum_windows_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def _forward(x: jax.Array, where: PoolWindow):
-    return sum_windows(x, where), None
+    return sum_windows(reverse_mode_only(where.op, x), where), None
 
 
 def _backward(where: PoolWindow, _: None, grad: jax.Array):
@@ -81,7 +82,7 @@ def _cpu_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def _cpu_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
-    form = sum_form(where)
+    form = sum_grad_form(where)
     if form == "lax":
         return _lax_input_grad(grad, where)
     if form == "two_pass":

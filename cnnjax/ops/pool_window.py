@@ -27,6 +27,7 @@ class PoolWindow:
     Output o of an axis reads the inputs o * stride - low + k * dilation for k = 0 … window - 1.
 
     Attributes:
+      op: the calling function, for messages.
       size: input height and width.
       window: window height and width before dilation.
       strides: steps between windows.
@@ -37,6 +38,7 @@ class PoolWindow:
       output: output height and width.
     """
 
+    op: str
     size: Pair
     window: Pair
     strides: Pair
@@ -58,6 +60,7 @@ class PoolWindow:
             return (pair_[0], rest) if axis == 0 else (rest, pair_[1])
 
         return PoolWindow(
+            self.op,
             only(self.size, other),
             only(self.window, 1),
             only(self.strides, 1),
@@ -97,7 +100,7 @@ def pool_window(
     pads = resolve_padding(op, padding, size, window, strides, dilation)
     if not ceil_mode:
         output = checked_output_size(op, size, window, strides, pads, dilation)
-        return PoolWindow(size, window, strides, dilation, pads, pads, output)
+        return PoolWindow(op, size, window, strides, dilation, pads, pads, output)
     outputs, extended = [], []
     for n, k, s, d, (low, high) in zip(size, window, strides, dilation, pads, strict=True):
         # Rounded up, less the windows that would start beyond the input (PyTorch's rule).
@@ -108,7 +111,7 @@ def pool_window(
             f"{op}: no window {window} starts inside the input {size} with padding {pads}; "
             "enlarge padding or shrink the window"
         )
-    return PoolWindow(size, window, strides, dilation, tuple(extended), pads, tuple(outputs))
+    return PoolWindow(op, size, window, strides, dilation, tuple(extended), pads, tuple(outputs))
 
 
 def check_images(op: str, x: jax.Array) -> None:
