@@ -1,0 +1,191 @@
+"""What every registered network promises, so that registering a new one is enough to test it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import models
+from cnnjax.models.net import Net
+from tests.models.shapes import drawn, registered, variables_of
+
+NAMES = models.list_models()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_gives_logits_named_features_and_new_statistics(name):
+    model, info, variables = registered(name)
+    images = jax.ShapeDtypeStruct((2, *info.input_size), jnp.float32)
+
+    def apply(variables, x, key):
+        return models.apply_with_features(
+            model, variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+        )
+
+    (logits, features), updates = jax.eval_shape(apply, variables, images, jax.random.key(0))
+    assert logits.shape == (2, model.num_classes)
+    assert logits.dtype == jnp.float32
+    assert features
+    for feature in features.values():
+        assert feature.ndim in (2, 4)
+        assert feature.shape[0] == 2
+    heads = {path.split("/")[0] for path in model.classifiers if path.startswith("aux")}
+    assert heads == {f for f in features if f.startswith("aux")}
+    assert all(features[head].shape == logits.shape for head in heads)
+    statistics = {k: v for k, v in variables.items() if k != "params"}
+    assert jax.tree.map(jnp.shape, updates) == jax.tree.map(jnp.shape, statistics)
+    assert {*variables} <= {"params", "batch_stats"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classes_channels_input_size_and_dtype_are_free(name):
+    info = models.model_info(name)
+    model = models.create_model(name, num_classes=7, dtype=jnp.bfloat16)
+    assert isinstance(model, Net)
+    height, width, channels = info.input_size
+    # A larger image that is not square, with another number of channels.
+    images = jax.ShapeDtypeStruct((1, height + 9, width + 30, channels + 1), jnp.float32)
+    logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+    assert logits.shape == (1, 7)
+    assert logits.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_and_classifiers_are_stated(name):
+    model, info, variables = registered(name)
+    assert info.name == name
+    assert info.source
+    assert len(info.mean) == len(info.std)
+    assert len(info.mean) in (1, info.input_size[2])
+    assert all(deviation > 0 for deviation in info.std)
+    for path in model.classifiers:
+        layer = variables["params"]
+        for part in path.split("/"):
+            layer = layer[part]
+        assert layer["bias"].shape == (model.num_classes,)
+
+
+# A network small enough to compile: name, settings, image size. One of each family, by default.
+TINY = {"hidden": (16, 16)}
+SMALL = [
+    ("lenet_1989", {}, (16, 16, 1)),
+    ("lenet5", {}, (16, 16, 1)),
+    ("lenet5_1998", {}, (32, 32, 1)),
+    ("alexnet", TINY, (67, 67, 3)),
+    ("zfnet", TINY, (63, 63, 3)),
+    ("vgg11_bn", {**TINY, "widths": (8, 8, 16, 16, 16)}, (32, 32, 3)),
+    ("googlenet", {}, (81, 81, 3)),
+    ("resnet8_cifar", {}, (16, 16, 3)),
+    (
+        "resnext50_32x4d",
+        {"blocks": (1, 1), "widths": (64, 128), "groups": 4, "zero_init_gamma": True},
+        (32, 32, 3),
+    ),
+    ("preact_resnet11_cifar", {}, (16, 16, 3)),
+    ("wrn10_1", {"dropout_rate": 0.3}, (16, 16, 3)),
+    (
+        "fractalnet20",
+        {"widths": (8, 16), "dropout_rates": (0.0, 0.1)},
+        (16, 16, 3),
+    ),
+]
+LARGE_SIZES = {
+    "LeNet1989": 16,
+    "LeNet5": 32,
+    "LeNet5Original": 32,
+    "AlexNet": 67,
+    "ZFNet": 63,
+    "VGG": 32,
+    "GoogLeNet": 81,
+    "InceptionV3": 299,
+    "ResNet": 32,
+    "PreActResNet": 32,
+    "FractalNet": 32,
+}
+
+
+# Compiling is what takes the time here; what is compiled runs twice.
+FAST_COMPILE = {"xla_backend_optimization_level": 0}
+
+
+def check_training(model, size):
+    """Every parameter gets a gradient, keys fix everything, and modes differ where they should."""
+    variables = drawn(variables_of(model, size))
+    params = variables["params"]
+    statistics = {k: v for k, v in variables.items() if k != "params"}
+    keys = jax.random.split(jax.random.key(1), 3)
+    images = jax.random.normal(keys[0], (4, *size))
+    labels = jnp.arange(4) % model.num_classes
+
+    @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+    def step(params, key):
+        def loss(params):
+            (logits, features), updates = models.apply_with_features(
+                model,
+                {"params": params, **statistics},
+                images,
+                train=True,
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
+            heads = [logits, *(f for n, f in features.items() if n.startswith("aux"))]
+            picked = [jnp.take_along_axis(jax.nn.log_softmax(h), labels[:, None], 1) for h in heads]
+            return -sum(p.mean() for p in picked), (logits, updates)
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    (_, (logits, updates)), gradients = step(params, keys[1])
+    for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        assert np.isfinite(gradient).all(), name
+        # Batch norm takes the mean off again, so that the biases before it matter in no way.
+        if not (getattr(model, "batch_norm", False) and "conv" in name and name.endswith("bias")):
+            assert np.abs(gradient).max() > 1e-12, name
+    assert np.array_equal(logits, step(params, keys[1])[0][1][0])
+    assert np.array_equal(logits, step(params, keys[2])[0][1][0]) != drops_something(model)
+    assert jax.tree.structure(updates) == jax.tree.structure(statistics)
+    for old, new in zip(jax.tree.leaves(statistics), jax.tree.leaves(updates), strict=True):
+        assert not np.array_equal(old, new)
+
+    evaluate = jax.jit(
+        lambda x: model.apply({"params": params, **statistics}, x), compiler_options=FAST_COMPILE
+    )
+    # In evaluation an image's logits do not depend on the others: only their order changes.
+    forward, backward = np.asarray(evaluate(images)), np.asarray(evaluate(images[::-1]))
+    np.testing.assert_allclose(forward, backward[::-1], atol=1e-4 * np.abs(forward).max())
+
+
+def drops_something(model):
+    rates = ("dropout_rate", "local_drop_rate", "global_fraction")
+    return any(getattr(model, rate, 0) for rate in rates) or any(
+        getattr(model, "dropout_rates", ())
+    )
+
+
+def without_drop_path(name):
+    return {"local_drop_rate": 0.0, "global_fraction": 0.0} if "fractal" in name else {}
+
+
+@pytest.mark.parametrize(("name", "settings", "size"), SMALL, ids=[row[0] for row in SMALL])
+def test_a_small_network_of_each_family_trains(name, settings, size):
+    settings = {**without_drop_path(name), **settings}
+    check_training(models.create_model(name, **settings), size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_trains(name):
+    model = models.create_model(name, **without_drop_path(name))
+    channels = models.model_info(name).input_size[2]
+    side = LARGE_SIZES[type(model).__name__]
+    check_training(model, (side, side, channels))
+
+
+def test_every_family_has_a_small_network():
+    families = {type(models.create_model(name)) for name in NAMES}
+    small = {type(models.create_model(name)) for name, *_ in SMALL}
+    # Inception-v3 is 94 convolutions deep and needs images of 299x299: it is in the slow run.
+    assert {f.__name__ for f in families - small} <= {"InceptionV3", "VGG"}
