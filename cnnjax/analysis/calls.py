@@ -152,6 +152,42 @@ def module_calls(
     return calls
 
 
+def apply_edited(
+    model: nn.Module,
+    variables: Any,
+    images: Any,
+    layer: str,
+    edit: Callable[[Any], Any],
+    **apply_arguments: Any,
+) -> Any:
+    """Applies a model with the output of one of its module calls replaced.
+
+    Args:
+      model: any Flax module.
+      variables: its variables.
+      images: its input.
+      layer: the call, as `module_calls` names it.
+      edit: takes the call's output and returns what the model goes on with.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      What the model returns.
+
+    Raises:
+      KeyError: there is no such call; the message gives the nearest.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+
+    def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed):
+        output = proceed()
+        return edit(output) if call.name == layer else output
+
+    with observe_calls(around) as calls:
+        result = model.apply(variables, images, **arguments)
+    check_names([layer], [call.name for call in calls], f"layer of {type(model).__name__}")
+    return result
+
+
 def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     """Refuses names that are not known.
 

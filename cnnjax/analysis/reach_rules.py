@@ -89,7 +89,8 @@ def _squeeze(params, inputs, shape):
 def _reduce(params, inputs, shape):
     gone = params["axes"]
     reach = _joined(inputs)
-    return reach.selected([a for a in range(len(reach.shape)) if a not in gone], shape)
+    kept = [a for a in range(len(params["_shapes"][0])) if a not in gone]
+    return reach and reach.selected(kept, shape)
 
 
 def _reverse(params, inputs, shape):
@@ -139,6 +140,8 @@ def _concatenate(params, inputs, shape):
 
 def _reduce_window(params, inputs, shape):
     reach = _joined(inputs[: max(len(inputs) // 2, 1)])
+    if reach is None:
+        return None
     ones = (1,) * len(shape)
     for axis, window in enumerate(params["window_dimensions"]):
         reach = reach.windowed(

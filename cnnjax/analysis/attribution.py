@@ -1,0 +1,149 @@
+"""Where a network looks: which pixels and places a class's score depends on."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from cnnjax.analysis.activations import activations
+from cnnjax.analysis.calls import apply_edited, evaluation_arguments
+
+
+def saliency(
+    model: nn.Module,
+    variables: Any,
+    images: Float[ArrayLike, "batch height width channels"],
+    classes: Int[ArrayLike, "batch"],
+    **apply_arguments: Any,
+) -> Float[Array, "batch height width"]:
+    """How strongly a class's score changes with each pixel.
+
+    Args:
+      model: any Flax module that returns logits [batch, classes].
+      variables: its variables.
+      images: network inputs.
+      classes: the class of each image whose score is looked at.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      The largest absolute gradient over the channels.
+
+    Source: Simonyan, Vedaldi and Zisserman, 2014, section 3.1.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+
+    def score(images: Array) -> Array:
+        logits: Any = model.apply(variables, images, **arguments)
+        return class_scores(logits, classes).sum()
+
+    return jnp.abs(jax.grad(score)(jnp.asarray(images))).max(axis=-1)
+
+
+def grad_cam(
+    model: nn.Module,
+    variables: Any,
+    images: Float[ArrayLike, "batch height width channels"],
+    classes: Int[ArrayLike, "batch"],
+    layer: str,
+    **apply_arguments: Any,
+) -> Float[Array, "batch rows columns"]:
+    """Which places of a layer's maps speak for a class.
+
+    Args:
+      model, variables, images, classes, **apply_arguments: as in `saliency`.
+      layer: a module call with maps, usually the last convolution or block, as `module_calls`
+        names it.
+
+    Returns:
+      The positive part of the layer's maps, each weighted with the mean gradient of the score by
+      it. One value a place of the layer; enlarge it to lay it over the image.
+
+    Raises:
+      KeyError: there is no such layer; the message gives the nearest.
+      ValueError: the layer's output is no stack of maps.
+
+    Source: Selvaraju et al., 2017, equations 1 and 2.
+    """
+    maps = activations(model, variables, images, names=[layer], **apply_arguments)[layer]
+    if maps.ndim != 4:
+        raise ValueError(
+            f"grad_cam: {layer!r} puts out {maps.shape}; choose a layer with maps "
+            "[batch, height, width, channels]"
+        )
+
+    def score(offset: Array) -> Array:
+        logits = apply_edited(
+            model, variables, images, layer, lambda output: output + offset, **apply_arguments
+        )
+        return class_scores(logits, classes).sum()
+
+    gradient = jax.grad(score)(jnp.zeros_like(maps))
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    return jnp.maximum((maps * weights).sum(axis=-1), 0)
+
+
+def occlusion_map(
+    model: nn.Module,
+    variables: Any,
+    image: Float[ArrayLike, "height width channels"],
+    label: int,
+    *,
+    patch: int,
+    stride: int = 1,
+    fill: float = 0.0,
+    **apply_arguments: Any,
+) -> Float[Array, "rows columns"]:
+    """The probability of a class while a square hides a part of the image.
+
+    Args:
+      model, variables, **apply_arguments: as in `saliency`.
+      image: one network input.
+      label: the class.
+      patch: side of the square in pixels.
+      stride: pixels between the square's places.
+      fill: value of the hidden pixels, on the scale of the network's input.
+
+    Returns:
+      The probability for each place of the square: low where what is hidden speaks for the class.
+      Place (i, j) hides the pixels from row i * stride and column j * stride on.
+
+    Raises:
+      ValueError: the patch is larger than the image, or a size is below 1.
+
+    Source: Zeiler and Fergus, 2014, section 4.2.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+    image = jnp.asarray(image)
+    height, width, _ = image.shape
+    if not 1 <= patch <= min(height, width) or stride < 1:
+        raise ValueError(
+            f"occlusion_map: patch {patch} and stride {stride} do not fit an image of "
+            f"{height}x{width}; give a patch of 1 to {min(height, width)} and a stride of 1 or more"
+        )
+    tops = jnp.arange(0, height - patch + 1, stride)
+    lefts = jnp.arange(0, width - patch + 1, stride)
+    rows, columns = jnp.arange(height), jnp.arange(width)
+
+    def hidden(top: Array, left: Array) -> Array:
+        inside = ((rows >= top) & (rows < top + patch))[:, None] & (
+            (columns >= left) & (columns < left + patch)
+        )[None]
+        return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
+
+    @jax.jit
+    def probabilities(top: Array) -> Array:
+        batch = jax.vmap(lambda left: hidden(top, left))(lefts)
+        logits: Any = model.apply(variables, batch, **arguments)
+        return jax.nn.softmax(logits)[:, label]
+
+    return jnp.stack([probabilities(top) for top in tops])
+
+
+def class_scores(
+    logits: Float[Array, "batch classes"], classes: Int[ArrayLike, "batch"]
+) -> Float[Array, "batch"]:
+    """The logit of one class for each image."""
+    return jnp.take_along_axis(logits, jnp.asarray(classes)[:, None], axis=1)[:, 0]

@@ -1,0 +1,71 @@
+"""The image that a network finds most like a class."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from cnnjax.analysis.attribution import class_scores
+from cnnjax.analysis.calls import evaluation_arguments
+
+
+def class_images(
+    model: nn.Module,
+    variables: Any,
+    start: Float[ArrayLike, "batch height width channels"],
+    classes: Int[ArrayLike, "batch"],
+    *,
+    steps: int = 200,
+    learning_rate: float = 1.0,
+    decay: float = 0.01,
+    shift: int = 0,
+    key: Array | None = None,
+    **apply_arguments: Any,
+) -> tuple[Float[Array, "batch height width channels"], Float[Array, "steps batch"]]:
+    """Climbs the score of a class less `decay` times the image's squared length.
+
+    Args:
+      model: any Flax module that returns logits [batch, classes].
+      variables: its variables.
+      start: where to begin, network inputs: zeros in the source.
+      classes: the class of each image.
+      steps: number of steps.
+      learning_rate: length of a step; each follows the gradient divided by its root mean square.
+      decay: weight of the squared length (the source's lambda).
+      shift: each step sees the image moved by up to this many pixels, which makes large forms
+        rather than grain; needs `key`.
+      key: randomness of the shifts.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      The images, and each step's score of the class.
+
+    Raises:
+      ValueError: a shift without a key.
+
+    Source: Simonyan, Vedaldi and Zisserman, 2014, section 2, equation 1.
+    """
+    if shift and key is None:
+        raise ValueError(f"class_images: shift {shift} needs a key; give key=jax.random.key(0)")
+    arguments = evaluation_arguments(model, apply_arguments)
+    start = jnp.asarray(start)
+
+    def climb(images: Array, step: Array) -> tuple[Array, Array]:
+        moves = jnp.zeros((2,), jnp.int32)
+        if key is not None:
+            moves = jax.random.randint(jax.random.fold_in(key, step), (2,), -shift, shift + 1)
+
+        def objective(images: Array) -> tuple[Array, Array]:
+            seen = jnp.roll(images, moves, axis=(1, 2))
+            logits: Any = model.apply(variables, seen, **arguments)
+            scores = class_scores(logits, classes)
+            return (scores - decay * (images**2).sum(axis=(1, 2, 3))).sum(), scores
+
+        gradient, scores = jax.grad(objective, has_aux=True)(images)
+        size = jnp.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
+        return images + learning_rate * gradient / jnp.maximum(size, 1e-12), scores
+
+    return jax.lax.scan(climb, start, jnp.arange(steps))

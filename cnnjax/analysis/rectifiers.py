@@ -1,0 +1,141 @@
+"""Finding the ReLUs of any Flax model, and running it with something else in their place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import ad_checkpoint
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jaxtyping import Array
+
+from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
+
+_DONE = "done:"
+_INLINED = frozenset({"jit", "pjit", "closed_call", "custom_jvp_call"})
+
+
+def run_with_rectifiers(
+    model: nn.Module,
+    variables: Any,
+    images: Any,
+    rectify: Callable[[str, Array], Array],
+    *,
+    layer: str = "",
+    **apply_arguments: Any,
+) -> Array:
+    """Applies a model with its own rectifier at every max(x, 0).
+
+    ReLUs inside of loops (`flax.linen.scan`) and other custom rules are left as they are.
+
+    Args:
+      model: any Flax module.
+      variables: its variables.
+      images: its input.
+      rectify: called with the name of the module call that ended last, such as "conv1", and with
+        x; returns what stands in the place of max(x, 0).
+      layer: the module call whose output is returned; "" is the model itself.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      The output.
+
+    Raises:
+      KeyError: there is no such layer; the message gives the nearest.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+    outputs: dict[str, Any] = {}
+
+    def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed) -> Any:
+        output = proceed()
+        if isinstance(output, jax.Array):
+            output = ad_checkpoint.checkpoint_name(output, _DONE + call.name)
+        outputs[call.name] = output
+        return output
+
+    def traced(images: Any) -> Any:
+        with observe_calls(around):
+            model.apply(variables, images, **arguments)
+        check_names([layer], list(outputs), f"layer of {type(model).__name__}")
+        return outputs[layer]
+
+    program = jax.make_jaxpr(traced)(images)
+    last = [""]
+    return _run(program.jaxpr, list(program.consts), [images], rectify, last)[0]
+
+
+def _run(
+    program: Jaxpr,
+    constants: list[Any],
+    inputs: list[Any],
+    rectify: Callable[[str, Array], Array],
+    last: list[str],
+) -> list[Any]:
+    known: dict[Any, Any] = dict(zip(program.constvars, constants, strict=True))
+    known.update(zip(program.invars, inputs, strict=True))
+
+    def of(atom: Any) -> Any:
+        return atom.val if isinstance(atom, Literal) else known[atom]
+
+    for equation in program.eqns:
+        values = [of(atom) for atom in equation.invars]
+        name, params = equation.primitive.name, equation.params
+        inner = params.get("jaxpr", params.get("call_jaxpr"))
+        if name == "name" and params["name"].startswith(_DONE):
+            last[0] = params["name"].removeprefix(_DONE)
+        if name == "max" and (rectified := _rectifier_operand(equation.invars)) is not None:
+            results = [rectify(last[0], of(rectified))]
+        elif name in _INLINED and isinstance(inner, ClosedJaxpr):
+            results = _run(inner.jaxpr, list(inner.consts), values, rectify, last)
+        else:
+            params = equation.primitive.get_bind_params(params)
+            bound = equation.primitive.bind(*values, **params)
+            results = bound if equation.primitive.multiple_results else [bound]
+        known.update(zip(equation.outvars, results, strict=True))
+    return [of(atom) for atom in program.outvars]
+
+
+def _rectifier_operand(operands: list[Any]) -> Any:
+    """The x of max(x, 0); None for other maxima."""
+    for zero, other in (operands, reversed(operands)):
+        if isinstance(zero, Literal) and jnp.ndim(zero.val) == 0 and zero.val == 0:
+            return other
+    return None
+
+
+def dead_units(
+    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> dict[str, Array]:
+    """Which units of each ReLU are 0 for all images, at all places.
+
+    Args:
+      model: any Flax module whose nonlinearity is max(x, 0).
+      variables: its variables.
+      images: its input, enough of it that a unit that is never on may be called dead.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      Name to boolean array [channels], in the order of computation. A ReLU is named after the
+      module call that ended before it.
+
+    Source: of the effect, Maas, Hannun and Ng, 2013, section 1.
+    """
+    order: list[str] = []
+
+    def run(images: Any) -> dict[str, Array]:
+        dead: dict[str, Array] = {}
+
+        def rectify(layer: str, x: Array) -> Array:
+            name = layer
+            while name in dead:
+                name += "'"
+            dead[name] = (x <= 0).all(axis=tuple(range(x.ndim - 1)))
+            order.append(name)
+            return jnp.maximum(x, 0)
+
+        run_with_rectifiers(model, variables, images, rectify, **apply_arguments)
+        return dead
+
+    dead = jax.jit(run)(images)
+    return {name: dead[name] for name in order}
