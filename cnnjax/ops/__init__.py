@@ -4,26 +4,47 @@ Images are NHWC, kernels are HWIO. Only names are handed on here; each subject h
 """
 
 from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
+from cnnjax.ops.algorithms.im2col import col2im, im2col
+from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv import conv2d, convolve2d
 from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
 from cnnjax.ops.conv_transpose import conv2d_transpose
+from cnnjax.ops.fft_conv import fft_conv2d
+from cnnjax.ops.lax_bridge import conv_general_dilated
 from cnnjax.ops.padding import pad_images
-from cnnjax.ops.pool import avg_pool, max_pool, sum_pool
+from cnnjax.ops.pool import avg_pool, global_avg_pool, global_max_pool, max_pool, sum_pool
+from cnnjax.ops.pool_argmax import max_pool_with_argmax, max_unpool
+from cnnjax.ops.separable import Separation, separable_conv2d, separate_kernel
 from cnnjax.ops.sizes import output_size
+from cnnjax.ops.upsample import upsample_bilinear, upsample_nearest
 
 __all__ = [
+    "Separation",
     "avg_pool",
+    "col2im",
+    "compiler_options",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_kernel_grad",
     "conv2d_transpose",
+    "conv_general_dilated",
     "convolve2d",
+    "fft_conv2d",
+    "global_avg_pool",
+    "global_max_pool",
+    "im2col",
     "leaky_relu",
     "max_pool",
+    "max_pool_with_argmax",
+    "max_unpool",
     "output_size",
     "pad_images",
     "relu",
     "scaled_tanh",
+    "separable_conv2d",
+    "separate_kernel",
     "sigmoid",
     "sum_pool",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

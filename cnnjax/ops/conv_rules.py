@@ -19,6 +19,7 @@ from jax import lax
 
 from cnnjax.ops import dispatch, sizes
 from cnnjax.ops.conv_spec import ConvSpec
+from cnnjax.ops.reverse_only import reverse_only
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -92,7 +93,7 @@ _conv2d_kernel_grad.defvjp(_conv2d_kernel_grad_fwd, _conv2d_kernel_grad_bwd)
 @jax.named_scope("conv2d")
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns x ⋆ k, shape (batch, height, width, filters)."""
-    return _conv2d(spec, *align_varying(x, kernel))
+    return _conv2d(spec, *_ready(x, kernel))
 
 
 @jax.named_scope("conv2d_input_grad")
@@ -100,7 +101,7 @@ def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """Returns dL/dx of `forward` for an input of `input_size` (height, width)."""
-    return _conv2d_input_grad(spec, tuple(input_size), *align_varying(grad, kernel))
+    return _conv2d_input_grad(spec, tuple(input_size), *_ready(grad, kernel))
 
 
 @jax.named_scope("conv2d_kernel_grad")
@@ -108,7 +109,11 @@ def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """Returns dL/dk of `forward` for a kernel of `kernel_size` (height, width)."""
-    return _conv2d_kernel_grad(spec, tuple(kernel_size), *align_varying(x, grad))
+    return _conv2d_kernel_grad(spec, tuple(kernel_size), *_ready(x, grad))
+
+
+def _ready(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(reverse_only(a) for a in align_varying(*arrays))
 
 
 def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -117,9 +122,16 @@ def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     Under `jax.shard_map` a replicated operand must be marked before a custom rule: the mark's own
     transpose is the sum of its gradient over those axes. Elsewhere nothing is done.
     """
-    varying = [frozenset(getattr(jax.typeof(a), "vma", ())) for a in arrays]
+    varying = [_varying_axes(a) for a in arrays]
     every = frozenset().union(*varying)
     return tuple(
         lax.pcast(a, tuple(sorted(every - own)), to="varying") if every - own else a
         for a, own in zip(arrays, varying, strict=True)
     )
+
+
+def _varying_axes(x: jax.Array) -> frozenset[str]:
+    # JAX moved the set from `vma` to `manual_axis_type.varying`.
+    aval = jax.typeof(x)
+    manual = getattr(aval, "manual_axis_type", None)
+    return frozenset(getattr(aval, "vma", ()) if manual is None else manual.varying)

@@ -69,6 +69,11 @@ def choose(
     """Returns the name of the formulation for one pass of one convolution."""
     if platform != "cpu":
         return "direct"
+    per_group = kernel_shape[2]
+    if spec.groups > 1:
+        return "shift_add" if per_group == 1 else "block_diagonal"
+    if not matmul.refuses(spec, kernel_shape):
+        return "matmul"
     return "direct"
 
 

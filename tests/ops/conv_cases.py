@@ -85,6 +85,9 @@ CASES = {
     "dilated": Case((2, 12, 12, 4), (3, 3, 4, 6), dilation=(2, 3)),
     "dilated_strided": Case((2, 13, 12, 4), (3, 2, 4, 6), (2, 3), "SAME", (2, 3)),
     "asymmetric": Case((2, 9, 8, 3), (3, 2, 3, 5), (2, 1), ((0, 2), (3, 1))),
+    "depthwise_dilated_strided": Case(
+        (2, 11, 12, 3), (3, 2, 1, 6), (2, 3), ((1, 2), (0, 2)), (3, 2), 3
+    ),
     "same_lower": Case((2, 8, 8, 3), (2, 4, 3, 5), (1, 1), "SAME_LOWER"),
     "stride_beyond_kernel": Case((2, 11, 10, 3), (2, 1, 3, 5), (4, 3), "VALID"),
     "kernel_as_large_as_input": Case((2, 6, 5, 3), (6, 5, 3, 4), padding="VALID"),

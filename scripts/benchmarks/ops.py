@@ -1,0 +1,149 @@
+"""Times every distinct convolution, pooling and LRN layer of nine networks, pass by pass.
+
+    python -m scripts.benchmarks.ops [--only REGEX] [--repeats 30] [--out docs/results/ops]
+
+Four columns, interleaved in one process: ours; `jax.vjp` of lax as it comes; the same compiled
+with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK ("plain", the
+strongest plain baseline is the better of both); and PyTorch where it is installed (channels_last,
+same threads). Prints a table, writes OUT.json and OUT.md, and draws OUT.png. `--merge` keeps the
+rows of an earlier OUT.json that this run does not measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.ops.compiler import compiler_options
+from scripts.benchmarks import ops_report
+from scripts.benchmarks.contestants import Pass, passes
+from scripts.benchmarks.layers import all_layers
+from scripts.benchmarks.machine import describe, matmul_peak
+from scripts.benchmarks.timing import interleaved
+
+# The compiler option of the second baseline. XLA versions that do not know it raise an error.
+PLAIN_OPTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the benchmark."""
+    flags = _flags(argv)
+    with_torch = not flags.no_torch and importlib.util.find_spec("torch") is not None
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_grad_enabled(True)
+    layers = [
+        layer
+        for layer in all_layers()
+        if re.search(flags.only, layer.name) and re.search(flags.family, layer.family)
+    ]
+    if not layers:
+        sys.exit(f"ops: no layer matches --only={flags.only!r} --family={flags.family!r}")
+    report: dict[str, Any] = {
+        "command": f"python -m scripts.benchmarks.ops --repeats {flags.repeats}"
+        + (f" --only {flags.only!r}" if flags.only else ""),
+        "machine": describe(),
+        "matmul_gflops": matmul_peak(PLAIN_OPTION),
+        "rows": [],
+    }
+    print(f"# {report['machine']}\n# matrix-product peak: {report['matmul_gflops']:.0f} GFLOP/s")
+    kept = _earlier(flags) if flags.merge else {}
+    for layer in layers:
+        for each in passes(layer, with_torch):
+            row = {"layer": layer.name, "family": layer.family, "pass": each.name}
+            row |= measure(each, flags.repeats, flags.seconds)
+            kept[row["layer"], row["pass"]] = row
+            print(ops_report.line(row), flush=True)
+    report["rows"] = list(kept.values())
+    print(ops_report.summary(report))
+    if flags.out:
+        out = pathlib.Path(flags.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+        out.with_suffix(".md").write_text(ops_report.markdown(report))
+        ops_report.chart(report, out.with_suffix(".png"))
+
+
+def measure(each: Pass, repeats: int, seconds: float) -> dict[str, Any]:
+    """Returns times in ms, temporary memory in MB, and the bounds of the ratio for one pass."""
+    columns = {
+        "ours": (each.ours, compiler_options()),
+        "lax": (each.lax, {}),
+        "plain": (each.lax, PLAIN_OPTION),
+    }
+    compiled = {
+        name: jax.jit(function, compiler_options=options).lower(*each.arrays).compile()
+        for name, (function, options) in columns.items()
+    }
+    _check(each, compiled)
+    contestants: dict[str, Callable[[], object]] = {
+        name: _blocking(program, each.arrays) for name, program in compiled.items()
+    }
+    if each.torch is not None:
+        contestants["torch"] = each.torch
+    times = interleaved(contestants, repeats, seconds)
+    return {
+        "ms": {name: round(1e3 * times.median(name), 4) for name in contestants},
+        "rounds": len(times.rounds["ours"]),
+        "bounds": [round(bound, 3) for bound in times.ratio_bounds("lax", "ours")],
+        "same_program": _program(each.ours, each) == _program(each.lax, each),
+        "temp_mb": {
+            name: round(program.memory_analysis().temp_size_in_bytes / 1e6, 2)
+            for name, program in compiled.items()
+        },
+        "gflops": round(2e-6 * each.multiply_adds / (1e3 * times.median("ours")), 2),
+    }
+
+
+def _blocking(program: Callable, arrays: tuple) -> Callable[[], object]:
+    return lambda: jax.block_until_ready(program(*arrays))
+
+
+def _check(each: Pass, compiled: dict[str, Callable]) -> None:
+    """Raises an error where ours and lax's differ by more than float32 rounding."""
+    ours, lax_ = compiled["ours"](*each.arrays), compiled["plain"](*each.arrays)
+    scale = float(jnp.max(jnp.abs(lax_)))
+    error = float(jnp.max(jnp.abs(ours - lax_)))
+    if not error <= 1e-3 * scale:
+        raise AssertionError(f"{each.name}: ours differs from lax's by {error} of {scale}")
+
+
+def _program(function: Callable, each: Pass) -> str:
+    """Returns the compiled program's instructions without names and source positions."""
+    text = jax.jit(function).lower(*each.arrays).compile().as_text() or ""
+    text = re.sub(r"metadata=\{[^}]*\}", "", text.split("ENTRY", 1)[-1])
+    return re.sub(r"%[\w.\-]+", "%", text.split("FileNames", 1)[0])
+
+
+def _earlier(flags: argparse.Namespace) -> dict[tuple[str, str], dict[str, Any]]:
+    path = pathlib.Path(flags.out).with_suffix(".json")
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return {(row["layer"], row["pass"]): row for row in rows}
+
+
+def _flags(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--only", default="", help="regular expression over layer names")
+    parser.add_argument("--family", default="", help="regular expression over classes of layers")
+    parser.add_argument("--repeats", type=int, default=30, help="interleaved rounds")
+    parser.add_argument("--seconds", type=float, default=10.0, help="5 rounds suffice after this")
+    parser.add_argument("--out", default="", help="path of the results, without suffix")
+    parser.add_argument("--merge", action="store_true", help="keep earlier rows of OUT.json")
+    parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

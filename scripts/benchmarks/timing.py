@@ -1,0 +1,66 @@
+"""Interleaved timing: every round runs each contestant once, so that a noisy machine hits all."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Seconds per round of each contestant, in the order of the rounds."""
+
+    rounds: dict[str, np.ndarray]
+
+    def median(self, name: str) -> float:
+        """Returns the median time in seconds."""
+        return float(np.median(self.rounds[name]))
+
+    def ratio(self, base: str, name: str) -> float:
+        """Returns how many times longer `base` takes: the ratio of the medians."""
+        return self.median(base) / self.median(name)
+
+    def ratio_bounds(self, base: str, name: str) -> tuple[float, float]:
+        """Returns the 95 % bounds of the ratio, by resampling the rounds 1,000 times."""
+        rng = np.random.default_rng(0)
+        picks = rng.integers(0, len(self.rounds[base]), (1000, len(self.rounds[base])))
+        ratios = np.median(self.rounds[base][picks], 1) / np.median(self.rounds[name][picks], 1)
+        low, high = np.percentile(ratios, [2.5, 97.5])
+        return float(low), float(high)
+
+
+def interleaved(
+    contestants: dict[str, Callable[[], object]],
+    repeats: int,
+    seconds: float = float("inf"),
+) -> Times:
+    """Times the contestants in turn.
+
+    Args:
+      contestants: functions that return when their work is done.
+      repeats: rounds.
+      seconds: after this long, at least 5 rounds are enough.
+
+    Returns:
+      The times of each round; one untimed round comes first.
+    """
+    for run in contestants.values():
+        run()
+    rounds: dict[str, list[float]] = {name: [] for name in contestants}
+    began = time.perf_counter()
+    for count in range(repeats):
+        if count >= 5 and time.perf_counter() - began > seconds:
+            break
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            rounds[name].append(time.perf_counter() - start)
+    return Times({name: np.array(values) for name, values in rounds.items()})
+
+
+def geometric_mean(values: list[float]) -> float:
+    """Returns the geometric mean, or nan of nothing."""
+    return float(np.exp(np.mean(np.log(values)))) if values else float("nan")
