@@ -16,23 +16,33 @@ from cnnjax.models import (
 from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.registry import ModelInfo, create_model, list_models, model_info
+from cnnjax.models.weights import (
+    WeightsError,
+    export_torchvision,
+    load_pretrained,
+    save_pretrained,
+)
 
 __all__ = [
     "FeatureInfo",
     "ModelInfo",
+    "WeightsError",
     "alexnet",
     "apply_with_features",
     "create_model",
+    "export_torchvision",
     "feature_info",
     "fractalnet",
     "googlenet",
     "inception_v3",
     "lenet",
     "list_models",
+    "load_pretrained",
     "model_info",
     "preact_resnet",
     "reset_classifier",
     "resnet",
+    "save_pretrained",
     "vgg",
     "wide_resnet",
     "zfnet",

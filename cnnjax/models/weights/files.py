@@ -1,0 +1,84 @@
+"""Safetensors files: opening them without executing anything, and checksums."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnjax.models.weights.mismatch import WeightsError
+
+# What PyTorch's files begin with: zip archives, legacy ones, pickles.
+_PICKLES = (b"PK\x03\x04", b"\x80")
+
+# Distributed training wraps a network in another one of this name.
+_WRAPPER = "module."
+
+
+class TensorFile:
+    """An open safetensors file; arrays are read one at a time.
+
+    Attributes:
+      shapes: of the arrays, by name. The prefix "module." is taken off.
+    """
+
+    def __init__(self, opened: Any, path: Path) -> None:
+        """Reads the names and shapes."""
+        self._opened = opened
+        self._stored = {}
+        for stored in opened.keys():  # noqa: SIM118 (no mapping)
+            name = stored.removeprefix(_WRAPPER)
+            if name in self._stored:
+                raise WeightsError(f"{path} has both {stored} and {self._stored[name]}")
+            self._stored[name] = stored
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: tuple(opened.get_slice(stored).get_shape())
+            for name, stored in self._stored.items()
+        }
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns one array."""
+        return self._opened.get_tensor(self._stored[name])
+
+
+@contextlib.contextmanager
+def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
+    """Opens a safetensors file.
+
+    Args:
+      path: of the file.
+
+    Yields:
+      The file.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      WeightsError: the file is a pickle, is damaged, or is something else.
+    """
+    import safetensors
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of weights {path}")
+    with path.open("rb") as file:
+        if file.read(4).startswith(_PICKLES):
+            raise WeightsError(
+                f"{path} is a PyTorch checkpoint, which can execute code when it is read; where "
+                "torch is installed, turn it into safetensors: python "
+                f"scripts/convert_torch_weights.py {path} {path.with_suffix('.safetensors')}"
+            )
+    try:
+        opened = safetensors.safe_open(path, framework="numpy")
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+    with opened as tensors:
+        yield TensorFile(tensors, path)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

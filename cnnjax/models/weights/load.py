@@ -1,0 +1,196 @@
+"""Loading weights: another library's, or our own, into the variables of a network."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.models.net import Net
+from cnnjax.models.registry import create_model, list_models, model_info
+from cnnjax.models.weights import files
+from cnnjax.models.weights.mismatch import Mismatch, WeightsError, compare
+from cnnjax.models.weights.sources import OURS, find_table, own_slots, shapes_at
+from cnnjax.models.weights.tables import Slot, leaves, slots
+
+
+def load_pretrained(
+    model: Net,
+    path: str | os.PathLike[str],
+    source: str = "torchvision",
+    *,
+    variables: Mapping[str, Any] | None = None,
+    classifiers: bool = True,
+    skip: Sequence[str] = (),
+    input_size: tuple[int, int, int] | None = None,
+    sha256: str | None = None,
+) -> dict[str, Any]:
+    """Reads a network's variables from a safetensors file; torch is not needed.
+
+    Every array of the network must be in the file with the right shape, and every array of the file
+    must have its place. A prefix "module." is taken off; batch norm's `num_batches_tracked`, which
+    nothing here uses, may be there or not; arrays of auxiliary heads are left out if the network is
+    made with `aux_heads=False`, but are needed otherwise.
+
+    Transfer keeps a classifier of its own, and loads everything else as strictly:
+
+        variables = model.init(key, images)
+        variables = load_pretrained(model, path, variables=variables, classifiers=False)
+
+    Args:
+      model: a network in the form that the source has; see `create_model`'s `variant`.
+      path: of the file. `scripts/convert_torch_weights.py` makes one of a PyTorch checkpoint, and
+        `download_pretrained` fetches one by name.
+      source: "torchvision", "timm", or "cnnjax" for what `save_pretrained` wrote.
+      variables: the network's own variables, from which comes what is not loaded; needed with
+        `classifiers=False` or `skip` alone. They also tell the images' size.
+      classifiers: whether the classifiers (`model.classifiers`) are loaded, those of auxiliary
+        heads among them.
+      skip: regular expressions over parameter paths without their collection, such as
+        "aux[12]/.*"; a parameter whose whole path matches one is not loaded.
+      input_size: height, width and channels of the images that the network is for; None for the
+        size that the source's (or the registry's) networks are made for.
+      sha256: checksum that the file must have, or None.
+
+    Returns:
+      Variables for `model.apply`, parameters and statistics as float32.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      WeightsError (a ValueError): the file is no safetensors file, has another checksum, or does
+        not fit: everything that is missing, unexpected or of another shape is listed, with the
+        nearest names, and is in `mismatch`.
+      ValueError: the source has no such network, or one that computes something else; an argument
+        does not make sense.
+    """
+    table = None if source == OURS else find_table(model, source)
+    patterns = _patterns(model, classifiers, skip)
+    if variables is None:
+        if patterns:
+            raise ValueError(
+                "load_pretrained: with classifiers=False or skip, give variables=model.init(...), "
+                "from which comes what is not loaded"
+            )
+        size = input_size or (table.input_size if table else _usual_size(model))
+        variables = shapes_at(model, size)
+    elif input_size is not None:
+        raise ValueError("load_pretrained: variables tell the size already; leave out input_size")
+    places = slots(model, table.rules_for(model), variables) if table else own_slots(variables)
+    kept = _kept(patterns, places)
+    if sha256 is not None and (found := files.sha256(path)) != sha256.lower():
+        raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256}")
+    with files.open_tensors(path) as tensors:
+        wanted = [slot for slot in places if slot.label not in kept]
+        optional = {slot.name for slot in places if slot.label in kept}
+        if table:
+            optional |= table.unneeded({slot.name for slot in places}, tensors.shapes)
+        mismatch = compare(wanted, tensors.shapes, optional)
+        if mismatch:
+            raise _misfit(mismatch, wanted, model, path, source)
+        return _filled(variables, wanted, tensors.read)
+
+
+def _usual_size(model: Net) -> tuple[int, int, int]:
+    """The images that the nearest registered network is for."""
+
+    def distance(name: str) -> tuple[bool, int]:
+        other = create_model(name)
+        if not isinstance(model, type(other)):
+            return True, 0
+        fields = type(other).__dataclass_fields__
+        return False, sum(getattr(model, f) != getattr(other, f) for f in fields)
+
+    return model_info(min(list_models(), key=distance)).input_size
+
+
+def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pattern[str], bool]:
+    """What is not loaded: patterns, and whether each must match something."""
+    if isinstance(skip, str):
+        raise ValueError(f"load_pretrained: skip is a list of patterns, got {skip!r}")
+    if not classifiers and not model.classifiers:
+        raise ValueError(f"load_pretrained: {type(model).__name__} has no classifier to keep")
+    patterns = {}
+    for text in skip:
+        try:
+            patterns[re.compile(text)] = True
+        except re.error as error:
+            raise ValueError(
+                f"load_pretrained: the pattern {text!r} is not a regular expression: {error}"
+            ) from None
+    if not classifiers:
+        # Auxiliary heads may be absent, and their classifiers with them.
+        patterns.update({re.compile(f"{layer}/.*"): False for layer in model.classifiers})
+    return patterns
+
+
+def _kept(patterns: Mapping[re.Pattern[str], bool], places: Sequence[Slot]) -> set[str]:
+    """The paths that are not loaded."""
+    kept = set()
+    for pattern, needed in patterns.items():
+        found = {slot.label for slot in places if pattern.fullmatch(slot.label)}
+        if needed and not found:
+            raise ValueError(
+                f"load_pretrained: no parameter matches {pattern.pattern!r}; there are "
+                f"{', '.join(dict.fromkeys(slot.label for slot in places))}"
+            )
+        kept |= found
+    return kept
+
+
+def _misfit(
+    mismatch: Mismatch,
+    wanted: Sequence[Slot],
+    model: Net,
+    path: str | os.PathLike[str],
+    source: str,
+) -> WeightsError:
+    """The error that lists all differences, and how to mend the usual ones."""
+    paths = {slot.name: slot.label for slot in wanted}
+    lines = mismatch.lines(paths)
+    heads = tuple(f"{layer.partition('/')[0]}/" for layer in model.classifiers if "/" in layer)
+    if heads and any(paths[name].startswith(heads) for name in mismatch.missing):
+        lines.append("for a file without auxiliary heads, create the network with aux_heads=False")
+    misshapen = {paths[name].rpartition("/")[0] for name in mismatch.wrong_shape}
+    if misshapen and misshapen <= set(model.classifiers):
+        lines.append(
+            "to keep a classifier of your own, give variables=model.init(...) and classifiers=False"
+        )
+    elif misshapen:
+        lines.append(
+            "for images of another size or number of channels, give input_size=(height, width, "
+            "channels)"
+        )
+    counts = (
+        f"{len(mismatch.missing)} missing, {len(mismatch.unexpected)} unexpected, "
+        f"{len(mismatch.wrong_shape)} of another shape"
+    )
+    return WeightsError(
+        "\n  ".join([f"{path} ({source}) does not fit {type(model).__name__}: {counts}", *lines]),
+        mismatch,
+    )
+
+
+def _filled(
+    variables: Any, wanted: Sequence[Slot], read: Callable[[str], np.ndarray]
+) -> dict[str, Any]:
+    """Returns the variables with the wanted places read from the file."""
+    arrays: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for slot in wanted:
+        array = read(slot.name)
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise WeightsError(f"{slot.name} has the dtype {array.dtype}; weights are floating")
+        arrays.setdefault(slot.path, []).append(slot.layout.to_ours(array))
+    tree: dict[str, Any] = {}
+    for path, leaf in leaves(variables).items():
+        if path in arrays:
+            rows = arrays[path]
+            # Blocks under `scan` are one array with a leading axis.
+            whole = np.stack(rows) if len(leaf.shape) > rows[0].ndim else rows[0]
+            leaf = jnp.asarray(whole.astype(leaf.dtype))
+        branch = tree
+        for key in path[:-1]:
+            branch = branch.setdefault(key, {})
+        branch[path[-1]] = leaf
+    return tree

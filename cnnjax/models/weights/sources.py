@@ -1,0 +1,62 @@
+"""The libraries whose weights are known, and the places of a network's arrays in each."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.models.net import Net
+from cnnjax.models.weights import timm, torchvision
+from cnnjax.models.weights.layouts import VECTOR
+from cnnjax.models.weights.tables import Slot, Table, leaves
+
+TABLES: dict[str, tuple[Table, ...]] = {"torchvision": torchvision.TABLES, "timm": timm.TABLES}
+
+# Our own files, where paths are names.
+OURS = "cnnjax"
+
+
+def find_table(model: Net, source: str) -> Table:
+    """The table of a network in another library.
+
+    Args:
+      model: the network.
+      source: "torchvision" or "timm".
+
+    Returns:
+      The table.
+
+    Raises:
+      ValueError: the library is not known, has no such network, or has one that computes something
+        else.
+    """
+    if source not in TABLES:
+        raise ValueError(f"source must be one of {(*TABLES, OURS)}, got {source!r}")
+    for table in TABLES[source]:
+        if isinstance(model, table.net):
+            break
+    else:
+        known = ", ".join(table.net.__name__ for table in TABLES[source])
+        raise ValueError(f"{source} has no {type(model).__name__}; there are {known}")
+    different = [name for name, value in table.fields.items() if getattr(model, name) != value]
+    if different:
+        values = ", ".join(f"{name}={getattr(model, name)!r}" for name in different)
+        raise ValueError(
+            f"{source}'s {table.net.__name__} computes something else than one with {values}; a "
+            f"network that takes its weights is, for example, {table.remedy}"
+        )
+    return table
+
+
+def own_slots(variables: Any) -> list[Slot]:
+    """The places of our own files: paths are names."""
+    return [
+        Slot(path, None, "/".join(path), VECTOR, leaf.shape)
+        for path, leaf in leaves(variables).items()
+    ]
+
+
+def shapes_at(model: Net, size: tuple[int, int, int]) -> dict[str, Any]:
+    """The shapes of a network's variables for images of a height, width and channels."""
+    images = jax.ShapeDtypeStruct((1, *size), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), images)

@@ -1,0 +1,288 @@
+"""Compares networks with torchvision's and timm's: the same random weights, the same logits.
+
+Needs torch, torchvision and timm beside cnnjax; no other part of the project does. Weights, and
+batch norms' parameters and statistics, are drawn at random, written as safetensors and loaded by
+`load_pretrained`. The reference is the other library's network in float64; ours is in float32. For
+torchvision, `export_torchvision`'s file is loaded strictly, and must be the same to the bit.
+
+    python scripts/check_torch_parity.py --output=docs/results/weights_parity.md
+    python scripts/check_torch_parity.py resnet18 googlenet
+"""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from cnnjax import models
+
+LIMIT = 1e-4
+NATIVE, ODD = (224, 224), (231, 197)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network here and in another library.
+
+    Attributes:
+      name: registered name.
+      library: "torchvision" or "timm".
+      theirs: the other library's name.
+      variant: of ours.
+      sizes: of the images.
+      ours, options: overrides of our network, and keyword arguments of theirs.
+      heads: auxiliary features: the module of theirs whose output goes into which head.
+    """
+
+    name: str
+    library: str = "torchvision"
+    theirs: str = ""
+    variant: str | None = "torchvision"
+    sizes: tuple[tuple[int, int], ...] = (NATIVE, ODD)
+    ours: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    heads: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+
+GOOGLENET_HEADS = {"aux1": ("inception4a", "aux1"), "aux2": ("inception4d", "aux2")}
+INCEPTION_HEADS = {"aux1": ("Mixed_6e", "AuxLogits")}
+INCEPTION_SIZES = ((299, 299), (317, 283))
+
+CASES = (
+    Case("alexnet"),
+    *(Case(f"vgg{depth}{norm}") for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
+    Case("googlenet", heads=GOOGLENET_HEADS),
+    Case("googlenet", ours={"aux_heads": False}, options={"aux_logits": False}),
+    Case("googlenet", options={"transform_input": True}),
+    Case("inception_v3", sizes=INCEPTION_SIZES, heads=INCEPTION_HEADS),
+    Case("inception_v3", sizes=INCEPTION_SIZES, options={"transform_input": True}),
+    *(Case(f"resnet{depth}") for depth in (18, 34, 50, 101, 152)),
+    Case("resnet50", ours={"scan": True}),
+    Case("wide_resnet50_2"),
+    Case("wide_resnet101_2"),
+    Case("resnext50_32x4d"),
+    # timm's VGG slides its dense layers over larger maps, so that only the native size compares.
+    *(Case(name, "timm", variant=None, sizes=(NATIVE,)) for name in ("vgg11", "vgg16_bn")),
+    *(Case(name, "timm") for name in ("resnet34", "resnet50")),
+    Case("inception_v3", "timm", sizes=INCEPTION_SIZES),
+    *(Case(f"preact_resnet{d}", "timm", f"resnetv2_{d}", "timm") for d in (50, 101, 152)),
+    Case(
+        "preact_resnet50",
+        "timm",
+        "resnetv2_18",
+        "timm",
+        ours={"bottleneck": False, "blocks": (2, 2, 2, 2)},
+    ),
+)
+
+
+def import_torch() -> Any:
+    """Imports torch, torchvision and timm, or stops and says what to install.
+
+    Returns:
+      What keeps the operators declared; to be held on to.
+
+    Raises:
+      SystemExit: one of them is missing.
+    """
+    try:
+        import torch
+
+        # torchvision's wheel for another build of torch lacks its compiled operators, whose
+        # signatures it asks for when it is imported; no network here uses them.
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, name):
+                library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import timm  # noqa: F401
+        import torchvision  # noqa: F401
+
+        return library
+    except ImportError as error:
+        raise SystemExit(
+            f"this check compares with torchvision and timm, but {error.name} is not installed: "
+            "pip install torch torchvision timm"
+        ) from None
+
+
+def their_network(case: Case) -> Any:
+    """Makes the other library's network with random weights, in float32, for evaluation."""
+    import timm
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    name = case.theirs or case.name
+    if case.library == "timm":
+        network = timm.create_model(name, **case.options)
+    else:
+        slow = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        network = torchvision.models.get_model(name, **slow, **case.options)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                torch.nn.init.normal_(module.bias, 0, 0.1)
+    return network.eval()
+
+
+def their_logits(network: Any, heads: Mapping[str, tuple[str, str]], images: Any) -> dict[str, Any]:
+    """The logits, and those of auxiliary heads, which evaluation leaves out."""
+    import torch
+
+    kept: dict[str, Any] = {}
+
+    def keep(source: str) -> Any:
+        return lambda module, inputs, output: kept.update({source: output})
+
+    hooks = [network.get_submodule(s).register_forward_hook(keep(s)) for s, _ in heads.values()]
+    with torch.no_grad():
+        logits = {"logits": network(images)}
+        for feature, (source, head) in heads.items():
+            logits[feature] = network.get_submodule(head)(kept[source])
+    for hook in hooks:
+        hook.remove()
+    return {name: value.numpy() for name, value in logits.items()}
+
+
+def images_for(case: Case, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The images (NHWC, float32) that ours and theirs see; theirs may transform their own."""
+    images = np.random.default_rng(0).normal(size=(2, *size, 3))
+    if not case.options.get("transform_input"):
+        return images.astype(np.float32), images
+    # From ImageNet's statistics to a mean and deviation of 0.5.
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    return ((images * std + mean - 0.5) / 0.5).astype(np.float32), images
+
+
+def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
+    """Compares a case at each size.
+
+    Yields:
+      Rows: library and network, ours, size, output, largest logit, our largest difference and
+      PyTorch's own (float32 to float64), both relative to the largest logit.
+
+    Raises:
+      SystemExit: a difference is above the limit, or the exported file does not fit.
+    """
+    import safetensors.torch
+    import torch
+
+    network = their_network(case)
+    state = network.state_dict()
+    path = folder / "weights.safetensors"
+    safetensors.torch.save_file(state, path)
+    model = models.create_model(case.name, variant=case.variant, **case.ours)
+    variables = models.load_pretrained(model, path, case.library)
+    if case.library == "torchvision":
+        models.export_torchvision(model, variables, path)
+        exported = safetensors.torch.load_file(path)
+        network.load_state_dict(exported, strict=True)
+        if any(not torch.equal(state[name], exported[name]) for name in state):
+            raise SystemExit(f"{case}: the exported arrays are not the loaded ones")
+
+    apply = jax.jit(lambda v, x: models.apply_with_features(model, v, x))
+    for size in case.sizes:
+        ours_see, theirs_see = images_for(case, size)
+        channels_first = torch.from_numpy(theirs_see.transpose(0, 3, 1, 2))
+        single = their_logits(network.float(), case.heads, channels_first.float())
+        double = their_logits(network.double(), case.heads, channels_first)
+        logits, features = apply(variables, ours_see)
+        for output, expected in double.items():
+            got = np.asarray(logits if output == "logits" else features[output])
+            largest = np.abs(expected).max()
+            error = np.abs(got - expected).max() / largest
+            if not error <= LIMIT:
+                raise SystemExit(f"{case}: {output} at {size} differ by {error:.1e}")
+            theirs = np.abs(single[output] - expected).max() / largest
+            extra = ", ".join(f"{k}={v}" for k, v in case.options.items())
+            yield (
+                f"{case.library} {case.theirs or case.name}" + (f" ({extra})" if extra else ""),
+                case.name + "".join(f", {k}={v}" for k, v in case.ours.items()),
+                "x".join(map(str, size)),
+                output,
+                f"{largest:.3g}",
+                f"{error:.1e}",
+                f"{theirs:.1e}",
+            )
+
+
+def report(rows: list[tuple[str, ...]], command: str) -> str:
+    """The table, with the command and the versions that made it."""
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("torch", "torchvision", "timm", "jax", "flax", "safetensors")
+    )
+    header = (
+        "network there",
+        "here",
+        "size",
+        "output",
+        "largest logit",
+        "our float32",
+        "PyTorch's float32",
+    )
+    table = [header, tuple("---" for _ in header), *rows]
+    return "\n".join(
+        [
+            "# The same weights, the same logits",
+            "",
+            "Random weights, batch norms' parameters and statistics among them, are written in the",
+            "other library's layout and loaded by `load_pretrained`. The two columns on the right",
+            "are the largest difference from that library's network in float64, divided by the",
+            f"largest logit: of our network in float32 (limit {LIMIT:.0e}) and, for comparison, of",
+            "that library's own in float32. Batches of two. torchvision's files came back from",
+            "`export_torchvision` the same to the bit, and loaded strictly.",
+            "",
+            f"Command: `{command}`",
+            "",
+            f"{versions}; Python {platform.python_version()}, {jax.default_backend()}.",
+            "",
+            *("| " + " | ".join(row) + " |" for row in table),
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Runs the cases and prints or writes the table."""
+    parser = argparse.ArgumentParser(description="Compare logits with torchvision's and timm's.")
+    parser.add_argument("names", nargs="*", help="registered names; all if none are given")
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
+    arguments = parser.parse_args()
+    known = {case.name for case in CASES}
+    if unknown := sorted(set(arguments.names) - known):
+        raise SystemExit(f"no case for {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    operators = import_torch()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in CASES:
+            if not arguments.names or case.name in arguments.names:
+                for row in check(case, Path(folder)):
+                    print(*row, sep="  ", flush=True)
+                    rows.append(row)
+    text = report(rows, "python " + " ".join(sys.argv))
+    if arguments.output:
+        arguments.output.write_text(text)
+    del operators
+
+
+if __name__ == "__main__":
+    main()
