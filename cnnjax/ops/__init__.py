@@ -3,14 +3,18 @@
 Images are NHWC, kernels are HWIO. Only names are handed on here; each subject has its file.
 """
 
+from cnnjax.ops import filters
 from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
 from cnnjax.ops.algorithms.im2col import col2im, im2col
+from cnnjax.ops.batch_norm import batch_norm, batch_norm_inference
 from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv import conv2d, convolve2d
 from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
 from cnnjax.ops.conv_transpose import conv2d_transpose
 from cnnjax.ops.fft_conv import fft_conv2d
 from cnnjax.ops.lax_bridge import conv_general_dilated
+from cnnjax.ops.local_contrast_norm import local_contrast_norm
+from cnnjax.ops.local_response_norm import local_response_norm
 from cnnjax.ops.padding import pad_images
 from cnnjax.ops.pool import avg_pool, global_avg_pool, global_max_pool, max_pool, sum_pool
 from cnnjax.ops.pool_argmax import max_pool_with_argmax, max_unpool
@@ -21,6 +25,8 @@ from cnnjax.ops.upsample import upsample_bilinear, upsample_nearest
 __all__ = [
     "Separation",
     "avg_pool",
+    "batch_norm",
+    "batch_norm_inference",
     "col2im",
     "compiler_options",
     "conv2d",
@@ -30,10 +36,13 @@ __all__ = [
     "conv_general_dilated",
     "convolve2d",
     "fft_conv2d",
+    "filters",
     "global_avg_pool",
     "global_max_pool",
     "im2col",
     "leaky_relu",
+    "local_contrast_norm",
+    "local_response_norm",
     "max_pool",
     "max_pool_with_argmax",
     "max_unpool",

@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax.ops.pool_max import lax_max_windows, max_windows
+from cnnjax.ops.pool_argmax import native_max_windows
+from cnnjax.ops.pool_max import max_windows
 from cnnjax.ops.pool_sum import lax_sum_windows, sum_windows
-from cnnjax.ops.pool_window import PoolWindow, check_backward, pool_window
+from cnnjax.ops.pool_window import PoolWindow, check_backward, check_images, pool_window
 from cnnjax.ops.reverse_mode import reverse_mode_only
 from cnnjax.ops.sizes import PaddingLike, PairLike
 
-__all__ = ["avg_pool", "max_pool", "sum_pool"]
+__all__ = ["avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "sum_pool"]
 
 
 def max_pool(
@@ -54,7 +55,7 @@ def max_pool(
     where = pool_window("max_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("max_pool"):
         if backward == "native":
-            return lax_max_windows(x, where)
+            return native_max_windows(x, where)
         return max_windows(reverse_mode_only(where.op, x), where)
 
 
@@ -134,6 +135,48 @@ def avg_pool(
         if counts.size and (counts == counts.flat[0]).all():
             counts = counts[:, :1, :1, :]
         return (sums / jnp.asarray(counts, sums.dtype)).astype(x.dtype)
+
+
+def global_max_pool(
+    x: Float[Array, "batch height width channels"], *, keepdims: bool = False
+) -> Float[Array, "batch channels"]:
+    """Maximum over each image and channel: `max_pool` with the image as its window.
+
+    Args:
+      x: images, floating dtype.
+      keepdims: keep height and width as axes of size 1.
+
+    Returns:
+      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images.
+    """
+    check_images("global_max_pool", x)
+    y = max_pool(x, (x.shape[1], x.shape[2]))
+    return y if keepdims else y[:, 0, 0]
+
+
+def global_avg_pool(
+    x: Float[Array, "batch height width channels"], *, keepdims: bool = False
+) -> Float[Array, "batch channels"]:
+    """Mean over each image and channel, summed in float32 for the half types.
+
+    Args:
+      x: images, floating dtype.
+      keepdims: keep height and width as axes of size 1.
+
+    Returns:
+      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images.
+
+    Source: Lin et al., Network in Network, 2014, section 3.2.
+    """
+    check_images("global_avg_pool", x)
+    y = avg_pool(x, (x.shape[1], x.shape[2]))
+    return y if keepdims else y[:, 0, 0]
 
 
 def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:

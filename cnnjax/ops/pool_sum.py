@@ -21,6 +21,7 @@ from cnnjax.ops.pool_runs import (
 )
 from cnnjax.ops.pool_window import PoolWindow
 from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.sizes import span
 
 
 def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -67,9 +68,23 @@ sum_windows.defvjp(_forward, _backward)
 
 
 def _lax_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
-    shape = (grad.shape[0], *where.size, grad.shape[3])
-    x = jax.ShapeDtypeStruct(shape, grad.dtype)
-    return jax.linear_transpose(lambda x: lax_sum_windows(x, where), x)(grad)[0]
+    """Returns dL/dx in the form of lax's own transpose: window sums over the spread-out dL/dy."""
+    edges = []
+    for axis in (0, 1):
+        reach = span(where.window[axis], where.dilation[axis])
+        low = reach - 1 - where.pads[axis][0]
+        spread = (where.output[axis] - 1) * where.strides[axis] + 1
+        edges.append((low, where.size[axis] + reach - 1 - low - spread, where.strides[axis] - 1))
+    zero = np.zeros((), grad.dtype)
+    return lax.reduce_window(
+        lax.pad(grad, zero, [(0, 0, 0), *edges, (0, 0, 0)]),
+        zero,
+        lax.add,
+        (1, *where.window, 1),
+        (1, 1, 1, 1),
+        "VALID",
+        window_dilation=(1, *where.dilation, 1),
+    )
 
 
 def _cpu_sums(x: jax.Array, where: PoolWindow) -> jax.Array:

@@ -1,0 +1,154 @@
+"""Fixed kernels of image processing, applied to every channel for itself."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cnnjax.ops.conv import conv2d
+from cnnjax.ops.pool_window import check_images
+
+__all__ = [
+    "apply_filter",
+    "box_blur",
+    "box_kernel",
+    "gaussian_blur",
+    "gaussian_kernel",
+    "laplacian",
+    "sharpen",
+    "sobel",
+]
+
+SOBEL_X = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], np.float64)
+SOBEL_Y = SOBEL_X.T
+LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
+SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float64)
+
+Images = Float[Array, "batch height width channels"]
+
+
+def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "reflect") -> Images:
+    """Cross-correlates every channel with one kernel, keeping height and width.
+
+    Args:
+      x: images, floating dtype.
+      kernel: (height, width), both odd.
+      padding_mode: what lies beyond the edge, as in `conv2d`.
+
+    Returns:
+      An array of the shape and dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images, or the kernel has no centre.
+    """
+    check_images("apply_filter", x)
+    kernel = np.asarray(kernel)
+    if kernel.ndim != 2 or kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0:
+        raise ValueError(
+            f"apply_filter: kernel must be (height, width), both odd, got shape {kernel.shape}"
+        )
+    channels = x.shape[3]
+    depthwise = jnp.asarray(np.repeat(kernel[:, :, None, None], channels, axis=3), x.dtype)
+    return conv2d(x, depthwise, padding="SAME", groups=channels, padding_mode=padding_mode)
+
+
+def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, Images]:
+    """Brightness differences across columns and across rows: the two edge images.
+
+    The kernels are [[1, 0, -1], [2, 0, -2], [1, 0, -1]] and its transpose, so that brightness
+    falling to the right, or downwards, is positive.
+
+    Args:
+      x: images, floating dtype.
+      padding_mode: as in `apply_filter`.
+
+    Returns:
+      The two edge images, (vertical edges, horizontal edges), each of the shape of `x`.
+    """
+    with jax.named_scope("sobel"):
+        return (
+            apply_filter(x, SOBEL_X, padding_mode=padding_mode),
+            apply_filter(x, SOBEL_Y, padding_mode=padding_mode),
+        )
+
+
+def laplacian(x: Images, *, padding_mode: str | float = "reflect") -> Images:
+    """The sum of second differences, by [[0, 1, 0], [1, -4, 1], [0, 1, 0]]: 0 on any plane."""
+    with jax.named_scope("laplacian"):
+        return apply_filter(x, LAPLACIAN, padding_mode=padding_mode)
+
+
+def sharpen(x: Images, *, padding_mode: str | float = "reflect") -> Images:
+    """The image less its Laplacian, by [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]."""
+    with jax.named_scope("sharpen"):
+        return apply_filter(x, SHARPEN, padding_mode=padding_mode)
+
+
+def box_blur(x: Images, size: int = 3, *, padding_mode: str | float = "reflect") -> Images:
+    """The mean over size × size pixels around each one."""
+    with jax.named_scope("box_blur"):
+        return apply_filter(x, box_kernel(size), padding_mode=padding_mode)
+
+
+def gaussian_blur(
+    x: Images,
+    sigma: float,
+    *,
+    size: int | None = None,
+    padding_mode: str | float = "reflect",
+) -> Images:
+    """Blurs with a Gaussian, rows and columns apart.
+
+    Args:
+      x: images, floating dtype.
+      sigma: the standard deviation in pixels.
+      size: the kernel's height and width, odd; by default what holds 3 sigma on either side.
+      padding_mode: as in `apply_filter`.
+
+    Returns:
+      An array of the shape and dtype of `x`.
+
+    Raises:
+      ValueError: `sigma` is not positive, or `size` is not odd.
+    """
+    profile = gaussian_kernel(sigma, size)
+    with jax.named_scope("gaussian_blur"):
+        down = apply_filter(x, profile[:, None], padding_mode=padding_mode)
+        return apply_filter(down, profile[None, :], padding_mode=padding_mode)
+
+
+def box_kernel(size: int) -> np.ndarray:
+    """Returns the (size, size) kernel of 1 / size² everywhere, such as the 1/9 blur.
+
+    Raises:
+      ValueError: `size` is not a positive odd int.
+    """
+    _check_size("box_kernel", size)
+    return np.full((size, size), 1.0 / size**2)
+
+
+def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
+    """Returns a Gaussian sampled at whole pixels and divided by its sum, (size,), float64.
+
+    Args:
+      sigma: the standard deviation in pixels.
+      size: how many samples, odd; by default 2 ceil(3 sigma) + 1.
+
+    Raises:
+      ValueError: `sigma` is not positive, or `size` is not odd.
+    """
+    if sigma <= 0:
+        raise ValueError(f"gaussian_kernel: sigma must be positive (pixels), got {sigma!r}")
+    size = 2 * math.ceil(3 * sigma) + 1 if size is None else size
+    _check_size("gaussian_kernel", size)
+    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def _check_size(op: str, size: int) -> None:
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{op}: size must be a positive odd int, got {size!r}")
