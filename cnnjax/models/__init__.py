@@ -18,6 +18,7 @@ from cnnjax.models.features import FeatureInfo, apply_with_features, feature_inf
 from cnnjax.models.registry import ModelInfo, create_model, list_models, model_info
 from cnnjax.models.weights import (
     WeightsError,
+    download_pretrained,
     export_torchvision,
     load_pretrained,
     save_pretrained,
@@ -30,6 +31,7 @@ __all__ = [
     "alexnet",
     "apply_with_features",
     "create_model",
+    "download_pretrained",
     "export_torchvision",
     "feature_info",
     "fractalnet",

@@ -26,6 +26,7 @@ def reset_classifier(
     Raises:
       ValueError: `num_classes` is less than 1, or `variables` lack the classifier.
     """
+    new_model = model.clone(num_classes=num_classes)
     params = dict(variables["params"])
     paths = [path.split("/") for path in model.classifiers]
     for path, subkey in zip(paths, jax.random.split(key, max(len(paths), 1)), strict=False):
@@ -36,7 +37,7 @@ def reset_classifier(
                 f"reset_classifier: the variables have no layer {path[0]!r}; they have "
                 f"{', '.join(params)}"
             )
-    return model.clone(num_classes=num_classes), {**variables, "params": params}
+    return new_model, {**variables, "params": params}
 
 
 def _replaced(

@@ -138,8 +138,8 @@ class GoogLeNet(Net):
 
     Auxiliary logits, after 4a and 4d, are the features "aux1" and "aux2"; their loss has weight
     0.3 each. Their dense layers fit the size that the variables were made with (unless
-    `adaptive_heads`): for images of another size, set `aux_heads=False`. Smallest input with
-    heads 65x65 (a 5x5 map after 4a), without 15x15.
+    `adaptive_heads`): for images of another size, set `aux_heads=False`. Smallest input
+    79x79 (a 5x5 map after 4a), without the heads 31x31.
 
     Attributes:
       batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).

@@ -1,0 +1,107 @@
+"""Named features with stride and channels, as the papers' tables have them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import models
+
+# Name, settings, and the last feature of each size: name, size, channels, stride.
+GRIDS = [
+    ("lenet5", {}, [("c1", 28, 6, 1), ("s2", 14, 6, 2), ("c3", 10, 16, 2), ("s4", 5, 16, 4)]),
+    ("lenet_1989", {}, [("h1", 8, 12, 2), ("h2", 4, 12, 4)]),
+    (
+        "alexnet",
+        {},
+        [
+            ("conv1", 55, 96, 4),
+            ("conv2", 27, 256, 8),
+            ("conv5", 13, 256, 16),
+            ("pool5", 6, 256, 32),
+        ],
+    ),
+    (
+        "zfnet_512",
+        {},
+        [
+            ("conv1", 110, 96, 2),
+            ("pool1", 55, 96, 4),
+            ("conv2", 26, 256, 8),
+            ("conv4", 13, 1024, 16),
+        ],
+    ),
+    ("vgg11", {}, [("block1", 112, 64, 2), ("block3", 28, 256, 8), ("block5", 7, 512, 32)]),
+    (
+        "googlenet",
+        {},
+        [("conv1", 112, 64, 2), ("conv2", 56, 192, 4), ("3b", 28, 480, 8), ("5b", 7, 1024, 32)],
+    ),
+    (
+        "inception_v3",
+        {},
+        [
+            ("conv2b", 147, 64, 2),
+            ("conv4a", 71, 192, 4),
+            ("5b", 35, 256, 8),
+            ("5d", 35, 288, 8),
+            ("6e", 17, 768, 16),
+            ("7a", 8, 1280, 32),
+            ("7c", 8, 2048, 32),
+        ],
+    ),
+    ("resnet18", {}, [("stem", 112, 64, 2), ("stage1", 56, 64, 4), ("stage4", 7, 512, 32)]),
+    ("resnet50", {}, [("stage1", 56, 256, 4), ("stage2", 28, 512, 8), ("stage4", 7, 2048, 32)]),
+    ("resnet20_cifar", {}, [("stem", 32, 16, 1), ("stage2", 16, 32, 2), ("stage3", 8, 64, 4)]),
+    ("preact_resnet11_cifar", {}, [("stage1", 32, 64, 1), ("stage3", 8, 256, 4)]),
+    ("wrn16_4", {}, [("stage1", 32, 64, 1), ("stage3", 8, 256, 4)]),
+    ("fractalnet20", {}, [("block1", 16, 64, 2), ("block5", 1, 512, 32)]),
+    ("fractalnet34", {}, [("block1", 28, 128, 8), ("block4", 7, 1024, 32)]),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "expected"), GRIDS, ids=[row[0] for row in GRIDS])
+def test_grids_channels_and_strides_are_the_papers(name, settings, expected):
+    model = models.create_model(name, **settings)
+    found = {f.name: f for f in models.feature_info(model, models.model_info(name).input_size)}
+    for feature, size, channels, stride in expected:
+        info = found[feature]
+        assert (info.shape, info.channels, info.stride) == (
+            (size, size, channels),
+            channels,
+            stride,
+        ), feature
+
+
+def test_vectors_have_no_stride():
+    (*_, last) = models.feature_info(models.create_model("resnet8_cifar"), (32, 32, 3))
+    assert (last.name, last.shape, last.stride) == ("pooled", (64,), None)
+
+
+def test_features_come_with_the_logits_that_apply_gives():
+    model = models.create_model("lenet5")
+    images = jax.random.normal(jax.random.key(0), (2, 32, 32, 1))
+    variables = model.init(jax.random.key(1), images)
+    assert set(variables) == {"params"}
+    logits, features = models.apply_with_features(model, variables, images)
+    np.testing.assert_array_equal(logits, model.apply(variables, images))
+    assert list(features) == ["c1", "s2", "c3", "s4", "c5", "f6"]
+    head = variables["params"]["classifier"]
+    np.testing.assert_allclose(
+        logits, features["f6"] @ head["kernel"] + head["bias"][None], atol=1e-5
+    )
+
+
+def test_auxiliary_logits_are_features_where_the_variables_have_the_heads():
+    model = models.create_model("googlenet", num_classes=5)
+    images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+
+    def names(model, variables):
+        apply = models.apply_with_features
+        return set(jax.eval_shape(lambda v, x: apply(model, v, x)[1], variables, images))
+
+    assert {"aux1", "aux2"} <= names(model, variables)
+    bare = {"params": {k: v for k, v in variables["params"].items() if not k.startswith("aux")}}
+    assert not {"aux1", "aux2"} & names(model, bare)
+    assert not {"aux1", "aux2"} & names(model.clone(aux_heads=False), variables)

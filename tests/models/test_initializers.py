@@ -1,0 +1,115 @@
+"""Initialisation: the papers' own with the scale it predicts, and He's or Glorot's by a flag."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import models
+from cnnjax.models.initializers import SCHEMES, fan_in_uniform
+
+FAST_COMPILE = {"xla_backend_optimization_level": 0}
+
+
+def initialised(model, size, seed=0):
+    """Variables from the network's own initialisers, with each layer's key from its path."""
+    images = jax.random.normal(jax.random.key(seed), (4, *size))
+    return model.init(jax.random.key(seed + 1), images), images
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "kernel_deviation", "bias"),
+    [
+        ("alexnet", "conv1", 0.01, 0.0),
+        ("alexnet", "conv2", 0.01, 1.0),
+        ("alexnet", "conv3", 0.01, 0.0),
+        ("alexnet", "fc6", 0.01, 1.0),
+        ("zfnet", "conv2", 0.01, 0.0),
+        ("vgg11", "conv1_1", 0.01, 0.0),
+        # He et al., 2015: a variance of 2 / (kernel size squared times input channels).
+        ("resnet8_cifar", "conv1", math.sqrt(2 / 27), None),
+        ("preact_resnet11_cifar", "conv1", math.sqrt(2 / 27), None),
+        # LeCun et al., 1998: uniform within 2.4 / 25, of deviation 2.4 / 25 / sqrt(3).
+        ("lenet5_1998", "c1", 2.4 / 25 / math.sqrt(3), 0.0),
+    ],
+)
+def test_first_layers_start_as_the_paper_says(name, layer, kernel_deviation, bias):
+    settings = {"hidden": (64, 64)} if name in ("alexnet", "zfnet", "vgg11") else {}
+    model, info = models.create_model(name, **settings), models.model_info(name)
+    size = (67, 67, 3) if settings else info.input_size
+
+    # Compiled for one layer alone: XLA drops what the result does not need.
+    @jax.jit
+    def first(key):
+        return model.init(key, jnp.zeros((1, *size)))["params"][layer]
+
+    params = first(jax.random.key(0))
+    assert np.std(params["kernel"]) == pytest.approx(kernel_deviation, rel=0.1)
+    if bias is None:
+        assert "bias" not in params
+    else:
+        np.testing.assert_array_equal(params["bias"], np.full(params["bias"].shape, bias))
+
+
+def test_fan_in_uniform_stays_within_its_bound():
+    values = fan_in_uniform(2.4)(jax.random.key(0), (5, 5, 6, 400))
+    bound = 2.4 / (5 * 5 * 6)
+    assert 0.99 * bound < np.abs(values).max() <= bound
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_schemes_have_their_variance(scheme):
+    kernel = SCHEMES[scheme].conv(jax.random.key(0), (3, 3, 64, 128), jnp.float32)
+    variance = {"he": 2 / (9 * 64), "xavier": 2 / (9 * (64 + 128))}[scheme]
+    assert np.var(kernel) == pytest.approx(variance, rel=0.03)
+
+
+def last_block_deviation(model, size):
+    """Standard deviation of the features before the dense layers, from unit noise."""
+    variables, images = initialised(model, size)
+
+    @jax.jit
+    def features(variables, images):
+        return models.apply_with_features(model, variables, images)[1]
+
+    return {name: float(np.std(f)) for name, f in features(variables, images).items()}
+
+
+def test_vgg_shrinks_its_activations_under_the_papers_initialisation():
+    """Why its authors trained A first: each layer multiplies by 0.01 sqrt(fan-in / 2)."""
+    model = models.create_model("vgg16", hidden=(8, 8))
+    found = last_block_deviation(model, (64, 64, 3))
+    fan_ins = [27, 576, 576, 1152, 1152, 2304, 2304, 2304, *[4608] * 5]
+    # The first layer's input has no zeros, which a rectifier makes of half of the others.
+    predicted = math.prod(0.01 * math.sqrt(n / 2) for n in fan_ins)
+    assert predicted < 1e-5
+    # Pools take the maximum of four, which raises the scale by a factor of up to 2 each.
+    assert predicted / 10 < found["block5"] < predicted * 2**6
+    assert found["block5"] < 1e-4 * found["block1"]
+
+
+@pytest.mark.parametrize("scheme", ["he", "xavier"])
+@pytest.mark.parametrize(
+    ("name", "settings", "size", "feature"),
+    [
+        ("vgg11", {"hidden": (8, 8)}, (32, 32, 3), "block5"),
+        ("alexnet", {"hidden": (8, 8)}, (67, 67, 3), "pool5"),
+        ("resnet8_cifar", {}, (16, 16, 3), "stage3"),
+        ("wrn10_1", {}, (16, 16, 3), "pooled"),
+    ],
+    ids=["vgg11", "alexnet", "resnet8_cifar", "wrn10_1"],
+)
+def test_he_and_xavier_keep_the_scale_of_the_last_features(name, settings, size, feature, scheme):
+    model = models.create_model(name, initialization=scheme, **settings)
+    assert 0.1 < last_block_deviation(model, size)[feature] < 10
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_zero_gammas_make_every_block_start_as_its_shortcut(zero):
+    model = models.create_model("resnet8_cifar", zero_init_gamma=zero)
+    variables, images = initialised(model, (16, 16, 3))
+    _, features = models.apply_with_features(model, variables, images, train=False)
+    is_shortcut = bool(np.allclose(features["stem"], features["stage1"]))
+    assert is_shortcut == zero

@@ -1,0 +1,82 @@
+"""Images that do not fit a network are refused before anything is compiled, and told which do."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from cnnjax import models
+from tests.models.shapes import registered, variables_of
+
+
+def images(size, channels=3):
+    return jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "channels", "smallest", "layer"),
+    [
+        ("lenet5", {}, 1, 16, "s4"),
+        ("lenet5_1998", {}, 1, 32, "c5"),
+        ("alexnet", {}, 3, 67, "pool5"),
+        ("zfnet", {}, 3, 47, "pool5"),
+        ("vgg16", {}, 3, 32, "pool5"),
+        ("googlenet", {}, 3, 79, "aux1/pool"),
+        ("googlenet", {"aux_heads": False}, 3, 31, "pool4"),
+        ("inception_v3", {"aux_heads": False}, 3, 75, "mixed_7a"),
+        ("fractalnet20", {}, 3, 32, "block5_pool"),
+    ],
+    ids=str,
+)
+def test_the_smallest_image_works_and_a_smaller_one_names_the_layer(
+    name, settings, channels, smallest, layer
+):
+    model = models.create_model(name, **settings)
+    jax.eval_shape(model.init, jax.random.key(0), images(smallest, channels))
+    with pytest.raises(ValueError, match=rf"{layer}\b.*(larger than the padded|no window)"):
+        jax.eval_shape(model.init, jax.random.key(0), images(smallest - 1, channels))
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("lenet5", 32, 35), ("lenet5_1998", 32, 35), ("alexnet", 227, 258), ("vgg11", 224, 255)],
+)
+def test_dense_layers_say_which_sizes_work(name, low, high):
+    model, info, variables = registered(name)
+    for size in (low, high):
+        jax.eval_shape(model.apply, variables, images(size, info.input_size[2]))
+    with pytest.raises(ValueError, match=f"from {low}x{low} to {high}x{high} work"):
+        jax.eval_shape(model.apply, variables, images(high + 1, info.input_size[2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("alexnet", "torchvision"),
+        ("vgg16_bn", "torchvision"),
+        ("googlenet", None),
+        ("googlenet", "torchvision"),
+        ("inception_v3", None),
+        ("resnet18", None),
+        ("preact_resnet50", None),
+        ("wrn16_4", None),
+        ("fractalnet34", None),
+    ],
+)
+def test_networks_without_a_fixed_grid_take_other_sizes_with_the_same_variables(name, variant):
+    model, info, variables = registered(name, variant)
+    height, width, channels = info.input_size
+    other = jax.ShapeDtypeStruct((1, height + 33, width - 8, channels), jnp.float32)
+    assert jax.eval_shape(model.apply, variables, other).shape == (1, model.num_classes)
+
+
+def test_auxiliary_heads_of_another_size_say_how_to_go_without():
+    model, _, variables = registered("googlenet")
+    with pytest.raises(ValueError, match=r"aux1/fc1.*\(5x5x128\); set aux_heads=False"):
+        jax.eval_shape(
+            lambda v, x: models.apply_with_features(model, v, x)[1], variables, images(288)
+        )
+
+
+def test_a_resnet_takes_a_single_pixel():
+    model = models.create_model("resnet18")
+    assert variables_of(model, (1, 1, 3))

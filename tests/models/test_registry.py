@@ -1,0 +1,149 @@
+"""The registry: names, aliases, families of names, variants and overrides, and its refusals."""
+
+import jax.numpy as jnp
+import pytest
+
+from cnnjax import models
+
+DESIGNED = {
+    "lenet_1989",
+    "lenet5",
+    "lenet5_1998",
+    "alexnet",
+    "alexnet_single_tower",
+    "zfnet",
+    "zfnet_512",
+    "vgg11",
+    "vgg11_lrn",
+    "vgg13",
+    "vgg16_c",
+    "vgg16",
+    "vgg19",
+    "vgg11_bn",
+    "vgg13_bn",
+    "vgg16_c_bn",
+    "vgg16_bn",
+    "vgg19_bn",
+    "googlenet",
+    "inception_v3",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "plain18",
+    "plain34",
+    "resnet20_cifar",
+    "resnet32_cifar",
+    "resnet44_cifar",
+    "resnet56_cifar",
+    "resnet110_cifar",
+    "plain20_cifar",
+    "plain56_cifar",
+    "preact_resnet50",
+    "preact_resnet101",
+    "preact_resnet152",
+    "preact_resnet200",
+    "preact_resnet110_cifar",
+    "preact_resnet164_cifar",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+    "wrn16_4",
+    "wrn28_10",
+    "fractalnet20",
+    "fractalnet34",
+}
+
+
+def test_lists_every_network_of_the_design():
+    assert set(models.list_models()) >= DESIGNED
+
+
+def test_lists_by_pattern_in_the_order_of_numbers():
+    listed = models.list_models("resnet*")
+    assert listed.index("resnet50") < listed.index("resnet101")
+    assert all(name.startswith("resnet") for name in listed)
+    assert models.list_models("no_such_*") == []
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"), [("vgg_a", "vgg11"), ("vgg_d", "vgg16"), ("vgg_e_bn", "vgg19_bn")]
+)
+def test_aliases_are_the_same_network(alias, name):
+    assert models.create_model(alias) == models.create_model(name)
+    assert models.model_info(alias) == models.model_info(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "convolutions"),
+    [("resnet38_cifar", 36), ("plain14_cifar", 12), ("wrn22_3", 18), ("preact_resnet29_cifar", 27)],
+)
+def test_families_of_names_give_their_depth(name, convolutions):
+    model = models.create_model(name)
+    in_block = 3 if getattr(model, "bottleneck", False) else 2
+    assert sum(model.blocks) * in_block == convolutions
+    assert models.model_info(name).parameters is None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet21_cifar", r"depth must be 6n \+ 2"),
+        ("wrn27_10", r"depth must be 6n \+ 4"),
+        ("wrn28_0", "width at least 1"),
+        ("preact_resnet30_cifar", r"110 or 9n \+ 2"),
+        ("resnet51", "nearest are resnet50"),
+        ("lenet", "nearest are lenet5"),
+        ("", "list_models"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(name, message):
+    for function in (models.create_model, models.model_info):
+        with pytest.raises(ValueError, match=message):
+            function(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dropout": 0.5}, "takes no 'dropout'; allowed are .*dropout_rate"),
+        ({"parent": None, "foo": 1}, "takes no 'foo', 'parent'"),
+        ({"variant": "torch"}, "no variant 'torch'; there is 'torchvision'"),
+        ({"backward": "mine"}, "backward must be one of .*'mine'"),
+        ({"initialization": "zero"}, "initialization must be one of .*'zero'"),
+        ({"num_classes": 0}, "num_classes must be an int of at least 1, got 0"),
+        ({"num_classes": 2.5}, "num_classes must be an int"),
+    ],
+)
+def test_unknown_settings_are_refused_with_the_allowed_ones(settings, message):
+    with pytest.raises(ValueError, match=message):
+        models.create_model("alexnet", **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("resnet50", "shortcut", "D"),
+        ("resnet50", "stride_in", "5x5"),
+        ("preact_resnet50", "stem", "mnist"),
+        ("fractalnet20", "column", 3),
+        ("fractalnet20", "head", "conv"),
+    ],
+)
+def test_settings_of_a_family_are_checked(name, field, value):
+    with pytest.raises(ValueError, match=f"{field} must be one of .*{value!r}"):
+        models.create_model(name, **{field: value})
+
+
+def test_overrides_reach_the_network():
+    model = models.create_model("wrn16_4", num_classes=100, dtype=jnp.bfloat16, dropout_rate=0.3)
+    assert (model.num_classes, model.dtype, model.dropout_rate) == (100, jnp.bfloat16, 0.3)
+
+
+def test_taken_names_are_refused():
+    from cnnjax.models.registry import ModelInfo, register
+
+    taken = ModelInfo("vgg_a", "nobody", input_size=(1, 1, 1), parameters=None)
+    with pytest.raises(ValueError, match="'vgg_a' is taken"):
+        register(models.lenet.LeNet5, taken)
