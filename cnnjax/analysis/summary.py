@@ -73,6 +73,7 @@ def summarize(
     *,
     dtype: Any = jnp.float32,
     variables: Any = None,
+    kept: bool = True,
     xla: bool = False,
     name: str | None = None,
     **apply_arguments: Any,
@@ -88,6 +89,7 @@ def summarize(
       dtype: dtype of the images.
       variables: the model's variables or their shapes; None initialises by shapes.
       name: what to call the model; None means its class.
+      kept: whether `bytes_kept` is counted, which traces the training step too.
       xla: whether XLA is asked for its count too, which lowers (but does not compile) the model.
       **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
@@ -112,11 +114,11 @@ def summarize(
     values = math.prod(shape)
     first = Row(INPUT, INPUT, shape, values=values, bytes_forward=values * images.dtype.itemsize)
     layers = {row.name for row in rows}
-    kept = kept_bytes(model, variables, images, apply_arguments, layers)
+    saved = kept_bytes(model, variables, images, apply_arguments, layers) if kept else {}
     return Summary(
         name or type(model).__name__,
         shape,
-        tuple(replace(row, bytes_kept=kept.get(row.name, 0)) for row in (first, *rows)),
+        tuple(replace(row, bytes_kept=saved.get(row.name, 0)) for row in (first, *rows)),
         others,
         _xla_multiply_adds(model, variables, images, apply_arguments) if xla else None,
     )

@@ -96,6 +96,7 @@ _HEADINGS = (
 
 def _all(options: argparse.Namespace) -> str:
     """A line for each registered network, with the published figures beside ours."""
+    number = "{}" if options.format == "csv" else "{:,}"
     lines = []
     for name in models.list_models():
         info = models.model_info(name)
@@ -105,13 +106,13 @@ def _all(options: argparse.Namespace) -> str:
             (
                 name,
                 shape_text(summary.input_shape),
-                f"{summary.parameters}",
-                f"{info.parameters or ''}",
-                f"{summary.multiply_adds}",
+                number.format(summary.parameters),
+                number.format(info.parameters) if info.parameters else "",
+                number.format(summary.multiply_adds),
                 info.multiply_adds or "",
-                f"{summary.values}",
-                f"{summary.bytes_forward}",
-                f"{summary.bytes_kept}",
+                number.format(summary.values),
+                number.format(summary.bytes_forward),
+                number.format(summary.bytes_kept),
                 shape_text(fields[-1]) if fields else "",
             )
         )
