@@ -121,6 +121,8 @@ def complexity_chart(
     axes.margins(0.12)
     axes.set_xlabel("multiply-adds for one image, billions")
     axes.set_ylabel(f"{measure} accuracy, %")
+    meaning = "bytes of parameters and one image's outputs" if area == "memory" else "parameters"
+    axes.set_title(f"Area of a circle: {meaning}", loc="left", fontsize=10)
     axes.grid(True, alpha=0.3)
     axes.set_axisbelow(True)
     unit = "100 MB" if area == "memory" else "100 million parameters"
@@ -157,6 +159,7 @@ def _family(name: str) -> str:
 def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, str]]) -> None:
     """Writes names beside points, each where it covers no other name and no other point."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -184,7 +187,9 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
                         "alpha": 0.6 if distance > radius + 2 else 0,
                     },
                 )
-                box = text.get_window_extent(renderer)
+                text.update_positions(renderer)
+                # Of the words alone, without the line to the point.
+                box = Text.get_window_extent(text, renderer)
                 frame = axes.get_window_extent(renderer)
                 free = not any(box.overlaps(other) for other in taken)
                 clear = not any(_covers(box, *circle) for circle in circles)
