@@ -38,8 +38,8 @@ def conv2d_transpose(
       strides: step between stamps, an int or a pair.
       padding: what is cut off the result: "SAME" (output size is input size times stride),
         "VALID" (nothing), an int, a pair, or ((top, bottom), (left, right)).
-      output_padding: rows and columns added at the bottom and right, less than the stride or the
-        dilation; it picks among the sizes that a strided convolution maps to the same one.
+      output_padding: rows and columns added at the bottom and right, less than the strides; it
+        picks among the sizes that a strided convolution maps to the same one.
       dilation: step between kernel taps.
       groups: blocks that channels and filters are cut into.
       precision: lax's precision of the products.
@@ -60,10 +60,10 @@ def conv2d_transpose(
     steps = sizes.pair(op, "strides", strides)
     holes = sizes.pair(op, "dilation", dilation)
     extra = sizes.pair(op, "output_padding", output_padding or 0, minimum=0)
-    if any(e and e >= max(s, d) for e, s, d in zip(extra, steps, holes, strict=True)):
+    if any(e >= s for e, s in zip(extra, steps, strict=True)):
         raise ValueError(
-            f"{op}: output_padding {extra} must be less than the strides {steps} or the dilation "
-            f"{holes}; a larger output is not the transpose of a convolution"
+            f"{op}: output_padding {extra} must be less than the strides {steps}; a larger output "
+            "is not what a convolution with these strides maps to the input's size"
         )
     window = kernel.shape[:2]
     if isinstance(padding, str) and padding.upper() != "VALID":

@@ -216,7 +216,7 @@ def test_forward_mode_of_our_rules_says_what_to_do(wrap):
             )
         )
         function = wrap(lambda x, name=name, options=options: getattr(ops, name)(x, k, **options))
-        with pytest.raises(TypeError, match='for forward mode .* pass backward="native"'):
+        with pytest.raises(TypeError, match=r'for forward mode .* pass backward="native"'):
             jax.block_until_ready(jax.jvp(function, (x,), (x,)))
         with pytest.raises(TypeError, match='pass backward="native"'):
             jax.block_until_ready(jax.jacfwd(function)(x))

@@ -1,0 +1,101 @@
+"""The choice of formulation is a pure function; where it is lax's own form, so is the program."""
+
+import functools
+import re
+
+import jax
+import pytest
+from jax import lax
+
+from cnnjax import ops
+from cnnjax.ops import conv_spec, dispatch
+from tests.ops.conv_cases import CASES
+
+
+def _choice(pass_, input_shape, kernel_shape, platform="cpu", **options):
+    options = dict(strides=1, padding="SAME", dilation=1, groups=1) | options
+    spec = conv_spec.parse("test", input_shape, kernel_shape, **options)
+    return dispatch.choose(pass_, spec, input_shape, kernel_shape, platform)
+
+
+def _plain(case, x, k):
+    return lax.conv_general_dilated(
+        x,
+        k,
+        case.strides,
+        case.pads,
+        rhs_dilation=case.dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=case.groups,
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_outside_cpu_the_lowered_program_is_laxs(name, platform):
+    case = CASES[name]
+    x, k, g = case.arrays()
+    conv = functools.partial(ops.conv2d, **case.options)
+    plain = functools.partial(_plain, case)
+
+    def backward(conv):
+        return lambda x, k, g: jax.vjp(conv, x, k)[1](g)
+
+    assert _program(conv, platform, x, k) == _program(plain, platform, x, k)
+    assert _program(backward(conv), platform, x, k, g) == _program(
+        backward(plain), platform, x, k, g
+    )
+
+
+def _program(function, platform, *arrays):
+    """The operations of the lowered program, without names, constants and source positions.
+
+    `lax.platform_dependent` leaves a `case` of one branch, which XLA takes away first of all.
+    """
+    text = jax.export.export(jax.jit(function), platforms=[platform])(*arrays).mlir_module()
+    lines = []
+    for line in text.splitlines():
+        if re.search(r"stablehlo\.(?!case|return|constant)", line):
+            line = re.sub(r"\s*loc\(.*$", "", re.sub(r"%[\w#:]+", "%", line))
+            lines.append(line.strip())
+    return sorted(lines)
+
+
+@pytest.mark.parametrize("name", ["resnet_3x3", "dilated", "asymmetric"])
+def test_on_cpu_lax_own_form_compiles_to_laxs_program(name):
+    case = CASES[name]
+    x, k, _ = case.arrays()
+    ours = _instructions(functools.partial(ops.conv2d, **case.options), x, k)
+    assert ours == _instructions(functools.partial(_plain, case), x, k)
+    assert any("convolution" in line for line in ours)
+
+
+def _instructions(function, *arrays):
+    text = jax.jit(function).lower(*arrays).compile().as_text()
+    lines = [line for line in text.split("ENTRY", 1)[1].splitlines() if "=" in line]
+    lines = [re.sub(r"metadata=\{[^}]*\}|%[\w.\-]+", "", line).strip() for line in lines]
+    return [line for line in lines if "[" in line]
+
+
+def test_choices_that_the_measurements_made():
+    assert _choice("forward", (8, 56, 56, 144), (3, 3, 1, 144), groups=144) == "shift_add"
+    assert _choice("kernel_grad", (4, 56, 56, 128), (3, 3, 4, 128), groups=32) == "block_diagonal"
+    assert _choice("forward", (4, 56, 56, 256), (1, 1, 256, 64)) == "matmul"
+    assert _choice("forward", (4, 56, 56, 64), (3, 3, 64, 64)) == "direct"
+
+
+@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+@pytest.mark.parametrize("pass_", dispatch.PASSES)
+def test_every_other_platform_gets_laxs_form(pass_, platform):
+    for case in CASES.values():
+        choice = _choice(pass_, case.input_shape, case.kernel_shape, platform, **case.options)
+        assert choice == "direct"
+
+
+@pytest.mark.parametrize("pass_", dispatch.PASSES)
+def test_every_choice_has_the_pass_and_takes_the_convolution(pass_):
+    for case in CASES.values():
+        name = _choice(pass_, case.input_shape, case.kernel_shape, **case.options)
+        spec = conv_spec.parse("test", case.input_shape, case.kernel_shape, **case.options)
+        assert hasattr(dispatch.ALGORITHMS[name], pass_)
+        assert not dispatch.ALGORITHMS[name].refuses(spec, case.kernel_shape)
