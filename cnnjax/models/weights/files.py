@@ -15,7 +15,7 @@ from cnnjax.models.weights.mismatch import WeightsError
 _PICKLES = (b"PK\x03\x04", b"\x80")
 
 # Distributed training wraps a network in another one of this name.
-_WRAPPER = "module."
+WRAPPER = "module."
 
 
 class TensorFile:
@@ -30,7 +30,7 @@ class TensorFile:
         self._opened = opened
         self._stored = {}
         for stored in opened.keys():  # noqa: SIM118 (no mapping)
-            name = stored.removeprefix(_WRAPPER)
+            name = stored.removeprefix(WRAPPER)
             if name in self._stored:
                 raise WeightsError(f"{path} has both {stored} and {self._stored[name]}")
             self._stored[name] = stored
@@ -63,17 +63,19 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights {path}")
-    with path.open("rb") as file:
-        if file.read(4).startswith(_PICKLES):
-            raise WeightsError(
-                f"{path} is a PyTorch checkpoint, which can execute code when it is read; where "
-                "torch is installed, turn it into safetensors: python "
-                f"scripts/convert_torch_weights.py {path} {path.with_suffix('.safetensors')}"
-            )
     try:
         opened = safetensors.safe_open(path, framework="numpy")
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+        # Asked only now: a safetensors file begins with a length, which can be any bytes.
+        with path.open("rb") as file:
+            pickled = file.read(4).startswith(_PICKLES)
+        raise WeightsError(
+            f"{path} is a PyTorch checkpoint, which can execute code when it is read; where torch "
+            f"is installed, turn it into safetensors: python scripts/convert_torch_weights.py "
+            f"{path} {path.with_suffix('.safetensors')}"
+            if pickled
+            else f"{path} is no safetensors file, or a damaged one: {error}"
+        ) from None
     with opened as tensors:
         yield TensorFile(tensors, path)
 

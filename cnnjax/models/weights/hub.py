@@ -84,9 +84,7 @@ def _fetch(repository: str, revision: str, filename: str) -> Path:
             "'cnnjax[hub]'; or download the file yourself and give its path to load_pretrained"
         ) from error
     try:
-        return Path(
-            huggingface_hub.hf_hub_download(repository, filename, revision=revision)
-        )
+        return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
     except errors.LocalEntryNotFoundError as error:
         raise ConnectionError(
             f"{repository}/{filename} is not in the cache, and the Hugging Face hub cannot be "

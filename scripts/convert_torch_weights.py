@@ -1,0 +1,128 @@
+"""Turns a PyTorch checkpoint into safetensors: the weights alone, and nothing in it is executed.
+
+Zip and legacy files, state dicts and training checkpoints; needs torch.
+
+    python scripts/convert_torch_weights.py resnet18.pth resnet18.safetensors
+    python scripts/convert_torch_weights.py checkpoint.pth ema.safetensors --entry=model_ema
+"""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnnjax.models.weights.files import WRAPPER, sha256
+
+
+def find_state_dict(
+    checkpoint: Any, is_tensor: Callable[[Any], bool], entry: str | None = None
+) -> dict[str, Any]:
+    """Finds the weights in what a checkpoint holds.
+
+    Args:
+      checkpoint: what was read.
+      is_tensor: whether a value is a tensor.
+      entry: key of the state dict in a training checkpoint, "a.b" for one within another; None if
+        there is one only.
+
+    Returns:
+      Tensors by name; of a network in a wrapper, whose names begin with "module.", only those, and
+      without the prefix.
+
+    Raises:
+      ValueError: there are no weights, or several sets of them.
+    """
+    for key in entry.split(".") if entry else ():
+        if not isinstance(checkpoint, Mapping) or key not in checkpoint:
+            raise ValueError(f"there is no entry {entry!r}; there are {_entries(checkpoint)}")
+        checkpoint = checkpoint[key]
+    tensors = _tensors(checkpoint, is_tensor)
+    if isinstance(checkpoint, Mapping):
+        # A training checkpoint may have tensors of its own, such as the best accuracy.
+        inner = {key: _tensors(value, is_tensor) for key, value in checkpoint.items()}
+        inner = {key: found for key, found in inner.items() if found}
+        if len(inner) > 1:
+            raise ValueError(f"several entries hold weights; give --entry, one of {list(inner)}")
+        tensors = next(iter(inner.values()), tensors)
+    if not tensors:
+        raise ValueError(f"no tensors by name were found; there are {_entries(checkpoint)}")
+    # Beside a wrapped network's weights, the wrapper's own, such as the number of averages.
+    wrapped = {
+        name.removeprefix(WRAPPER): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(WRAPPER)
+    }
+    return wrapped or tensors
+
+
+def convert(source: Path, target: Path, entry: str | None = None) -> None:
+    """Writes the weights of a PyTorch checkpoint as safetensors.
+
+    Args:
+      source: the checkpoint.
+      target: the file to write.
+      entry: see `find_state_dict`.
+
+    Raises:
+      SystemExit: torch is missing, or the file cannot be read or holds more than data; the message
+        says what to do.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise SystemExit("reading a PyTorch checkpoint needs torch: pip install torch") from None
+    import safetensors.torch
+
+    if not source.is_file():
+        raise SystemExit(f"there is no file {source}")
+    try:
+        # torchvision's own training checkpoints hold the options of the command: data alone.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            checkpoint = torch.load(source, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SystemExit(
+            f"{source} cannot be read as weights alone, and nothing in it was executed ({reason}). "
+            "If it is a whole network or holds other objects, save its state_dict() where it was "
+            "made"
+        ) from None
+    try:
+        tensors = find_state_dict(checkpoint, torch.is_tensor, entry)
+    except ValueError as error:
+        raise SystemExit(f"{source}: {error}") from None
+    # Copies: tensors may share memory or lie in it with gaps, which the format does not know.
+    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(copies, target, {"format": "pt"})
+    print(f"{target}: {len(copies)} arrays, SHA-256 {sha256(target)}")
+
+
+def _tensors(value: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
+    """The tensors by name in a mapping; none of anything else."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: v for key, v in value.items() if isinstance(key, str) and is_tensor(v)}
+
+
+def _entries(checkpoint: Any) -> str:
+    if not isinstance(checkpoint, Mapping):
+        return f"only a {type(checkpoint).__name__}"
+    return ", ".join(map(str, checkpoint)) or "no entries"
+
+
+def main() -> None:
+    """Reads the command line and converts."""
+    parser = argparse.ArgumentParser(description="Turn a PyTorch checkpoint into safetensors.")
+    parser.add_argument("source", type=Path, help="the checkpoint (.pth, .pt, .tar)")
+    parser.add_argument("target", type=Path, help="the safetensors file to write")
+    parser.add_argument("--entry", help="key of the state dict, where there are several")
+    arguments = parser.parse_args()
+    convert(arguments.source, arguments.target, arguments.entry)
+
+
+if __name__ == "__main__":
+    main()
