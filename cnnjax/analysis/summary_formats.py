@@ -17,7 +17,8 @@ def compact(number: float) -> str:
     return f"{number:.0f}" if number else ""
 
 
-def _pair(pair: Sequence[float] | None) -> str:
+def pair_text(pair: Sequence[float] | None) -> str:
+    """A pair such as a receptive field: "7" where both are 7, else "7x5"."""
     if pair is None:
         return ""
     rows, columns = (f"{value:g}" for value in pair)
@@ -53,7 +54,7 @@ def _cells(row: Row, number: Callable[[int], str]) -> list[str]:
         row.kind,
         shape_text(row.shape),
         *map(number, counts),
-        *map(_pair, places),
+        *map(pair_text, places),
     ]
 
 

@@ -1,9 +1,10 @@
-"""Learning curves as inline SVG that follows the page's light or dark scheme."""
+"""Line charts as inline SVG that follows the page's light or dark scheme."""
 
 import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cnnjax.reports.run_record import RunRecord
@@ -43,21 +44,67 @@ def error_chart(record: RunRecord) -> str | None:
 
 
 def _chart(record: RunRecord, key: str, value, *, log: bool, label: str) -> str | None:
+    train = _points(record.train, key, value)
+    evaluated = _points(record.evaluated, key, value)
+    series = [
+        Series("train", *train, marker="." if len(train[0]) < 3 else ""),
+        Series("test", *evaluated, marker="o"),
+    ]
+    return line_chart(series, log=log, across="epoch", up=label)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+      colour: "train" or "test", the two colours of the theme.
+      x, y: the points.
+      marker: matplotlib's mark of a point; "" for none.
+    """
+
+    colour: str
+    x: Sequence[float]
+    y: Sequence[float]
+    marker: str = "o"
+
+
+def line_chart(series: Sequence[Series], *, across: str, up: str, log: bool = False) -> str | None:
+    """Lines over a common axis, in the page's colours.
+
+    Args:
+      series: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
+        left out.
+      across: what the horizontal axis shows.
+      up: what the vertical axis shows.
+      log: whether the vertical axis is logarithmic.
+
+    Returns:
+      An `<svg>` element; None where there is no point to draw.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-    curves = {
-        "train": _points(record.train, key, value, log),
-        "evaluated": _points(record.evaluated, key, value, log),
-    }
-    if not any(x for x, _ in curves.values()):
-        return None
     figure = Figure(figsize=(5.4, 3.4), dpi=72, layout="constrained")
     axes = figure.add_subplot()
-    x, y = curves["train"]
-    axes.plot(x, y, color=_TRAIN, linewidth=2, marker="." if len(x) < 3 else "", markersize=10)
-    x, y = curves["evaluated"]
-    axes.plot(x, y, color=_TEST, linewidth=2, marker="o", markersize=5 if len(x) < 60 else 2.5)
+    drawn = False
+    for line in series:
+        pairs = [
+            (x, y)
+            for x, y in zip(line.x, line.y, strict=True)
+            if math.isfinite(y) and (y > 0 or not log)
+        ]
+        drawn = drawn or bool(pairs)
+        axes.plot(
+            [x for x, _ in pairs],
+            [y for _, y in pairs],
+            color={"train": _TRAIN, "test": _TEST}[line.colour],
+            linewidth=2,
+            marker=line.marker,
+            markersize=5 if len(pairs) < 60 else 2.5,
+        )
+    if not drawn:
+        return None
     if log:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
@@ -68,9 +115,9 @@ def _chart(record: RunRecord, key: str, value, *, log: bool, label: str) -> str 
         axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("epoch", fontsize=13, color=_INK)
-    axes.set_ylabel(label, fontsize=13, color=_INK)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(across, fontsize=13, color=_INK)
+    axes.set_ylabel(up, fontsize=13, color=_INK)
     axes.tick_params(labelsize=12, color=_LINE, labelcolor=_MUTED)
     axes.tick_params(which="minor", length=0)
     axes.grid(True, color=_LINE, linewidth=0.8)
@@ -78,16 +125,14 @@ def _chart(record: RunRecord, key: str, value, *, log: bool, label: str) -> str 
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_LINE)
-    return _themed_svg(figure, re.sub(r"\W+", "", label) + ("-log" if log else "-linear"))
+    name = re.sub(r"\W+", "", f"{across}-{up}") + ("-log" if log else "-linear")
+    return _themed_svg(figure, name)
 
 
-def _points(
-    lines: Sequence[Mapping[str, Any]], key: str, value, log: bool
-) -> tuple[list[float], list[float]]:
-    """Epochs and values of the lines that have the metric and can be drawn."""
+def _points(lines: Sequence[Mapping[str, Any]], key: str, value) -> tuple[list[float], list[float]]:
+    """Epochs and values of the lines that have the metric."""
     pairs = [(float(line["epoch"]), float(value(line))) for line in lines if key in line]
-    kept = [(x, y) for x, y in pairs if math.isfinite(y) and (y > 0 or not log)]
-    return [x for x, _ in kept], [y for _, y in kept]
+    return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def _themed_svg(figure, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.charts import accuracy_chart, error_chart, loss_chart
 from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.outcome import Outcome
@@ -32,11 +33,16 @@ def check_installed() -> None:
         )
 
 
-def write_report(workdir: str | os.PathLike) -> pathlib.Path:
+def write_report(
+    workdir: str | os.PathLike, *, analysis: bool = False, data_dir: str | None = None
+) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
     Args:
       workdir: the folder of a training run.
+      analysis: whether the network is analysed too: what it costs, what it looks at and how it
+        behaves. It takes longer.
+      data_dir: TFDS data folder, None for TFDS's default.
 
     Returns:
       The path of the page.
@@ -48,16 +54,18 @@ def write_report(workdir: str | os.PathLike) -> pathlib.Path:
     """
     check_installed()
     record = read_run_record(workdir)
-    page = render(record, load_run(record.workdir))
+    loaded = load_run(record.workdir, data_dir=data_dir)
+    page = render(record, loaded, analysis=analysis)
     return _write_whole(record.workdir / "report.html", page)
 
 
-def render(record: RunRecord, loaded: Any) -> str:
+def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
     """The page as text.
 
     Args:
       record: what the run folder says.
       loaded: the trained network and the test set, as `cnnjax.training.load_run` returns them.
+      analysis: whether the network is analysed too.
 
     Returns:
       A complete HTML document.
@@ -113,6 +121,7 @@ def render(record: RunRecord, loaded: Any) -> str:
         activations=activation_section(
             loaded.model, loaded.variables, inputs, images[example], outcome, example
         ),
+        analysis=analyse(loaded, outcome) if analysis else None,
         config=flat_items(record.config),
         environment=flat_items(record.run),
     )

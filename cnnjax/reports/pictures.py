@@ -55,9 +55,55 @@ def heat_map(
     return _data_uri(picture)
 
 
-def colour_tile(pixels: Float[np.ndarray, "height width 3"]) -> str:
-    """RGB values in 0..1 as a data URI."""
-    return _data_uri(Image.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)))
+def colour_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
+    """Grey or RGB values in 0..1 as a data URI."""
+    values = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
+    return _data_uri(Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values))
+
+
+def rescaled(
+    pixels: Float[np.ndarray, "height width channels"],
+) -> Float[np.ndarray, "height width channels"]:
+    """Any values as a picture in 0..1, from the smallest to the largest; grey or RGB."""
+    if pixels.shape[-1] not in (1, 3):
+        pixels = pixels.mean(axis=-1, keepdims=True)
+    low, high = value_range(pixels)
+    return (np.nan_to_num(pixels) - low) / (high - low if high > low else 1.0)
+
+
+def boxed(
+    values: Float[np.ndarray, "height width"],
+    corner: tuple[int, int],
+    extent: tuple[int, int],
+    *,
+    side: int,
+) -> str:
+    """A map in 0..1 as colours with a white box around a part, as a data URI.
+
+    Args:
+      values: [height, width].
+      corner: the box's first row and column; the box is cut at the map's border.
+      extent: the box's rows and columns.
+      side: pixels of the picture's longer side.
+    """
+    import matplotlib
+    from PIL import ImageDraw
+
+    colours = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
+    picture = Image.fromarray((colours * 255).round().astype(np.uint8))
+    height, width = values.shape
+    scale = side / max(height, width)
+    size = (round(width * scale), round(height * scale))
+    picture = picture.resize(size, Image.Resampling.NEAREST)
+    (top, left), (rows, columns) = corner, extent
+    box = (
+        max(left, 0) * scale,
+        max(top, 0) * scale,
+        min(left + columns, width) * scale - 1,
+        min(top + rows, height) * scale - 1,
+    )
+    ImageDraw.Draw(picture).rectangle(box, outline=(255, 255, 255), width=2)
+    return _data_uri(picture.quantize(_LEVELS))
 
 
 def value_range(values: Shaped[np.ndarray, "*any"]) -> tuple[float, float]:

@@ -1,0 +1,181 @@
+"""The page's tables and curves of what the network costs and how it behaves."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from cnnjax.analysis.activations import stage_activations
+from cnnjax.analysis.embedding import canvas, embed_features
+from cnnjax.analysis.invariance import Change, invariance_curve
+from cnnjax.analysis.rectifiers import dead_units
+from cnnjax.analysis.signals import layer_signals
+from cnnjax.analysis.summary import Summary
+from cnnjax.analysis.summary_formats import compact, pair_text, totals
+from cnnjax.analysis.tables import shape_text
+from cnnjax.reports.charts import Series, line_chart
+from cnnjax.reports.pictures import colour_tile
+
+_RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
+_BATCH = 64
+
+
+def cost_section(summary: Summary) -> dict[str, Any]:
+    """The rows of the summary, as text, with a bar for each layer's share of the operations."""
+    most = max((row.multiply_adds for row in summary.rows), default=0) or 1
+    return {
+        "rows": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "shape": shape_text(row.shape),
+                "parameters": compact(row.parameters),
+                "multiply_adds": compact(row.multiply_adds),
+                "share": 100 * row.multiply_adds / most,
+                "values": compact(row.values),
+                "kept": compact(row.bytes_kept),
+                "field": pair_text(row.field),
+                "stride": pair_text(row.stride),
+            }
+            for row in summary.rows
+        ],
+        "totals": totals(summary),
+    }
+
+
+def invariance_section(
+    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray
+) -> list[dict[str, Any]]:
+    """Accuracy and probability of the true class while the images are moved, turned and scaled.
+
+    Args:
+      model, variables: the network.
+      inputs: network inputs, float32 [batch, height, width, channels].
+      labels: their classes.
+    """
+    reach = max(inputs.shape[2] // 4, 1)
+    changes: list[tuple[Change, str, np.ndarray]] = [
+        ("shift", "pixels to the right", np.linspace(-reach, reach, 9).round()),
+        ("rotation", "degrees counter-clockwise", np.linspace(-60, 60, 9)),
+        ("scale", "enlargement", np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5])),
+    ]
+    # What a dark border looks like to the network.
+    fill = float(np.median(inputs[:, [0, -1]]))
+    sections = []
+    for change, unit, amounts in changes:
+        curve = invariance_curve(
+            model, variables, inputs, labels, change, amounts.tolist(), fill=fill
+        )
+        x = curve.amounts.tolist()
+        sections.append(
+            {
+                "name": change,
+                "chart": line_chart(
+                    [
+                        Series("train", x, (100 * curve.accuracy).tolist()),
+                        Series("test", x, (100 * curve.probability).tolist(), marker="s"),
+                    ],
+                    across=unit,
+                    up="%",
+                ),
+                "ends": f"{100 * curve.accuracy[0]:.0f} % at {x[0]:g}, "
+                f"{100 * curve.accuracy[-1]:.0f} % at {x[-1]:g}",
+            }
+        )
+    return sections
+
+
+def health_section(
+    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+    """Activation statistics, gradients by depth and dead ReLUs."""
+    signals = layer_signals(model, variables, inputs[:_BATCH], labels[:_BATCH])
+    dead = dead_units(model, variables, inputs)
+    return {
+        "rows": [
+            {
+                "name": signal.name,
+                "mean": f"{signal.mean:.3g}",
+                "std": f"{signal.std:.3g}",
+                "zeros": f"{100 * signal.zeros:.0f} %",
+                "gradient": f"{signal.gradient:.2g}",
+                "dead": f"{int(np.sum(dead[signal.name]))} of {dead[signal.name].size}"
+                if signal.name in dead
+                else "",
+            }
+            for signal in signals
+        ],
+        "chart": line_chart(
+            [
+                Series("train", range(1, len(signals) + 1), [s.std for s in signals]),
+                Series("test", range(1, len(signals) + 1), [s.gradient for s in signals], "s"),
+            ],
+            across="layer, from first to last",
+            up="size",
+            log=True,
+        ),
+        "dead": sum(int(np.sum(d)) for d in dead.values()),
+        "rectified": sum(int(d.size) for d in dead.values()),
+        "images": len(inputs),
+    }
+
+
+def embedding_section(
+    model: Any, variables: Any, inputs: np.ndarray, images: np.ndarray, right: np.ndarray
+) -> list[dict[str, Any]]:
+    """The last features before the logits in the plane, with the images at their places.
+
+    Args:
+      model, variables: the network.
+      inputs: network inputs.
+      images: the same images as they are stored, uint8.
+      right: whether each was named rightly.
+    """
+    if len(inputs) < 10:
+        return []
+    *_, (layer, features) = _before_logits(model, variables, inputs)
+    thumbs = _thumbnails(images, right)
+    sections = []
+    for method, label in (("tsne", "t-SNE"), ("pca", "PCA")):
+        places = embed_features(features, method)
+        sections.append(
+            {
+                "method": label,
+                "layer": layer,
+                "picture": colour_tile(canvas(places, thumbs, size=720)),
+            }
+        )
+    return sections
+
+
+def _before_logits(model: Any, variables: Any, inputs: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The stages' activations, without the last one, or with it where there is no other."""
+    parts = []
+    for start in range(0, len(inputs), _BATCH):
+        part = stage_activations(model, variables, inputs[start : start + _BATCH])
+        parts.append({name: np.asarray(values) for name, values in part.items()})
+    joined = [(name, np.concatenate([p[name] for p in parts])) for name in parts[0]]
+    logits = jax.eval_shape(lambda x: model.apply(variables, x), inputs[:1]).shape[-1]
+    vectors = [(name, values) for name, values in joined if values.ndim == 2]
+    if len(vectors) > 1 and vectors[-1][1].shape[-1] == logits and joined[-1][0] == vectors[-1][0]:
+        return joined[:-1]
+    return joined
+
+
+def _thumbnails(images: np.ndarray, right: np.ndarray, side: int = 22) -> np.ndarray:
+    """Small pictures in 0..1: grey ones blue where right and orange where wrong, on white."""
+    from PIL import Image
+
+    thumbs = []
+    for image, good in zip(images, right, strict=True):
+        grey = image.shape[-1] == 1
+        picture = Image.fromarray(image[..., 0] if grey else image[..., :3])
+        picture = np.asarray(picture.resize((side, side), Image.Resampling.BOX), np.float32) / 255
+        tint = np.array(_RIGHT if good else _WRONG, np.float32)
+        if grey:
+            thumbs.append(1 - picture[..., None] * (1 - tint))
+            continue
+        framed = np.broadcast_to(tint, (side, side, 3)).copy()
+        framed[2:-2, 2:-2] = picture[2:-2, 2:-2]
+        thumbs.append(framed)
+    return np.stack(thumbs)

@@ -1,0 +1,191 @@
+"""The page's pictures of what the network looks at: for single images, maps and classes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.analysis.activations import activations
+from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.calls import module_calls
+from cnnjax.analysis.class_image import class_images
+from cnnjax.analysis.deconvnet import deconvnet
+from cnnjax.analysis.effective_field import effective_receptive_field, effective_size
+from cnnjax.analysis.summary import Summary
+from cnnjax.reports.outcome import Outcome
+from cnnjax.reports.pictures import boxed, colour_tile, heat_map, photo, rescaled
+
+_EXAMPLES = 5
+_DECONVOLVED = 8
+_CLASSES = 10
+# Multiply-adds that the class images may cost: about a minute on two cores.
+_CLASS_IMAGE_BUDGET = 1e12
+
+
+def looking_section(
+    model: Any,
+    variables: Any,
+    inputs: np.ndarray,
+    images: np.ndarray,
+    indices: np.ndarray,
+    outcome: Outcome,
+    summary: Summary,
+) -> dict[str, Any] | None:
+    """What the network looks at; None for a network without maps.
+
+    Args:
+      model, variables: the network.
+      inputs: network inputs, float32 [batch, height, width, channels].
+      images: the same images as they are stored, uint8.
+      indices: their places in the test set.
+      outcome: the predictions on the test set.
+      summary: of the network.
+    """
+    layers = _map_layers(model, variables, inputs)
+    if not layers:
+        return None
+    last = layers[-1]
+    return {
+        "layer": last,
+        "examples": _examples(model, variables, inputs, images, indices, outcome, last),
+        "fields": _fields(model, variables, inputs, layers, summary),
+        "projections": _projections(model, variables, inputs, images, last),
+        "classes": _class_pictures(model, variables, inputs, outcome, summary),
+    }
+
+
+def _map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
+    """Outermost module calls with maps larger than 1x1, without pools and norms."""
+    calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
+    names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]
+    outputs = jax.eval_shape(lambda x: activations(model, variables, x, names=names), inputs[:1])
+    return [name for name in names if len(s := outputs[name].shape) == 4 and s[1] > 1 and s[2] > 1]
+
+
+def _examples(
+    model: Any,
+    variables: Any,
+    inputs: np.ndarray,
+    images: np.ndarray,
+    indices: np.ndarray,
+    outcome: Outcome,
+    layer: str,
+) -> list[dict[str, Any]]:
+    """The pictures of a few images, of as many classes as there are."""
+    said = outcome.predicted[indices]
+    _, chosen = np.unique(said, return_index=True)
+    chosen = np.sort(chosen)[:_EXAMPLES]
+    classes = jnp.asarray(said[chosen])
+    salient = np.asarray(saliency(model, variables, inputs[chosen], classes))
+    cams = np.asarray(grad_cam(model, variables, inputs[chosen], classes, layer))
+    height, width = inputs.shape[1:3]
+    patch = max(min(height, width) // 5, 1)
+    stride = max(-(-(max(height, width) - patch) // 12), 1)
+    examples = []
+    for i, place in enumerate(chosen):
+        hidden = occlusion_map(
+            model, variables, inputs[place], int(said[place]), patch=patch, stride=stride
+        )
+        hidden = np.asarray(hidden)
+        examples.append(
+            {
+                "picture": photo(images[place], max_side=128),
+                "said": outcome.class_names[said[place]],
+                "truth": outcome.class_names[outcome.labels[indices[place]]],
+                "saliency": heat_map(salient[i], low=0, high=float(salient[i].max())),
+                "cam": heat_map(cams[i], low=0, high=float(cams[i].max())),
+                # Bright is where hiding costs most.
+                "occlusion": heat_map(-hidden, low=-1, high=0),
+                "lowest": float(hidden.min()),
+                "patch": patch,
+            }
+        )
+    return examples
+
+
+def _fields(
+    model: Any, variables: Any, inputs: np.ndarray, layers: list[str], summary: Summary
+) -> list[dict[str, Any]]:
+    """Effective receptive fields of a few layers, with the square of the closed form."""
+    rows = {row.name: row for row in summary.rows}
+    known = [name for name in layers if name in rows and rows[name].field]
+    if not known:
+        # Blocks: the last row that stands in each.
+        for name in layers:
+            inner = [r for r in summary.rows if r.name.startswith(f"{name}/") and r.field]
+            if inner:
+                rows[name] = inner[-1]
+                known.append(name)
+    chosen = [known[i] for i in sorted({0, len(known) // 3, 2 * len(known) // 3, len(known) - 1})]
+    fields = []
+    for name in dict.fromkeys(chosen):
+        row = rows[name]
+        if row.field is None or row.stride is None or row.padding is None:
+            continue
+        field = np.asarray(effective_receptive_field(model, variables, inputs[:32], name))
+        middle = (row.shape[0] // 2, row.shape[1] // 2)
+        top, left = (m * s - p for m, s, p in zip(middle, row.stride, row.padding, strict=True))
+        fields.append(
+            {
+                "name": name,
+                # The square root shows the faint rim.
+                "picture": boxed(np.sqrt(field), (round(top), round(left)), row.field, side=192),
+                "field": f"{row.field[0]} × {row.field[1]}",
+                "effective": effective_size(field),
+            }
+        )
+    return fields
+
+
+def _projections(
+    model: Any, variables: Any, inputs: np.ndarray, images: np.ndarray, layer: str
+) -> list[dict[str, Any]]:
+    """For the busiest maps, the image that excites each most and its deconvnet projection."""
+    maps = np.asarray(activations(model, variables, inputs, names=[layer])[layer])
+    peaks = maps.max(axis=(1, 2))
+    busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
+    projections = []
+    for channel in sorted(busiest.tolist()):
+        image = int(peaks[:, channel].argmax())
+        projected = np.asarray(
+            deconvnet(model, variables, inputs[image : image + 1], layer, channel)
+        )[0]
+        projections.append(
+            {
+                "channel": channel,
+                "picture": photo(images[image], max_side=96),
+                "projection": colour_tile(rescaled(projected)),
+            }
+        )
+    return projections
+
+
+def _class_pictures(
+    model: Any, variables: Any, inputs: np.ndarray, outcome: Outcome, summary: Summary
+) -> list[dict[str, Any]]:
+    """The images that the network finds most like each class."""
+    classes = np.arange(min(len(outcome.class_names), _CLASSES))
+    steps = _CLASS_IMAGE_BUDGET / (3 * max(summary.multiply_adds, 1) * len(classes))
+    steps = int(np.clip(steps, 20, 200))
+    # From a mean image: from zeros, a network without biases has nowhere to go.
+    start = np.repeat(inputs.mean(axis=0, keepdims=True), len(classes), axis=0)
+    found, scores = class_images(
+        model,
+        variables,
+        start,
+        classes,
+        steps=steps,
+        learning_rate=0.1,
+        decay=0.01,
+        shift=max(inputs.shape[1] // 32, 1),
+        key=jax.random.key(0),
+    )
+    return [
+        {
+            "name": outcome.class_names[c],
+            "picture": colour_tile(rescaled(np.asarray(found[c]))),
+            "score": float(scores[-1, c]),
+        }
+        for c in classes
+    ]

@@ -1,0 +1,30 @@
+"""Write a run's report.html anew, with an analysis of its network.
+
+python -m experiments.report --workdir=runs/digits
+
+The page shows what training's own report shows, and besides: what each layer costs and sees, what
+the network looks at, how it bears moved, turned and scaled images, and its signals by depth.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from cnnjax import reports
+from experiments.launch import launch
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+_ANALYSIS = flags.DEFINE_boolean("analysis", True, "Analyse the network; it takes a minute or so.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "TFDS data folder; TFDS's own default if not given."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes the page."""
+    del arguments
+    print(reports.write_report(_WORKDIR.value, analysis=_ANALYSIS.value, data_dir=_DATA_DIR.value))
+
+
+if __name__ == "__main__":
+    launch(main)
