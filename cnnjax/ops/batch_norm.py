@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.conv_rules import _ready
 from cnnjax.ops.pool_window import check_backward
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["batch_norm", "batch_norm_inference"]
+
+Triple = tuple[jax.Array, jax.Array, jax.Array]
 
 
 def batch_norm(
@@ -54,9 +59,8 @@ def batch_norm(
         if backward == "native":
             y, mean, variance = _normalise(x, scale, bias, epsilon, axis_name)[:3]
         else:
-            x, scale, bias = _same_axes(x, scale, bias)
-            marked = (reverse_mode_only("batch_norm", a) for a in (x, scale, bias))
-            y, mean, variance = _batch_norm(*marked, epsilon, axis_name)
+            marked = _marked(*_ready(x, scale, bias))
+            y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis_name))
         return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
@@ -90,7 +94,7 @@ def batch_norm_inference(
     """
     _check("batch_norm_inference", x, scale=scale, bias=bias, mean=mean, variance=variance)
     with jax.named_scope("batch_norm_inference"):
-        wide = jnp.promote_types(x.dtype, jnp.float32)
+        wide = sum_dtype(x.dtype)
         scale, bias, mean, variance = (a.astype(wide) for a in (scale, bias, mean, variance))
         factor = scale * lax.rsqrt(variance + epsilon)
         return _affine(x, factor, bias - mean * factor)
@@ -102,8 +106,7 @@ def _batch_norm(x, scale, bias, epsilon, axis_name):
 
 
 def _forward(x, scale, bias, epsilon, axis_name):
-    x, scale, bias = (reverse_mode_only("batch_norm", a) for a in (x, scale, bias))
-    y, mean, variance, inverse = _normalise(x, scale, bias, epsilon, axis_name)
+    y, mean, variance, inverse = _normalise(*_marked(x, scale, bias), epsilon, axis_name)
     return (y, mean, variance), (x, scale, bias, mean, inverse)
 
 
@@ -132,7 +135,7 @@ _batch_norm.defvjp(_forward, _backward)
 
 def _normalise(x, scale, bias, epsilon, axis_name):
     """Returns y, the mean, the variance and 1 / √(variance + ε)."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = sum_dtype(x.dtype)
     axes = tuple(range(x.ndim - 1))
     values = x.astype(wide)
     mean = _over_devices(jnp.mean(values, axes), axis_name)
@@ -142,6 +145,14 @@ def _normalise(x, scale, bias, epsilon, axis_name):
     factor = scale.astype(wide) * inverse
     y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
     return y.astype(x.dtype), mean, variance, inverse
+
+
+def _marked(x: jax.Array, scale: jax.Array, bias: jax.Array) -> Triple:
+    return (
+        reverse_mode_only("batch_norm", x),
+        reverse_mode_only("batch_norm", scale),
+        reverse_mode_only("batch_norm", bias),
+    )
 
 
 def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
@@ -154,19 +165,6 @@ def _over_devices(value: jax.Array, axis_name) -> jax.Array:
 
 def _row(values: jax.Array, x: jax.Array) -> jax.Array:
     return values.reshape((1,) * (x.ndim - 1) + values.shape)
-
-
-def _same_axes(*arrays: jax.Array) -> list[jax.Array]:
-    """Returns the arrays as varying over the same axes of `jax.shard_map`, as a rule needs them.
-
-    A weight that every device holds gets its gradient summed by the cast's own transpose.
-    """
-    varying = [getattr(jax.typeof(a), "vma", frozenset()) for a in arrays]
-    together = frozenset().union(*varying)
-    return [
-        lax.pcast(a, tuple(together - own), to="varying") if together - own else a
-        for a, own in zip(arrays, varying, strict=True)
-    ]
 
 
 def _check(op: str, x: jax.Array, **per_channel: jax.Array) -> None:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.pool import avg_pool
 from cnnjax.ops.pool_window import check_backward, check_images
 from cnnjax.ops.sizes import PairLike, pair
@@ -65,7 +66,7 @@ def local_contrast_norm(
         )
 
     with jax.named_scope(op):
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(sum_dtype(x.dtype))
         centred = wide - local_mean(wide)
         energy = local_mean(centred * centred)
         floor = jnp.asarray(eps * eps, energy.dtype)

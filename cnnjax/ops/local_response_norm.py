@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial, reduce
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.pool_window import check_backward, check_images
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
@@ -60,10 +62,11 @@ def local_response_norm(
         raise ValueError(f"local_response_norm: size must be an int of at least 1, got {size!r}")
     constants = _Constants(size, alpha, beta, k)
     with jax.named_scope("local_response_norm"):
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(sum_dtype(x.dtype))
         if backward == "native":
             return _normalise(wide, constants).astype(x.dtype)
-        return _norm(reverse_mode_only("local_response_norm", wide), constants).astype(x.dtype)
+        y = _norm(reverse_mode_only("local_response_norm", wide), constants)
+        return cast(jax.Array, y).astype(x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.pool_argmax import native_max_windows
 from cnnjax.ops.pool_max import max_windows
 from cnnjax.ops.pool_sum import lax_sum_windows, sum_windows
@@ -181,7 +182,7 @@ def global_avg_pool(
 
 def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
     """Returns the window sums in float32, or float64 for float64."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = x.astype(sum_dtype(x.dtype))
     if backward == "native":
         return lax_sum_windows(wide, where)
     return sum_windows(reverse_mode_only(where.op, wide), where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -120,14 +121,15 @@ def _max_and_places(x: jax.Array, where: PoolWindow) -> tuple[jax.Array, jax.Arr
     return max_windows(x, where), _places(chosen_offsets(x, where), where)
 
 
-def _max_forward(x: jax.Array, where: PoolWindow):
+def _max_forward(x: jax.Array, where: PoolWindow) -> tuple[Any, Any]:
     choice = lax.optimization_barrier(chosen_offsets(x, where))
     y = max_windows(reverse_mode_only(where.op, x), where)
     return (y, _places(choice, where)), (x, choice)
 
 
 def _max_backward(where: PoolWindow, residuals, grads):
-    return (max_windows_input_grad(*residuals, grads[0], where),)
+    x, choice = residuals
+    return (max_windows_input_grad(x, choice, grads[0], where),)
 
 
 _max_and_places.defvjp(_max_forward, _max_backward)

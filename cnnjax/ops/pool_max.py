@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.pool_forms import max_form
 from cnnjax.ops.pool_runs import (
     InputRun,
@@ -165,7 +166,7 @@ def _cpu_maxima(x: jax.Array, where: PoolWindow) -> jax.Array:
 def _run_input_grad(choice: jax.Array, grad: jax.Array, where: PoolWindow) -> jax.Array:
     pitch = offset_pitch(where)[1]
     # Overlapping windows add up in float32, half types are rounded once.
-    wide = jnp.promote_types(grad.dtype, jnp.float32)
+    wide = sum_dtype(grad.dtype)
 
     def term(read, row, column) -> jax.Array:
         offset = (row * jnp.int32(pitch) + column).astype(choice.dtype)

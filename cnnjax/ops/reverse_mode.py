@@ -8,6 +8,7 @@ all that reverse mode asks, and that explains itself when forward mode wants to 
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import jax
 from jax.extend.core import Primitive
@@ -16,7 +17,6 @@ from jax.interpreters import ad, batching, mlir
 _tangent = Primitive("reverse_mode_only")
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
 def reverse_mode_only(op: str, x: jax.Array) -> jax.Array:
     """Returns `x`; forward-mode differentiation through it is refused in the name of `op`.
 
@@ -24,10 +24,15 @@ def reverse_mode_only(op: str, x: jax.Array) -> jax.Array:
       TypeError: `jax.jvp`, `jax.jacfwd` or the function that `jax.linearize` returns wants to
         compute a tangent of `x` (raised there, not here).
     """
+    return cast(jax.Array, _identity(op, x))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _identity(op: str, x: jax.Array) -> jax.Array:
     return x
 
 
-@reverse_mode_only.defjvp
+@_identity.defjvp
 def _jvp(op: str, primals, tangents):
     return primals[0], _tangent.bind(tangents[0], op=op)
 

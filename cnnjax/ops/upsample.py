@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.pool_window import check_images
 from cnnjax.ops.sizes import PairLike, pair
 
@@ -59,6 +60,6 @@ def upsample_bilinear(
     rows, columns = pair("upsample_bilinear", "factor", factor)
     batch, height, width, channels = x.shape
     with jax.named_scope("upsample_bilinear"):
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(sum_dtype(x.dtype))
         shape = (batch, height * rows, width * columns, channels)
         return jax.image.resize(wide, shape, "bilinear", antialias=False).astype(x.dtype)
