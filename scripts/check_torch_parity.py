@@ -58,7 +58,7 @@ class Case:
 
 GOOGLENET_HEADS = {"aux1": ("inception4a", "aux1"), "aux2": ("inception4d", "aux2")}
 INCEPTION_HEADS = {"aux1": ("Mixed_6e", "AuxLogits")}
-INCEPTION_SIZES = ((299, 299), (317, 283))
+INCEPTION_SIZES = ((299, 299), (331, 307))
 
 CASES = (
     Case("alexnet"),

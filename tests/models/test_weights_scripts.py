@@ -1,0 +1,150 @@
+"""The scripts that convert checkpoints, compare with torch and export StableHLO."""
+
+import argparse
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.export
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from cnnjax import models
+from scripts import convert_torch_weights, export_model
+from scripts.convert_torch_weights import find_state_dict
+from tests.models.test_weights_load import MODEL, Explosive, variables_for
+
+ROOT = Path(__file__).parents[2]
+ARRAY = np.ones(2, np.float32)
+
+
+def is_array(value):
+    return isinstance(value, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "entry"),
+    [
+        ({"a": ARRAY, "b": ARRAY}, None),
+        ({"module.a": ARRAY, "module.b": ARRAY}, None),
+        ({"epoch": 3, "state_dict": {"a": ARRAY, "b": ARRAY}, "best": ARRAY}, None),
+        (
+            {
+                "model": {"module.a": ARRAY, "module.b": ARRAY},
+                "optimizer": {"state": {0: {"momentum": ARRAY}}, "param_groups": [{"lr": 0.1}]},
+                "args": argparse.Namespace(),
+            },
+            None,
+        ),
+        ({"model": {"c": ARRAY}, "ema": {"n": ARRAY, "module.a": ARRAY, "module.b": ARRAY}}, "ema"),
+        ({"nets": {"first": {"a": ARRAY, "b": ARRAY}, "second": {"a": ARRAY}}}, "nets.first"),
+    ],
+)
+def test_weights_are_found_in_every_kind_of_checkpoint(checkpoint, entry):
+    assert set(find_state_dict(checkpoint, is_array, entry)) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "entry", "message"),
+    [
+        ({"model": {"a": ARRAY}, "ema": {"a": ARRAY}}, None, "--entry, one of .'model', 'ema'"),
+        ({"model": {"a": ARRAY}}, "net", "no entry 'net'; there are model"),
+        ({"epoch": 3, "args": None}, None, "no tensors by name.*epoch, args"),
+        ([ARRAY], None, "only a list"),
+    ],
+)
+def test_checkpoints_without_one_set_of_weights_are_refused(checkpoint, entry, message):
+    with pytest.raises(ValueError, match=message):
+        find_state_dict(checkpoint, is_array, entry)
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_torch_checkpoint_is_converted(legacy, torch, tmp_path):
+    variables = variables_for(MODEL)
+    target = tmp_path / "weights.safetensors"
+    models.export_torchvision(MODEL, variables, target)
+    state = {
+        f"module.{name}": torch.from_numpy(array.copy())
+        for name, array in safetensors.numpy.load_file(target).items()
+    }
+    target.unlink()
+    source = tmp_path / "checkpoint.pth"
+    checkpoint = {
+        "model": state,
+        "optimizer": {"state": {0: {"step": torch.ones(())}}, "param_groups": []},
+        "args": argparse.Namespace(lr=0.1),
+        "epoch": 90,
+    }
+    torch.save(checkpoint, source, _use_new_zipfile_serialization=not legacy)
+    convert_torch_weights.convert(source, target)
+    jax.tree.map(np.testing.assert_array_equal, models.load_pretrained(MODEL, target), variables)
+
+
+def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
+    for number, legacy in enumerate((False, True)):
+        source = tmp_path / f"checkpoint{number}.pth"
+        torch.save({"a": Explosive()}, source, _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(SystemExit, match="nothing in it was executed"):
+            convert_torch_weights.convert(source, tmp_path / "weights.safetensors")
+    source.write_bytes(pickle.dumps(Explosive()))
+    with pytest.raises(SystemExit, match="nothing in it was executed"):
+        convert_torch_weights.convert(source, tmp_path / "weights.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["scripts/convert_torch_weights.py", "a.pth", "a.safetensors"],
+        ["scripts/check_torch_parity.py", "resnet18"],
+    ],
+)
+def test_without_torch_the_scripts_say_what_to_install(command):
+    hide = "import sys, runpy; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
+    run = "runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", hide + run, *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "pip install torch" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_exported_network_is_read_again_with_the_same_logits(tmp_path):
+    variables = variables_for(MODEL)
+    path = tmp_path / "network.stablehlo"
+    assert export_model.export(MODEL, variables, (33, 46, 3), path) <= 1e-5
+    exported = jax.export.deserialize(path.read_bytes())
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+    images = np.random.default_rng(1).normal(size=(3, 33, 46, 3)).astype(np.float32)
+    expected = jax.jit(MODEL.apply)(variables, images)
+    np.testing.assert_allclose(exported.call(images), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_without_finite_logits_leaves_no_file(tmp_path):
+    model = models.create_model("lenet5")
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, variables_for(model, size=(32, 32, 1)))
+    path = tmp_path / "network.stablehlo"
+    with pytest.raises(SystemExit, match="no file is left"):
+        export_model.export(model, broken, (32, 32, 1), path, ["cpu"])
+    assert not path.exists()
+
+
+def test_the_command_exports_loaded_weights(tmp_path, monkeypatch, capsys):
+    model = models.create_model("lenet5")
+    weights = tmp_path / "weights.safetensors"
+    models.save_pretrained(variables_for(model, size=(32, 32, 1)), weights)
+    output = tmp_path / "lenet5.stablehlo"
+    arguments = ["lenet5", str(output), f"--weights={weights}", "--source=cnnjax"]
+    monkeypatch.setattr(sys, "argv", ["export_model.py", *arguments, "--platforms", "cpu"])
+    export_model.main()
+    assert "the logits differ by" in capsys.readouterr().out
+    assert jax.export.deserialize(output.read_bytes()).in_avals[0].shape[1:] == (32, 32, 1)
