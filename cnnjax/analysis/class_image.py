@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from cnnjax.analysis.attribution import class_scores
 from cnnjax.analysis.calls import evaluation_arguments
+from cnnjax.ops.filters import gaussian_blur
 
 
 def class_images(
@@ -21,6 +22,7 @@ def class_images(
     steps: int = 200,
     learning_rate: float = 1.0,
     decay: float = 0.01,
+    blur: float = 0.0,
     shift: int = 0,
     key: Array | None = None,
     **apply_arguments: Any,
@@ -35,8 +37,10 @@ def class_images(
       steps: number of steps.
       learning_rate: length of a step; each follows the gradient divided by its root mean square.
       decay: weight of the squared length (the source's lambda).
-      shift: each step sees the image moved by up to this many pixels, which makes large forms
-        rather than grain; needs `key`.
+      blur: standard deviation in pixels of a Gaussian that smooths each step's gradient, which
+        makes forms rather than grain; 0 for none, as in the source.
+      shift: each step sees the image moved by up to this many pixels, so that no one place is
+        favoured; needs `key`.
       key: randomness of the shifts.
       **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
@@ -46,7 +50,8 @@ def class_images(
     Raises:
       ValueError: a shift without a key.
 
-    Source: Simonyan, Vedaldi and Zisserman, 2014, section 2, equation 1.
+    Source: Simonyan, Vedaldi and Zisserman, 2014, section 2, equation 1; of the blur, Yosinski et
+    al., 2015, section 3.
     """
     if shift and key is None:
         raise ValueError(f"class_images: shift {shift} needs a key; give key=jax.random.key(0)")
@@ -65,6 +70,8 @@ def class_images(
             return (scores - decay * (images**2).sum(axis=(1, 2, 3))).sum(), scores
 
         gradient, scores = jax.grad(objective, has_aux=True)(images)
+        if blur:
+            gradient = gaussian_blur(gradient, blur)
         size = jnp.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
         return images + learning_rate * gradient / jnp.maximum(size, 1e-12), scores
 

@@ -65,9 +65,9 @@ def totals(summary: Summary) -> list[str]:
         f"{summary.parameters:,} parameters"
         + (f", and {unused:,} that evaluation does not use" if unused else ""),
         f"{summary.multiply_adds:,} multiply-adds for one image",
-        f"{summary.values:,} values ({summary.bytes_forward / 1e6:.1f} MB) in the input and all "
+        f"{summary.values:,} values ({compact(summary.bytes_forward)}B) in the input and all "
         "outputs of one image",
-        f"{summary.bytes_kept / 1e6:.1f} MB kept by a training step for the backward pass of one "
+        f"{compact(summary.bytes_kept) or 0}B kept by a training step for the backward pass of one "
         "image",
     ]
     if summary.xla_multiply_adds is not None:

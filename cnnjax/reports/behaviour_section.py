@@ -32,7 +32,7 @@ def cost_section(summary: Summary) -> dict[str, Any]:
                 "parameters": compact(row.parameters),
                 "multiply_adds": compact(row.multiply_adds),
                 "share": 100 * row.multiply_adds / most,
-                "values": compact(row.values),
+                "numbers": compact(row.values),
                 "kept": compact(row.bytes_kept),
                 "field": pair_text(row.field),
                 "stride": pair_text(row.stride),
@@ -134,7 +134,9 @@ def embedding_section(
     if len(inputs) < 10:
         return []
     *_, (layer, features) = _before_logits(model, variables, inputs)
-    thumbs = _thumbnails(images, right)
+    # Mistakes first: they are drawn where others would cover them.
+    order = np.argsort(right, kind="stable")
+    thumbs = _thumbnails(images[order], right[order])
     sections = []
     for method, label in (("tsne", "t-SNE"), ("pca", "PCA")):
         places = embed_features(features, method)
@@ -142,7 +144,7 @@ def embedding_section(
             {
                 "method": label,
                 "layer": layer,
-                "picture": colour_tile(canvas(places, thumbs, size=720)),
+                "picture": colour_tile(canvas(places[order], thumbs, size=900)),
             }
         )
     return sections

@@ -91,12 +91,12 @@ def _examples(
         examples.append(
             {
                 "picture": photo(images[place], max_side=128),
-                "said": outcome.class_names[said[place]],
-                "truth": outcome.class_names[outcome.labels[indices[place]]],
+                "said": outcome.class_names[int(said[place])],
+                "truth": outcome.class_names[int(outcome.labels[indices[place]])],
                 "saliency": heat_map(salient[i], low=0, high=float(salient[i].max())),
                 "cam": heat_map(cams[i], low=0, high=float(cams[i].max())),
                 # Bright is where hiding costs most.
-                "occlusion": heat_map(-hidden, low=-1, high=0),
+                "occlusion": heat_map(-hidden, low=-float(hidden.max()), high=-float(hidden.min())),
                 "lowest": float(hidden.min()),
                 "patch": patch,
             }
@@ -165,7 +165,7 @@ def _class_pictures(
     model: Any, variables: Any, inputs: np.ndarray, outcome: Outcome, summary: Summary
 ) -> list[dict[str, Any]]:
     """The images that the network finds most like each class."""
-    classes = np.arange(min(len(outcome.class_names), _CLASSES))
+    classes = range(min(len(outcome.class_names), _CLASSES))
     steps = _CLASS_IMAGE_BUDGET / (3 * max(summary.multiply_adds, 1) * len(classes))
     steps = int(np.clip(steps, 20, 200))
     # From a mean image: from zeros, a network without biases has nowhere to go.
@@ -174,11 +174,12 @@ def _class_pictures(
         model,
         variables,
         start,
-        classes,
+        np.array(classes),
         steps=steps,
-        learning_rate=0.1,
-        decay=0.01,
-        shift=max(inputs.shape[1] // 32, 1),
+        learning_rate=0.03,
+        decay=0.02,
+        blur=1.2 * max(inputs.shape[1] / 32, 1),
+        shift=max(inputs.shape[1] // 16, 1),
         key=jax.random.key(0),
     )
     return [
