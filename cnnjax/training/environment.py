@@ -10,9 +10,11 @@ from typing import Any
 
 import jax
 
+from cnnjax import ops
+
 
 def describe_environment() -> dict[str, Any]:
-    """Returns versions, devices, cores and XLA flags: what decides the last bit of a result."""
+    """Returns versions, devices, cores and compiler settings: what decides a result's last bit."""
     device = jax.devices()[0]
     return {
         "versions": {
@@ -24,6 +26,7 @@ def describe_environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
+        "compiler_options": ops.compiler_options(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
 

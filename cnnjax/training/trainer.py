@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32, UInt8
 
-from cnnjax import data
+from cnnjax import data, ops
 from cnnjax.tasks.classification import Sums
 from cnnjax.training.errors import TrainingDiverged
 from cnnjax.training.pipeline import take_positions
@@ -45,7 +45,7 @@ class Trainer:
         """The step, compiled when it is first needed: a finished run does without."""
         begun = time.perf_counter()
         compiled = (
-            jax.jit(self._advance, donate_argnums=0)
+            jax.jit(self._advance, donate_argnums=0, compiler_options=ops.compiler_options())
             .lower(self.state, self._images, self._labels, self._order(0))
             .compile()
         )

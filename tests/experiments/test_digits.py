@@ -1,0 +1,34 @@
+"""What the quickstart promises of LeNet-5 on the embedded digits."""
+
+import jax
+import numpy as np
+import pytest
+
+from cnnjax import training
+from experiments.configs.lenet5_digits import get_config
+
+
+@pytest.mark.slow
+def test_ten_seeds_reach_the_stated_accuracy(tmp_path):
+    accuracies = []
+    with jax.numpy_dtype_promotion("standard"):
+        for seed in range(10):
+            config = get_config()
+            config.seed = seed
+            result = training.train_and_evaluate(
+                training.parse_config(config.to_dict()),
+                tmp_path / str(seed),
+                checkpoint_every=config.epochs,
+                progress=False,
+            )
+            accuracies.append(result.metrics["accuracy"])
+    print("accuracies", accuracies)
+    assert np.mean(accuracies) >= 0.99
+    assert min(accuracies) >= 0.985
+
+
+def test_the_configuration_is_valid_and_reports_the_test_split():
+    config = training.parse_config(get_config().to_dict())
+    plan = training.make_plan(config)
+    assert plan.eval_split == "test"
+    assert plan.image_shape == (32, 32, 1)
