@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.conv_rules import _ready
+from cnnjax.ops.conv_rules import align_varying
 from cnnjax.ops.pool_window import check_backward
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
@@ -59,7 +59,7 @@ def batch_norm(
         if backward == "native":
             y, mean, variance = _normalise(x, scale, bias, epsilon, axis_name)[:3]
         else:
-            marked = _marked(*_ready(x, scale, bias))
+            marked = _marked(*align_varying(x, scale, bias))
             y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis_name))
         return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
