@@ -15,7 +15,7 @@ from cnnjax.models import (
 )
 from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
-from cnnjax.models.registry import ModelInfo, create_model, list_models, model_info
+from cnnjax.models.registry import ModelInfo, create_model, list_models, list_variants, model_info
 from cnnjax.models.weights import (
     WeightsError,
     download_pretrained,
@@ -39,6 +39,7 @@ __all__ = [
     "inception_v3",
     "lenet",
     "list_models",
+    "list_variants",
     "load_pretrained",
     "model_info",
     "preact_resnet",

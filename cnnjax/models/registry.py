@@ -110,7 +110,18 @@ def list_models(pattern: str = "*") -> list[str]:
     """
     names = (name for name in _entries if fnmatch.fnmatchcase(name, pattern))
     # Numbers by value, so that resnet50 comes before resnet101.
-    return sorted(names, key=lambda n: [p.zfill(6) for p in re.split(r"(\d+)", n)])
+    return sorted(
+        names, key=lambda n: [p.zfill(6) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
+    )
+
+
+def list_variants(name: str) -> list[str]:
+    """Names of the other forms of the network `name`, for `create_model(..., variant=...)`.
+
+    Raises:
+      ValueError: there is no such network; the message gives the nearest names.
+    """
+    return list(_find(name, None).variants)
 
 
 def model_info(name: str, variant: str | None = None) -> ModelInfo:
