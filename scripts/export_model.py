@@ -5,7 +5,7 @@ it, jax is needed and nothing else:
 
     python scripts/export_model.py resnet18 resnet18.stablehlo --weights=resnet18.safetensors
 
-    exported = jax.export.deserialize(Path("resnet18.stablehlo").read_bytes())
+    exported = jax.export.deserialize(bytearray(Path("resnet18.stablehlo").read_bytes()))
     logits = exported.call(images)  # [batch, 224, 224, 3] in float32, any batch
 """
 
@@ -60,7 +60,7 @@ def export(
         ) from None
 
     def logits(images: jax.Array) -> jax.Array:
-        return model.apply(variables, images, train=False)
+        return jnp.asarray(model.apply(variables, images, train=False))
 
     shape = jax.export.symbolic_shape(f"batch, {', '.join(map(str, input_size))}")
     exported = jax.export.export(jax.jit(logits), platforms=list(platforms))(
@@ -70,7 +70,7 @@ def export(
 
     images = np.random.default_rng(0).normal(size=(2, *input_size)).astype(np.float32)
     expected = np.asarray(jax.jit(logits)(images), np.float64)
-    got = np.asarray(jax.export.deserialize(path.read_bytes()).call(images), np.float64)
+    got = np.asarray(jax.export.deserialize(bytearray(path.read_bytes())).call(images), np.float64)
     difference = float(np.abs(got - expected).max() / np.abs(expected).max())
     if not difference <= LIMIT:
         path.unlink()
@@ -100,7 +100,8 @@ def main() -> None:
             arguments.name, arguments.num_classes, variant=arguments.variant
         )
         info = models.model_info(arguments.name, arguments.variant)
-        size = tuple(arguments.input_size or info.input_size)
+        height, width, channels = arguments.input_size or info.input_size
+        size = (height, width, channels)
         if arguments.weights:
             variables = models.load_pretrained(
                 model, arguments.weights, arguments.source, input_size=size

@@ -76,8 +76,8 @@ def download_pretrained(
 def _fetch(repository: str, revision: str, filename: str) -> Path:
     """Downloads a file, or finds it in the client's cache."""
     try:
-        import huggingface_hub
-        from huggingface_hub import errors
+        import huggingface_hub  # pyright: ignore[reportMissingImports]
+        from huggingface_hub import errors  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             f"downloading weights needs {error.name}, which is not installed: pip install "

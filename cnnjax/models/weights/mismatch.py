@@ -33,6 +33,9 @@ class Mismatch:
         """
 
         def nearest(name: str, others: Sequence[str]) -> str:
+            # Of the same kind, if there are any: the comparison of hundreds of names takes long.
+            kind = name.rpartition(".")[2]
+            others = [other for other in others if other.rpartition(".")[2] == kind] or others
             found = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
             return f"; nearest: {found[0]}" if found else ""
 

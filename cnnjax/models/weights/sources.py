@@ -40,7 +40,9 @@ def find_table(model: Net, source: str) -> Table:
         raise ValueError(f"{source} has no {type(model).__name__}; there are {known}")
     different = [name for name, value in table.fields.items() if getattr(model, name) != value]
     if different:
-        values = ", ".join(f"{name}={getattr(model, name)!r}" for name in different)
+        texts = {name: f"{name}={getattr(model, name)!r}" for name in different}
+        # Whole tables say less than their name.
+        values = ", ".join(t if len(t) < 50 else f"its own {name}" for name, t in texts.items())
         raise ValueError(
             f"{source}'s {table.net.__name__} computes something else than one with {values}; a "
             f"network that takes its weights is, for example, {table.remedy}"

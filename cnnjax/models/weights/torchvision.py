@@ -1,6 +1,8 @@
 """Where torchvision keeps the layers of AlexNet, VGG, GoogLeNet, Inception-v3 and the ResNets.
 
-Read off the names and shapes of torchvision 0.28's state dicts.
+Read off the names and shapes of torchvision 0.28's state dicts. Its published weights of GoogLeNet
+and Inception-v3 are for images of mean 0.5 and standard deviation 0.5 (pixels from 0 to 1): its
+networks bring them there from ImageNet's statistics themselves (`transform_input`).
 """
 
 from cnnjax.models.alexnet import ONE_TOWER_2014, AlexNet
