@@ -9,4 +9,5 @@ source scripts/environment.sh
 
 prepare_environment report
 "${VENV:-.venv}/bin/python" -m experiments.train \
-    --config=experiments/configs/lenet5_digits.py --workdir=runs/quickstart "$@"
+    --config=experiments/configs/lenet5_digits.py --workdir=runs/quickstart \
+    --checkpoint_every=10 "$@"
