@@ -100,7 +100,7 @@ def prepare(
     """
     check_mode(op, padding_mode)
     spec = conv_spec.parse(op, input_shape, kernel_shape, padding=padding, **options)
-    dispatch.check_algorithm(op, spec, kernel_shape)
+    dispatch.check_algorithm(op, spec, input_shape, kernel_shape)
     if is_zeros(padding_mode):
         return spec, None
     return dataclasses.replace(spec, padding=((0, 0), (0, 0))), spec.padding

@@ -85,7 +85,7 @@ def conv2d_transpose(
         )
     spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm)
     turned = _exchanged(kernel, groups)
-    dispatch.check_algorithm(op, spec, turned.shape)
+    dispatch.check_algorithm(op, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
     if backward == "native":
         return direct.input_grad(spec, out_size, x, turned)
     return conv_rules.input_grad(spec, out_size, x, turned)

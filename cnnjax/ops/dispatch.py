@@ -15,6 +15,7 @@ from jax import lax
 
 from cnnjax.ops.algorithms import (
     block_diagonal,
+    columns,
     direct,
     fft,
     im2col,
@@ -32,6 +33,7 @@ ALGORITHMS: dict[str, ModuleType] = {
     "im2col": im2col,
     "fft": fft,
     "matmul": matmul,
+    "columns": columns,
     "shift_add": shift_add,
     "block_diagonal": block_diagonal,
     "phases": phases,
@@ -42,7 +44,9 @@ ALGORITHMS: dict[str, ModuleType] = {
 PASSES = ("forward", "input_grad", "kernel_grad")
 
 
-def check_algorithm(op: str, spec: ConvSpec, kernel_shape: tuple[int, ...]) -> None:
+def check_algorithm(
+    op: str, spec: ConvSpec, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]
+) -> None:
     """Raises a ValueError if the forced algorithm is unknown or cannot take the convolution."""
     if spec.algorithm is None:
         return
@@ -51,11 +55,11 @@ def check_algorithm(op: str, spec: ConvSpec, kernel_shape: tuple[int, ...]) -> N
             f"{op}: algorithm must be None or one of {', '.join(map(repr, ALGORITHMS))}, got "
             f"{spec.algorithm!r}"
         )
-    reason = ALGORITHMS[spec.algorithm].refuses(spec, kernel_shape)
+    reason = ALGORITHMS[spec.algorithm].refuses(spec, input_shape, kernel_shape)
     if reason:
         raise ValueError(
-            f"{op}: algorithm {spec.algorithm!r} {reason}; got a kernel of {kernel_shape} with "
-            f"{spec}; leave algorithm=None for the measured choice"
+            f"{op}: algorithm {spec.algorithm!r} {reason}; got a kernel of {kernel_shape} on "
+            f"images of {input_shape} with {spec}; leave algorithm=None for the measured choice"
         )
 
 
@@ -66,15 +70,51 @@ def choose(
     kernel_shape: tuple[int, ...],
     platform: str = "cpu",
 ) -> str:
-    """Returns the name of the formulation for one pass of one convolution."""
+    """Returns the name of the formulation for one pass of one convolution.
+
+    The measurements behind each line are in docs/results/ops.md.
+
+    Args:
+      pass_: "forward", "input_grad" or "kernel_grad".
+      spec: the convolution.
+      input_shape: (batch, height, width, channels) of its input.
+      kernel_shape: (height, width, channels / groups, filters).
+      platform: as `jax.default_backend()` names it.
+    """
     if platform != "cpu":
         return "direct"
-    per_group = kernel_shape[2]
+    height, width, per_group, filters = kernel_shape
     if spec.groups > 1:
         return "shift_add" if per_group == 1 else "block_diagonal"
-    if not matmul.refuses(spec, kernel_shape):
+    if not matmul.refuses(spec, input_shape, kernel_shape):
         return "matmul"
-    return "direct"
+    if spec.dilation != (1, 1):
+        return "direct"
+    if spec.strides == (1, 1):
+        return _unstrided(pass_, height * width, per_group, filters)
+    return _strided(pass_, max(height, width), per_group, filters)
+
+
+def _unstrided(pass_: str, taps: int, channels: int, filters: int) -> str:
+    """Few channels and few filters (LeNet, the first layer of a CIFAR net) leave lanes empty."""
+    if taps == 1 or filters > 16:
+        return "direct"
+    if pass_ == "kernel_grad":
+        return "columns" if channels == 1 or taps * channels >= 100 else "direct"
+    if channels == 1:
+        return "shift_add"
+    return "columns" if channels <= 8 else "direct"
+
+
+def _strided(pass_: str, kernel: int, channels: int, filters: int) -> str:
+    """First layers on images: 7x7/2, 11x11/4 and 3x3/2 on three channels."""
+    if channels > 4 or filters < 16:
+        return "direct"
+    if pass_ == "forward":
+        return "space_to_depth" if kernel <= 3 else "direct"
+    if pass_ == "kernel_grad":
+        return "space_to_depth" if 5 <= kernel <= 7 else "direct"
+    return "space_to_depth" if kernel >= 7 else "direct"
 
 
 def run(

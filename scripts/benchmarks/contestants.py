@@ -52,8 +52,8 @@ def _adjoint(function: Callable, argument: int, *arrays: jax.Array) -> jax.Array
 def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels // layer.groups, layer.filters)
     x, k = _normal(0, layer.batch, layer.size, layer.size, layer.channels), _normal(1, *shape)
-    options = dict(strides=layer.stride, padding=layer.padding, groups=layer.groups)
-    pads = ((layer.padding,) * 2,) * 2
+    options: dict[str, Any] = dict(strides=layer.stride, padding=layer.padding, groups=layer.groups)
+    pads = [(layer.padding, layer.padding)] * 2
 
     def plain(x, k):
         return lax.conv_general_dilated(
@@ -89,7 +89,8 @@ def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
 def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels, layer.filters)
     x, k = _normal(0, layer.batch, layer.size, layer.size, layer.channels), _normal(1, *shape)
-    pads = ((layer.kernel - 1 - layer.padding,) * 2,) * 2
+    cut = layer.kernel - 1 - layer.padding
+    pads = [(cut, cut)] * 2
     ours = partial(ops.conv2d_transpose, strides=layer.stride, padding=layer.padding)
 
     def plain(x, k):
@@ -122,7 +123,7 @@ def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
 
 
 def _torch_conv(layer: Conv, x, k, g) -> dict[str, Callable[[], object]]:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x, g = _channels_last(x), _channels_last(g)
     # PyTorch's kernels are (filters, channels), those of transposed ones (channels, filters).
@@ -142,7 +143,7 @@ def _torch_conv(layer: Conv, x, k, g) -> dict[str, Callable[[], object]]:
 
 
 def _channels_last(x):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     return torch.from_numpy(np.array(x)).permute(0, 3, 1, 2)
 
@@ -205,7 +206,7 @@ _POOLS = {"max": _max, "avg": _avg, "lrn": _lrn}
 
 
 def _torch_pool(layer: Pool, x, g) -> dict[str, Callable[[], object]]:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     aten = torch.ops.aten
     x, g = _channels_last(x), _channels_last(g)

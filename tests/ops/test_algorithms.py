@@ -18,6 +18,7 @@ ODD = {
     **{name: CASES[name] for name in ("resnext_groups_stride_2", "depthwise_dilated_strided")},
     **{name: CASES[name] for name in ("one_pixel", "kernel_larger_than_input", "small_map")},
     "uneven_stride": Case((2, 10, 11, 3), (5, 4, 3, 4), (3, 2), ((2, 1), (0, 3))),
+    "whole_image": CASES["kernel_as_large_as_input"],
     "one_channel": Case((2, 9, 8, 1), (3, 5, 1, 4), (1, 2), ((1, 2), (2, 0))),
 }
 
@@ -30,7 +31,9 @@ def _spec(case):
 def _runs():
     for algorithm, module in dispatch.ALGORITHMS.items():
         for name, case in ODD.items():
-            if algorithm != "direct" and not module.refuses(_spec(case), case.kernel_shape):
+            if algorithm != "direct" and not module.refuses(
+                _spec(case), case.input_shape, case.kernel_shape
+            ):
                 yield pytest.param(algorithm, case, id=f"{algorithm}-{name}")
 
 
@@ -112,7 +115,7 @@ def test_unknown_or_unfit_algorithms_are_refused():
         ValueError, match=r"algorithm must be None or one of 'direct', .* got 'gemm'"
     ):
         ops.conv2d(x, k, algorithm="gemm")
-    with pytest.raises(ValueError, match="algorithm 'matmul' needs a 1x1 kernel, one group and no"):
+    with pytest.raises(ValueError, match="algorithm 'matmul' needs one group and no padding"):
         ops.conv2d(x, k, algorithm="matmul")
 
 

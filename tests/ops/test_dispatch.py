@@ -77,11 +77,47 @@ def _instructions(function, *arrays):
     return [line for line in lines if "[" in line]
 
 
-def test_choices_that_the_measurements_made():
-    assert _choice("forward", (8, 56, 56, 144), (3, 3, 1, 144), groups=144) == "shift_add"
-    assert _choice("kernel_grad", (4, 56, 56, 128), (3, 3, 4, 128), groups=32) == "block_diagonal"
-    assert _choice("forward", (4, 56, 56, 256), (1, 1, 256, 64)) == "matmul"
-    assert _choice("forward", (4, 56, 56, 64), (3, 3, 64, 64)) == "direct"
+@pytest.mark.parametrize(
+    ("input_shape", "kernel_shape", "options", "choices"),
+    [
+        ((8, 56, 56, 144), (3, 3, 1, 144), dict(groups=144), ("shift_add",) * 3),
+        ((4, 56, 56, 128), (3, 3, 4, 128), dict(groups=32), ("block_diagonal",) * 3),
+        ((4, 56, 56, 256), (1, 1, 256, 64), {}, ("matmul",) * 3),
+        ((128, 5, 5, 16), (5, 5, 16, 120), dict(padding="VALID"), ("matmul",) * 3),
+        ((4, 56, 56, 64), (3, 3, 64, 64), {}, ("direct",) * 3),
+        ((4, 56, 56, 64), (3, 3, 64, 128), dict(strides=2), ("direct",) * 3),
+        (
+            (128, 32, 32, 1),
+            (5, 5, 1, 6),
+            dict(padding="VALID"),
+            ("shift_add", "shift_add", "columns"),
+        ),
+        ((128, 14, 14, 6), (5, 5, 6, 16), dict(padding="VALID"), ("columns",) * 3),
+        ((128, 32, 32, 3), (3, 3, 3, 16), {}, ("columns", "columns", "direct")),
+        ((128, 32, 32, 16), (3, 3, 16, 16), {}, ("direct", "direct", "columns")),
+        (
+            (16, 227, 227, 3),
+            (11, 11, 3, 96),
+            dict(strides=4, padding="VALID"),
+            ("direct", "space_to_depth", "direct"),
+        ),
+        (
+            (4, 224, 224, 3),
+            (7, 7, 3, 64),
+            dict(strides=2, padding=3),
+            ("direct", "space_to_depth", "space_to_depth"),
+        ),
+        (
+            (8, 224, 224, 3),
+            (3, 3, 3, 32),
+            dict(strides=2, padding=1),
+            ("space_to_depth", "direct", "direct"),
+        ),
+    ],
+)
+def test_choices_that_the_measurements_made(input_shape, kernel_shape, options, choices):
+    found = tuple(_choice(each, input_shape, kernel_shape, **options) for each in dispatch.PASSES)
+    assert found == choices
 
 
 @pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
@@ -98,4 +134,4 @@ def test_every_choice_has_the_pass_and_takes_the_convolution(pass_):
         name = _choice(pass_, case.input_shape, case.kernel_shape, **case.options)
         spec = conv_spec.parse("test", case.input_shape, case.kernel_shape, **case.options)
         assert hasattr(dispatch.ALGORITHMS[name], pass_)
-        assert not dispatch.ALGORITHMS[name].refuses(spec, case.kernel_shape)
+        assert not dispatch.ALGORITHMS[name].refuses(spec, case.input_shape, case.kernel_shape)

@@ -2,5 +2,6 @@
 
 A formulation is a module with any of `forward(spec, x, kernel)`,
 `input_grad(spec, input_size, grad, kernel)` and `kernel_grad(spec, kernel_size, x, grad)`, and
-`refuses(spec, kernel_shape)`, which says in words why it cannot take a convolution, or "".
+`refuses(spec, input_shape, kernel_shape)`, which says in words why it cannot take a convolution,
+or "".
 """

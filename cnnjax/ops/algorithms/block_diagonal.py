@@ -19,9 +19,9 @@ from cnnjax.ops.conv_spec import ConvSpec
 BLOCK_CHANNELS = 32
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why there are no groups to merge, or ""."""
-    del kernel_shape
+    del input_shape, kernel_shape
     return "" if spec.groups > 1 else "needs groups > 1"
 
 

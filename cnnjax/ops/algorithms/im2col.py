@@ -12,9 +12,9 @@ from cnnjax.ops.algorithms.taps import accumulator, all_taps, product, shifted, 
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Every convolution can be unrolled."""
-    del spec, kernel_shape
+    del spec, input_shape, kernel_shape
     return ""
 
 

@@ -1,4 +1,4 @@
-"""1x1 convolution as one matrix product over all pixels."""
+"""Convolutions that are one matrix product: 1x1 kernels, and kernels as large as the image."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from cnnjax.ops.algorithms.taps import product
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why this convolution is no single matrix product, or ""."""
-    if kernel_shape[:2] != (1, 1) or spec.groups != 1 or spec.padding != ((0, 0), (0, 0)):
-        return "needs a 1x1 kernel, one group and no padding"
-    return ""
+    if spec.groups != 1 or spec.padding != ((0, 0), (0, 0)):
+        return "needs one group and no padding"
+    if kernel_shape[:2] == (1, 1) or _covers(spec, input_shape[1:3], kernel_shape[:2]):
+        return ""
+    return "needs a kernel of 1x1, or as large as the image"
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """y = x k at the pixels that the stride visits."""
-    x = _visited(x, spec.strides)
-    y = product(_pixels(x), kernel[0, 0], spec.precision)
+    x = _rows(spec, x, kernel.shape[:2])
+    y = product(_pixels(x), kernel.reshape(-1, kernel.shape[3]), spec.precision)
     return y.reshape(*x.shape[:3], kernel.shape[3])
 
 
@@ -29,7 +31,9 @@ def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx = g kᵀ at the pixels that the stride visits, zero elsewhere."""
-    dx = product(_pixels(grad), kernel[0, 0].T, spec.precision)
+    dx = product(_pixels(grad), kernel.reshape(-1, kernel.shape[3]).T, spec.precision)
+    if kernel.shape[:2] != (1, 1):
+        return dx.reshape(grad.shape[0], *input_size, kernel.shape[2])
     dx = dx.reshape(*grad.shape[:3], kernel.shape[2])
     if spec.strides == (1, 1):
         return dx
@@ -43,15 +47,25 @@ def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """dL/dk = xᵀ g; the smaller operand is the one transposed."""
-    del kernel_size
-    x, grad = _pixels(_visited(x, spec.strides)), _pixels(grad)
+    shape = (*kernel_size, x.shape[3], grad.shape[3])
+    x, grad = _pixels(_rows(spec, x, kernel_size)), _pixels(grad)
+    # The barriers keep XLA from folding the transposition into the product, whose left operand
+    # would then be read column by column.
     if x.shape[1] <= grad.shape[1]:
-        return product(x.T, grad, spec.precision)[None, None]
-    return product(grad.T, x, spec.precision).T[None, None]
+        return product(lax.optimization_barrier(x.T), grad, spec.precision).reshape(shape)
+    dk = product(lax.optimization_barrier(grad.T), x, spec.precision)
+    return lax.optimization_barrier(dk).T.reshape(shape)
 
 
-def _visited(x: jax.Array, strides: sizes.Pair) -> jax.Array:
-    return x if strides == (1, 1) else x[:, :: strides[0], :: strides[1]]
+def _covers(spec: ConvSpec, input_size: sizes.Size, kernel_size: sizes.Size) -> bool:
+    return tuple(kernel_size) == tuple(input_size) and spec.dilation == (1, 1)
+
+
+def _rows(spec: ConvSpec, x: jax.Array, kernel_size: sizes.Size) -> jax.Array:
+    """The pixels that the stride visits; an image that the kernel covers becomes one deep pixel."""
+    if kernel_size != (1, 1):
+        return x.reshape(x.shape[0], 1, 1, -1)
+    return x if spec.strides == (1, 1) else x[:, :: spec.strides[0], :: spec.strides[1]]
 
 
 def _pixels(x: jax.Array) -> jax.Array:

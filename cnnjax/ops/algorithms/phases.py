@@ -18,9 +18,9 @@ from cnnjax.ops.algorithms import direct
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why there are no phases to take apart, or ""."""
-    del kernel_shape
+    del input_shape, kernel_shape
     return "" if spec.strides != (1, 1) and spec.groups == 1 else "needs a stride and one group"
 
 

@@ -10,9 +10,9 @@ from cnnjax.ops.algorithms.taps import accumulator, all_taps, shifted, zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why this convolution is not dense, or ""."""
-    del kernel_shape
+    del input_shape, kernel_shape
     return "" if spec.groups == 1 else "needs one group"
 
 

@@ -20,7 +20,7 @@ from cnnjax.ops.algorithms.taps import zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why there is no stride to fold away, or ""."""
     if spec.strides == (1, 1) or spec.dilation != (1, 1) or spec.groups != 1:
         return "needs a stride, no dilation and one group"

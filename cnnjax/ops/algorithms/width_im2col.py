@@ -16,9 +16,9 @@ from cnnjax.ops.algorithms.direct import NHWC
 from cnnjax.ops.conv_spec import ConvSpec
 
 
-def refuses(spec: ConvSpec, kernel_shape: tuple[int, ...]) -> str:
+def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why this convolution cannot be unrolled so, or ""."""
-    del kernel_shape
+    del input_shape, kernel_shape
     if spec.strides[0] != 1 or spec.dilation != (1, 1) or spec.groups != 1:
         return "needs one group, no dilation and no stride down the rows"
     return ""
