@@ -164,9 +164,10 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
-    circles = [
-        (*axes.transData.transform((x, y)), radius * figure.dpi / 72) for x, y, radius, _ in places
-    ]
+    circles: list[tuple[float, float, float]] = []
+    for x, y, radius, _ in places:
+        across, up = axes.transData.transform((x, y))
+        circles.append((across, up, radius * figure.dpi / 72))
     taken: list[Any] = []
     for x, y, radius, name in places:
         best = None
@@ -189,7 +190,7 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
                 )
                 text.update_positions(renderer)
                 # Of the words alone, without the line to the point.
-                box = Text.get_window_extent(text, renderer)
+                box: Any = Text.get_window_extent(text, renderer)
                 frame = axes.get_window_extent(renderer)
                 free = not any(box.overlaps(other) for other in taken)
                 clear = not any(_covers(box, *circle) for circle in circles)

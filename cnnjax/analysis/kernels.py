@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax.analysis.calls import check_names, module_calls
@@ -72,7 +73,7 @@ def layer_kernels(
 
 
 def kernel_pictures(
-    kernel: Float[Array, "height width in_channels out_channels"],
+    kernel: Float[ArrayLike, "height width in_channels out_channels"],
 ) -> Float[np.ndarray, "pictures height width channels"]:
     """Scales kernels to pictures, one for each output channel.
 

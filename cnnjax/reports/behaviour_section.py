@@ -1,6 +1,6 @@
 """The page's tables and curves of what the network costs and how it behaves."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -137,8 +137,9 @@ def embedding_section(
     # Mistakes first: they are drawn where others would cover them.
     order = np.argsort(right, kind="stable")
     thumbs = _thumbnails(images[order], right[order])
+    methods: tuple[tuple[Literal["tsne", "pca"], str], ...] = (("tsne", "t-SNE"), ("pca", "PCA"))
     sections = []
-    for method, label in (("tsne", "t-SNE"), ("pca", "PCA")):
+    for method, label in methods:
         places = embed_features(features, method)
         sections.append(
             {

@@ -1,0 +1,57 @@
+"""The complexity chart as a page: `python -m cnnjax.reports.complexity_page complexity.html`."""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from cnnjax.analysis.complexity import ComplexityPoint, complexity_points
+
+MEASURES = ("top-1", "top-5", "CIFAR-10")
+
+
+def write_complexity_page(
+    path: str | os.PathLike, points: Mapping[str, Sequence[ComplexityPoint]] | None = None
+) -> pathlib.Path:
+    """Writes the chart of accuracy against operations as one page that opens offline.
+
+    The circles tell their figures under the pointer or the keyboard; what their areas stand for,
+    and which error is drawn, can be chosen. A table holds the same figures.
+
+    Args:
+      path: the file to write.
+      points: the points by measure; None for all registered networks and measures.
+
+    Returns:
+      The path.
+    """
+    import jinja2
+
+    if points is None:
+        points = {measure: complexity_points(measure) for measure in MEASURES}
+    # "</" cannot end the script that the figures stand in.
+    figures = json.dumps({m: [dataclasses.asdict(p) for p in ps] for m, ps in points.items()})
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cnnjax.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("complexity.html").render(
+        figures=figures.replace("</", "<\\/"), points=points, measures=list(points)
+    )
+    target = pathlib.Path(path)
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the page that the command line names."""
+    parser = argparse.ArgumentParser(description="Write the complexity chart as a page.")
+    parser.add_argument("path", help="the HTML file to write")
+    print(write_complexity_page(parser.parse_args(arguments).path))
+
+
+if __name__ == "__main__":
+    main()
