@@ -103,12 +103,12 @@ class AlexNet(Net):
             )
             x = self.feature(f"conv{number}", ops.relu(conv(x)))
             if row.norm and not self.pool_first:
-                x = nn.LocalResponseNorm(name=f"norm{number}")(x)
+                x = self.response_norm_layer(name=f"norm{number}")(x)
             if row.pool:
                 pool = self.max_pool(3, 2, ceil_mode=self.pool_ceil, name=f"pool{number}")
                 x = self.feature(f"pool{number}", pool(x))
             if row.norm and self.pool_first:
-                x = nn.LocalResponseNorm(name=f"norm{number}")(x)
+                x = self.response_norm_layer(name=f"norm{number}")(x)
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
         x = flat(self, "fc6", x)

@@ -192,7 +192,7 @@ class GoogLeNet(Net):
 
     def respond(self, name: str, x: Images) -> Images:
         """Local response normalisation, where this form has it."""
-        return nn.LocalResponseNorm(name=name)(x) if self.response_norm else x
+        return self.response_norm_layer(name=name)(x) if self.response_norm else x
 
     def auxiliary(self, name: str, x: Images, unit: Any, train: bool) -> None:
         """Makes an auxiliary head's logits a feature, where they are wanted."""

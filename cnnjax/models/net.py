@@ -103,6 +103,7 @@ class Net(linen.Module):
             use_running_average=not train,
             dtype=self.dtype,
             axis_name=self.norm_axis,
+            backward=self.backward,
             **fields,
         )
 
@@ -115,6 +116,11 @@ class Net(linen.Module):
         """The dense layer "classifier"."""
         kernel_init = self.initializers.classifier
         return self.dense(self.num_classes, kernel_init=kernel_init, name="classifier")(x)
+
+    @property
+    def response_norm_layer(self) -> functools.partial:
+        """`nn.LocalResponseNorm` with this network's backward rules."""
+        return functools.partial(nn.LocalResponseNorm, backward=self.backward)
 
     @property
     def max_pool(self) -> functools.partial:

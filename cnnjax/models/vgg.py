@@ -64,7 +64,7 @@ class VGG(Net):
                     x = self.norm(train)(name=f"bn{b}_{c}")(x)
                 x = ops.relu(x)
                 if self.response_norm and (b, c) == (1, 1):
-                    x = nn.LocalResponseNorm(name="norm1_1")(x)
+                    x = self.response_norm_layer(name="norm1_1")(x)
             x = self.feature(f"block{b}", self.max_pool(2, name=f"pool{b}")(x))
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)

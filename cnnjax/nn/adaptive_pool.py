@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from cnnjax.nn.norm import sum_dtype
+from cnnjax.ops.accumulation import sum_dtype
 
 
 class AdaptiveAvgPool(linen.Module):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import flax.linen as linen
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -13,8 +12,8 @@ from cnnjax import ops
 class BatchNorm(linen.Module):
     """Batch normalisation, with the variables of `flax.linen.BatchNorm`.
 
-    The arithmetic is in float32 (or wider) and the result in `dtype`. (flax's module mixes dtypes
-    when `dtype` is bfloat16, which strict dtype promotion refuses.)
+    The arithmetic is in float32 (or wider) and the result in `dtype`; flax's module mixes dtypes
+    when `dtype` is bfloat16, which strict dtype promotion refuses.
 
     Attributes:
       use_running_average: whether the running statistics are used and kept as they are, or the
@@ -24,6 +23,7 @@ class BatchNorm(linen.Module):
       dtype: dtype of the result; parameters and statistics are float32.
       scale_init: initialiser of gamma; beta starts at 0.
       axis_name: mapped axis over which the batch's statistics are averaged, or None.
+      backward: "ours" for the rule of `cnnjax.ops.batch_norm`, "native" for JAX's.
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """
@@ -34,6 +34,7 @@ class BatchNorm(linen.Module):
     dtype: Any = jnp.float32
     scale_init: Any = linen.initializers.ones
     axis_name: str | None = None
+    backward: str = "ours"
 
     @linen.compact
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
@@ -43,25 +44,24 @@ class BatchNorm(linen.Module):
         bias = self.param("bias", linen.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
-        x = x.astype(sum_dtype(x.dtype))
         if self.use_running_average:
-            mean, var = running_mean.value, running_var.value
-        else:
-            axes = tuple(range(x.ndim - 1))
-            moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
-            if self.axis_name is not None and not self.is_initializing():
-                moments = jax.lax.pmean(moments, self.axis_name)
-            mean = moments[0]
-            # Rounding can make the difference of the moments negative.
-            var = jnp.maximum(moments[1] - mean * mean, 0.0)
-            if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
-                for running, batch in ((running_mean, mean), (running_var, var)):
-                    new = jnp.asarray(batch, running.value.dtype)
-                    running.value = self.momentum * running.value + (1 - self.momentum) * new
-        mean, var, scale, bias = (
-            v.astype(x.dtype).reshape((1,) * (x.ndim - 1) + shape) for v in (mean, var, scale, bias)
+            y = ops.batch_norm_inference(
+                x, scale, bias, running_mean.value, running_var.value, epsilon=self.epsilon
+            )
+            return y.astype(self.dtype)
+        y, mean, var = ops.batch_norm(
+            x,
+            scale,
+            bias,
+            epsilon=self.epsilon,
+            # Initialisation runs outside of the mapped function.
+            axis_name=None if self.is_initializing() else self.axis_name,
+            backward=self.backward,
         )
-        y = (x - mean) * (jax.lax.rsqrt(var + self.epsilon) * scale) + bias
+        if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
+            for running, batch in ((running_mean, mean), (running_var, var)):
+                new = jnp.asarray(batch, running.value.dtype)
+                running.value = self.momentum * running.value + (1 - self.momentum) * new
         return y.astype(self.dtype)
 
 
@@ -77,6 +77,7 @@ class LocalResponseNorm(linen.Module):
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 2.0
+    backward: str = "ours"
 
     @linen.compact
     def __call__(
@@ -84,10 +85,10 @@ class LocalResponseNorm(linen.Module):
     ) -> Float[Array, "batch height width channels"]:
         """Normalises across channels, keeping the dtype."""
         return ops.local_response_norm(
-            x, size=self.size, alpha=self.alpha, beta=self.beta, k=self.k
+            x,
+            size=self.size,
+            alpha=self.alpha,
+            beta=self.beta,
+            k=self.k,
+            backward=self.backward,
         )
-
-
-def sum_dtype(dtype: Any) -> Any:
-    """The dtype to sum values of `dtype` in: itself, or float32 for the half types."""
-    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32

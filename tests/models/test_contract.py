@@ -175,6 +175,24 @@ def test_a_small_network_of_each_family_trains(name, settings, size):
     check_training(models.create_model(name, **settings), size)
 
 
+@pytest.mark.parametrize(("name", "settings", "size"), SMALL, ids=[row[0] for row in SMALL])
+def test_native_backward_rules_allow_forward_mode(name, settings, size):
+    model = models.create_model(name, backward="native", **settings)
+    images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
+
+    def tangent(variables, x, key):
+        def logits(x):
+            return model.apply(
+                variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            )[0]
+
+        return jax.jvp(logits, (x,), (jnp.ones_like(x),))[1]
+
+    key = jax.random.key(0)
+    shape = jax.eval_shape(tangent, variables_of(model, size), images, key).shape
+    assert shape == (2, model.num_classes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network_trains(name):
