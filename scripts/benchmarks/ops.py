@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from cnnjax.ops.compiler import compiler_options
 from scripts.benchmarks import ops_report
 from scripts.benchmarks.contestants import Pass, passes
+from scripts.benchmarks.drop_in import step_times
 from scripts.benchmarks.layers import all_layers
 from scripts.benchmarks.machine import describe, matmul_peak
 from scripts.benchmarks.timing import interleaved
@@ -59,7 +60,10 @@ def main(argv: list[str] | None = None) -> None:
         "rows": [],
     }
     print(f"# {report['machine']}\n# matrix-product peak: {report['matmul_gflops']:.0f} GFLOP/s")
-    kept = _earlier(flags) if flags.merge else {}
+    earlier = _earlier(flags) if flags.merge else {"rows": []}
+    kept = {(row["layer"], row["pass"]): row for row in earlier["rows"]}
+    if "drop_in" in earlier:
+        report["drop_in"] = earlier["drop_in"]
     for layer in layers:
         for each in passes(layer, with_torch):
             row = {"layer": layer.name, "family": layer.family, "pass": each.name}
@@ -67,6 +71,11 @@ def main(argv: list[str] | None = None) -> None:
             kept[row["layer"], row["pass"]] = row
             print(ops_report.line(row), flush=True)
     report["rows"] = list(kept.values())
+    if flags.drop_in:
+        report["drop_in"] = {
+            library: {name: round(1e3 * times.median(name), 2) for name in times.rounds}
+            for library, times in step_times(repeats=flags.repeats).items()
+        }
     print(ops_report.summary(report))
     if flags.out:
         out = pathlib.Path(flags.out)
@@ -131,10 +140,9 @@ def _program(function: Callable, each: Pass) -> list[str]:
     return [re.sub(r"%[\w#:]+", "%", line).strip() for line in lines]
 
 
-def _earlier(flags: argparse.Namespace) -> dict[tuple[str, str], dict[str, Any]]:
+def _earlier(flags: argparse.Namespace) -> dict[str, Any]:
     path = pathlib.Path(flags.out).with_suffix(".json")
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return {(row["layer"], row["pass"]): row for row in rows}
+    return json.loads(path.read_text()) if path.exists() else {"rows": []}
 
 
 def _flags(argv: list[str] | None) -> argparse.Namespace:
@@ -145,6 +153,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")
     parser.add_argument("--merge", action="store_true", help="keep earlier rows of OUT.json")
+    parser.add_argument("--drop_in", action="store_true", help="time ResNet-18 in flax as well")
     parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
     return parser.parse_args(argv)
 

@@ -80,6 +80,16 @@ def summary(report: Row) -> str:
     ]
     lines += ["", f"Slower than lax as it comes (upper bound of the ratio below 0.95): "
               f"{', '.join(slower) or 'none'}."]  # fmt: skip
+    for library, ms in report.get("drop_in", {}).items():
+        others = ", ".join(
+            f"{name} {value:.0f} ms ({value / ms['ours']:.2f} times ours)"
+            for name, value in ms.items()
+            if name != "ours"
+        )
+        lines.append(
+            f"A step of ResNet-18 in flax.{library} with ours dropped in {ms['ours']:.0f} ms, with "
+            f"{others}."
+        )
     return "\n".join(lines)
 
 
