@@ -137,6 +137,8 @@ class FractalNet(Net):
         for step in range(1, steps + 1):
             # Column c ends a unit every steps / 2^c steps.
             ending = [c for c in columns if step % (steps // 2**c) == 0]
+            if not ending:  # a single shallow column is still on its way
+                continue
             for c in ending:
                 count = step * 2**c // steps
                 state[c] = unit(name=f"{name}_column{c}_unit{count}")(state[c])
