@@ -22,13 +22,13 @@ Triple = tuple[jax.Array, jax.Array, jax.Array]
 
 def batch_norm(
     x: Float[Array, "*batch channels"],
-    scale: Float[Array, channels],
-    bias: Float[Array, channels],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
     *,
     epsilon: float = 1e-5,
     axis_name: str | tuple[str, ...] | None = None,
     backward: str = "ours",
-) -> tuple[Float[Array, "*batch channels"], Float[Array, channels], Float[Array, channels]]:
+) -> tuple[Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]]:
     """Normalises each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
 
     μ and σ² (the biased variance, mean of squared deviations) are taken over all axes but the
@@ -66,10 +66,10 @@ def batch_norm(
 
 def batch_norm_inference(
     x: Float[Array, "*batch channels"],
-    scale: Float[Array, channels],
-    bias: Float[Array, channels],
-    mean: Float[Array, channels],
-    variance: Float[Array, channels],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
+    mean: Float[Array, " channels"],
+    variance: Float[Array, " channels"],
     *,
     epsilon: float = 1e-5,
 ) -> Float[Array, "*batch channels"]:
