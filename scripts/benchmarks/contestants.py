@@ -37,7 +37,8 @@ def passes(layer: Conv | Pool, with_torch: bool) -> list[Pass]:
     return _transposed(layer, with_torch) if layer.transposed else _conv(layer, with_torch)
 
 
-def _normal(seed: int, *shape: int) -> jax.Array:
+def normal(seed: int, *shape: int) -> jax.Array:
+    """Returns standard normal float32 numbers."""
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
@@ -51,7 +52,7 @@ def _adjoint(function: Callable, argument: int, *arrays: jax.Array) -> jax.Array
 
 def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels // layer.groups, layer.filters)
-    x, k = _normal(0, layer.batch, layer.size, layer.size, layer.channels), _normal(1, *shape)
+    x, k = normal(0, layer.batch, layer.size, layer.size, layer.channels), normal(1, *shape)
     options: dict[str, Any] = dict(strides=layer.stride, padding=layer.padding, groups=layer.groups)
     pads = [(layer.padding, layer.padding)] * 2
 
@@ -61,7 +62,7 @@ def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
             feature_group_count=layer.groups,
         )  # fmt: skip
 
-    g = _normal(2, *jax.eval_shape(plain, x, k).shape)
+    g = normal(2, *jax.eval_shape(plain, x, k).shape)
     work = g.size * layer.kernel**2 * shape[2]
     native = _torch_conv(layer, x, k, g) if with_torch else {}
     ours = partial(ops.conv2d, **options)
@@ -88,7 +89,7 @@ def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
 
 def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels, layer.filters)
-    x, k = _normal(0, layer.batch, layer.size, layer.size, layer.channels), _normal(1, *shape)
+    x, k = normal(0, layer.batch, layer.size, layer.size, layer.channels), normal(1, *shape)
     cut = layer.kernel - 1 - layer.padding
     pads = [(cut, cut)] * 2
     ours = partial(ops.conv2d_transpose, strides=layer.stride, padding=layer.padding)
@@ -98,7 +99,7 @@ def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
             x, k[::-1, ::-1], (layer.stride,) * 2, pads, dimension_numbers=NHWC
         )
 
-    g = _normal(2, *jax.eval_shape(plain, x, k).shape)
+    g = normal(2, *jax.eval_shape(plain, x, k).shape)
     work = x.size * layer.kernel**2 * layer.filters
     native = _torch_conv(layer, x, k, g) if with_torch else {}
     return [
@@ -149,11 +150,11 @@ def _channels_last(x):
 
 
 def _pool(layer: Pool, with_torch: bool) -> list[Pass]:
-    x = _normal(0, layer.batch, layer.size, layer.size, layer.channels)
+    x = normal(0, layer.batch, layer.size, layer.size, layer.channels)
     ours, plain = _POOLS[layer.kind](layer)
     y, ours_vjp = jax.vjp(ours, x)
     _, plain_vjp = jax.vjp(plain, x)
-    g = _normal(2, *y.shape)
+    g = normal(2, *y.shape)
     native = _torch_pool(layer, x, g) if with_torch else {}
     work = y.size * (layer.window**2 or 5)
     return [
