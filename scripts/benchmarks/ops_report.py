@@ -80,6 +80,14 @@ def summary(report: Row) -> str:
     ]
     lines += ["", f"Slower than lax as it comes (upper bound of the ratio below 0.95): "
               f"{', '.join(slower) or 'none'}."]  # fmt: skip
+    heavier = [
+        f"{r['layer']} {r['pass']} ({r['temp_mb']['ours']:.0f} MB, lax {r['temp_mb']['lax']:.0f}; "
+        f"{r['ms']['lax'] / r['ms']['ours']:.1f} times as fast)"
+        for r in rows
+        if r["pass"] != "forward" and r["temp_mb"]["ours"] > 1.25 * r["temp_mb"]["lax"] + 1
+    ]
+    lines += ["", "Backward passes with more than 1.25 times lax's temporary memory and 1 MB: "
+              f"{'; '.join(heavier) or 'none'}."]  # fmt: skip
     for library, ms in report.get("drop_in", {}).items():
         others = ", ".join(
             f"{name} {value:.0f} ms ({value / ms['ours']:.2f} times ours)"
