@@ -4,6 +4,7 @@ import functools
 import re
 
 import jax
+import numpy as np
 import pytest
 from jax import lax
 
@@ -135,3 +136,11 @@ def test_every_choice_has_the_pass_and_takes_the_convolution(pass_):
         spec = conv_spec.parse("test", case.input_shape, case.kernel_shape, **case.options)
         assert hasattr(dispatch.ALGORITHMS[name], pass_)
         assert not dispatch.ALGORITHMS[name].refuses(spec, case.input_shape, case.kernel_shape)
+
+
+def test_compiler_options_are_for_cpu_and_change_no_value():
+    assert ops.compiler_options("gpu") == {}
+    case = CASES["resnet_3x3"]
+    x, k, _ = case.arrays()
+    with_options = jax.jit(ops.conv2d, compiler_options=ops.compiler_options("cpu"))(x, k)
+    np.testing.assert_allclose(with_options, jax.jit(ops.conv2d)(x, k), rtol=1e-4, atol=1e-4)
