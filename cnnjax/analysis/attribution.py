@@ -88,20 +88,18 @@ def grad_cam(
 def occlusion_map(
     model: nn.Module,
     variables: Any,
-    image: Float[ArrayLike, "height width channels"],
-    label: int,
+    images: Float[ArrayLike, "batch height width channels"],
+    classes: Int[ArrayLike, "batch"],
     *,
     patch: int,
     stride: int = 1,
     fill: float = 0.0,
     **apply_arguments: Any,
-) -> Float[Array, "rows columns"]:
+) -> Float[Array, "batch rows columns"]:
     """The probability of a class while a square hides a part of the image.
 
     Args:
-      model, variables, **apply_arguments: as in `saliency`.
-      image: one network input.
-      label: the class.
+      model, variables, images, classes, **apply_arguments: as in `saliency`.
       patch: side of the square in pixels.
       stride: pixels between the square's places.
       fill: value of the hidden pixels, on the scale of the network's input.
@@ -116,8 +114,8 @@ def occlusion_map(
     Source: Zeiler and Fergus, 2014, section 4.2.
     """
     arguments = evaluation_arguments(model, apply_arguments)
-    image = jnp.asarray(image)
-    height, width, _ = image.shape
+    images = jnp.asarray(images)
+    height, width = images.shape[1:3]
     if not 1 <= patch <= min(height, width) or stride < 1:
         raise ValueError(
             f"occlusion_map: patch {patch} and stride {stride} do not fit an image of "
@@ -127,19 +125,24 @@ def occlusion_map(
     lefts = jnp.arange(0, width - patch + 1, stride)
     rows, columns = jnp.arange(height), jnp.arange(width)
 
-    def hidden(top: Array, left: Array) -> Array:
+    def hidden(image: Array, top: Array, left: Array) -> Array:
         inside = ((rows >= top) & (rows < top + patch))[:, None] & (
             (columns >= left) & (columns < left + patch)
         )[None]
         return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
 
     @jax.jit
-    def probabilities(top: Array) -> Array:
-        batch = jax.vmap(lambda left: hidden(top, left))(lefts)
+    def probabilities(image: Array, label: Array, top: Array) -> Array:
+        batch = jax.vmap(lambda left: hidden(image, top, left))(lefts)
         logits: Any = model.apply(variables, batch, **arguments)
         return jax.nn.softmax(logits)[:, label]
 
-    return jnp.stack([probabilities(top) for top in tops])
+    return jnp.stack(
+        [
+            jnp.stack([probabilities(image, label, top) for top in tops])
+            for image, label in zip(images, jnp.asarray(classes), strict=True)
+        ]
+    )
 
 
 def class_scores(

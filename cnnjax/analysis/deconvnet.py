@@ -16,7 +16,7 @@ def deconvnet(
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     layer: str,
-    channel: int,
+    channel: int | Array,
     **apply_arguments: Any,
 ) -> Float[Array, "batch height width channels"]:
     """Projects each image's strongest activation of one map back to the image.
@@ -30,7 +30,7 @@ def deconvnet(
       variables: its variables.
       images: network inputs, floats.
       layer: a module call with maps [batch, height, width, channels], as `module_calls` names it.
-      channel: the map.
+      channel: the map; an array, such as `jax.jit` passes, is not checked.
       **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
@@ -50,12 +50,18 @@ def deconvnet(
 
     images = jnp.asarray(images)
     shape = jax.eval_shape(maps, images).shape
-    if len(shape) != 4 or not 0 <= channel < shape[-1]:
+    known = isinstance(channel, int)
+    if len(shape) != 4 or (known and not 0 <= channel < shape[-1]):
         raise ValueError(
             f"deconvnet: {layer!r} puts out {shape}, which has no map {channel}; choose a layer "
             "with maps [batch, height, width, channels] and one of its channels"
         )
-    return jax.grad(lambda images: maps(images)[..., channel].max(axis=(1, 2)).sum())(images)
+
+    def strongest(images: Array) -> Array:
+        chosen = jnp.take(maps(images), channel, axis=-1)
+        return chosen.max(axis=(1, 2)).sum()
+
+    return jax.grad(strongest)(images)
 
 
 @jax.custom_vjp

@@ -85,7 +85,8 @@ def summarize(
 
     Args:
       model: any Flax module that takes one array of images.
-      input_shape: height, width and channels of an image, without the batch.
+      input_shape: height, width and channels of an image, without the batch; or the length of a
+        vector.
       dtype: dtype of the images.
       variables: the model's variables or their shapes; None initialises by shapes.
       name: what to call the model; None means its class.
@@ -101,10 +102,11 @@ def summarize(
       ValueError: the shape is not one of positive integers, or the model refuses it.
     """
     shape = tuple(input_shape)
-    if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
+    if len(shape) not in (1, 3) or not whole:
         raise ValueError(
-            f"summarize: input_shape {input_shape!r} must be positive integers, the height, width "
-            "and channels of one image, without the batch"
+            f"summarize: input_shape {input_shape!r} must be three positive integers, the height, "
+            "width and channels of one image without the batch, or one for a vector"
         )
     images = jax.ShapeDtypeStruct((1, *shape), dtype)
     if variables is None:

@@ -83,11 +83,11 @@ def _examples(
     patch = max(min(height, width) // 5, 1)
     stride = max(-(-(max(height, width) - patch) // 12), 1)
     examples = []
+    occluded = np.asarray(
+        occlusion_map(model, variables, inputs[chosen], classes, patch=patch, stride=stride)
+    )
     for i, place in enumerate(chosen):
-        hidden = occlusion_map(
-            model, variables, inputs[place], int(said[place]), patch=patch, stride=stride
-        )
-        hidden = np.asarray(hidden)
+        hidden = occluded[i]
         examples.append(
             {
                 "picture": photo(images[place], max_side=128),
@@ -145,12 +145,11 @@ def _projections(
     maps = np.asarray(activations(model, variables, inputs, names=[layer])[layer])
     peaks = maps.max(axis=(1, 2))
     busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
+    project = jax.jit(lambda images, c: deconvnet(model, variables, images, layer, c))
     projections = []
     for channel in sorted(busiest.tolist()):
         image = int(peaks[:, channel].argmax())
-        projected = np.asarray(
-            deconvnet(model, variables, inputs[image : image + 1], layer, channel)
-        )[0]
+        projected = np.asarray(project(inputs[image : image + 1], channel))[0]
         projections.append(
             {
                 "channel": channel,

@@ -75,8 +75,10 @@ def test_occlusion_hides_one_square_at_a_time():
     variables, images = initialized(model, (1, 4, 4, 1))
     image = np.asarray(images[0])
     weights = np.asarray(variables["params"]["Dense_0"]["kernel"], np.float64)
-    result = occlusion_map(model, variables, image, 1, patch=2, stride=2, fill=0.5)
-    assert result.shape == (2, 2)
+    labels = jnp.array([1, 0])
+    both = jnp.stack([image, image])
+    result, other = occlusion_map(model, variables, both, labels, patch=2, stride=2, fill=0.5)
+    assert result.shape == (2, 2) and not np.allclose(result, other)
     for i in range(2):
         for j in range(2):
             hidden = image.copy()
@@ -86,7 +88,7 @@ def test_occlusion_hides_one_square_at_a_time():
                 result[i, j], exponentials[1] / exponentials.sum(), rtol=1e-5
             )
     with pytest.raises(ValueError, match="patch 5 and stride 1 do not fit"):
-        occlusion_map(model, variables, image, 1, patch=5)
+        occlusion_map(model, variables, both, labels, patch=5)
 
 
 def test_deconvnet_rectifies_signals_and_unpools_through_switches():

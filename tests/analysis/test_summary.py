@@ -161,8 +161,9 @@ def test_xla_counts_without_padding():
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="without the batch"):
         summarize(PlainNet(), (8, 0, 3))
-    with pytest.raises(ValueError, match="positive integers"):
-        summarize(PlainNet(), ())
+    for shape in ((), (8, 8), (1, 8, 8, 3), (8.0, 8, 3)):
+        with pytest.raises(ValueError, match="three positive integers"):
+            summarize(PlainNet(), shape)
 
 
 def test_every_form_holds_every_layer():

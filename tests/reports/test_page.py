@@ -117,7 +117,7 @@ def test_names_from_the_run_are_escaped(tmp_path):
 
 
 def test_write_report_leaves_one_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "load_run", lambda workdir: fake_run())
+    monkeypatch.setattr(page, "load_run", lambda workdir, data_dir: fake_run())
     write_run_folder(tmp_path)
     path = reports.write_report(str(tmp_path))
     assert path == tmp_path / "report.html"
