@@ -72,7 +72,7 @@ def choose(
 ) -> str:
     """Returns the name of the formulation for one pass of one convolution.
 
-    The measurements behind each line: scripts/benchmarks/choices.py, docs/results/ops_choices.md.
+    scripts/benchmarks/choices.py makes the measurements behind each line.
 
     Args:
       pass_: "forward", "input_grad" or "kernel_grad".
