@@ -9,7 +9,7 @@ from typing import NoReturn
 import absl.logging
 from absl import app, flags
 
-from cnnjax import training
+from cnnjax import reports, training
 
 USAGE_ERROR = 2
 """Exit code after a wrong flag or configuration, or a folder that cannot be used."""
@@ -53,6 +53,18 @@ def read_config(flag: flags.FlagHolder) -> training.RunConfig:
     except OSError as error:
         raise training.ConfigError(f"--config: {error}") from None
     return training.parse_config(values)
+
+
+def check_report_packages() -> None:
+    """Makes sure, before any work, that a report can be written.
+
+    Raises:
+        ConfigError: a package of the extra `[report]` is missing.
+    """
+    try:
+        reports.check_installed()
+    except ImportError as error:
+        raise training.ConfigError(str(error)) from None
 
 
 def _parse_flags(arguments: Sequence[str]) -> list[str]:

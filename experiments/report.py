@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from cnnjax import reports
-from experiments.launch import launch
+from experiments.launch import check_report_packages, launch
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _ANALYSIS = flags.DEFINE_boolean("analysis", True, "Analyse the network; it takes a minute or so.")
@@ -23,6 +23,7 @@ _DATA_DIR = flags.DEFINE_string(
 def main(arguments: Sequence[str]) -> None:
     """Writes the page."""
     del arguments
+    check_report_packages()
     print(reports.write_report(_WORKDIR.value, analysis=_ANALYSIS.value, data_dir=_DATA_DIR.value))
 
 

@@ -14,7 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from cnnjax import reports, training
-from experiments.launch import launch, read_config
+from experiments.launch import check_report_packages, launch, read_config
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     """Trains, then reports."""
     del arguments
     if _REPORT.value:
-        reports.check_installed()
+        check_report_packages()
     result = training.train_and_evaluate(
         read_config(_CONFIG),
         _WORKDIR.value,
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     print(result.summary())
     if _REPORT.value:
-        print(f"{'report':<22}{reports.write_report(_WORKDIR.value)}")
+        print(f"{'report':<22}{reports.write_report(_WORKDIR.value, data_dir=_DATA_DIR.value)}")
 
 
 if __name__ == "__main__":
