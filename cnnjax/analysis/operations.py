@@ -157,7 +157,7 @@ def _read(
         elif name in _INLINED and (inner := _inner_program(params)) is not None:
             results = _read(inner, operands, inner_scope, turns, note)
         elif name == "scan":
-            results = _read_scan(params, operands, inner_scope, turns, note)
+            results = _read_scan(equation, operands, inner_scope, turns, note)
         else:
             results = _results(equation, operands)
             note(_operation(equation, operands, results, inner_scope, turns))
@@ -184,15 +184,22 @@ def _inner_program(params: Mapping[str, Any]) -> Jaxpr | None:
 
 
 def _read_scan(
-    params: Mapping[str, Any],
+    equation: Any,
     operands: Sequence[Reaches],
     scope: str,
     turns: int,
     note: Callable[[Operation], None],
 ) -> list[Reaches]:
     """Turns of a loop: what is carried is followed from turn to turn, operations noted once."""
-    body, length = params["jaxpr"].jaxpr, params["length"]
-    fixed, carried = params["num_consts"], params["num_carry"]
+    body, length = equation.params["jaxpr"].jaxpr, equation.params["length"]
+    # What is stacked has one axis more outside of the loop. The operands are those that stay, those
+    # that are carried, and stacks; the results those that are carried, and stacks.
+    stacks_in, stacks_out = (
+        sum(len(o.aval.shape) > len(i.aval.shape) for o, i in zip(outer, inner, strict=True))
+        for outer, inner in ((equation.invars, body.invars), (equation.outvars, body.outvars))
+    )
+    carried = len(body.outvars) - stacks_out
+    fixed = len(body.invars) - carried - stacks_in
     carry = list(operands[fixed : fixed + carried])
     # A slice of a stack that depends on the image may depend on all of it.
     slices = [
