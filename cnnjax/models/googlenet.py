@@ -20,7 +20,7 @@ from cnnjax.models.conv_unit import ConvUnit
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
 from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTRED
+from cnnjax.models.statistics import IMAGENET_255_CENTRED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
 
@@ -247,7 +247,7 @@ register(
                 parameters=6_624_904,
                 auxiliary_parameters=13_004_888 - 6_624_904,
                 multiply_adds="1.498 G",
-                **IMAGENET,
+                **SYMMETRIC,
             ),
             {},
         )

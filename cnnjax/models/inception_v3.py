@@ -19,7 +19,7 @@ from cnnjax.models.conv_unit import ConvUnit
 from cnnjax.models.initializers import Initializers
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET
+from cnnjax.models.statistics import SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
 Branches = tuple[str, ...]
@@ -217,7 +217,7 @@ _INFO = ModelInfo(
     multiply_adds="5.713 G",
     errors="top-1/top-5 21.2/5.6 (one crop)",
     notes="Widths are the reference implementation's, which the paper leaves open.",
-    **IMAGENET,
+    **SYMMETRIC,
 )
 
 register(InceptionV3, _INFO, variants={"torchvision": Entry(InceptionV3, {}, _INFO, {})})

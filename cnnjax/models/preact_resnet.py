@@ -18,7 +18,7 @@ from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
 from cnnjax.models.repeat import repeat
-from cnnjax.models.statistics import CIFAR, IMAGENET
+from cnnjax.models.statistics import CIFAR, IMAGENET, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
 
@@ -148,7 +148,7 @@ def _register_imagenet(
     paper = dataclasses.replace(info, multiply_adds=paper_multiply_adds)
     # The stem's batch norm has 64 scales and 64 shifts.
     without = None if info.parameters is None else info.parameters - 128
-    timm = dataclasses.replace(info, source="timm, resnetv2", parameters=without)
+    timm = dataclasses.replace(info, source="timm, resnetv2", parameters=without, **SYMMETRIC)
     variants = {
         "paper": Entry(PreActResNet, {"blocks": blocks, "stride_in": "1x1"}, paper, {}),
         "timm": Entry(PreActResNet, {"blocks": blocks, "stem_norm": False}, timm, {}),

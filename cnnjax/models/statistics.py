@@ -9,6 +9,10 @@ IMAGENET: dict[str, Any] = {
     "scale": 1.0,
 }
 
+# Pixels from -1 to 1. torchvision's weights of GoogLeNet and Inception-v3 were ported from networks
+# fed so: its `transform_input` undoes ImageNet's statistics; timm's ResNetV2 expects the same.
+SYMMETRIC: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "scale": 1.0}
+
 # Pixels from 0 to 255 with the mean taken off, as networks were fed before batch normalisation;
 # local response normalisation's constants are meant for this scale.
 IMAGENET_255_CENTRED: dict[str, Any] = {
