@@ -175,7 +175,8 @@ def _nnx(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable
     graph, params, rest = flax.nnx.split(model, flax.nnx.Param, ...)
 
     def logits_of(params, rest):
-        model = flax.nnx.merge(graph, params, rest)
+        # Copied: a variable may only be changed in the trace that made it.
+        model = flax.nnx.merge(graph, params, rest, copy=True)
         logits = model(images)
         return logits, flax.nnx.split(model, flax.nnx.Param, ...)[2]
 
