@@ -90,7 +90,10 @@ def test_checkpoint_export_and_the_second_derivative(name, images):
     exported = jax.export.export(jax.jit(grad), platforms=["cpu", "cuda"])(shape)
     _close(exported.call(images), expected)
     second = lambda f: jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(f(x)))))  # noqa: E731
-    np.testing.assert_allclose(second(grad)(images), second(native)(images), rtol=1e-2, atol=1e-3)
+    wanted = np.asarray(second(native)(images))
+    # The sine of large gradients: rounding is to be measured against the largest entry.
+    scale = np.abs(wanted).max()
+    np.testing.assert_allclose(second(grad)(images), wanted, rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("name", OPS)
