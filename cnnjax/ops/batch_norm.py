@@ -11,8 +11,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
 from cnnjax.ops.conv_rules import align_varying
-from cnnjax.ops.pool_window import check_backward
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["batch_norm", "batch_norm_inference"]

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import conv_rules, conv_spec, dispatch, sizes
 from cnnjax.ops.algorithms import direct
+from cnnjax.ops.backward import check_backward
 from cnnjax.ops.padding import check_mode, is_zeros, pad_images
 
 
@@ -104,9 +105,3 @@ def prepare(
     if is_zeros(padding_mode):
         return spec, None
     return dataclasses.replace(spec, padding=((0, 0), (0, 0))), spec.padding
-
-
-def check_backward(op: str, backward: str) -> None:
-    """Raises a ValueError unless `backward` is "ours" or "native"."""
-    if backward not in ("ours", "native"):
-        raise ValueError(f"{op}: backward must be 'ours' or 'native', got {backward!r}")

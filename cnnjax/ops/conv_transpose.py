@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import conv_rules, conv_spec, dispatch, sizes
 from cnnjax.ops.algorithms import direct
-from cnnjax.ops.conv import check_backward
+from cnnjax.ops.backward import check_backward
 
 
 def conv2d_transpose(

@@ -8,8 +8,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
 from cnnjax.ops.pool import avg_pool
-from cnnjax.ops.pool_window import check_backward, check_images
+from cnnjax.ops.pool_window import check_images
 from cnnjax.ops.sizes import PairLike, pair
 
 __all__ = ["local_contrast_norm"]

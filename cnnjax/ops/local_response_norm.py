@@ -12,7 +12,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.pool_window import check_backward, check_images
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.pool_window import check_images
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["local_response_norm"]

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
 from cnnjax.ops.pool_argmax import native_max_windows
 from cnnjax.ops.pool_max import max_windows
 from cnnjax.ops.pool_sum import lax_sum_windows, sum_windows
-from cnnjax.ops.pool_window import PoolWindow, check_backward, check_images, pool_window
+from cnnjax.ops.pool_window import PoolWindow, check_images, pool_window
 from cnnjax.ops.reverse_mode import reverse_mode_only
 from cnnjax.ops.sizes import PaddingLike, PairLike
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from cnnjax.ops.backward import check_backward
 from cnnjax.ops.pool_max import (
     chosen_offsets,
     lax_max_windows,
@@ -18,7 +19,7 @@ from cnnjax.ops.pool_max import (
     max_windows_input_grad,
 )
 from cnnjax.ops.pool_runs import offset_pitch
-from cnnjax.ops.pool_window import PoolWindow, check_backward, check_images, pool_window
+from cnnjax.ops.pool_window import PoolWindow, check_images, pool_window
 from cnnjax.ops.reverse_mode import reverse_mode_only
 from cnnjax.ops.sizes import PaddingLike, PairLike
 

@@ -129,13 +129,3 @@ def check_images(op: str, x: jax.Array) -> None:
         raise ValueError(
             f"{op}: x must have a floating dtype, got {x.dtype}; cast it with x.astype(jnp.float32)"
         )
-
-
-def check_backward(op: str, backward: str) -> None:
-    """Checks that `backward` names a set of rules.
-
-    Raises:
-      ValueError: it is neither "ours" nor "native".
-    """
-    if backward not in ("ours", "native"):
-        raise ValueError(f'{op}: backward must be "ours" or "native", got {backward!r}')

@@ -274,7 +274,7 @@ REFUSED = [
     (dict(window=2, strides=0), "strides must be"),
     (dict(window=2, padding="FULL"), "padding must be"),
     (dict(window=2, dilation=0), "dilation must be"),
-    (dict(window=2, backward="mine"), 'backward must be "ours" or "native"'),
+    (dict(window=2, backward="mine"), "backward must be 'ours' or 'native'"),
     (dict(window=9, ceil_mode=True, strides=2), "no window"),
 ]
 
