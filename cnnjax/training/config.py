@@ -1,80 +1,20 @@
-"""The schema of a run's configuration: every key, its type, its default and its range.
+"""Configurations of runs: defaults, checks, and the nearest key to a mistyped one.
 
-Configurations are written as `ml_collections.ConfigDict` files under `experiments/configs/` and
-checked here before anything is built.
+They are written as `ml_collections.ConfigDict` files under `experiments/configs/` and checked
+against `schema` before anything is built.
 """
 
 import difflib
+import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
-from pydantic import Field
 
 from cnnjax.training.errors import ConfigError
-
-
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class ModelConfig(_Section):
-    """Which network: a name of the model registry, and changes to its fields."""
-
-    name: str = "lenet5"
-    overrides: dict[str, Any] = {}
-
-
-class DataConfig(_Section):
-    """Which images, and what is done to them on their way to the network.
-
-    `validation_examples` of the training split are held out and evaluated in place of the test
-    split: the way to choose hyper-parameters without the test split having a say.
-    """
-
-    name: str = "digits"
-    batch_size: int = Field(default=128, ge=1)
-    resize: int | None = Field(default=None, ge=1)
-    pad: int = Field(default=0, ge=0)
-    augmentation: str = ""
-    validation_examples: int = Field(default=0, ge=0)
-
-
-class OptimizerConfig(_Section):
-    """The update rule; weight decay acts on kernels alone, not on biases and norms."""
-
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = False
-    weight_decay: float = Field(default=0.0, ge=0)
-
-
-class ScheduleConfig(_Section):
-    """How the learning rate moves over the run's steps.
-
-    `final_factor` is the last rate of the cosine schedule as a share of the peak rate.
-    """
-
-    name: Literal["constant", "cosine"] = "constant"
-    warmup_epochs: float = Field(default=0.0, ge=0)
-    final_factor: float = Field(default=0.0, ge=0, le=1)
-
-
-class RunConfig(_Section):
-    """A whole run: together these keys are its identity."""
-
-    model: ModelConfig = ModelConfig()
-    data: DataConfig = DataConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    epochs: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+from cnnjax.training.schema import RunConfig
 
 
 def default_config() -> ConfigDict:
@@ -82,10 +22,18 @@ def default_config() -> ConfigDict:
 
     It is locked: setting a key that does not exist raises.
     """
-    config: Any = ConfigDict(RunConfig().model_dump())
-    # ConfigDict fixes a field's type by its first value, which None does not tell.
-    config.data.resize = placeholder(int)
+    config = ConfigDict(RunConfig().model_dump())
+    _place_types(config, RunConfig)
     return config.lock()
+
+
+def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
+    """Gives every key whose default is None its type, which ConfigDict takes from the value."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, pydantic.BaseModel):
+            _place_types(config[name], type(field.default))
+        elif field.default is None:
+            config[name] = placeholder(typing.get_args(field.annotation)[0])
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
@@ -116,7 +64,12 @@ def nearest_key(path: str) -> str:
     section, _, last = path.rpartition(".")
     # The right name in the wrong section, or a slip of the pen.
     homonyms = [key for key in known if key.rpartition(".")[2] == last]
-    nearest = homonyms or difflib.get_close_matches(path, known, n=1, cutoff=0.8)
+    nearest = homonyms or [
+        key
+        for key in difflib.get_close_matches(path, known, n=3, cutoff=0.8)
+        # A long section in common makes paths alike whose last names are not.
+        if difflib.SequenceMatcher(None, last, key.rpartition(".")[2]).ratio() >= 0.6
+    ]
     if nearest:
         return f"did you mean config.{nearest[0]}?"
     siblings = [key for key in known if key.rpartition(".")[0] == section] or known

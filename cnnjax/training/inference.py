@@ -112,4 +112,4 @@ def load_run(
     elif problem := checkpoints.problem(step):
         raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
     state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
-    return LoadedRun(plan, state.variables, step, data_dir)
+    return LoadedRun(plan, state.eval_variables, step, data_dir)

@@ -118,17 +118,17 @@ def train_and_evaluate(
                     writer.write("train", step, step / plan.epoch_steps, metrics)
                     bar.set_postfix(loss=f"{metrics['loss']:.4f}", refresh=False)
                     bar.update(run.step - bar.n)
-                metrics = evaluate(run.state.variables)
+                metrics = evaluate(run.state.eval_variables)
                 writer.write(plan.eval_split, run.step, run.step / plan.epoch_steps, metrics)
                 last = run.step >= plan.total_steps
                 if last or (run.step // plan.epoch_steps) % checkpoint_every == 0:
                     record = {"config": config.model_dump(), "environment": environment}
                     checkpoints.save(run.step, run.state, record)
             if start < run.step:
-                probabilities = make_predictor(plan)(run.state.variables, evaluated.images)
+                probabilities = make_predictor(plan)(run.state.eval_variables, evaluated.images)
                 mistakes = plan.task.pictures(*evaluated, probabilities)
                 writer.write_images(f"{plan.eval_split}/mistakes", run.step, mistakes)
-        metrics = evaluate(run.state.variables)
+        metrics = evaluate(run.state.eval_variables)
     seconds = time.perf_counter() - begun
     return RunResult(run.step, plan.eval_split, metrics, seconds, run.compile_seconds)
 

@@ -5,7 +5,7 @@ from typing import Any
 import optax
 
 from cnnjax import patterns
-from cnnjax.training.config import OptimizerConfig, ScheduleConfig
+from cnnjax.training.schema import OptimizerConfig, ScheduleConfig
 
 DECAY_RULES = ((r"(.*/)?kernel", True), (r".*", False))
 """Weight decay acts on kernels; biases, scales and other coefficients are left alone."""

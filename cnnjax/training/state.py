@@ -18,17 +18,28 @@ class TrainState(flax.struct.PyTreeNode):
         params: the trained parameters.
         collections: the model's other collections (`batch_stats`), by name.
         opt_state: the optimiser's state.
+        ema: moving averages of `params` and `collections`, by those names; None where off.
+        loss_scale: state of float16's loss scaling; None where off.
     """
 
     step: Int32[Array, ""]
     params: Any
     collections: dict[str, Any]
     opt_state: optax.OptState
+    ema: dict[str, Any] | None = None
+    loss_scale: Any = None
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes."""
+        """What is trained, as `model.apply` takes it."""
         return {"params": self.params, **self.collections}
+
+    @property
+    def eval_variables(self) -> dict[str, Any]:
+        """What is evaluated, as `model.apply` takes it: the moving averages where there are any."""
+        if self.ema is None:
+            return self.variables
+        return {"params": self.ema["params"], **self.ema["collections"]}
 
 
 def init_variables(

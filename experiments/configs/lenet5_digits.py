@@ -24,6 +24,6 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 5e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
-    config.label_smoothing = 0.1
+    config.loss.label_smoothing = 0.1
     config.epochs = 100
     return config

@@ -2,8 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.training.config import OptimizerConfig, ScheduleConfig
 from cnnjax.training.optimizers import make_optimizer, make_schedule
+from cnnjax.training.schema import OptimizerConfig, ScheduleConfig
 
 PARAMS = {"c1": {"kernel": jnp.array([1.0, -2.0]), "bias": jnp.array([0.5])}}
 GRADIENTS = {"c1": {"kernel": jnp.array([0.3, 0.1]), "bias": jnp.array([-0.2])}}

@@ -1,0 +1,147 @@
+"""The schema of a run's configuration: every key with its type, default and range.
+
+Reading and checking configurations is `config`'s part.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import BeforeValidator, Field
+
+Value = TypeVar("Value")
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON has no tuples, and `frozen` models hold nothing that can change."""
+    if isinstance(value, list | tuple):
+        return tuple(_as_tuple(item) for item in value)
+    return value
+
+
+Rules = Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_as_tuple)]
+"""Pairs of a pattern and a value, in the language of `cnnjax.patterns`; empty for the default."""
+
+
+class Section(pydantic.BaseModel):
+    """A part of the configuration; unknown keys and other types are refused."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class ModelConfig(Section):
+    """Which network: a name of the model registry, and changes to its fields."""
+
+    name: str = "lenet5"
+    overrides: dict[str, Any] = {}
+
+
+class DataConfig(Section):
+    """Which images, and what is done to them on their way to the network.
+
+    `validation_examples` of the training split are held out and evaluated in place of the test
+    split: the way to choose hyper-parameters without the test split having a say. Of the others,
+    `train_examples` are trained on (None: all), the same ones in every run.
+    """
+
+    name: str = "digits"
+    batch_size: int = Field(default=128, ge=1)
+    resize: int | None = Field(default=None, ge=1)
+    pad: int = Field(default=0, ge=0)
+    augmentation: str = ""
+    validation_examples: int = Field(default=0, ge=0)
+    train_examples: int | None = Field(default=None, ge=1)
+
+
+class LossConfig(Section):
+    """What training minimises.
+
+    `label_smoothing` is for `softmax` alone. `auxiliary_weight` multiplies the loss of each
+    auxiliary head, where the network has any: 0.3 in GoogLeNet (Szegedy et al. 2014, section 5),
+    0.4 in the reference implementation of Inception-v3; 0 leaves the heads out.
+    """
+
+    name: Literal["softmax", "hinge", "sigmoid", "squared"] = "softmax"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    auxiliary_weight: float = Field(default=0.0, ge=0)
+
+
+class OptimizerConfig(Section):
+    """The update rule.
+
+    `momentum` is Adam's first decay rate too. `beta2` is the decay rate of the mean squared
+    gradient (None: 0.999 for Adam and AdamW, 0.9 for RMSProp), `epsilon` is added to that mean's
+    root (None: 1e-8). `gradient_clip` bounds the gradients' norm over all parameters, decay left
+    out (None: no bound). `accumulate` cuts every batch into that many parts, whose gradients are
+    added up before one update.
+
+    Three lists of rules, pairs of a regular expression and a value, say what holds for which
+    parameters; the first expression that matches a parameter's whole path gives its value, and each
+    must match one: `decay` whether weight decay acts (empty: on kernels alone), `rates` a factor of
+    the learning rate (empty: 1), `frozen` whether the parameter stays as it is (empty: none does).
+    """
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    beta2: float | None = Field(default=None, ge=0, lt=1)
+    epsilon: float | None = Field(default=None, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    gradient_clip: float | None = Field(default=None, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    decay: Rules[bool] = ()
+    rates: Rules[float] = ()
+    frozen: Rules[bool] = ()
+
+
+class ScheduleConfig(Section):
+    """How the learning rate moves over the run's steps.
+
+    It rises linearly over `warmup_epochs`, then follows `name`:
+    `constant`; `cosine`, down to `final_factor` of the peak rate; `step`, multiplied by `factor` at
+    each of `boundaries` (in epochs from the start, warm-up included); `plateau`, multiplied by
+    `factor` whenever the mean training loss of an epoch has not been lower than the best one before
+    for `patience` epochs.
+    """
+
+    name: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    final_factor: float = Field(default=0.0, ge=0, le=1)
+    boundaries: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    patience: int = Field(default=5, ge=1)
+
+
+class BatchNormConfig(Section):
+    """Which examples share their batch statistics.
+
+    `global`: those of the whole batch, whatever devices they are on; `device`: those on one device;
+    `group`: `group_size` of them.
+    """
+
+    scope: Literal["global", "device", "group"] = "global"
+    group_size: int | None = Field(default=None, ge=1)
+
+
+class RunConfig(Section):
+    """A whole run: together these keys are its identity.
+
+    `precision` is that of the computation; parameters and batch statistics are float32 always, and
+    float16 scales its losses so that gradients neither overflow nor vanish. `ema_decay` keeps an
+    exponential moving average of parameters and batch statistics, which is what is evaluated
+    (0: off). `initialization` is the network's own (`paper`), or a scheme for all its kernels.
+    """
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    batch_norm: BatchNormConfig = BatchNormConfig()
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    initialization: Literal["paper", "he", "xavier", "lecun"] = "paper"
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    epochs: int = Field(default=10, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
