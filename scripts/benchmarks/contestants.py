@@ -157,8 +157,14 @@ def _pool(layer: Pool, with_torch: bool) -> list[Pass]:
     g = normal(2, *y.shape)
     native = _torch_pool(layer, x, g) if with_torch else {}
     work = y.size * (layer.window**2 or 5)
+    forward = Pass("forward", (x,), ours, plain, work, native.get("forward"))
+    if layer.kind == "lrn":
+        # What lax's derivative keeps (four arrays) is work of its forward pass: timed together.
+        whole = [lambda x, g, f=f: jax.vjp(f, x)[1](g)[0] for f in (ours, plain)]
+        both = "forward + backward"
+        return [forward, Pass(both, (x, g), whole[0], whole[1], 3 * work, native.get(both))]
     return [
-        Pass("forward", (x,), ours, plain, work, native.get("forward")),
+        forward,
         # The forward pass keeps what the backward pass needs; only the latter is timed here.
         Pass(
             "backward",
@@ -225,10 +231,13 @@ def _torch_pool(layer: Pool, x, g) -> dict[str, Callable[[], object]]:
             "forward": lambda: aten.avg_pool2d(x, *window),
             "backward": lambda: aten.avg_pool2d_backward(g, x, *window, False, True, None),
         }
-    # PyTorch divides alpha by the size.
     leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
-    y = torch.nn.functional.local_response_norm(leaf, 5, 5e-4, 0.75, 2.0)
+
+    def norm(x):
+        # PyTorch divides alpha by the size.
+        return torch.nn.functional.local_response_norm(x, 5, 5e-4, 0.75, 2.0)
+
     return {
-        "forward": lambda: torch.nn.functional.local_response_norm(x, 5, 5e-4, 0.75, 2.0),
-        "backward": lambda: torch.autograd.grad(y, leaf, g, retain_graph=True),
+        "forward": lambda: norm(x),
+        "forward + backward": lambda: torch.autograd.grad(norm(leaf), leaf, g),
     }

@@ -13,6 +13,7 @@ FAMILIES = (
     "dense", "1x1", "grouped", "grouped (2)", "depthwise", "transposed",
     "max pool", "average pool", "LRN",
 )  # fmt: skip
+PASSES = ("forward", "dL/dx", "dL/dk", "backward", "forward + backward")
 
 
 def line(row: Row) -> str:
@@ -40,6 +41,9 @@ def by_layer(rows: Iterable[Row], base: str) -> list[float]:
     layers: dict[str, list[Row]] = {}
     for row in rows:
         layers.setdefault(row["layer"], []).append(row)
+    for layer, group in layers.items():
+        whole = [row for row in group if row["pass"] == "forward + backward"]
+        layers[layer] = whole or group
     return [
         sum(_base(r["ms"], base) for r in group) / sum(r["ms"]["ours"] for r in group)
         for group in layers.values()
@@ -71,7 +75,7 @@ def summary(report: Row) -> str:
         "|---|--:|--:|--:|",
     ]
     for family in FAMILIES:
-        for each in ("forward", "dL/dx", "dL/dk", "backward"):
+        for each in PASSES:
             found = [r for r in rows if r["family"] == family and r["pass"] == each]
             if found:
                 lines.append(_means(f"{family}, {each}", found, ratios))
@@ -149,7 +153,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
 
     rows, bars = report["rows"], []
     for family in FAMILIES:
-        for each in ("forward", "dL/dx", "dL/dk", "backward"):
+        for each in PASSES:
             found = [r for r in rows if r["family"] == family and r["pass"] == each]
             if found:
                 bars.append((f"{family}, {each}", found))

@@ -9,6 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 
+SETTLE = 0.005
+"""Seconds of rest before each run."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Times:
     """Seconds per round of each contestant, in the order of the rounds."""
@@ -37,7 +41,10 @@ def interleaved(
     repeats: int,
     seconds: float = float("inf"),
 ) -> Times:
-    """Times the contestants in turn.
+    """Times the contestants in turn, in a new order each round.
+
+    Threads that wait for their next task may go on spinning for a while (OpenMP's do): what ran
+    before must not slow down what runs next, so the order changes and each run waits a little.
 
     Args:
       contestants: functions that return when their work is done.
@@ -50,13 +57,15 @@ def interleaved(
     for run in contestants.values():
         run()
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
+    rng = np.random.default_rng(0)
     began = time.perf_counter()
     for count in range(repeats):
         if count >= 5 and time.perf_counter() - began > seconds:
             break
-        for name, run in contestants.items():
+        for name in rng.permutation(list(contestants)):
+            time.sleep(SETTLE)
             start = time.perf_counter()
-            run()
+            contestants[name]()
             rounds[name].append(time.perf_counter() - start)
     return Times({name: np.array(values) for name, values in rounds.items()})
 
