@@ -112,7 +112,12 @@ def make_plan(config: RunConfig, extend_to: int | None = None) -> Plan:
 def _make_plan(config: RunConfig, extend_to: int | None) -> Plan:
     dataset = data.dataset(config.data.name)
     preprocess = data.Preprocess(config.data.resize, config.data.pad, dataset.mean, dataset.std)
-    task = Classification(dataset.class_names, config.loss.label_smoothing)
+    task = Classification(
+        dataset.class_names,
+        config.loss.name,
+        config.loss.label_smoothing,
+        config.loss.auxiliary_weight,
+    )
     model = models.create_model(
         config.model.name, num_classes=dataset.num_classes, **config.model.overrides
     )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from cnnjax.models.net import Net
 from cnnjax.tasks import Classification
 from cnnjax.tasks.classification import metric_sums
 
@@ -115,3 +116,55 @@ def test_pictures_show_the_surest_mistake_first():
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8]])
     pictures = Classification(("a", "b")).pictures(images, np.array([1, 0, 1]), probabilities)
     np.testing.assert_array_equal(pictures.ravel(), [1, 0])
+
+
+@pytest.mark.parametrize("name", ["softmax", "hinge", "sigmoid", "squared"])
+def test_targets_of_one_label_give_what_the_labels_give(name):
+    task = Classification(tuple("0123456789"), name)
+    batch = batch_of(LOGITS, LABELS)
+    soft = batch | {"target": jnp.asarray(np.eye(10)[LABELS], jnp.float32)}
+    plain, (sums, _) = run(task, batch, True)
+    mixed, (mixed_sums, _) = run(task, soft, True)
+    assert float(plain) == pytest.approx(float(mixed), rel=1e-6)
+    assert float(sums["top1"]) == float(mixed_sums["top1"])
+
+
+def test_smoothing_belongs_to_softmax():
+    with pytest.raises(ValueError, match=r"label_smoothing: 0\.1 was given with the loss hinge"):
+        Classification(("a", "b"), "hinge", label_smoothing=0.1)
+
+
+class TwoHeads(Net):
+    """Logits, twice them and minus them."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        if self.wants_auxiliary("aux1"):
+            self.feature("aux1", nn.Dense(10, kernel_init=scaled(2.0), name="aux1")(x))
+        return nn.Dense(10, kernel_init=scaled(1.0), name="classifier")(x)
+
+
+def scaled(factor):
+    return lambda key, shape, dtype: factor * jnp.eye(*shape, dtype=dtype)
+
+
+def test_auxiliary_heads_add_their_weighted_losses_in_training_alone():
+    batch = batch_of(LOGITS, LABELS)
+    model = TwoHeads(num_classes=10)
+    variables = model.init(jax.random.key(0), batch["image"])
+    task = Classification(tuple("0123456789"), auxiliary_weight=0.3)
+
+    def nll(logits):
+        return -log_softmax(logits, axis=1)[np.arange(20), LABELS].mean()
+
+    trained, (sums, _) = task.loss(model, variables, batch, jax.random.key(0), True)
+    judged, _ = task.loss(model, variables, batch, jax.random.key(0), False)
+    assert float(trained) == pytest.approx(nll(LOGITS) + 0.3 * nll(2 * LOGITS), rel=1e-6)
+    assert float(judged) == pytest.approx(nll(LOGITS), rel=1e-6)
+    assert float(sums["top1"]) == (LOGITS.argmax(axis=1) == LABELS).sum()
+
+
+def test_a_weight_of_heads_that_do_not_exist_is_refused():
+    task = Classification(tuple("0123456789"), auxiliary_weight=0.3)
+    with pytest.raises(ValueError, match="Scores has no auxiliary heads; set it to 0"):
+        run(task, batch_of(LOGITS, LABELS), True)
