@@ -14,6 +14,7 @@ from cnnjax.models import (
     zfnet,
 )
 from cnnjax.models.classifier import reset_classifier
+from cnnjax.models.dense_evaluation import apply_densely
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.registry import ModelInfo, create_model, list_models, list_variants, model_info
 from cnnjax.models.weights import (
@@ -29,6 +30,7 @@ __all__ = [
     "ModelInfo",
     "WeightsError",
     "alexnet",
+    "apply_densely",
     "apply_with_features",
     "create_model",
     "download_pretrained",

@@ -1,17 +1,20 @@
 """What every network of the zoo shares: its options, named features and layers made from them."""
 
 import functools
+import math
 from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import nn
+from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES, Initializers
 from cnnjax.models.input_sizes import square_sizes
 
 FEATURES = "features"
+SLIDING = "sliding"
+"""While this collection is mutable, dense layers on flattened maps slide over larger ones."""
 
 
 class Net(linen.Module):
@@ -27,6 +30,8 @@ class Net(linen.Module):
       initialization: "paper" for the paper's own, "he" or "xavier".
       norm_axis: name of the mapped axis over which batch statistics are averaged, or None; needed
         under `pmap` and `shard_map` alone.
+      norm_axis_groups: groups of indices along that axis, each with statistics of its own.
+      norm_groups: number of parts of the batch, each with statistics of its own.
     """
 
     num_classes: int = 1000
@@ -34,6 +39,8 @@ class Net(linen.Module):
     backward: str = "ours"
     initialization: str = "paper"
     norm_axis: str | None = None
+    norm_axis_groups: tuple[tuple[int, ...], ...] | None = None
+    norm_groups: int = 1
 
     # The layers whose outputs are logits, by their names among the parameters.
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
@@ -103,6 +110,8 @@ class Net(linen.Module):
             use_running_average=not train,
             dtype=self.dtype,
             axis_name=self.norm_axis,
+            axis_index_groups=self.norm_axis_groups,
+            groups=self.norm_groups,
             backward=self.backward,
             **fields,
         )
@@ -148,7 +157,8 @@ def flat(
       remedy: what to do about images of another size; None to say which sizes work.
 
     Returns:
-      An array of shape [batch, height * width * channels].
+      An array of shape [batch, height * width * channels]; while the collection `SLIDING` is
+      mutable, one row for each place of the layer's window on larger maps, image by image.
 
     Raises:
       ValueError: the layer's weights were made for maps of another size.
@@ -159,6 +169,10 @@ def flat(
     inputs = module.variables["params"][layer]["kernel"].shape[0]
     if inputs == values.shape[1]:
         return values
+    side = math.isqrt(inputs // x.shape[-1])
+    slides = module.is_mutable_collection(SLIDING) and not module.is_initializing()
+    if slides and side * side * x.shape[-1] == inputs and side <= min(x.shape[1:3]):
+        return ops.im2col(x, side, padding="VALID").reshape(-1, inputs)
     if remedy is None:
         # The channels of the images do not matter here: groups begin after the first layer.
         sizes = square_sizes(module.clone(parent=None, name=None), layer, inputs, channels=3)
