@@ -18,6 +18,7 @@ from cnnjax.ops.reverse_mode import reverse_mode_only
 __all__ = ["batch_norm", "batch_norm_inference"]
 
 Triple = tuple[jax.Array, jax.Array, jax.Array]
+Groups = tuple[tuple[int, ...], ...]
 
 
 def batch_norm(
@@ -27,6 +28,7 @@ def batch_norm(
     *,
     epsilon: float = 1e-5,
     axis_name: str | tuple[str, ...] | None = None,
+    axis_index_groups: Groups | None = None,
     backward: str = "ours",
 ) -> tuple[Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]]:
     """Normalises each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
@@ -41,6 +43,8 @@ def batch_norm(
       epsilon: added to the variance, in squared units of x.
       axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
         as well.
+      axis_index_groups: groups of indices along a single mapped axis, each with statistics of its
+        own; None for one group.
       backward: "ours" for the rule written here, which stores `x`, μ and 1 / √(σ² + ε); "native"
         for JAX's derivative, which forward mode needs.
 
@@ -48,19 +52,26 @@ def batch_norm(
       y in the dtype of `x`, then μ and σ² in float32 (float64 for float64).
 
     Raises:
-      ValueError: `scale` or `bias` does not have one value per channel, or `x` is not floating.
+      ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
+        there are groups but no axis.
 
     Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
     dL/dσ² put in.
     """
     _check("batch_norm", x, scale=scale, bias=bias)
     check_backward("batch_norm", backward)
+    if axis_index_groups is not None and axis_name is None:
+        raise ValueError(
+            f"batch_norm: axis_index_groups is {axis_index_groups}, but axis_name is None; name "
+            "the mapped axis whose indices they are"
+        )
+    axis = (axis_name, axis_index_groups)
     with jax.named_scope("batch_norm"):
         if backward == "native":
-            y, mean, variance = _normalise(x, scale, bias, epsilon, axis_name)[:3]
+            y, mean, variance = _normalise(x, scale, bias, epsilon, axis)[:3]
         else:
             marked = _marked(*align_varying(x, scale, bias))
-            y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis_name))
+            y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis))
         return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
@@ -101,16 +112,16 @@ def batch_norm_inference(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _batch_norm(x, scale, bias, epsilon, axis_name):
-    return _normalise(x, scale, bias, epsilon, axis_name)[:3]
+def _batch_norm(x, scale, bias, epsilon, axis):
+    return _normalise(x, scale, bias, epsilon, axis)[:3]
 
 
-def _forward(x, scale, bias, epsilon, axis_name):
-    y, mean, variance, inverse = _normalise(*_marked(x, scale, bias), epsilon, axis_name)
+def _forward(x, scale, bias, epsilon, axis):
+    y, mean, variance, inverse = _normalise(*_marked(x, scale, bias), epsilon, axis)
     return (y, mean, variance), (x, scale, bias, mean, inverse)
 
 
-def _backward(epsilon, axis_name, residuals, grads):
+def _backward(epsilon, axis, residuals, grads):
     """dL/dx = γ / σ (g - mean(g) - x̂ mean(g x̂)), with x̂ = (x - μ) / σ computed again."""
     x, scale, bias, mean, inverse = residuals
     wide = mean.dtype
@@ -119,8 +130,8 @@ def _backward(epsilon, axis_name, residuals, grads):
     normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
     bias_grad = jnp.sum(grad, axes)
     scale_grad = jnp.sum(grad * normal, axes)
-    mean_grad = _over_devices(jnp.mean(grad, axes), axis_name)
-    mean_grad_normal = _over_devices(jnp.mean(grad * normal, axes), axis_name)
+    mean_grad = _over_devices(jnp.mean(grad, axes), axis)
+    mean_grad_normal = _over_devices(jnp.mean(grad * normal, axes), axis)
     centred = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
     input_grad = _row(scale.astype(wide) * inverse, x) * centred
     return (
@@ -133,14 +144,14 @@ def _backward(epsilon, axis_name, residuals, grads):
 _batch_norm.defvjp(_forward, _backward)
 
 
-def _normalise(x, scale, bias, epsilon, axis_name):
+def _normalise(x, scale, bias, epsilon, axis):
     """Returns y, the mean, the variance and 1 / √(variance + ε)."""
     wide = sum_dtype(x.dtype)
     axes = tuple(range(x.ndim - 1))
     values = x.astype(wide)
-    mean = _over_devices(jnp.mean(values, axes), axis_name)
+    mean = _over_devices(jnp.mean(values, axes), axis)
     deviations = values - _row(mean, x)
-    variance = _over_devices(jnp.mean(deviations * deviations, axes), axis_name)
+    variance = _over_devices(jnp.mean(deviations * deviations, axes), axis)
     inverse = lax.rsqrt(variance + epsilon)
     factor = scale.astype(wide) * inverse
     y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
@@ -159,8 +170,9 @@ def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
     return (x.astype(factor.dtype) * _row(factor, x) + _row(offset, x)).astype(x.dtype)
 
 
-def _over_devices(value: jax.Array, axis_name) -> jax.Array:
-    return value if axis_name is None else lax.pmean(value, axis_name)
+def _over_devices(value: jax.Array, axis) -> jax.Array:
+    name, groups = axis
+    return value if name is None else lax.pmean(value, name, axis_index_groups=groups)
 
 
 def _row(values: jax.Array, x: jax.Array) -> jax.Array:

@@ -37,6 +37,52 @@ def test_batch_norm_averages_statistics_over_a_mapped_axis():
     )
 
 
+def test_groups_are_normalised_apart_and_averaged_in_the_running_statistics():
+    bn = nn.BatchNorm(use_running_average=False, groups=2)
+    variables = bn.init(jax.random.key(0), IMAGES)
+    y, updated = bn.apply(variables, IMAGES, mutable=["batch_stats"])
+    parts = np.asarray(IMAGES, np.float64).reshape(2, 2, 5, 6, 7)
+    mean, var = parts.mean(axis=(1, 2, 3)), parts.var(axis=(1, 2, 3))
+    expected = (parts - mean[:, None, None, None]) / np.sqrt(var[:, None, None, None] + 1e-5)
+    np.testing.assert_allclose(y, expected.reshape(IMAGES.shape), atol=1e-5)
+    stats = updated["batch_stats"]
+    np.testing.assert_allclose(stats["mean"], 0.1 * mean.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var.mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("backward", ["ours", "native"])
+def test_groups_along_a_mapped_axis_are_groups_of_the_whole_batch(backward):
+    fields = {"use_running_average": False, "dtype": jnp.float64, "backward": backward}
+    whole = nn.BatchNorm(groups=2, **fields)
+    mapped = nn.BatchNorm(axis_name="device", axis_index_groups=((0, 1), (2, 3)), **fields)
+    with jax.enable_x64(True):
+        x = 2.0 + 3.0 * jax.random.normal(jax.random.key(0), (4, 5, 6, 7), jnp.float64)
+        variables = whole.init(jax.random.key(0), x)
+
+        def wave(bn, x):
+            y, updated = bn.apply(variables, x, mutable=["batch_stats"])
+            return jnp.sum(jnp.sin(y)), updated["batch_stats"]
+
+        gradient, stats = jax.grad(lambda x: wave(whole, x), has_aux=True)(x)
+        parts, part_stats = jax.pmap(
+            jax.grad(lambda x: wave(mapped, x), has_aux=True), axis_name="device"
+        )(x[:, None])
+    # Groups of axis indices have statistics of their own on their devices.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(np.asarray(a).mean(axis=0), b, atol=1e-6),
+        part_stats,
+        stats,
+    )
+    np.testing.assert_allclose(np.asarray(parts)[:, 0], gradient, rtol=0, atol=1e-13)
+
+
+def test_groups_that_do_not_divide_the_batch_are_refused():
+    bn = nn.BatchNorm(use_running_average=False, groups=3)
+    variables = bn.init(jax.random.key(0), IMAGES)
+    with pytest.raises(ValueError, match="groups is 3, but a batch of 4 cannot be cut"):
+        bn.apply(variables, IMAGES, mutable=["batch_stats"])
+
+
 def test_batch_norm_takes_bfloat16_and_keeps_float32_statistics():
     bn = nn.BatchNorm(use_running_average=False, dtype=jnp.bfloat16)
     x = IMAGES.astype(jnp.bfloat16)
