@@ -2,12 +2,18 @@
 
 from cnnjax.data.arrays import ImageArrays, load_arrays
 from cnnjax.data.augment import augment_batch, parse_policy
-from cnnjax.data.catalogue import Dataset, dataset, list_datasets
+from cnnjax.data.catalogue import dataset, list_datasets
+from cnnjax.data.dataset import Dataset
+from cnnjax.data.errors import DamagedImages, DataError
+from cnnjax.data.framing import Framing
 from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
 from cnnjax.data.preprocess import Preprocess
 
 __all__ = [
+    "DamagedImages",
+    "DataError",
     "Dataset",
+    "Framing",
     "ImageArrays",
     "Preprocess",
     "augment_batch",

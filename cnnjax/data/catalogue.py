@@ -1,77 +1,187 @@
-"""The image sets that are read by name, and what a network needs to know of each."""
+"""The image sets that are read by name."""
 
+import dataclasses
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from cnnjax.data import classes
+from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
+from cnnjax.data.errors import DataError
+from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
+from cnnjax.data.prepared import find_prepared, not_prepared, read_info
 
-@dataclass(frozen=True)
-class Dataset:
-    """An image-classification set.
-
-    Attributes:
-        name: name in the catalogue, also its TFDS name.
-        image_shape: height, width and channels of a stored image.
-        class_names: a name for each label, in label order.
-        split_sizes: examples per split.
-        mean: mean of the training pixels per channel, on the scale 0 to 1.
-        std: standard deviation of the training pixels per channel, on the scale 0 to 1.
-        builder: makes the TFDS builder for a data folder (None: TFDS's default folder).
-        source: where the images come from.
-    """
-
-    name: str
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    split_sizes: dict[str, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    builder: Callable[[str | None], Any]
-    source: str
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
-
-
-def _digits_builder(data_dir: str | None) -> Any:
-    from cnnjax.data.digits import Digits
-
-    return Digits(data_dir=data_dir, file_format="array_record")
-
+_DIGIT_NAMES = tuple("0123456789")
 
 _CATALOGUE = {
-    dataset.name: dataset
-    for dataset in (
+    entry.name: entry
+    for entry in (
         Dataset(
             name="digits",
+            version="1.0.0",
             image_shape=(8, 8, 1),
-            class_names=tuple("0123456789"),
+            class_names=_DIGIT_NAMES,
             split_sizes={"train": 1437, "test": 360},
             mean=(0.3054,),
             std=(0.3760,),
-            builder=_digits_builder,
             source="scikit-learn (UCI optical recognition of handwritten digits)",
+        ),
+        Dataset(
+            name="mnist",
+            version="3.0.1",
+            image_shape=(28, 28, 1),
+            class_names=_DIGIT_NAMES,
+            split_sizes={"train": 60_000, "test": 10_000},
+            mean=(0.1307,),
+            std=(0.3081,),
+            source="LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/",
+        ),
+        Dataset(
+            name="fashion_mnist",
+            version="3.0.1",
+            image_shape=(28, 28, 1),
+            class_names=classes.FASHION_MNIST,
+            split_sizes={"train": 60_000, "test": 10_000},
+            mean=(0.2860,),
+            std=(0.3530,),
+            source="Xiao, Rasul and Vollgraf 2017, https://github.com/zalandoresearch/fashion-mnist",
+        ),
+        Dataset(
+            name="cifar10",
+            version="3.0.2",
+            image_shape=(32, 32, 3),
+            class_names=classes.CIFAR10,
+            split_sizes={"train": 50_000, "test": 10_000},
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2470, 0.2435, 0.2616),
+            source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
+        ),
+        Dataset(
+            name="cifar100",
+            version="3.0.2",
+            image_shape=(32, 32, 3),
+            class_names=classes.CIFAR100,
+            split_sizes={"train": 50_000, "test": 10_000},
+            # Widely published figures, not computed here.
+            mean=(0.5071, 0.4865, 0.4409),
+            std=(0.2673, 0.2564, 0.2762),
+            source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
+        ),
+        Dataset(
+            name="svhn_cropped",
+            version="3.1.0",
+            image_shape=(32, 32, 3),
+            class_names=_DIGIT_NAMES,
+            split_sizes={"train": 73_257, "test": 26_032},
+            # Widely published figures, not computed here.
+            mean=(0.4377, 0.4438, 0.4728),
+            std=(0.1980, 0.2010, 0.1970),
+            source="Netzer et al. 2011, http://ufldl.stanford.edu/housenumbers/",
+        ),
+        Dataset(
+            name="imagenette",
+            version="1.0.0",
+            config="full-size-v2",
+            image_shape=None,
+            class_names=classes.IMAGENETTE,
+            split_sizes={"train": 9_469, "test": 3_925},
+            test_split="validation",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            source="Howard 2019, https://github.com/fastai/imagenette",
+        ),
+        Dataset(
+            name="imagenet2012",
+            version="5.1.0",
+            image_shape=None,
+            class_names=(),  # filled in by `dataset`, from the TFDS package's list
+            split_sizes={"train": 1_281_167, "test": 50_000},
+            # The labels of the challenge's own test images were never published.
+            test_split="validation",
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            source="Russakovsky et al. 2015, https://www.image-net.org (download by hand)",
+        ),
+        Dataset(
+            name="oxford_iiit_pet",
+            version="4.0.0",
+            image_shape=None,
+            class_names=classes.OXFORD_IIIT_PET,
+            split_sizes={"train": 3_680, "test": 3_669},
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            source="Parkhi et al. 2012, https://www.robots.ox.ac.uk/~vgg/data/pets/",
         ),
     )
 }
 
 
 def list_datasets() -> list[str]:
-    """Returns the names that `dataset` takes, sorted."""
+    """Returns the names in the catalogue, sorted; `dataset` takes others besides."""
     return sorted(_CATALOGUE)
 
 
-def dataset(name: str) -> Dataset:
+def dataset(name: str, data_dir: str | None = None) -> Dataset:
     """Returns the set of that name.
 
+    Args:
+        name: one of the catalogue; any other TFDS set that is prepared in the data folder and has
+            an image and a label (`flowers` or, with a configuration, `imagenette/160px-v2`); or
+            `folder:PATH`, a folder that holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`
+            (or `val`, or `validation`).
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Returns:
+        What is known of it. Sets outside the catalogue state ImageNet's mean and standard
+        deviation if they are in colour, and 0.5 for both if they are grey.
+
     Raises:
-        ValueError: no set has that name; the message lists the nearest.
+        DataError: no set has that name (the message lists the nearest), or it is not in the
+            catalogue and not prepared, or its folder is not as it should be.
     """
-    if name not in _CATALOGUE:
-        nearest = difflib.get_close_matches(name, _CATALOGUE, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-        raise ValueError(f"dataset: {name!r} is unknown; {hint}known: {', '.join(list_datasets())}")
-    return _CATALOGUE[name]
+    if name.startswith(FOLDER_PREFIX):
+        return folder_dataset(name)
+    if name == "imagenet2012":
+        return dataclasses.replace(_CATALOGUE[name], class_names=classes.imagenet_synsets())
+    if name in _CATALOGUE:
+        return _CATALOGUE[name]
+    folder = find_prepared(name, data_dir)
+    if folder is not None:
+        return _described(name, folder)
+    base = name.partition("/")[0]
+    known = sorted({*_CATALOGUE, *_tfds_names()})
+    if base in known:
+        raise not_prepared(name, data_dir)
+    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    raise DataError(
+        f"dataset: {name!r} is unknown; {hint}known: {', '.join(list_datasets())}, any other TFDS "
+        f"set that is prepared, and {FOLDER_PREFIX}PATH for images in one folder per class"
+    )
+
+
+def _tfds_names() -> list[str]:
+    import tensorflow_datasets as tfds
+
+    return tfds.list_builders(with_community_datasets=False)
+
+
+def _described(name: str, folder: Any) -> Dataset:
+    """Describes a prepared set by what TFDS wrote beside it."""
+    info = read_info(folder)
+    grey = info.image_shape is not None and info.image_shape[2] == 1
+    sizes = {"train": info.split_sizes["train"]} if "train" in info.split_sizes else {}
+    test_split = next((s for s in ("test", "validation") if s in info.split_sizes), None)
+    if test_split:
+        sizes["test"] = info.split_sizes[test_split]
+    return Dataset(
+        name=name,
+        version=folder.name,
+        config=name.partition("/")[2],
+        image_shape=info.image_shape,
+        class_names=info.class_names,
+        split_sizes=sizes,
+        mean=(0.5,) if grey else IMAGENET_MEAN,
+        std=(0.5,) if grey else IMAGENET_STD,
+        source=info.homepage,
+        test_split=test_split or "test",
+    )

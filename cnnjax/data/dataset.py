@@ -1,0 +1,60 @@
+"""What a network and its training need to know of an image set."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
+
+The figures that torchvision normalises with; also those of photographs with no figures of their
+own.
+"""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation that goes with `IMAGENET_MEAN`."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An image-classification set.
+
+    Attributes:
+        name: name in the catalogue, TFDS name, or `folder:` and a path.
+        image_shape: height, width and channels of a stored image; None where they are photographs
+            (RGB) of many sizes, which are framed on their way: `Framing`.
+        class_names: a name for each label, in label order.
+        split_sizes: examples per split: "train" and, if there is one, "test".
+        mean: mean of the training pixels per channel, on the scale 0 to 1.
+        std: standard deviation of the training pixels per channel, on the scale 0 to 1.
+        source: where the images come from.
+        version: version of the TFDS builder.
+        config: configuration of the TFDS builder; "" where it has none.
+        test_split: name under which the images of "test" are stored.
+        folder: where a folder of images by class lies; None for TFDS sets.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int] | None
+    class_names: tuple[str, ...] = field(repr=False)
+    split_sizes: dict[str, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    version: str = ""
+    config: str = ""
+    test_split: str = "test"
+    folder: Path | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def tfds_name(self) -> str:
+        """Name and configuration, as TFDS takes them."""
+        return f"{self.name.partition('/')[0]}/{self.config}" if self.config else self.name
+
+    def stored_split(self, split: str) -> str:
+        """Returns the name under which a split is stored."""
+        return self.test_split if split == "test" else split
