@@ -43,11 +43,20 @@ class DataConfig(Section):
     `validation_examples` of the training split are held out and evaluated in place of the test
     split: the way to choose hyper-parameters without the test split having a say. Of the others,
     `train_examples` are trained on (None: all), the same ones in every run.
+
+    Images of one size are resized to squares of `resize` pixels. Photographs of many sizes are
+    resized until their shorter side has `resize` pixels, and a square of `crop` (None: `resize`) is
+    cut out: the central one in evaluation, in training one anywhere, or, with `crop_short_sides`
+    (lowest, highest), after a resize by a random length in place of `resize`, or, with `crop_areas`
+    (lowest, highest), a rectangle of a random share of the image; see `cnnjax.data.Framing`.
     """
 
     name: str = "digits"
     batch_size: int = Field(default=128, ge=1)
     resize: int | None = Field(default=None, ge=1)
+    crop: int | None = Field(default=None, ge=1)
+    crop_short_sides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
+    crop_areas: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
     pad: int = Field(default=0, ge=0)
     augmentation: str = ""
     validation_examples: int = Field(default=0, ge=0)
