@@ -7,6 +7,7 @@ from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DamagedImages, DataError
 from cnnjax.data.framing import Framing
 from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
+from cnnjax.data.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "Framing",
     "ImageArrays",
+    "Prepared",
     "Preprocess",
     "augment_batch",
     "dataset",
@@ -23,5 +25,6 @@ __all__ = [
     "list_datasets",
     "load_arrays",
     "parse_policy",
+    "prepare",
     "steps_per_epoch",
 ]
