@@ -9,6 +9,9 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Int32, Key
 
+from cnnjax.training.ema import start_average
+from cnnjax.training.loss_scaling import LossScale
+
 
 class TrainState(flax.struct.PyTreeNode):
     """What a step takes and gives back.
@@ -27,7 +30,7 @@ class TrainState(flax.struct.PyTreeNode):
     collections: dict[str, Any]
     opt_state: optax.OptState
     ema: dict[str, Any] | None = None
-    loss_scale: Any = None
+    loss_scale: LossScale | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -52,8 +55,28 @@ def init_variables(
     return dict(variables)
 
 
-def create_state(variables: dict[str, Any], optimizer: optax.GradientTransformation) -> TrainState:
-    """Returns the state before the first step."""
+def create_state(
+    variables: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: bool = False,
+    loss_scaling: bool = False,
+) -> TrainState:
+    """Returns the state before the first step.
+
+    Args:
+        variables: the network's, as `init_variables` makes them.
+        optimizer: whose state is made.
+        ema: whether moving averages are kept.
+        loss_scaling: whether the loss is scaled, as float16 needs it.
+    """
     collections = {name: value for name, value in variables.items() if name != "params"}
     params = variables["params"]
-    return TrainState(jnp.int32(0), params, collections, optimizer.init(params))
+    return TrainState(
+        step=jnp.int32(0),
+        params=params,
+        collections=collections,
+        opt_state=optimizer.init(params),
+        ema=start_average(params, collections) if ema else None,
+        loss_scale=LossScale.create() if loss_scaling else None,
+    )
