@@ -20,12 +20,30 @@ from flax import serialization
 
 from cnnjax import patterns
 from cnnjax.training.errors import CheckpointError
+from cnnjax.training.finite import nonfinite_names
 
 _logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
 _RECORD = "record.json"
 _ARRAYS = "arrays"
+_INCOMPLETE = "incoming-"
+_REPLACED = "replaced-"
+_TOLD = 8
+
+
+class StateNotFinite(Exception):
+    """A state holds NaN or infinity.
+
+    Attributes:
+        step: the state's step.
+        names: the paths of its arrays that do.
+    """
+
+    def __init__(self, step: int, names: list[str]):
+        super().__init__(f"the state after step {step} is not finite: {', '.join(names)}")
+        self.step = step
+        self.names = names
 
 
 class Checkpoints:
@@ -41,6 +59,8 @@ class Checkpoints:
             raise ValueError(f"keep: {keep} checkpoints; keep at least 2, one to fall back on")
         self.folder = folder.absolute()
         self.keep = keep
+        self.moved_aside: list[int] = []
+        """Steps whose damaged checkpoints this object has renamed."""
 
     def steps(self) -> list[int]:
         """Returns the steps of all whole checkpoints, oldest first, damaged ones included."""
@@ -48,29 +68,93 @@ class Checkpoints:
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
-    def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
-        """Writes a checkpoint, then removes those older than the newest `keep`.
+    def save(
+        self, step: int, state: Any, record: Mapping[str, Any], score: float | None = None
+    ) -> None:
+        """Writes a checkpoint and reads it back, then removes older ones.
+
+        Those that stay are the newest `keep` and the one of the highest score. Nothing is removed
+        before the new one has been read back from the disk as it was written.
 
         Args:
             step: its name.
             state: any pytree that flax can turn into a state dict.
             record: JSON values that belong to it.
+            score: how good the state is, where that may be asked: the higher, the better.
+
+        Raises:
+            StateNotFinite: the state holds NaN or infinity; nothing was written.
+            CheckpointError: it could not be written (the disk is full, ...), or read back; the
+                checkpoints from before are as they were.
         """
-        aside = self.folder / f"incoming-{step:08d}"
-        shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed here
-        aside.mkdir(parents=True)
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(aside / _ARRAYS, serialization.to_state_dict(state))
-        (aside / _RECORD).write_text(json.dumps(record, indent=2))
-        (aside / _MANIFEST).write_text(json.dumps(_digests(aside), indent=2))
-        _flush(aside)
-        final = self._path(step)
-        if final.exists():
+        if bad := nonfinite_names(state):
+            raise StateNotFinite(step, bad)
+        aside = self.folder / f"{_INCOMPLETE}{step:08d}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear()  # what a process left that was killed here
+            self._write(aside, state, {"score": score, **record})
+            final = self._path(step)
+            if final.exists():
+                os.replace(final, self.folder / f"{_REPLACED}{step:08d}")
+            os.replace(aside, final)
+            _flush_folder(self.folder)
+            self._clear()
+        except Exception as error:  # tensorstore's errors have no class of their own
+            shutil.rmtree(aside, ignore_errors=True)
+            raise CheckpointError(
+                f"checkpoint {step} cannot be written to {self.folder}: {_first_line(error)}; "
+                f"{self._last_good()}; make room and start the same command again to go on from it"
+            ) from error
+        if problem := self.problem(step):
             self._move_aside(final)
-        os.replace(aside, final)
-        _flush_folder(self.folder)
-        for old in self.steps()[: -self.keep]:
-            shutil.rmtree(self._path(old))
+            raise CheckpointError(
+                f"checkpoint {step} was not read back as it was written ({problem}): the disk of "
+                f"{self.folder} loses data; {self._last_good()}"
+            )
+        self._prune()
+
+    def _write(self, folder: Path, state: Any, record: Mapping[str, Any]) -> None:
+        folder.mkdir()
+        with _checkpointer() as checkpointer:
+            checkpointer.save(folder / _ARRAYS, serialization.to_state_dict(state))
+        (folder / _RECORD).write_text(json.dumps(record, indent=2))
+        (folder / _MANIFEST).write_text(json.dumps(_digests(folder), indent=2))
+        _flush(folder)
+
+    def _clear(self) -> None:
+        for prefix in (_INCOMPLETE, _REPLACED):
+            for left in self.folder.glob(f"{prefix}*"):
+                shutil.rmtree(left)
+
+    def _prune(self) -> None:
+        steps = self.steps()
+        kept = {*steps[-self.keep :], self.best()}
+        for old in steps:
+            if old not in kept:
+                shutil.rmtree(self._path(old))
+
+    def _last_good(self) -> str:
+        """Says which checkpoint a run can go on from."""
+        for step in reversed(self.steps()):
+            if self.problem(step) is None:
+                return f"the last good checkpoint is that of step {step}"
+        return "there is no good checkpoint yet"
+
+    def best(self) -> int | None:
+        """Returns the step of the highest score, of equal ones the first; None without scores.
+
+        A damaged checkpoint has no say.
+        """
+        scored = []
+        for step in self.steps():
+            try:
+                score = self.record(step).get("score")
+            except (OSError, ValueError):
+                continue
+            if score is not None:
+                scored.append((-score, step))
+        return next((step for _, step in sorted(scored) if self.problem(step) is None), None)
 
     def newest_verified(self, move_damaged: bool) -> int | None:
         """Returns the newest step whose bytes are all as they were written; None if there is none.
@@ -99,6 +183,7 @@ class Checkpoints:
         if move_damaged:
             for bad in damaged:
                 self._move_aside(self._path(bad))
+                self.moved_aside.append(bad)
         return step
 
     def problem(self, step: int) -> str | None:
@@ -108,7 +193,10 @@ class Checkpoints:
             manifest = json.loads((path / _MANIFEST).read_text())
         except (OSError, ValueError):
             return "its manifest cannot be read"
-        digests = _digests(path)
+        try:
+            digests = _digests(path)
+        except OSError as error:
+            return f"it cannot be read: {error}"
         changed = sorted(name for name in manifest if digests.get(name) != manifest[name])
         return f"{changed[0]} is missing or changed" if changed else None
 
@@ -131,13 +219,15 @@ class Checkpoints:
         """
         target = jax.tree.map(_abstract, serialization.to_state_dict(like))
         path = self._path(step) / _ARRAYS
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _checkpointer() as checkpointer:
             saved = checkpointer.metadata(path).item_metadata.tree
             mismatches = _mismatches(_forms(saved), _forms(target))
             if mismatches:
                 raise CheckpointError(
                     f"checkpoint {step} in {self.folder} does not hold this network's state:\n  "
-                    + "\n  ".join(mismatches)
+                    + "\n  ".join(mismatches[:_TOLD])
+                    + (f"\n  and {len(mismatches) - _TOLD} more" * (len(mismatches) > _TOLD))
+                    + "\nit is another run's, or another version's; nothing was changed"
                 )
             restored = checkpointer.restore(path, target)
         return serialization.from_state_dict(like, restored)
@@ -152,10 +242,25 @@ class Checkpoints:
         os.replace(path, target)
 
 
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Orbax for this process alone: it does not wait for the others of a run."""
+    me = jax.process_index()
+    return ocp.StandardCheckpointer(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+        )
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
     sharding = getattr(leaf, "sharding", None)
     if sharding is None:
-        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
@@ -182,6 +287,9 @@ def _digests(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != folder / _MANIFEST:
             with path.open("rb") as file:
+                if hasattr(os, "posix_fadvise"):
+                    # What is on the disk counts, not what is still in memory.
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             digests[path.relative_to(folder).as_posix()] = digest
     return digests

@@ -10,8 +10,12 @@ class RunFolderError(Exception):
 
 
 class CheckpointError(Exception):
-    """No checkpoint of the run can be trusted."""
+    """No checkpoint of the run can be trusted, or none can be written."""
 
 
 class TrainingDiverged(Exception):
-    """The loss is no longer finite; the last checkpoint is as it was."""
+    """A number is no longer finite; the last checkpoint is as it was."""
+
+
+class TrainingStopped(Exception):
+    """The run was asked to stop, and has saved its state: started again, it goes on."""

@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
 
 from cnnjax.training import run_folder
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.config import RunConfig
+from cnnjax.training.divergence import explain_divergence
 from cnnjax.training.environment import (
     describe_code,
     describe_environment,
     environment_differences,
 )
+from cnnjax.training.errors import TrainingDiverged
 from cnnjax.training.evaluation import format_metrics, make_evaluator, make_predictor
-from cnnjax.training.metrics import MetricsWriter
+from cnnjax.training.meter import LossNotFinite
 from cnnjax.training.plan import Plan, make_plan
+from cnnjax.training.profiler import Profiler, parse_steps
 from cnnjax.training.state import TrainState
+from cnnjax.training.steps import Cadence, Steps
+from cnnjax.training.stopping import StopRequest
 from cnnjax.training.trainer import Trainer
+from cnnjax.training.watching import Watch
 
 _logger = logging.getLogger(__name__)
 
@@ -59,12 +64,19 @@ def train_and_evaluate(
     extend_to: int | None = None,
     log_every: int = 10,
     checkpoint_every: int = 1,
+    checkpoint_steps: int = 0,
+    histograms_every: int = 0,
+    profile_steps: str | None = None,
     data_dir: str | None = None,
     progress: bool = True,
 ) -> RunResult:
     """Trains as configured, from the newest checkpoint in the folder if there is one.
 
-    The test split chooses nothing: what counts is the state after the last epoch.
+    The test split chooses nothing: what counts is the state after the last epoch. Where validation
+    examples are held out, the checkpoint with the highest accuracy on them is kept besides.
+
+    SIGTERM and Ctrl-C end the current step, save and raise `TrainingStopped`; a Ctrl-C after that
+    leaves at once.
 
     Args:
         config: the run's identity.
@@ -72,78 +84,92 @@ def train_and_evaluate(
         extend_to: total number of epochs, to make a run longer than its configuration says.
         log_every: steps between two lines of training metrics.
         checkpoint_every: epochs between two checkpoints; the last epoch always has one.
+        checkpoint_steps: steps between two checkpoints, inside epochs too; 0 for none of them.
+        histograms_every: epochs between two sets of histograms of parameters and gradients in
+            TensorBoard; 0 for none.
+        profile_steps: `a:b` traces the steps from a up to and with b, counted from 1, into
+            `profile/`.
         data_dir: TFDS data folder; None means TFDS's default.
-        progress: show a progress bar with the loss and the time left.
+        progress: tell step, loss, speed and the time left while it goes on.
 
     Returns:
         The metrics after the last epoch.
 
     Raises:
-        ConfigError: the configuration cannot work; nothing was written.
-        RunFolderError: the folder cannot hold this run; nothing was written.
-        CheckpointError: the run's checkpoints are all damaged.
-        TrainingDiverged: the loss was no longer finite.
+        ConfigError: the configuration or an option cannot work; nothing was written.
+        RunFolderError: the folder cannot hold this run, and nothing was written; or it cannot be
+            written any more (the disk is full, ...).
+        CheckpointError: the run's checkpoints are all damaged, or one could not be written.
+        TrainingDiverged: something was no longer finite; the message says where it began.
+        TrainingStopped: the run was asked to stop and has saved its state.
     """
     begun = time.perf_counter()
     workdir = Path(workdir)
-    for name, value in (("log_every", log_every), ("checkpoint_every", checkpoint_every)):
-        if value < 1:
-            raise ValueError(f"{name}: {value} was given; give 1 or more")
+    cadence = Cadence(log_every, checkpoint_every, checkpoint_steps, histograms_every)
+    profiled = parse_steps(profile_steps)
     plan = make_plan(config, extend_to)
     run_folder.check_folder(workdir, config)
     arrays = plan.load_train(data_dir)
     evaluated = plan.load_eval(data_dir)
     evaluate = make_evaluator(plan, evaluated)
-    with run_folder.locked(workdir):
+    writing = jax.process_index() == 0
+    with run_folder.locked(workdir), StopRequest() as stop:
         checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
-        state, environment = _restore(plan, checkpoints)
+        environment = describe_environment()
+        state, metrics = _restore(plan, checkpoints, environment)
         start = int(state.step)
-        run_folder.start_run(
-            workdir, config, {**describe_code(), **environment, "resumed_from": start or None}
-        )
-        run = Trainer(plan, arrays, state)
+        trainer = Trainer(plan, arrays, state)
+        if writing:
+            facts = {**describe_code(), **environment, "resumed_from": start or None}
+            run_folder.start_run(workdir, config, facts)
         with (
-            MetricsWriter(workdir, start) as writer,
-            tqdm(
-                total=max(plan.total_steps, start),
-                initial=start,
-                unit="step",
-                desc=config.model.name,
-                disable=not progress,
-                dynamic_ncols=True,
-            ) as bar,
+            Profiler(workdir, profiled) as profiler,
+            Watch(plan, workdir, start, progress=progress, active=writing) as watch,
         ):
-            while run.step < plan.total_steps:
-                for step, metrics in run.epoch(log_every):
-                    writer.write("train", step, step / plan.epoch_steps, metrics)
-                    bar.set_postfix(loss=f"{metrics['loss']:.4f}", refresh=False)
-                    bar.update(run.step - bar.n)
-                metrics = evaluate(run.state.eval_variables)
-                writer.write(plan.eval_split, run.step, run.step / plan.epoch_steps, metrics)
-                last = run.step >= plan.total_steps
-                if last or (run.step // plan.epoch_steps) % checkpoint_every == 0:
-                    record = {"config": config.model_dump(), "environment": environment}
-                    checkpoints.save(run.step, run.state, record)
-            if start < run.step:
-                probabilities = make_predictor(plan)(run.state.eval_variables, evaluated.images)
-                mistakes = plan.task.pictures(*evaluated, probabilities)
-                writer.write_images(f"{plan.eval_split}/mistakes", run.step, mistakes)
-        metrics = evaluate(run.state.eval_variables)
+            damaged = checkpoints.moved_aside
+            watch.event("resumed" if start else "started", start, damaged=damaged)
+            record = {"config": config.model_dump(), "environment": environment}
+            steps = Steps(
+                plan,
+                trainer,
+                evaluate,
+                checkpoints,
+                watch,
+                stop,
+                profiler,
+                cadence,
+                record,
+                metrics,
+            )
+            try:
+                metrics = steps.run_to_end()
+            except (LossNotFinite, StateNotFinite) as noticed:
+                message = explain_divergence(plan, trainer, checkpoints, noticed)
+                watch.event("diverged", noticed.step, message=message)
+                raise TrainingDiverged(message) from noticed
+            if start < trainer.step:
+                variables = trainer.state.eval_variables
+                probabilities = make_predictor(plan)(variables, evaluated.images)
+                watch.pictures(trainer.step, plan.task.pictures(*evaluated, probabilities))
+                watch.event("finished", trainer.step)
     seconds = time.perf_counter() - begun
-    return RunResult(run.step, plan.eval_split, metrics, seconds, run.compile_seconds)
+    return RunResult(trainer.step, plan.eval_split, metrics, seconds, trainer.compile_seconds)
 
 
-def _restore(plan: Plan, checkpoints: Checkpoints) -> tuple[TrainState, dict[str, Any]]:
-    """Returns the newest state that can be trusted, or the first one, and what this runs on."""
-    environment = describe_environment()
+def _restore(
+    plan: Plan, checkpoints: Checkpoints, environment: dict[str, Any]
+) -> tuple[TrainState, dict[str, float] | None]:
+    """Returns the newest state that can be trusted, or the first one, and its metrics if any."""
     step = checkpoints.newest_verified(move_damaged=True)
     if step is None:
-        return plan.init_state(), environment
-    differing = environment_differences(checkpoints.record(step)["environment"], environment)
+        return plan.init_state(), None
+    record = checkpoints.record(step)
+    differing = environment_differences(record["environment"], environment)
     if differing:
         _logger.warning(
             "resuming on another environment, so the run may differ in the last bits: %s",
             "; ".join(differing),
         )
     _logger.info("resuming from the checkpoint of step %d", step)
-    return checkpoints.restore(step, jax.eval_shape(plan.init_state)), environment
+    state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
+    return state, record.get("metrics")

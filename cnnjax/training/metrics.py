@@ -1,13 +1,18 @@
 """What a run writes as it goes: JSON lines and TensorBoard events, and how the lines are read."""
 
-import json
+import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from cnnjax.training.json_lines import JsonLines, read_json_lines
 from cnnjax.training.run_folder import METRICS_FILE
+
+HISTOGRAM_VALUES = 100_000
+"""Of a larger array, this many evenly spaced values stand in a histogram."""
 
 
 class MetricsWriter:
@@ -19,29 +24,47 @@ class MetricsWriter:
     """
 
     def __init__(self, workdir: Path, resumed_step: int = 0):
-        # tensorboardX rather than clu or flax writers, which import TensorFlow.
-        from tensorboardX import SummaryWriter
+        # tensorboardX rather than clu or flax writers, which import TensorFlow. Its SummaryWriter
+        # hands events to a thread, which dies on a full disk and leaves its caller waiting for
+        # ever; its EventsWriter writes at once, and raises.
+        from tensorboardX import summary
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
 
-        path = workdir / METRICS_FILE
-        cut = path.exists() and not path.read_bytes().endswith(b"\n")
-        self._lines = path.open("a", buffering=1)
-        if cut:  # by the end of a process: what follows must not be joined to it
-            self._lines.write("\n")
-        self._events = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=resumed_step + 1 if resumed_step else None
-        )
+        self._lines = JsonLines(workdir / METRICS_FILE)
+        folder = workdir / "tensorboard"
+        folder.mkdir(exist_ok=True)
+        # Without the process in its name, a file would be lost to a restart in the same second.
+        self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+        self._event, self._summary = event_pb2.Event, summary
+        if resumed_step:
+            restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._events.write_event(self._event(step=resumed_step + 1, session_log=restart))
 
     def write(self, split: str, step: int, epoch: float, values: dict[str, float]) -> None:
         """Writes scalars of a split ("train", "test", "validation") after a step."""
-        line = {"step": step, "epoch": epoch, "split": split, **values}
-        self._lines.write(json.dumps(line) + "\n")
+        self._lines.append({"step": step, "epoch": epoch, "split": split, **values})
         for name, value in values.items():
-            self._events.add_scalar(f"{split}/{name}", value, step)
+            self._add(self._summary.scalar(f"{split}/{name}", value), step)
 
     def write_images(self, name: str, step: int, images: np.ndarray) -> None:
         """Writes uint8 images [examples, height, width, channels] to TensorBoard."""
-        if len(images):
-            self._events.add_images(name, images, step, dataformats="NHWC")
+        for number, image in enumerate(images):
+            self._add(self._summary.image(f"{name}/{number}", image, dataformats="HWC"), step)
+
+    def write_histogram(self, name: str, step: int, values: np.ndarray) -> None:
+        """Writes how an array's values are spread, and its Euclidean norm, to TensorBoard."""
+        flat = np.asarray(values, np.float64).reshape(-1)
+        shown = flat[:: max(1, len(flat) // HISTOGRAM_VALUES)]
+        self._add(self._summary.histogram(name, shown, bins=64), step)
+        self._add(self._summary.scalar(f"{name}/norm", float(np.linalg.norm(flat))), step)
+
+    def flush(self) -> None:
+        """Sees everything written so far into the files."""
+        self._events.flush()
+
+    def _add(self, summary: Any, step: int) -> None:
+        self._events.write_event(self._event(wall_time=time.time(), step=step, summary=summary))
 
     def __enter__(self) -> "MetricsWriter":
         return self
@@ -52,8 +75,13 @@ class MetricsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._lines.close()
-        self._events.close()
+        try:
+            self._lines.close()
+            self._events.close()
+        except OSError:
+            # A full disk is told once, by what failed first.
+            if error is None:
+                raise
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
@@ -61,12 +89,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
 
     A run that was killed repeats the steps after its last checkpoint, and its last line may be cut.
     """
-    path = workdir / METRICS_FILE
     latest: dict[tuple[int, str], dict[str, Any]] = {}
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
+    for line in read_json_lines(workdir / METRICS_FILE):
         latest[line["step"], line["split"]] = line
     return [latest[key] for key in sorted(latest)]

@@ -1,17 +1,15 @@
 """The training state on the device, and the compiled step that moves it."""
 
 import time
-from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int32, UInt8
 
 from cnnjax import data, ops
-from cnnjax.tasks.classification import Sums
-from cnnjax.training.errors import TrainingDiverged
+from cnnjax.tasks.classification import Batch, Sums
 from cnnjax.training.pipeline import take_positions
 from cnnjax.training.plan import Plan
 from cnnjax.training.state import TrainState
@@ -19,7 +17,7 @@ from cnnjax.training.step import train_step
 
 
 class Trainer:
-    """Moves a state through epochs.
+    """Moves a state through the steps of a run.
 
     Which examples a step takes and what is done to them depends on the seed and the step's number
     alone, so that a resumed run sees what it would have seen.
@@ -39,6 +37,8 @@ class Trainer:
         self.state = state
         self.step = int(state.step)
         self.compile_seconds = 0.0
+        self._epoch = -1
+        self._epoch_order: Any = None
 
     @cached_property
     def _compiled(self) -> jax.stages.Compiled:
@@ -52,45 +52,35 @@ class Trainer:
         self.compile_seconds = time.perf_counter() - begun
         return compiled
 
-    def epoch(self, log_every: int) -> Iterator[tuple[int, dict[str, float]]]:
-        """Trains to the end of the current epoch, yielding the step and metrics every so often.
+    def compile(self) -> float:
+        """Compiles the step, unless it is, and returns how many seconds that took."""
+        _ = self._compiled
+        return self.compile_seconds
 
-        The metrics stay on the device until they are yielded: `loss`, `accuracy` and `top5_error`
-        as means since the last time, `learning_rate`, and `images_per_second` over the same steps.
+    def advance(self) -> Sums:
+        """Does the next step and returns its metric sums, which the device may still be at."""
+        compiled = self._compiled
+        epoch = self.step // self._plan.epoch_steps
+        if epoch != self._epoch:
+            self._epoch, self._epoch_order = epoch, self._order(epoch)
+        self.state, sums = compiled(self.state, self._images, self._labels, self._epoch_order)
+        self.step += 1
+        return sums
 
-        Raises:
-            TrainingDiverged: the loss is not finite.
-        """
-        epoch_steps = self._plan.epoch_steps
-        epoch = self.step // epoch_steps
-        order = self._order(epoch)
-        advance = self._compiled
-        pending: list[Sums] = []
-        since = time.perf_counter()
-        while self.step < (epoch + 1) * epoch_steps:
-            self.state, sums = advance(self.state, self._images, self._labels, order)
-            self.step += 1
-            pending.append(sums)
-            if self.step % log_every == 0 or self.step == (epoch + 1) * epoch_steps:
-                # Fetching waits for the device: the clock is read after it.
-                metrics = self._fetch(pending)
-                now = time.perf_counter()
-                images = len(pending) * self._plan.config.data.batch_size
-                yield self.step, {**metrics, "images_per_second": images / (now - since)}
-                pending, since = [], time.perf_counter()
+    def batch(self, step: int) -> Batch:
+        """Returns the batch that the step after `step` steps takes."""
+        epoch, step_in_epoch = divmod(step, self._plan.epoch_steps)
+        return self._batch(
+            self._images, self._labels, self._order(epoch), epoch, jnp.int32(step_in_epoch)
+        )
 
-    def _fetch(self, pending: list[Sums]) -> dict[str, float]:
-        total = jax.tree.map(lambda *values: sum(values), *jax.device_get(pending))
-        metrics = self._plan.task.metrics(total)
-        if not np.isfinite(metrics["loss"]):
-            raise TrainingDiverged(
-                f"the loss is {metrics['loss']} at step {self.step}; lower "
-                f"optimizer.learning_rate ({self._plan.config.optimizer.learning_rate})"
-            )
-        return {
-            **metrics,
-            "learning_rate": float(np.asarray(self._plan.schedule(self.step - 1))),
-        }
+    def host_state(self) -> TrainState:
+        """Returns the state in the host's memory, once the device has done all steps."""
+        return jax.device_get(self.state)
+
+    def restart(self, state: TrainState) -> None:
+        """Goes on from another state of the same run."""
+        self.state, self.step = state, int(state.step)
 
     def _order(self, epoch: int) -> Int32[Array, " examples"]:
         return data.epoch_order(self._keys["order"], epoch, len(self._labels))
@@ -102,16 +92,25 @@ class Trainer:
         labels: Int32[Array, " examples"],
         order: Int32[Array, " examples"],
     ) -> tuple[TrainState, Sums]:
-        plan = self._plan
-        epoch, step_in_epoch = jnp.divmod(state.step, plan.epoch_steps)
-        positions = take_positions(order, step_in_epoch, plan.config.data.batch_size)
-        key = jax.random.fold_in(self._keys["augment"], epoch)
-        batch = plan.pipeline.train_batch(images, labels, positions, key)
+        epoch, step_in_epoch = jnp.divmod(state.step, self._plan.epoch_steps)
         return train_step(
             state,
-            batch,
+            self._batch(images, labels, order, epoch, step_in_epoch),
             self._keys["dropout"],
-            model=plan.model,
-            task=plan.task,
+            model=self._plan.model,
+            task=self._plan.task,
             optimizer=self._optimizer,
         )
+
+    def _batch(
+        self,
+        images: UInt8[Array, "examples height width channels"],
+        labels: Int32[Array, " examples"],
+        order: Int32[Array, " examples"],
+        epoch: int | Array,
+        step_in_epoch: Array,
+    ) -> Batch:
+        plan = self._plan
+        positions = take_positions(order, step_in_epoch, plan.config.data.batch_size)
+        key = jax.random.fold_in(self._keys["augment"], epoch)
+        return plan.pipeline.train_batch(images, labels, positions, key)

@@ -40,7 +40,7 @@ def test_what_was_saved_comes_back(checkpoints):
     assert int(restored.step) == 2
     np.testing.assert_array_equal(restored.params["c1"]["kernel"], np.full((3, 4), 2.0))
     assert type(restored.opt_state) is type(state_at(0).opt_state)
-    assert checkpoints.record(2) == {"number": 2}
+    assert checkpoints.record(2)["number"] == 2
 
 
 def test_only_the_newest_are_kept(checkpoints):

@@ -46,4 +46,4 @@ def test_tensorboard_gets_the_same_scalars_and_the_images(tmp_path):
         content = content[16 + length :]
     assert values["train/loss"][0] == 7
     assert values["train/loss"][1].simple_value == json.loads("1.25")
-    assert values["mistakes"][1].image.height == 4
+    assert values["mistakes/1"][1].image.height == 4

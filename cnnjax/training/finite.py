@@ -1,0 +1,46 @@
+"""Where NaN and infinity hide in a training state."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import serialization
+
+from cnnjax import patterns
+
+
+def nonfinite_names(state: Any) -> list[str]:
+    """Returns the paths of the arrays of a state that hold what must not be saved.
+
+    That is NaN or infinity, but for single infinite numbers in the optimiser's state: bookkeeping
+    such as the lowest loss so far begins at infinity.
+
+    Args:
+        state: any pytree that flax can turn into a state dict, on the host or on devices.
+    """
+    tree = serialization.to_state_dict(state)
+    bad = jax.tree.leaves(jax.device_get(_flags(tree)))
+    return [name for name, is_bad in zip(patterns.path_names(tree), bad, strict=True) if is_bad]
+
+
+@jax.jit
+def _flags(tree: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(_is_bad, tree)
+
+
+def _is_bad(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array | bool:
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return jnp.zeros((), bool)
+    bookkeeping = leaf.ndim == 0 and _first_key(path) == "opt_state"
+    return (jnp.isnan(leaf) if bookkeeping else ~jnp.isfinite(leaf)).any()
+
+
+def _first_key(path: Iterable[Any]) -> str:
+    return next((str(getattr(part, "key", part)) for part in path), "")
+
+
+def is_finite(values: Any) -> bool:
+    """Whether every number of a pytree of arrays is finite."""
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(values))

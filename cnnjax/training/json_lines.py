@@ -1,0 +1,39 @@
+"""Files of JSON lines that survive the end of the process that writes them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class JsonLines:
+    """Appends JSON objects to a file, each on a line of its own and written at once.
+
+    Args:
+        path: the file; it is made if it does not exist.
+    """
+
+    def __init__(self, path: Path):
+        cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        self._file = path.open("a", buffering=1)
+        if cut:  # by the end of a process: what follows must not be joined to it
+            self._file.write("\n")
+
+    def append(self, values: Mapping[str, Any]) -> None:
+        """Writes one line."""
+        self._file.write(json.dumps(values) + "\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the lines of a file in their order, without those that a process's end cut off."""
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue
+    return lines

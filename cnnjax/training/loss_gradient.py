@@ -1,0 +1,33 @@
+"""The loss's gradient at a state, apart from the step that uses it: for histograms and hunts."""
+
+from typing import Any
+
+import jax
+
+from cnnjax.tasks.classification import Batch
+from cnnjax.training.plan import Plan
+from cnnjax.training.state import TrainState
+
+
+def loss_gradient(plan: Plan, state: TrainState, batch: Batch) -> Any:
+    """Returns the gradient of the training loss with respect to the parameters.
+
+    Args:
+        plan: the run.
+        state: the state before the step that takes this batch.
+        batch: as the task describes it.
+
+    Returns:
+        A tree like `state.params`.
+    """
+    key = jax.random.fold_in(plan.keys()["dropout"], state.step)
+
+    @jax.jit
+    def gradient(params: Any, collections: Any, batch: Batch) -> Any:
+        def loss(params: Any) -> tuple[Any, Any]:
+            variables = {"params": params, **collections}
+            return plan.task.loss(plan.model, variables, batch, key, train=True)
+
+        return jax.grad(loss, has_aux=True)(params)[0]
+
+    return gradient(state.params, state.collections, batch)

@@ -1,0 +1,81 @@
+"""A trace of some steps for TensorBoard's or Perfetto's profile viewer."""
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+
+from cnnjax.training.errors import ConfigError
+
+_logger = logging.getLogger(__name__)
+
+PROFILE_FOLDER = "profile"
+
+
+def parse_steps(text: str | None) -> range:
+    """Reads `a:b`, the steps from a up to and with b, counted from 1; nothing means no steps.
+
+    Raises:
+        ConfigError: it is written otherwise, or empty.
+    """
+    if not text:
+        return range(0)
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise ConfigError(
+            f"profile_steps: {text!r} was given; give the first and the last step to trace, "
+            "counted from 1, as in 101:110"
+        )
+    return range(int(first), int(last) + 1)
+
+
+class Profiler:
+    """Traces the steps asked for into the run's folder.
+
+    Args:
+        workdir: the run's folder.
+        steps: the numbers of the steps to trace; none for no trace.
+    """
+
+    def __init__(self, workdir: Path, steps: range):
+        self._folder = workdir / PROFILE_FOLDER
+        self._steps = steps
+        self._running = False
+
+    def before(self, step: int) -> None:
+        """Begins the trace if the step to come is the first of it."""
+        if self._steps and not self._running and step in self._steps:
+            jax.profiler.start_trace(str(self._folder))
+            self._running = True
+
+    def after(self, step: int, result: Any) -> bool:
+        """Ends the trace if the step done was the last of it, once its result is there.
+
+        Returns:
+            Whether a trace has been written.
+        """
+        if not self._running or step + 1 in self._steps:
+            return False
+        jax.block_until_ready(result)
+        self.close()
+        _logger.info("wrote a trace of steps up to %d to %s", step, self._folder)
+        return True
+
+    def close(self) -> None:
+        """Ends a trace that is under way."""
+        if self._running:
+            self._running = False
+            jax.profiler.stop_trace()
+
+    def __enter__(self) -> "Profiler":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
