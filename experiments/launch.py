@@ -2,11 +2,14 @@
 
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import absl.logging
+import jax
 from absl import app, flags
 
 from cnnjax import reports, training
@@ -17,6 +20,19 @@ USAGE_ERROR = 2
 RUN_ERROR = 3
 """Exit code after a run that could not go on: diverged, or without a checkpoint to trust."""
 
+STOPPED = 75
+"""Exit code after SIGTERM or Ctrl-C (EX_TEMPFAIL): saved; the same command goes on from there."""
+
+INTERRUPTED = 130
+"""Exit code after a Ctrl-C that left at once; the last checkpoint is as it was."""
+
+_COMPILE_CACHE = flags.DEFINE_string(
+    "compile_cache",
+    None,
+    "Folder of compiled programs, from which a later start takes them; 'off' for none. If not "
+    "given: $JAX_COMPILATION_CACHE_DIR, or cnnjax/compiled in the user's cache folder.",
+)
+
 
 def launch(main: Callable[[Sequence[str]], None]) -> None:
     """Runs an absl program, turning what its user has to mend into one message and an exit code."""
@@ -25,12 +41,19 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
         if not flags.FLAGS["verbosity"].present:
             # orbax and TFDS report every file they touch.
             absl.logging.set_verbosity(absl.logging.WARNING)
+        _use_compile_cache()
         try:
             main(arguments)
         except (training.ConfigError, training.RunFolderError) as error:
             _stop(str(error), USAGE_ERROR)
         except (training.CheckpointError, training.TrainingDiverged) as error:
             _stop(str(error), RUN_ERROR)
+        except training.TrainingStopped as stopped:
+            print(stopped, file=sys.stderr)
+            sys.exit(STOPPED)
+        except KeyboardInterrupt:
+            print("left at once; the last checkpoint is as it was", file=sys.stderr)
+            sys.exit(INTERRUPTED)
 
     # What a run has to say of itself.
     messages = logging.StreamHandler()
@@ -65,6 +88,14 @@ def check_report_packages() -> None:
         reports.check_installed()
     except ImportError as error:
         raise training.ConfigError(str(error)) from None
+
+
+def _use_compile_cache() -> None:
+    folder = _COMPILE_CACHE.value or os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if not folder:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = str(Path(caches) / "cnnjax" / "compiled")
+    jax.config.update("jax_compilation_cache_dir", None if folder == "off" else folder)
 
 
 def _parse_flags(arguments: Sequence[str]) -> list[str]:

@@ -6,6 +6,9 @@ python -m experiments.train --config=experiments/configs/lenet5_digits.py --work
 
 Every key of the configuration is a flag (--config.KEY=VALUE). Starting again with the same folder
 resumes the run; a finished run is evaluated and left as it is.
+
+SIGTERM and Ctrl-C end the current step, save, and leave with exit code 75: start again to go on.
+A second Ctrl-C leaves at once, with 130. 2 is a wrong flag or folder, 3 a run that cannot go on.
 """
 
 from collections.abc import Sequence
@@ -36,10 +39,25 @@ _LOG_EVERY = flags.DEFINE_integer(
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     "checkpoint_every", 1, "Epochs between two checkpoints.", lower_bound=1
 )
+_CHECKPOINT_STEPS = flags.DEFINE_integer(
+    "checkpoint_steps",
+    0,
+    "Steps between two checkpoints, inside epochs too; 0 for none of them.",
+    lower_bound=0,
+)
+_HISTOGRAMS_EVERY = flags.DEFINE_integer(
+    "histograms_every",
+    10,
+    "Epochs between two sets of histograms of parameters and gradients in TensorBoard; 0 for none.",
+    lower_bound=0,
+)
+_PROFILE_STEPS = flags.DEFINE_string(
+    "profile_steps", None, "Trace these steps, a:b, counted from 1, into the folder's profile/."
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "TFDS data folder; TFDS's own default if not given."
 )
-_PROGRESS = flags.DEFINE_boolean("progress", True, "Show a progress bar.")
+_PROGRESS = flags.DEFINE_boolean("progress", True, "Tell step, loss, speed and the time left.")
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folder at the end.")
 
 
@@ -54,6 +72,9 @@ def main(arguments: Sequence[str]) -> None:
         extend_to=_EXTEND_TO.value,
         log_every=_LOG_EVERY.value,
         checkpoint_every=_CHECKPOINT_EVERY.value,
+        checkpoint_steps=_CHECKPOINT_STEPS.value,
+        histograms_every=_HISTOGRAMS_EVERY.value,
+        profile_steps=_PROFILE_STEPS.value,
         data_dir=_DATA_DIR.value,
         progress=_PROGRESS.value,
     )

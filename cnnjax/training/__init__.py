@@ -6,8 +6,10 @@ from cnnjax.training.errors import (
     ConfigError,
     RunFolderError,
     TrainingDiverged,
+    TrainingStopped,
 )
 from cnnjax.training.evaluation import format_metrics
+from cnnjax.training.events import read_events
 from cnnjax.training.images import read_images
 from cnnjax.training.inference import LoadedRun, load_run
 from cnnjax.training.loop import RunResult, train_and_evaluate
@@ -26,6 +28,7 @@ __all__ = [
     "RunResult",
     "TrainState",
     "TrainingDiverged",
+    "TrainingStopped",
     "default_config",
     "eval_step",
     "format_metrics",
@@ -34,6 +37,7 @@ __all__ = [
     "make_plan",
     "nearest_key",
     "parse_config",
+    "read_events",
     "read_images",
     "read_metrics",
     "train_and_evaluate",

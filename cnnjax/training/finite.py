@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import serialization
 
 from cnnjax import patterns
@@ -39,8 +38,3 @@ def _is_bad(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array | bool:
 
 def _first_key(path: Iterable[Any]) -> str:
     return next((str(getattr(part, "key", part)) for part in path), "")
-
-
-def is_finite(values: Any) -> bool:
-    """Whether every number of a pytree of arrays is finite."""
-    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(values))

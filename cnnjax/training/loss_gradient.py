@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from cnnjax.tasks.classification import Batch
+from cnnjax.training.accumulation import batch_gradients
 from cnnjax.training.plan import Plan
 from cnnjax.training.state import TrainState
 
@@ -23,11 +24,16 @@ def loss_gradient(plan: Plan, state: TrainState, batch: Batch) -> Any:
     key = jax.random.fold_in(plan.keys()["dropout"], state.step)
 
     @jax.jit
-    def gradient(params: Any, collections: Any, batch: Batch) -> Any:
-        def loss(params: Any) -> tuple[Any, Any]:
-            variables = {"params": params, **collections}
-            return plan.task.loss(plan.model, variables, batch, key, train=True)
+    def gradient(state: TrainState, batch: Batch) -> Any:
+        scale = None if state.loss_scale is None else state.loss_scale.scale
+        return batch_gradients(
+            state.params,
+            state.collections,
+            batch,
+            key,
+            model=plan.model,
+            task=plan.task,
+            scale=scale,
+        )[0]
 
-        return jax.grad(loss, has_aux=True)(params)[0]
-
-    return gradient(state.params, state.collections, batch)
+    return gradient(state, batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.tasks.classification import Sums
@@ -64,6 +65,8 @@ class Meter:
         self._log_every = log_every
         self._in_flight: deque[_InFlight] = deque()
         self._done: list[_InFlight] = []
+        # Asked for at a step, the schedule would wait in line behind the steps on their way.
+        self._rates = np.asarray(jax.vmap(plan.schedule)(jnp.arange(max(plan.total_steps, 1))))
         self._since = time.perf_counter()
 
     def restart_clock(self) -> None:
@@ -117,7 +120,7 @@ class Meter:
             last,
             {
                 **metrics,
-                "learning_rate": float(np.asarray(self._plan.schedule(last - 1))),
+                "learning_rate": float(self._rates[last - 1]),
                 "images_per_second": images / seconds,
             },
         )
