@@ -6,7 +6,7 @@ gives the value, and every path must match some rule.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -31,20 +31,12 @@ def match(rules: Sequence[tuple[str, Any]], tree: Any) -> Any:
     Raises:
         ValueError: a pattern is no regular expression, or some paths match no rule (all are named).
     """
-    compiled = []
-    for pattern, value in rules:
-        try:
-            compiled.append((re.compile(pattern), value))
-        except re.error as error:
-            raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
     values, missed = [], []
-    for name in path_names(tree):
-        for pattern, value in compiled:
-            if pattern.fullmatch(name):
-                values.append(value)
-                break
-        else:
+    for name, number in _first_matches(rules, tree):
+        if number is None:
             missed.append(name)
+        else:
+            values.append(rules[number][1])
     if missed:
         patterns = ", ".join(repr(pattern) for pattern, _ in rules) or "none"
         raise ValueError(
@@ -52,3 +44,28 @@ def match(rules: Sequence[tuple[str, Any]], tree: Any) -> Any:
             "end the list with the pattern '.*' to give all others a value"
         )
     return jax.tree.unflatten(jax.tree.structure(tree), values)
+
+
+def unused(rules: Sequence[tuple[str, Any]], tree: Any) -> list[str]:
+    """Returns the patterns that give no leaf its value; a last ".*" need not.
+
+    Raises:
+        ValueError: a pattern is no regular expression.
+    """
+    used = {number for _, number in _first_matches(rules, tree)}
+    if rules and rules[-1][0] == ".*":
+        used.add(len(rules) - 1)
+    return [pattern for number, (pattern, _) in enumerate(rules) if number not in used]
+
+
+def _first_matches(rules: Sequence[tuple[str, Any]], tree: Any) -> Iterator[tuple[str, int | None]]:
+    """Yields each leaf's path and the number of the first rule that matches it."""
+    compiled = []
+    for pattern, _ in rules:
+        try:
+            compiled.append(re.compile(pattern))
+        except re.error as error:
+            raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
+    for name in path_names(tree):
+        numbers = (n for n, pattern in enumerate(compiled) if pattern.fullmatch(name))
+        yield name, next(numbers, None)

@@ -60,4 +60,6 @@ SCHEMES = {
     "he": Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL),
     # Glorot and Bengio, 2010, equation 16, with a gain of 2 where a rectifier follows.
     "xavier": Initializers(GLOROT_RECTIFIED, GLOROT_RECTIFIED, GLOROT_UNIFORM),
+    # LeCun et al., 1998 ("Efficient backprop"), section 4.6: a variance of 1 / fan-in.
+    "lecun": same(LECUN_NORMAL),
 }

@@ -140,7 +140,8 @@ class RunConfig(Section):
     `precision` is that of the computation; parameters and batch statistics are float32 always, and
     float16 scales its losses so that gradients neither overflow nor vanish. `ema_decay` keeps an
     exponential moving average of parameters and batch statistics, which is what is evaluated
-    (0: off). `initialization` is the network's own (`paper`), or a scheme for all its kernels.
+    (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
+    the network's default.
     """
 
     model: ModelConfig = ModelConfig()
@@ -150,7 +151,7 @@ class RunConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     batch_norm: BatchNormConfig = BatchNormConfig()
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    initialization: Literal["paper", "he", "xavier", "lecun"] = "paper"
+    initialization: Literal["paper", "he", "xavier", "lecun"] | None = None
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     epochs: int = Field(default=10, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -10,8 +10,8 @@ from flax import linen as nn
 from jaxtyping import Array, Key
 
 from cnnjax.tasks.classification import Batch, Classification, Sums
-from cnnjax.training.ema import update_average
 from cnnjax.training.accumulation import batch_gradients
+from cnnjax.training.ema import update_average
 from cnnjax.training.loss_scaling import all_finite, choose
 from cnnjax.training.state import TrainState
 

@@ -59,7 +59,11 @@ def test_fan_in_uniform_stays_within_its_bound():
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_schemes_have_their_variance(scheme):
     kernel = SCHEMES[scheme].conv(jax.random.key(0), (3, 3, 64, 128), jnp.float32)
-    variance = {"he": 2 / (9 * 64), "xavier": 4 / (9 * (64 + 128))}[scheme]
+    variance = {
+        "he": 2 / (9 * 64),
+        "xavier": 4 / (9 * (64 + 128)),
+        "lecun": 1 / (9 * 64),
+    }[scheme]
     assert np.var(kernel) == pytest.approx(variance, rel=0.03)
 
 

@@ -1,9 +1,10 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.training.optimizers import make_optimizer, make_schedule
-from cnnjax.training.schema import OptimizerConfig, ScheduleConfig
+from cnnjax.training.optimizers import make_optimizer
+from cnnjax.training.schema import OptimizerConfig
 
 PARAMS = {"c1": {"kernel": jnp.array([1.0, -2.0]), "bias": jnp.array([0.5])}}
 GRADIENTS = {"c1": {"kernel": jnp.array([0.3, 0.1]), "bias": jnp.array([-0.2])}}
@@ -48,22 +49,75 @@ def test_adamw_decays_apart_from_the_gradient():
     np.testing.assert_array_equal(decayed[1], plain[1])
 
 
-def test_cosine_schedule_meets_its_closed_form():
-    config = ScheduleConfig(name="cosine", warmup_epochs=1, final_factor=0.1)
-    schedule = make_schedule(config, 2.0, total_steps=110, epoch_steps=10)
-    # Ten rising steps, then half a cosine over a hundred steps, then the last value.
-    assert float(schedule(0)) == pytest.approx(0.2)
-    assert float(schedule(5)) == pytest.approx(1.1)
-    assert float(schedule(10)) == pytest.approx(2.0)
-    assert float(schedule(60)) == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
-    assert float(schedule(110)) == float(schedule(500)) == pytest.approx(0.2)
+def test_rmsprop_follows_its_equations():
+    config = OptimizerConfig(name="rmsprop", momentum=0.9, beta2=0.8, epsilon=0.01)
+    _, bias, _, bias2 = two_updates(config)
+    mean_square = 0.2 * 0.2**2
+    step = 0.1 * 0.2 / np.sqrt(mean_square + 0.01)
+    np.testing.assert_allclose(bias, [step], rtol=1e-6)
+    mean_square = 0.8 * mean_square + 0.2 * 0.2**2
+    step2 = 0.1 * 0.2 / np.sqrt(mean_square + 0.01)
+    np.testing.assert_allclose(bias2, [0.9 * step + step2], rtol=1e-6)
 
 
-def test_constant_schedule_stays():
-    schedule = make_schedule(ScheduleConfig(), 0.3, total_steps=10, epoch_steps=5)
-    assert float(schedule(0)) == float(schedule(9)) == pytest.approx(0.3)
+def test_clipping_bounds_the_norm_over_all_parameters():
+    norm = np.sqrt(0.3**2 + 0.1**2 + 0.2**2)
+    clipped = two_updates(OptimizerConfig(momentum=0.0, gradient_clip=0.1))
+    plain = two_updates(OptimizerConfig(momentum=0.0))
+    for small, large in zip(clipped, plain, strict=True):
+        np.testing.assert_allclose(small, large * 0.1 / norm, rtol=1e-6)
+    loose = two_updates(OptimizerConfig(momentum=0.0, gradient_clip=0.5))
+    np.testing.assert_allclose(loose[0], plain[0], rtol=1e-6)
 
 
-def test_a_warm_up_longer_than_the_run_is_refused():
-    with pytest.raises(ValueError, match=r"3.0 epochs are 30 steps, the whole run has 20"):
-        make_schedule(ScheduleConfig(warmup_epochs=3), 0.1, total_steps=20, epoch_steps=10)
+def test_decay_does_not_count_in_the_norm_that_is_clipped():
+    config = OptimizerConfig(momentum=0.0, gradient_clip=10.0, weight_decay=100.0)
+    np.testing.assert_allclose(
+        two_updates(config)[0], -0.1 * (np.array([0.3, 0.1]) + 100 * np.array([1, -2])), rtol=1e-6
+    )
+
+
+def test_rules_say_what_decays():
+    config = OptimizerConfig(
+        momentum=0.0, weight_decay=0.5, decay=((".*/bias", True), (".*", False))
+    )
+    kernel, bias, _, _ = two_updates(config)
+    np.testing.assert_allclose(kernel, [-0.03, -0.01], rtol=1e-6)
+    np.testing.assert_allclose(bias, [-0.1 * (-0.2 + 0.5 * 0.5)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_rules_scale_the_rate(name):
+    rules = (("c1/kernel", 1.0), (".*", 0.1))
+    plain = two_updates(OptimizerConfig(name=name, weight_decay=0.1))
+    scaled = two_updates(OptimizerConfig(name=name, weight_decay=0.1, rates=rules))
+    for number, factor in enumerate((1.0, 0.1, 1.0, 0.1)):
+        np.testing.assert_allclose(scaled[number], factor * plain[number], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_a_frozen_parameter_stays_without_state_or_decay(name):
+    rules = ((".*/kernel", True), (".*", False))
+    config = OptimizerConfig(name=name, weight_decay=0.1, frozen=rules, gradient_clip=0.1)
+    kernel, bias, kernel2, _ = two_updates(config)
+    np.testing.assert_array_equal([kernel, kernel2], np.zeros((2, 2)))
+    assert (bias != 0).all()
+    state = make_optimizer(config, lambda step: 0.1, PARAMS).init(PARAMS)
+    assert {leaf.shape for leaf in jax.tree.leaves(state)} <= {(), (1,)}
+    if name == "sgd":  # its update is in proportion to the gradient, whose norm is the bias's alone
+        np.testing.assert_allclose(bias, [0.01], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frozen": (("c1/kernel", True),)}, r"optimizer\.frozen: parameters c1/bias match none"),
+        ({"rates": (("c2/.*", 2.0), (".*", 1.0))}, r"optimizer\.rates: the patterns 'c2/\.\*' are"),
+        ({"decay": (("(", True),)}, r"optimizer\.decay: pattern '\(' is not a regular expression"),
+        ({"frozen": ((".*", True),)}, "every parameter is frozen; leave some to train"),
+        ({"beta2": 0.9}, r"optimizer\.beta2: 0\.9 was given with sgd, which has none"),
+    ],
+)
+def test_rules_that_cannot_be_meant_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_optimizer(OptimizerConfig(**settings), lambda step: 0.1, PARAMS)
