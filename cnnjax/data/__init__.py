@@ -4,26 +4,39 @@ from cnnjax.data.arrays import ImageArrays, load_arrays
 from cnnjax.data.augment import augment_batch, parse_policy
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
+from cnnjax.data.encoded import EncodedImages
 from cnnjax.data.errors import DamagedImages, DataError
 from cnnjax.data.framing import Framing
+from cnnjax.data.inputs import Examples, Inputs, Resident, is_resident, load_examples
 from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
 from cnnjax.data.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
+from cnnjax.data.stream import EvaluationOrder, Stream, TrainingOrder, Workers
 
 __all__ = [
     "DamagedImages",
     "DataError",
     "Dataset",
+    "EncodedImages",
+    "EvaluationOrder",
+    "Examples",
     "Framing",
     "ImageArrays",
+    "Inputs",
     "Prepared",
     "Preprocess",
+    "Resident",
+    "Stream",
+    "TrainingOrder",
+    "Workers",
     "augment_batch",
     "dataset",
     "epoch_order",
     "evaluation_batches",
+    "is_resident",
     "list_datasets",
     "load_arrays",
+    "load_examples",
     "parse_policy",
     "prepare",
     "steps_per_epoch",

@@ -73,6 +73,11 @@ class Framing:
         if self.areas and not 0 < self.areas[0] <= self.areas[1] <= 1:
             raise ValueError(f"areas: {self.areas} are not two rising shares of 1")
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a framed photograph."""
+        return self.crop, self.crop, 3
+
     def train(self, image: Image, generator: np.random.Generator) -> Square:
         """Cuts a square as in training, with what the generator draws."""
         height, width = image.shape[:2]

@@ -1,5 +1,6 @@
-"""Batches made on the device: a split is kept there as uint8, and augmented inside the step."""
+"""Batches made on the device from stored uint8 images: augmented inside the step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -38,12 +39,36 @@ class Pipeline:
             positions: which examples.
             key: a key of this epoch.
         """
-        unit = self.preprocess.to_unit(images[positions])
-        augmented = data.augment_batch(self.augmentation, key, unit, positions)
-        return {
-            "image": self.preprocess.normalise(augmented),
+        stored = {
+            "image": images[positions],
             "label": labels[positions],
             "weight": jnp.ones(positions.shape, jnp.float32),
+            "position": positions,
+        }
+        return self.train_stored(stored, key)
+
+    def train_stored(self, stored: Mapping[str, Array], key: Key[Array, ""]) -> Batch:
+        """Augments and normalises a batch of images as they are stored.
+
+        Args:
+            stored: `image` uint8 [batch, height, width, channels], `label` and `position` int32
+                [batch], `weight` float32 [batch].
+            key: a key of this epoch.
+        """
+        unit = self.preprocess.to_unit(stored["image"])
+        augmented = data.augment_batch(self.augmentation, key, unit, stored["position"])
+        return {
+            "image": self.preprocess.normalise(augmented),
+            "label": stored["label"],
+            "weight": stored["weight"],
+        }
+
+    def eval_stored(self, stored: Mapping[str, Array]) -> Batch:
+        """Normalises a batch of images as they are stored; see `train_stored`."""
+        return {
+            "image": self.preprocess(stored["image"]),
+            "label": stored["label"],
+            "weight": stored["weight"],
         }
 
     def eval_batch(

@@ -12,6 +12,7 @@ from cnnjax import data, models
 from cnnjax.tasks import Classification
 from cnnjax.training.config import RunConfig
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.framing import make_framing
 from cnnjax.training.optimizers import make_optimizer, make_schedule
 from cnnjax.training.pipeline import Pipeline
 from cnnjax.training.state import TrainState, create_state, init_variables
@@ -31,6 +32,8 @@ class Plan:
         task: what it learns.
         pipeline: how images become batches.
         schedule: the learning rate as a function of the step.
+        framing: how photographs of many sizes get one; None for images that have one size.
+        stored_shape: height, width and channels of what the pipeline takes.
         image_shape: height, width and channels of a network input.
         epoch_steps: steps of one epoch.
         total_steps: steps of the run.
@@ -42,6 +45,8 @@ class Plan:
     task: Classification
     pipeline: Pipeline
     schedule: optax.Schedule
+    framing: data.Framing | None
+    stored_shape: tuple[int, int, int]
     image_shape: tuple[int, int, int]
     epoch_steps: int
     total_steps: int
@@ -71,19 +76,24 @@ class Plan:
         keys = jax.random.split(jax.random.key(self.config.seed), len(names))
         return dict(zip(names, keys, strict=True))
 
-    def load_train(self, data_dir: str | None) -> data.ImageArrays:
+    def load_train(self, data_dir: str | None, resident: data.Resident = "auto") -> data.Examples:
         """Returns the training examples, those held out left out."""
-        arrays = data.load_arrays(self.dataset, "train", data_dir)
         _, kept = self._validation_positions()
-        return data.ImageArrays(arrays.images[kept], arrays.labels[kept])
+        return self._load("train", kept, data_dir, resident)
 
-    def load_eval(self, data_dir: str | None) -> data.ImageArrays:
+    def load_eval(self, data_dir: str | None, resident: data.Resident = "auto") -> data.Examples:
         """Returns the examples that are evaluated: the test split, or those held out."""
         if self.eval_split == "test":
-            return data.load_arrays(self.dataset, "test", data_dir)
-        arrays = data.load_arrays(self.dataset, "train", data_dir)
+            return self._load("test", None, data_dir, resident)
         held_out, _ = self._validation_positions()
-        return data.ImageArrays(arrays.images[held_out], arrays.labels[held_out])
+        return self._load("train", held_out, data_dir, resident)
+
+    def _load(
+        self, split: str, chosen: np.ndarray | None, data_dir: str | None, resident: data.Resident
+    ) -> data.Examples:
+        return data.load_examples(
+            self.dataset, split, data_dir, framing=self.framing, chosen=chosen, resident=resident
+        )
 
     def _validation_positions(self) -> tuple[np.ndarray, np.ndarray]:
         size = self.dataset.split_sizes["train"]
@@ -92,26 +102,35 @@ class Plan:
         return np.sort(order[:count]), np.sort(order[count:])
 
 
-def make_plan(config: RunConfig, extend_to: int | None = None) -> Plan:
+def make_plan(
+    config: RunConfig, extend_to: int | None = None, data_dir: str | None = None
+) -> Plan:
     """Builds what a run needs and checks it by shapes alone: nothing is compiled, read or written.
 
     Args:
         config: what is asked for.
         extend_to: train for this many epochs instead of the configuration's; the learning rate
             keeps the configuration's schedule, and past its end its last value.
+        data_dir: TFDS data folder, where sets outside the catalogue are looked up; None means
+            TFDS's default.
 
     Raises:
         ConfigError: some part cannot be made, or does not fit another.
     """
     try:
-        return _make_plan(config, extend_to)
+        return _make_plan(config, extend_to, data_dir)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def _make_plan(config: RunConfig, extend_to: int | None) -> Plan:
-    dataset = data.dataset(config.data.name)
-    preprocess = data.Preprocess(config.data.resize, config.data.pad, dataset.mean, dataset.std)
+def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -> Plan:
+    dataset = data.dataset(config.data.name, data_dir)
+    _check_splits(config, dataset)
+    framing = make_framing(config.data, dataset)
+    stored_shape = dataset.image_shape if framing is None else framing.shape
+    assert stored_shape is not None  # of one size where there is no framing
+    resize = config.data.resize if framing is None else None  # framing has done it
+    preprocess = data.Preprocess(resize, config.data.pad, dataset.mean, dataset.std)
     task = Classification(
         dataset.class_names,
         config.loss.name,
@@ -142,12 +161,24 @@ def _make_plan(config: RunConfig, extend_to: int | None) -> Plan:
         task=task,
         pipeline=Pipeline(preprocess, data.parse_policy(config.data.augmentation)),
         schedule=schedule,
-        image_shape=preprocess.image_shape(dataset.image_shape),
+        framing=framing,
+        stored_shape=stored_shape,
+        image_shape=preprocess.image_shape(stored_shape),
         epoch_steps=epoch_steps,
         total_steps=total_steps,
     )
     _check_shapes(plan)
     return plan
+
+
+def _check_splits(config: RunConfig, dataset: data.Dataset) -> None:
+    if "train" not in dataset.split_sizes:
+        raise ValueError(f"data.name: {dataset.name} has no training split")
+    if "test" not in dataset.split_sizes and not config.data.validation_examples:
+        raise ValueError(
+            f"data.name: {dataset.name} has no test split; hold out some of its "
+            f"{dataset.split_sizes['train']} training examples with data.validation_examples"
+        )
 
 
 def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
