@@ -11,7 +11,8 @@ FOLDER_PREFIX = "folder:"
 TEST_NAMES = ("test", "val", "validation")
 """Names of the folder of test images; the first one that is there counts."""
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+"""What the names of image files end in, in lower case."""
 
 
 class Listing(NamedTuple):
@@ -81,12 +82,12 @@ def list_split(dataset: Dataset, split: str) -> Listing:
         images = sorted(
             path
             for path in (folder / class_name).iterdir()
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
         )
         if not images:
             raise DataError(
                 f"dataset: {dataset.name}: the class folder {folder / class_name} holds no image "
-                f"({', '.join(sorted(_SUFFIXES))}); add some or remove it"
+                f"({', '.join(sorted(IMAGE_SUFFIXES))}); add some or remove it"
             )
         listing.paths.extend(images)
         listing.labels.extend([dataset.class_names.index(class_name)] * len(images))
