@@ -5,12 +5,14 @@ bits without noticing, so a manifest of SHA-256 digests is written with each che
 before it is read. A checkpoint is written aside and gets its name only when it is whole.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,7 @@ class Checkpoints:
         except Exception as error:  # tensorstore's errors have no class of their own
             shutil.rmtree(aside, ignore_errors=True)
             raise CheckpointError(
-                f"checkpoint {step} cannot be written to {self.folder}: {_first_line(error)}; "
+                f"checkpoint {step} cannot be written to {self.folder}: {_cause(error)}; "
                 f"{self._last_good()}; make room and start the same command again to go on from it"
             ) from error
         if problem := self.problem(step):
@@ -116,7 +118,7 @@ class Checkpoints:
 
     def _write(self, folder: Path, state: Any, record: Mapping[str, Any]) -> None:
         folder.mkdir()
-        with _checkpointer() as checkpointer:
+        with _quiet_orbax(), _checkpointer() as checkpointer:
             checkpointer.save(folder / _ARRAYS, serialization.to_state_dict(state))
         (folder / _RECORD).write_text(json.dumps(record, indent=2))
         (folder / _MANIFEST).write_text(json.dumps(_digests(folder), indent=2))
@@ -252,9 +254,23 @@ def _checkpointer() -> ocp.StandardCheckpointer:
     )
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+@contextlib.contextmanager
+def _quiet_orbax() -> Iterator[None]:
+    """Keeps orbax from printing each of its threads' tracebacks besides raising the error."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _cause(error: Exception) -> str:
+    """Returns what the operating system said, where tensorstore wraps it, or the first line."""
+    text = str(error).strip() or type(error).__name__
+    said = re.findall(r": ([^:\n]+) \[os_error_code='\d+'\]", text)
+    return said[-1] if said else text.splitlines()[0]
 
 
 def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.tasks.classification import Sums
@@ -65,8 +64,6 @@ class Meter:
         self._log_every = log_every
         self._in_flight: deque[_InFlight] = deque()
         self._done: list[_InFlight] = []
-        # Asked for at a step, the schedule would wait in line behind the steps on their way.
-        self._rates = np.asarray(jax.vmap(plan.schedule)(jnp.arange(max(plan.total_steps, 1))))
         self._since = time.perf_counter()
 
     def restart_clock(self) -> None:
@@ -113,6 +110,7 @@ class Meter:
             if not np.isfinite(sums["loss"]):
                 weight = max(float(sums["weight"]), 1)
                 raise LossNotFinite(step, float(sums["loss"]) / weight)
+        rate = [sums.pop("learning_rate") for sums in fetched][-1]
         metrics = self._plan.task.metrics(jax.tree.map(lambda *values: sum(values), *fetched))
         last = steps[-1].step
         images = len(steps) * self._plan.config.data.batch_size
@@ -120,7 +118,7 @@ class Meter:
             last,
             {
                 **metrics,
-                "learning_rate": float(self._rates[last - 1]),
+                "learning_rate": float(rate),
                 "images_per_second": images / seconds,
             },
         )

@@ -12,6 +12,7 @@ from cnnjax import data, ops
 from cnnjax.tasks.classification import Batch, Sums
 from cnnjax.training.pipeline import take_positions
 from cnnjax.training.plan import Plan
+from cnnjax.training.schedules import current_rate
 from cnnjax.training.state import TrainState
 from cnnjax.training.step import train_step
 
@@ -58,7 +59,10 @@ class Trainer:
         return self.compile_seconds
 
     def advance(self) -> Sums:
-        """Does the next step and returns its metric sums, which the device may still be at."""
+        """Does the next step and returns its metric sums, which the device may still be at.
+
+        Among them is `learning_rate`, that of the step.
+        """
         compiled = self._compiled
         epoch = self.step // self._plan.epoch_steps
         if epoch != self._epoch:
@@ -93,7 +97,7 @@ class Trainer:
         order: Int32[Array, " examples"],
     ) -> tuple[TrainState, Sums]:
         epoch, step_in_epoch = jnp.divmod(state.step, self._plan.epoch_steps)
-        return train_step(
+        after, sums = train_step(
             state,
             self._batch(images, labels, order, epoch, step_in_epoch),
             self._keys["dropout"],
@@ -101,6 +105,9 @@ class Trainer:
             task=self._plan.task,
             optimizer=self._optimizer,
         )
+        # Known to the device alone where it depends on the losses.
+        rate = current_rate(self._plan.schedule, state.step, after.opt_state)
+        return after, {**sums, "learning_rate": rate}
 
     def _batch(
         self,

@@ -1,13 +1,18 @@
+import contextlib
 import json
+import resource
+import subprocess
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training import checkpoints as checkpoints_module
+from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.errors import CheckpointError
-from cnnjax.training.state import TrainState
+from cnnjax.training.state import TrainState, create_state
 
 
 def state_at(value):
@@ -53,6 +58,121 @@ def test_a_flipped_bit_is_noticed_and_the_one_before_is_taken(checkpoints, caplo
     assert checkpoints.newest_verified(move_damaged=False) == 1
     assert "checkpoint 2 is damaged" in caplog.text
     assert checkpoints.steps() == [1, 2]
+
+
+def test_the_best_of_validation_is_kept_besides_the_newest(tmp_path):
+    made = Checkpoints(tmp_path / "checkpoints", keep=2)
+    for step, score in enumerate((0.5, 0.9, 0.9, 0.7, None, 0.8), 1):
+        made.save(step, state_at(step), {}, score)
+    assert made.best() == 2  # of equal ones the first
+    assert made.steps() == [2, 5, 6]
+    damage(made, 2)
+    assert made.best() == 6
+
+
+def test_without_scores_there_is_no_best(checkpoints):
+    assert checkpoints.best() is None
+
+
+def test_nothing_that_is_not_finite_is_saved(checkpoints):
+    state = state_at(3)
+    state.params["c1"]["bias"] = jnp.array([0.0, jnp.nan, 0.0, 0.0])
+    with pytest.raises(StateNotFinite, match="after step 3 is not finite: params/c1/bias"):
+        checkpoints.save(3, state, {})
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_bookkeeping_that_begins_at_infinity_is_saved(checkpoints):
+    optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
+    state = state_at(3)
+    state = state.replace(opt_state=optimizer.init(state.params))
+    checkpoints.save(3, state, {})
+    assert checkpoints.problem(3) is None
+
+
+def test_averages_and_loss_scale_come_back(checkpoints):
+    state = create_state(
+        {"params": state_at(3).params}, optax.sgd(0.1), ema=True, loss_scaling=True
+    )
+    state.ema["params"]["c1"]["kernel"] = jnp.full((3, 4), 7.0)
+    checkpoints.save(3, state, {})
+    restored = checkpoints.restore(3, jax.eval_shape(lambda: state))
+    same = jax.tree.map(np.array_equal, state, restored)
+    assert jax.tree.structure(state) == jax.tree.structure(restored)
+    assert all(jax.tree.leaves(same))
+
+
+@contextlib.contextmanager
+def file_size_limit(size):
+    """No process without special rights can go past it, as with a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 300 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder])
+    if mounted.returncode:
+        pytest.skip("a file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def large_state():
+    return {"params": jax.random.normal(jax.random.key(0), (100_000,))}
+
+
+def test_a_full_disk_is_told_and_leaves_the_last_good_checkpoint(tiny_disk, capfd):
+    made = Checkpoints(tiny_disk / "checkpoints")
+    made.save(1, {"params": jnp.ones(10)}, {})
+    with pytest.raises(
+        CheckpointError,
+        match=r"checkpoint 2 cannot be written to .*: No space left on device; the last good "
+        "checkpoint is that of step 1",
+    ):
+        made.save(2, large_state(), {})
+    assert "Traceback" not in capfd.readouterr().err
+    assert [path.name for path in made.folder.iterdir()] == ["00000001"]
+    assert made.newest_verified(move_damaged=True) == 1
+    made.save(2, {"params": jnp.ones(10)}, {})  # when there is room again
+    assert made.steps() == [1, 2]
+
+
+def test_a_file_that_cannot_be_written_whole_is_no_checkpoint(checkpoints):
+    with (
+        file_size_limit(100_000),
+        pytest.raises(CheckpointError, match=r"File too large; the last good .* step 2"),
+    ):
+        checkpoints.save(3, large_state(), {})
+    assert checkpoints.newest_verified(move_damaged=True) == 2
+
+
+def test_nothing_is_pruned_when_what_was_written_cannot_be_read_back(checkpoints, monkeypatch):
+    flush = checkpoints_module._flush
+
+    def lose_a_bit(folder):
+        flush(folder)
+        record = folder / "record.json"
+        record.write_bytes(record.read_bytes()[:-1] + b"!")
+
+    monkeypatch.setattr(checkpoints_module, "_flush", lose_a_bit)
+    with pytest.raises(CheckpointError, match=r"not read back .* step 2"):
+        checkpoints.save(3, state_at(3), {})
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_a_truncated_array_is_damage(checkpoints):
+    files = [p for p in (checkpoints.folder / "00000002" / "arrays").rglob("*") if p.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-7])
+    assert "is missing or changed" in checkpoints.problem(2)
 
 
 def test_a_damaged_checkpoint_is_moved_aside_so_that_its_step_can_be_saved(checkpoints):
