@@ -33,7 +33,8 @@ def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
         if isinstance(field.default, pydantic.BaseModel):
             _place_types(config[name], type(field.default))
         elif field.default is None:
-            config[name] = placeholder(typing.get_args(field.annotation)[0])
+            kind = typing.get_args(field.annotation)[0]
+            config[name] = placeholder(kind if isinstance(kind, type) else str)  # str: Literal
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
