@@ -8,14 +8,17 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from cnnjax import data, models
+from cnnjax import data
 from cnnjax.tasks import Classification
 from cnnjax.training.config import RunConfig
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.framing import make_framing
-from cnnjax.training.optimizers import make_optimizer, make_schedule
+from cnnjax.training.network import input_statistics, make_network
+from cnnjax.training.optimizers import make_optimizer
 from cnnjax.training.pipeline import Pipeline
+from cnnjax.training.schedules import make_plateau, make_schedule
 from cnnjax.training.state import TrainState, create_state, init_variables
+from cnnjax.training.step import Recipe
 
 VALIDATION_SEED = 0
 """Which examples are held out: the same for every run, so that runs are compared on them."""
@@ -56,9 +59,15 @@ class Plan:
         """Name of what is evaluated: "test", or "validation" where examples are held out."""
         return "validation" if self.config.data.validation_examples else "test"
 
+    @property
+    def recipe(self) -> Recipe:
+        """How a batch becomes a step."""
+        return Recipe(self.config.optimizer.accumulate, self.config.ema_decay)
+
     def optimizer(self, params: dict) -> optax.GradientTransformation:
         """Returns the update rule for these parameters."""
-        return make_optimizer(self.config.optimizer, self.schedule, params)
+        plateau = make_plateau(self.config.schedule, self.epoch_steps)
+        return make_optimizer(self.config.optimizer, self.schedule, params, plateau)
 
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
@@ -66,7 +75,12 @@ class Plan:
         @jax.jit  # op by op, initialising takes longer than compiling it once
         def init(key: jax.Array) -> TrainState:
             variables = init_variables(self.model, key, self.image_shape)
-            return create_state(variables, self.optimizer(variables["params"]))
+            return create_state(
+                variables,
+                self.optimizer(variables["params"]),
+                ema=self.config.ema_decay > 0,
+                loss_scaling=self.config.precision == "float16",
+            )
 
         return init(self.keys()["init"])
 
@@ -77,15 +91,15 @@ class Plan:
         return dict(zip(names, keys, strict=True))
 
     def load_train(self, data_dir: str | None, resident: data.Resident = "auto") -> data.Examples:
-        """Returns the training examples, those held out left out."""
-        _, kept = self._validation_positions()
+        """Returns the training examples: those not held out, or as many of them as asked for."""
+        _, kept = self._positions()
         return self._load("train", kept, data_dir, resident)
 
     def load_eval(self, data_dir: str | None, resident: data.Resident = "auto") -> data.Examples:
         """Returns the examples that are evaluated: the test split, or those held out."""
         if self.eval_split == "test":
             return self._load("test", None, data_dir, resident)
-        held_out, _ = self._validation_positions()
+        held_out, _ = self._positions()
         return self._load("train", held_out, data_dir, resident)
 
     def _load(
@@ -95,16 +109,16 @@ class Plan:
             self.dataset, split, data_dir, framing=self.framing, chosen=chosen, resident=resident
         )
 
-    def _validation_positions(self) -> tuple[np.ndarray, np.ndarray]:
+    def _positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which examples of the training split are held out, and which are trained on."""
         size = self.dataset.split_sizes["train"]
         order = np.asarray(data.epoch_order(jax.random.key(VALIDATION_SEED), 0, size))
         count = self.config.data.validation_examples
-        return np.sort(order[:count]), np.sort(order[count:])
+        trained = order[count:][: self.config.data.train_examples]
+        return np.sort(order[:count]), np.sort(trained)
 
 
-def make_plan(
-    config: RunConfig, extend_to: int | None = None, data_dir: str | None = None
-) -> Plan:
+def make_plan(config: RunConfig, extend_to: int | None = None, data_dir: str | None = None) -> Plan:
     """Builds what a run needs and checks it by shapes alone: nothing is compiled, read or written.
 
     Args:
@@ -130,23 +144,22 @@ def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -
     stored_shape = dataset.image_shape if framing is None else framing.shape
     assert stored_shape is not None  # of one size where there is no framing
     resize = config.data.resize if framing is None else None  # framing has done it
-    preprocess = data.Preprocess(resize, config.data.pad, dataset.mean, dataset.std)
+    statistics = input_statistics(config, dataset, stored_shape[2])
+    preprocess = data.Preprocess(resize, config.data.pad, *statistics)
     task = Classification(
         dataset.class_names,
         config.loss.name,
         config.loss.label_smoothing,
         config.loss.auxiliary_weight,
     )
-    model = models.create_model(
-        config.model.name, num_classes=dataset.num_classes, **config.model.overrides
-    )
-    train_size = dataset.split_sizes["train"] - config.data.validation_examples
-    if train_size < 1:
-        raise ValueError(
-            f"data.validation_examples: {config.data.validation_examples} of "
-            f"{dataset.split_sizes['train']} training examples leave none to train on"
-        )
+    model = make_network(config, dataset.num_classes)
+    train_size = _train_size(config, dataset.split_sizes["train"])
     epoch_steps = data.steps_per_epoch(train_size, config.data.batch_size)
+    if config.data.batch_size % config.optimizer.accumulate:
+        raise ValueError(
+            f"optimizer.accumulate: a batch of {config.data.batch_size} cannot be cut into "
+            f"{config.optimizer.accumulate} equal parts; change it or data.batch_size"
+        )
     scheduled_steps = config.epochs * epoch_steps
     schedule = make_schedule(
         config.schedule, config.optimizer.learning_rate, scheduled_steps, epoch_steps
@@ -169,6 +182,23 @@ def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -
     )
     _check_shapes(plan)
     return plan
+
+
+def _train_size(config: RunConfig, split_size: int) -> int:
+    """Returns the number of examples that are trained on."""
+    left = split_size - config.data.validation_examples
+    if left < 1:
+        raise ValueError(
+            f"data.validation_examples: {config.data.validation_examples} of {split_size} "
+            "training examples leave none to train on"
+        )
+    asked = config.data.train_examples
+    if asked is not None and asked > left:
+        raise ValueError(
+            f"data.train_examples: {asked} were asked for, but there are {left} to train on; "
+            f"give {left} or less"
+        )
+    return left if asked is None else asked
 
 
 def _check_splits(config: RunConfig, dataset: data.Dataset) -> None:

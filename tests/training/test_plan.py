@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -53,6 +54,21 @@ def test_nothing_held_out_means_the_test_split(data_dir):
         ({"data": {"resize": 8}}, r"lenet5 cannot take images of 8x8x1 .*change data\.resize"),
         ({"data": DIGITS_28 | {"batch_size": 1438}}, "does not fit the 1437 training examples"),
         ({"data": DIGITS_28 | {"validation_examples": 1437}}, "leave none to train on"),
+        ({"data": DIGITS_28 | {"train_examples": 1438}}, "1438 were asked for, but there are 1437"),
+        ({"data": DIGITS_28, "optimizer": {"accumulate": 3}}, "128 cannot be cut into 3 equal"),
+        (
+            {"data": DIGITS_28, "model": {"overrides": {"dtype": "bfloat16"}}},
+            r"model\.overrides\.dtype is not to be set; set precision",
+        ),
+        (
+            {"data": DIGITS_28 | {"normalization": "model"}, "model": {"name": "resnet8_cifar"}},
+            "states the statistics of 3 channels, but digits has 1",
+        ),
+        ({"data": DIGITS_28, "schedule": {"name": "step"}}, "the step schedule has none"),
+        (
+            {"data": DIGITS_28, "optimizer": {"frozen": (("c9/.*", True), (".*", False))}},
+            r"optimizer\.frozen: the patterns 'c9/\.\*' are the first to match of no parameter",
+        ),
         ({"data": DIGITS_28 | {"augmentation": "shfit(2)"}}, "did you mean shift"),
         (
             {"data": DIGITS_28, "epochs": 1, "schedule": {"warmup_epochs": 1.0}},
@@ -83,3 +99,36 @@ def test_extending_past_a_rate_of_zero_is_refused(tiny_config):
 def test_extending_to_fewer_epochs_is_refused(tiny_config):
     with pytest.raises(training.ConfigError, match=r"2 epochs are fewer than .* 3"):
         training.make_plan(tiny_config, extend_to=2)
+
+
+def test_training_examples_are_limited_to_a_fixed_choice(data_dir):
+    held_out = {"validation_examples": 1000}
+    few, many = (
+        plan_with(data=DIGITS_28 | held_out | {"train_examples": count, "batch_size": 10})
+        for count in (50, 100)
+    )
+    assert (few.epoch_steps, many.epoch_steps) == (5, 10)
+    images = {image.tobytes() for image in many.load_train(data_dir).images}
+    chosen = [image.tobytes() for image in few.load_train(data_dir).images]
+    assert len(chosen) == 50
+    assert set(chosen) <= images
+    evaluated = few.load_eval(data_dir)
+    assert len(evaluated.labels) == 1000
+
+
+def test_precision_and_initialisation_reach_the_network():
+    plan = plan_with(data=DIGITS_28, precision="bfloat16", initialization="lecun")
+    assert plan.model.dtype == jnp.bfloat16
+    assert plan.model.initialization == "lecun"
+    state = jax.eval_shape(plan.init_state)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float32"}
+
+
+def test_the_networks_own_statistics_are_on_its_scale():
+    # LeCun et al. 1998, section II.B: white is -0.1 and ink is 1.175.
+    plan = plan_with(
+        model={"name": "lenet5_1998"}, data=DIGITS_28 | {"normalization": "model", "pad": 2}
+    )
+    images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 1), np.uint8)
+    inputs = plan.pipeline.preprocess(images)
+    np.testing.assert_allclose(inputs[:, 16, 16, 0], [-0.1, 1.175], atol=1e-6)
