@@ -9,7 +9,7 @@ from cnnjax.data.errors import DamagedImages, DataError
 from cnnjax.data.framing import Framing
 from cnnjax.data.inputs import Examples, Inputs, Resident, is_resident, load_examples
 from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
-from cnnjax.data.prepare import Prepared, prepare
+from cnnjax.data.preparation import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.data.stream import EvaluationOrder, Stream, TrainingOrder, Workers
 

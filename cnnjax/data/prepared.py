@@ -120,10 +120,11 @@ def read_info(folder: Path) -> PreparedInfo:
     import tensorflow_datasets as tfds
 
     info = open_prepared(folder).info
-    image, label = (info.features.get(key) for key in ("image", "label"))
+    features = dict(info.features)
+    image, label = (features.get(key) for key in ("image", "label"))
     if not (isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel)):
         raise DataError(
-            f"dataset: {folder} has the features {sorted(info.features)}; "
+            f"dataset: {folder} has the features {sorted(features)}; "
             "expected an image named `image` and a class named `label`"
         )
     shape = tuple(image.shape)

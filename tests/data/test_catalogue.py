@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from cnnjax import data
+from cnnjax.data.prepared import quiet_tfds
+
+# Of TFDS's own documentation: version, classes, and examples of what is trained and tested on.
+PUBLISHED = {
+    "mnist": ("3.0.1", 10, 60_000, 10_000),
+    "fashion_mnist": ("3.0.1", 10, 60_000, 10_000),
+    "cifar10": ("3.0.2", 10, 50_000, 10_000),
+    "cifar100": ("3.0.2", 100, 50_000, 10_000),
+    "svhn_cropped": ("3.1.0", 10, 73_257, 26_032),
+    "imagenette": ("1.0.0", 10, 9_469, 3_925),
+    "imagenet2012": ("5.1.0", 1000, 1_281_167, 50_000),
+    "oxford_iiit_pet": ("4.0.0", 37, 3_680, 3_669),
+}
+
+
+class TwoGreys(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Three light and three dark images, with a mask that must not be mistaken for one."""
+
+    VERSION = tfds.core.Version("1.2.0")
+    pkg_dir_path = None
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(4, 4, 1)),
+                    "label": tfds.features.ClassLabel(names=["dark", "light"]),
+                    "mask": tfds.features.Image(shape=(4, 4, 1)),
+                }
+            ),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(), "validation": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(6):
+            image = Image.fromarray(np.full((4, 4), 250 * (number % 2) + number, np.uint8))
+            yield number, {"image": image, "label": number % 2, "mask": image}
+
+
+@pytest.fixture(scope="module")
+def greys_dir(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("greys"))
+    with quiet_tfds():
+        TwoGreys(data_dir=folder, file_format="array_record").download_and_prepare()
+    return folder
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_catalogue_states_what_is_published(name):
+    entry = data.dataset(name)
+    sizes = entry.split_sizes
+    found = (entry.version, entry.num_classes, sizes["train"], sizes["test"])
+    assert found == PUBLISHED[name]
+    assert len(set(entry.class_names)) == entry.num_classes
+    channels = 3 if entry.image_shape is None else entry.image_shape[2]
+    assert len(entry.mean) == len(entry.std) == channels
+    assert entry.version == str(tfds.builder_cls(name).VERSION)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "oxford_iiit_pet", "imagenet2012"])
+def test_classes_are_in_the_order_of_the_stock_builder(name, tmp_path):
+    stock = tfds.builder_cls(name)(data_dir=str(tmp_path))
+    assert list(data.dataset(name).class_names) == stock.info.features["label"].names
+
+
+def test_classes_of_cifar100_are_alphabetical():
+    # As the author's own list is.
+    names = data.dataset("cifar100").class_names
+    assert list(names) == sorted(names)
+    assert (names[0], names[47], names[99]) == ("apple", "maple_tree", "worm")
+
+
+def test_a_prepared_set_outside_the_catalogue_is_described_by_its_files(greys_dir):
+    greys = data.dataset("two_greys", greys_dir)
+    assert greys.image_shape == (4, 4, 1)
+    assert greys.class_names == ("dark", "light")
+    assert greys.split_sizes == {"train": 6, "test": 6}
+    assert greys.test_split == "validation"
+    arrays = data.load_arrays(greys, "test", greys_dir)
+    np.testing.assert_array_equal(arrays.images[:, 0, 0, 0] > 128, arrays.labels == 1)
+
+
+def test_a_set_that_is_not_prepared_names_the_command(tmp_path):
+    for look_up in (
+        lambda: data.load_arrays(data.dataset("mnist"), "train", str(tmp_path)),
+        lambda: data.dataset("kmnist", str(tmp_path)),
+    ):
+        with pytest.raises(data.DataError, match=r"scripts.prepare_data k?mnist --data_dir=") as e:
+            look_up()
+        assert str(tmp_path) in str(e.value)
+
+
+def test_prepared_configurations_are_named(greys_dir, tmp_path):
+    prepared = tmp_path / "beans" / "small"
+    prepared.mkdir(parents=True)
+    (prepared / "1.0.0").symlink_to(f"{greys_dir}/two_greys/1.2.0")
+    with pytest.raises(data.DataError, match=r"prepared there: beans/small"):
+        data.dataset("beans", str(tmp_path))
+    assert data.dataset("beans/small", str(tmp_path)).split_sizes["train"] == 6
+
+
+def test_an_unknown_name_gets_the_nearest_of_the_catalogue_and_of_tfds():
+    with pytest.raises(data.DataError, match=r"'fasion_mnist' is unknown; did you mean fashion_"):
+        data.dataset("fasion_mnist")
+    with pytest.raises(data.DataError, match=r"did you mean .*tf_flowers"):
+        data.dataset("tf_flower")
