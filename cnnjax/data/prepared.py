@@ -130,7 +130,7 @@ def read_info(folder: Path) -> PreparedInfo:
     shape = tuple(image.shape)
     return PreparedInfo(
         image_shape=None if None in shape[:2] else shape,
-        class_names=tuple(label.names),
+        class_names=tuple(label.int2str(i) for i in range(label.num_classes or 0)),
         split_sizes={name: split.num_examples for name, split in info.splits.items()},
         homepage=info.homepage,
     )

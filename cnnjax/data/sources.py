@@ -135,7 +135,7 @@ class PreparedSource:
     def name(self, position: int) -> str:
         return f"{self._folder}, {self._stored_split}[{position}]"
 
-    @cached_property
+    @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
         """All labels; read once, then kept beside the prepared set."""
         path = self._folder / f"{self._stored_split}-labels.npy"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jaxtyping import Float32, Int32
@@ -88,7 +89,7 @@ class TrainingOrder:
     def _order(self, epoch: int) -> np.ndarray:
         last = self._last  # read once: threads replace it
         if last is None or last[0] != epoch:
-            key = jax.random.wrap_key_data(self._key_data)
+            key = jax.random.wrap_key_data(jnp.asarray(self._key_data))
             last = epoch, np.asarray(epoch_order(key, epoch, self._num_examples))
             self._last = last
         return last[1]
