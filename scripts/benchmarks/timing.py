@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 SETTLE = 0.005
 """Seconds of rest before each run."""
 

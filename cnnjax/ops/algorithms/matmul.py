@@ -10,6 +10,9 @@ from cnnjax.ops import sizes
 from cnnjax.ops.algorithms.taps import product
 from cnnjax.ops.conv_spec import ConvSpec
 
+TRANSPOSE_FROM = 6
+"""Pixels per filter from which dL/dk transposes the upstream gradient first; measured."""
+
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
     """Returns why this convolution is no single matrix product, or ""."""
@@ -46,13 +49,17 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk = xᵀ g; the smaller operand is the one transposed."""
+    """dL/dk = xᵀ g, as (gᵀ x)ᵀ where that is faster.
+
+    A product whose left operand is read column by column is slow where its sum is long. Writing out
+    gᵀ costs little where g is the narrower operand and the sum much longer than g is wide.
+    """
     shape = (*kernel_size, x.shape[3], grad.shape[3])
     x, grad = _pixels(_rows(spec, x, kernel_size)), _pixels(grad)
-    # The barriers keep XLA from folding the transposition into the product, whose left operand
-    # would then be read column by column.
-    if x.shape[1] <= grad.shape[1]:
-        return product(lax.optimization_barrier(x.T), grad, spec.precision).reshape(shape)
+    pixels, filters = grad.shape
+    if filters > x.shape[1] or pixels < TRANSPOSE_FROM * filters:
+        return product(x.T, grad, spec.precision).reshape(shape)
+    # The barriers keep XLA from folding the transpositions into the product.
     dk = product(lax.optimization_barrier(grad.T), x, spec.precision)
     return lax.optimization_barrier(dk).T.reshape(shape)
 

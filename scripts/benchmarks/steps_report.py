@@ -1,0 +1,137 @@
+"""The table, the means and the chart of the benchmark of whole steps."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from scripts.benchmarks.step_contestants import COLUMNS
+from scripts.benchmarks.timing import geometric_mean
+
+Row = dict[str, Any]
+BASELINES = ("native", "native, option", "flax")
+
+
+def line(row: Row) -> str:
+    """Returns one printed line: times in ms, and how many times ours the others take."""
+    ms = row["ms"]
+    cells = [f"{row['net']:<24}", f"ours {ms['ours']:9.1f} ms"]
+    cells += [f"{n} {ms[n]:9.1f} x{ms[n] / ms['ours']:<6.2f}" for n in COLUMNS[1:] if n in ms]
+    temps = ", ".join(f"{n} {value:.0f}" for n, value in row["temp_mb"].items())
+    return "  ".join(cells) + f"  temp MB: {temps}"
+
+
+def ratios(rows: list[Row], base: str) -> list[float]:
+    """Returns time of `base` over ours; "best" is the strongest plain baseline of each row."""
+    found = []
+    for row in rows:
+        ms = row["ms"]
+        plain = [ms[n] for n in BASELINES if n in ms]
+        if base == "best" and plain:
+            found.append(min(plain) / ms["ours"])
+        elif base in ms:
+            found.append(ms[base] / ms["ours"])
+    return found
+
+
+def summary(report: Row) -> str:
+    """Returns the geometric means, as a Markdown table."""
+    lines = [
+        "| networks | flax as it comes / ours | native as it comes / ours | strongest plain / ours "
+        "| ours / PyTorch |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    groups = {"all": report["rows"]}
+    groups["all but ResNeXt"] = [r for r in report["rows"] if not r["net"].startswith("ResNeXt")]
+    for name, rows in groups.items():
+        torch = ratios(rows, "torch")
+        lines.append(
+            f"| {name} ({len(rows)}) | {geometric_mean(ratios(rows, 'flax')):.2f} | "
+            f"{geometric_mean(ratios(rows, 'native')):.2f} | "
+            f"{geometric_mean(ratios(rows, 'best')):.2f} | "
+            + (f"{1 / geometric_mean(torch):.2f} |" if torch else "|")
+        )
+    slower = [r["net"] for r in report["rows"] if min(ratios([r], "best"), default=1) < 1]
+    heavier = [
+        r["net"]
+        for r in report["rows"]
+        if r["temp_mb"].get("ours", 0) > r["temp_mb"].get("native", float("inf"))
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Slower than a plain baseline: {', '.join(slower) or 'none'}.",
+            f"More temporary memory than native: {', '.join(heavier) or 'none'}.",
+        ]
+    )
+
+
+def markdown(report: Row) -> str:
+    """Returns the whole report: command, machine, means, and every row."""
+    lines = [
+        "# Whole training steps",
+        "",
+        f"`{report['command']}`",
+        "",
+        f"{report['machine']}. Forward, backward and SGD with momentum, float32; dropout and "
+        "drop-path off, so that all give the same losses. Median ms of interleaved rounds, with "
+        "quartiles.",
+        "",
+        summary(report),
+        "",
+        "| network, batch | " + " | ".join(COLUMNS) + " | images/s | temp MB: ours, native, flax | "
+        "compile s: ours, native |",
+        "|---|" + "--:|" * (len(COLUMNS) + 3),
+    ]
+    for row in report["rows"]:
+        cells = []
+        for name in COLUMNS:
+            if name in row["ms"]:
+                low, high = row["quartiles_ms"][name]
+                cells.append(f"{row['ms'][name]:.1f} ({low:.1f} to {high:.1f})")
+            else:
+                cells.append("")
+        temps = ", ".join(f"{row['temp_mb'].get(n, 0):.0f}" for n in ("ours", "native", "flax"))
+        compiled = ", ".join(f"{row['compile_s'].get(n, 0):.0f}" for n in ("ours", "native"))
+        speed = 1e3 * row["batch"] / row["ms"]["ours"]
+        lines.append(
+            f"| {row['net']}, {row['batch']} | " + " | ".join(cells) + f" | {speed:.1f} | {temps} "
+            f"| {compiled} |"
+        )
+    for row in report["rows"]:
+        if "profile" in row:
+            lines += ["", f"## Where {row['net']}'s step spends its time", "", *row["profile"]]
+    return "\n".join(lines) + "\n"
+
+
+def chart(report: Row, path: pathlib.Path) -> None:
+    """Draws the ratio of each network and way as bars, on a logarithmic scale."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = report["rows"]
+    figure, axes = plt.subplots(figsize=(9, 0.75 * len(rows) + 1.6), layout="constrained")
+    names = [n for n in COLUMNS[1:] if any(n in row["ms"] for row in rows)]
+    for offset, name in enumerate(names):
+        found = [(i, row["ms"][name] / row["ms"]["ours"]) for i, row in enumerate(rows)
+                 if name in row["ms"]]  # fmt: skip
+        axes.barh(
+            [i + 0.2 * (offset - (len(names) - 1) / 2) for i, _ in found],
+            [ratio - 1 for _, ratio in found],
+            left=1,
+            height=0.19,
+            label=f"{'PyTorch' if name == 'torch' else name} / ours",
+        )
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(rows)), [f"{row['net']}, batch {row['batch']}" for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("times our step's time (right is better)")
+    axes.set_title(report["machine"], fontsize=8)
+    if names:
+        axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
