@@ -127,7 +127,8 @@ def read_info(folder: Path) -> PreparedInfo:
             f"dataset: {folder} has the features {sorted(features)}; "
             "expected an image named `image` and a class named `label`"
         )
-    shape = tuple(image.shape)
+    declared: Any = image.shape
+    shape = tuple(declared)
     return PreparedInfo(
         image_shape=None if None in shape[:2] else shape,
         class_names=tuple(label.int2str(i) for i in range(label.num_classes or 0)),
