@@ -16,7 +16,7 @@ ROWS = 30
 
 _INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*?metadata=\{op_name=\"([^\"]*)\"")
 _NAMED = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*calls=%?([\w.\-]+)")
-_COMPUTATION = re.compile(r"^%?([\w.\-]+) \(.*\{\s*$")
+_COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
 
 
 def by_layer(way: Contestant) -> list[str]:
