@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("patterns", "ops"),
+    ("nearest", "patterns", "ops"),
     ("nn",),
     ("models",),
     ("data", "analysis"),

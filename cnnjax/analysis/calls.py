@@ -3,13 +3,14 @@
 import collections
 import contextlib
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
+
+from cnnjax.nearest import did_you_mean
 
 # What Flax models call the switch between training and evaluation, and its evaluation value.
 _EVALUATION_ARGUMENTS: Mapping[str, bool] = {
@@ -201,6 +202,5 @@ def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     """
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            hint = f"the nearest are {nearest}" if nearest else f"there are {list(known)}"
+            hint = did_you_mean(name, known).strip() or f"there are {', '.join(known)}"
             raise KeyError(f"no {what} is named {name!r}; {hint}")

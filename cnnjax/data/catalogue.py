@@ -1,7 +1,6 @@
 """The image sets that are read by name."""
 
 import dataclasses
-import difflib
 from typing import Any
 
 from cnnjax.data import classes
@@ -9,6 +8,7 @@ from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
 from cnnjax.data.prepared import find_prepared, not_prepared, read_info
+from cnnjax.nearest import did_you_mean
 
 _DIGIT_NAMES = tuple("0123456789")
 
@@ -151,11 +151,10 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:
         raise not_prepared(name, data_dir)
-    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     raise DataError(
-        f"dataset: {name!r} is unknown; {hint}known: {', '.join(list_datasets())}, any other TFDS "
-        f"set that is prepared, and {FOLDER_PREFIX}PATH for images in one folder per class"
+        f"dataset: {name!r} is unknown; {did_you_mean(name, known)}known: "
+        f"{', '.join(list_datasets())}, any other TFDS set that is prepared, and "
+        f"{FOLDER_PREFIX}PATH for images in one folder per class"
     )
 
 

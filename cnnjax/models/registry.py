@@ -1,7 +1,6 @@
 """The registry: every network under its name, with the figures that its source publishes."""
 
 import dataclasses
-import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from cnnjax.models.net import Net
+from cnnjax.nearest import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,14 +182,10 @@ def allowed_overrides(net: type[Net]) -> list[str]:
 def _find(name: str, variant: str | None) -> Entry:
     entry = _entries.get(_aliases.get(name, name)) or _from_family(name)
     if entry is None:
-        names = [*_entries, *_aliases]
-        nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
         forms = ", ".join(form for _, form, _ in _families)
         raise ValueError(
-            f"unknown model {name!r}; "
-            + (f"the nearest are {', '.join(nearest)}; " if nearest else "")
-            + "list_models() gives all"
-            + (f", and every {forms} is one too" if forms else "")
+            f"unknown model {name!r}; {did_you_mean(name, [*_entries, *_aliases])}"
+            "list_models() gives all" + (f", and every {forms} is one too" if forms else "")
         )
     if variant is None:
         return entry

@@ -49,7 +49,7 @@ def test_activations_are_what_the_layers_compute(net):
 
 def test_names_choose_and_unknown_ones_are_refused(net):
     assert list(activations(*net, names=["Dense_0", "shared"])) == ["Dense_0", "shared"]
-    with pytest.raises(KeyError, match=r"'Dens_0'; the nearest are \['Dense_0'"):
+    with pytest.raises(KeyError, match=r"'Dens_0'; did you mean Dense_0"):
         activations(*net, names=["Dens_0"])
 
 

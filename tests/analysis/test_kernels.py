@@ -27,7 +27,7 @@ def test_kernels_come_in_the_order_of_use():
 def test_unknown_layers_and_nets_without_convolutions_are_refused():
     model = PlainNet()
     variables, images = initialized(model, (1, 8, 8, 3), train=False)
-    with pytest.raises(KeyError, match=r"nearest are.*Block_0/Conv_0"):
+    with pytest.raises(KeyError, match=r"did you mean .*Block_0/Conv_0"):
         layer_kernels(model, variables, images, "Block_0/Conv")
     dense = nn.Dense(3)
     variables = dense.init(jax.random.key(0), images)

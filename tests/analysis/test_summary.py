@@ -185,7 +185,7 @@ def test_command_prints_one_two_and_refuses_the_unknown(capsys):
     assert main(["lenet5", "--compare", "lenet5_1998", "--format", "markdown"]) == 0
     assert "lenet5_1998: 60,000 parameters" in capsys.readouterr().out
     assert main(["lenet55"]) == 2
-    assert "the nearest are lenet5" in capsys.readouterr().err
+    assert "did you mean lenet5" in capsys.readouterr().err
     assert main(["lenet5", "--input_size", "8,8,1"]) == 2
     assert "error:" in capsys.readouterr().err
     assert main([]) == 2

@@ -93,8 +93,8 @@ def test_families_of_names_give_their_depth(name, convolutions):
         ("wrn27_10", r"depth must be 6n \+ 4"),
         ("wrn28_0", "width at least 1"),
         ("preact_resnet30_cifar", r"110 or 9n \+ 2"),
-        ("resnet51", "nearest are resnet50"),
-        ("lenet", "nearest are lenet5"),
+        ("resnet51", "did you mean resnet50"),
+        ("lenet", "did you mean lenet5"),
         ("", "list_models"),
     ],
 )

@@ -110,7 +110,7 @@ def test_offline_what_is_in_the_cache_is_used_and_all_else_plainly_missing(hub):
 
 
 def test_unknown_names_and_repositories_are_refused(hub):
-    with pytest.raises(ValueError, match="nearest are resnet18"):
+    with pytest.raises(ValueError, match="did you mean resnet18"):
         models.download_pretrained("resnet_18")
     assert not hub.asked
     with pytest.raises(ValueError, match=r"no model\.safetensors in nobody/nothing"):

@@ -4,7 +4,6 @@ The hub stores a large file under its SHA-256, and its client keeps it under tha
 later must have the checksum of the first time, which is kept in a file of one line a download.
 """
 
-import difflib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from cnnjax.models.weights.files import sha256
 from cnnjax.models.weights.mismatch import WeightsError
+from cnnjax.nearest import did_you_mean
 
 # Registered networks and the repositories of their weights, all for `source="timm"`: torchvision's
 # first weights ("tv") where there are any. From timm 1.0's table of pretrained networks.
@@ -62,11 +62,9 @@ def download_pretrained(
     """
     repository = REPOSITORIES.get(name, name)
     if "/" not in repository:
-        nearest = difflib.get_close_matches(name, REPOSITORIES, n=3, cutoff=0.4)
         raise ValueError(
-            f"no published weights are known for {name!r}; "
-            + (f"the nearest are {', '.join(nearest)}; " if nearest else "")
-            + "any repository of the hub can be given as 'owner/name'"
+            f"no published weights are known for {name!r}; {did_you_mean(name, REPOSITORIES)}"
+            "any repository of the hub can be given as 'owner/name'"
         )
     path = _fetch(repository, revision, filename)
     _verify(path, f"{repository}/{filename}@{revision}", _checksums_file(cache_dir))

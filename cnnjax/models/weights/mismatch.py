@@ -1,10 +1,10 @@
 """What does not fit between a file of weights and a network, said all at once."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 
 from cnnjax.models.weights.tables import Slot
+from cnnjax.nearest import nearest_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Mismatch:
             # Of the same kind, if there are any: the comparison of hundreds of names takes long.
             kind = name.rpartition(".")[2]
             others = [other for other in others if other.rpartition(".")[2] == kind] or others
-            found = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
+            found = nearest_names(name, others, count=1, likeness=0.7)
             return f"; nearest: {found[0]}" if found else ""
 
         return [
