@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import flax
+import flax.errors
 from jaxtyping import Array, Float
 
 from cnnjax.models.net import SLIDING, Net
