@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -217,7 +217,7 @@ class Stream:
             return 0.0
         return self.waited_seconds / max(time.perf_counter() - self._begun, 1e-9)
 
-    def batches(self, first_step: int = 0) -> Iterator[HostBatch]:
+    def batches(self, first_step: int = 0) -> Generator[HostBatch]:
         """Yields this host's part of the batch of `first_step`, and of each step after it.
 
         Close the iterator to stop the workers; being at its end or failing does so too.

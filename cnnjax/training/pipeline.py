@@ -39,13 +39,7 @@ class Pipeline:
             positions: which examples.
             key: a key of this epoch.
         """
-        stored = {
-            "image": images[positions],
-            "label": labels[positions],
-            "weight": jnp.ones(positions.shape, jnp.float32),
-            "position": positions,
-        }
-        return self.train_stored(stored, key)
+        return self.train_stored(gather(images, labels, positions), key)
 
     def train_stored(self, stored: Mapping[str, Array], key: Key[Array, ""]) -> Batch:
         """Augments and normalises a batch of images as they are stored.
@@ -84,6 +78,20 @@ class Pipeline:
             "label": labels[positions],
             "weight": weights,
         }
+
+
+def gather(
+    images: UInt8[Array, "examples height width channels"],
+    labels: Int32[Array, " examples"],
+    positions: Int32[Array, " batch"],
+) -> dict[str, Array]:
+    """Returns the examples at these positions of a split, as they are stored, at weight 1."""
+    return {
+        "image": images[positions],
+        "label": labels[positions],
+        "weight": jnp.ones(positions.shape, jnp.float32),
+        "position": positions,
+    }
 
 
 def take_positions(
