@@ -1,9 +1,9 @@
 """What all experiments share: readable flag errors, and user errors without a traceback."""
 
-import difflib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -13,12 +13,17 @@ import jax
 from absl import app, flags
 
 from cnnjax import reports, training
+from cnnjax.nearest import did_you_mean
+from cnnjax.training import distributed
 
 USAGE_ERROR = 2
 """Exit code after a wrong flag or configuration, or a folder that cannot be used."""
 
 RUN_ERROR = 3
 """Exit code after a run that could not go on: diverged, or without a checkpoint to trust."""
+
+INPUT_ERROR = 4
+"""Exit code after work that was done, but for some inputs that could not be read."""
 
 STOPPED = 75
 """Exit code after SIGTERM or Ctrl-C (EX_TEMPFAIL): saved; the same command goes on from there."""
@@ -53,7 +58,12 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
             sys.exit(STOPPED)
         except KeyboardInterrupt:
             print("left at once; the last checkpoint is as it was", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+            distributed.leave(INTERRUPTED)
+        except Exception:
+            if not distributed.is_joined():
+                raise
+            traceback.print_exc()
+            distributed.leave(1)
 
     # What a run has to say of itself.
     messages = logging.StreamHandler()
@@ -127,11 +137,11 @@ def _unknown_key(arguments: Sequence[str]) -> str:
 def _unknown_flag(name: str) -> str:
     if name.startswith("config."):
         return f"--{name} is unknown; {training.nearest_key(name.removeprefix('config.'))}"
-    nearest = difflib.get_close_matches(name, list(flags.FLAGS), n=1)
-    hint = f"did you mean --{nearest[0]}?" if nearest else "--help lists all flags"
-    return f"--{name} is unknown; {hint}"
+    known = [f"--{flag}" for flag in flags.FLAGS]
+    hint = did_you_mean(f"--{name}", known, count=1, likeness=0.6).strip()
+    return f"--{name} is unknown; {hint or '--help lists all flags'}"
 
 
 def _stop(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(code)
+    distributed.leave(code)

@@ -4,6 +4,13 @@ python -m experiments.train --config=experiments/configs/lenet5_digits.py --work
 python -m experiments.train --config=experiments/configs/lenet5_digits.py --workdir=runs/slower \
     --config.optimizer.learning_rate=0.05
 
+On the eight devices of a machine, and on one of two machines that share a folder:
+
+python -m experiments.train --config=experiments/configs/lenet5_digits.py --workdir=runs/eight \
+    --parallel=jit --mesh=data:8
+python -m experiments.train --config=experiments/configs/lenet5_digits.py --workdir=runs/two \
+    --parallel=jit --coordinator=10.0.0.1:4321 --num_processes=2 --process_id=0
+
 Every key of the configuration is a flag (--config.KEY=VALUE). Starting again with the same folder
 resumes the run; a finished run is evaluated and left as it is.
 
@@ -17,6 +24,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from cnnjax import reports, training
+from cnnjax.training import distributed
+from experiments.devices import joined, read_parallel
 from experiments.launch import check_report_packages, launch, read_config
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -66,18 +75,24 @@ def main(arguments: Sequence[str]) -> None:
     del arguments
     if _REPORT.value:
         check_report_packages()
-    result = training.train_and_evaluate(
-        read_config(_CONFIG),
-        _WORKDIR.value,
-        extend_to=_EXTEND_TO.value,
-        log_every=_LOG_EVERY.value,
-        checkpoint_every=_CHECKPOINT_EVERY.value,
-        checkpoint_steps=_CHECKPOINT_STEPS.value,
-        histograms_every=_HISTOGRAMS_EVERY.value,
-        profile_steps=_PROFILE_STEPS.value,
-        data_dir=_DATA_DIR.value,
-        progress=_PROGRESS.value,
-    )
+    config = read_config(_CONFIG)
+    with joined():
+        result = training.train_and_evaluate(
+            config,
+            _WORKDIR.value,
+            extend_to=_EXTEND_TO.value,
+            log_every=_LOG_EVERY.value,
+            checkpoint_every=_CHECKPOINT_EVERY.value,
+            checkpoint_steps=_CHECKPOINT_STEPS.value,
+            histograms_every=_HISTOGRAMS_EVERY.value,
+            profile_steps=_PROFILE_STEPS.value,
+            data_dir=_DATA_DIR.value,
+            parallel=read_parallel(),
+            progress=_PROGRESS.value,
+        )
+        first = distributed.is_first()
+    if not first:
+        return
     print(result.summary())
     if _REPORT.value:
         print(f"{'report':<22}{reports.write_report(_WORKDIR.value, data_dir=_DATA_DIR.value)}")

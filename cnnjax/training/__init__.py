@@ -12,6 +12,7 @@ from cnnjax.training.evaluation import format_metrics
 from cnnjax.training.events import read_events
 from cnnjax.training.images import read_images
 from cnnjax.training.inference import LoadedRun, load_run
+from cnnjax.training.layout import Parallel
 from cnnjax.training.loop import RunResult, train_and_evaluate
 from cnnjax.training.metrics import read_metrics
 from cnnjax.training.plan import Plan, make_plan
@@ -22,6 +23,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "LoadedRun",
+    "Parallel",
     "Plan",
     "RunConfig",
     "RunFolderError",

@@ -64,7 +64,7 @@ def _origin(plan: Plan, trainer: Trainer, state: TrainState, last: int) -> str:
     while trainer.step < last:
         before = trainer.host_state()
         sums = jax.device_get(trainer.advance())
-        bad = nonfinite_names(trainer.state)
+        bad = nonfinite_names(trainer.host_state())
         if bad or not jnp.isfinite(sums["loss"]):
             step = trainer.step
             return f"It began at step {step}: " + (

@@ -1,8 +1,6 @@
 """What a run asks of its devices: the kind of parallelism, the mesh, which parameters are cut."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -164,14 +162,3 @@ def _parse_rule(text: str) -> tuple[str, int | None]:
             f"--sharding: {text!r} was given; write PATTERN=DIMENSION, as in '.*kernel=-1' for the "
             f"last dimension, or PATTERN={_REPLICATED}"
         ) from None
-
-
-def describe_mesh(mesh: Mesh) -> dict[str, Any]:
-    """Returns the mesh's axes and devices as JSON values."""
-    kinds: Sequence[Any] = sorted({device.device_kind for device in mesh.devices.flat})
-    return {
-        "mesh": dict(mesh.shape),
-        "devices": [f"{device.platform}:{device.id}" for device in mesh.devices.flat],
-        "device_kind": ", ".join(kinds),
-        "processes": len({device.process_index for device in mesh.devices.flat}),
-    }

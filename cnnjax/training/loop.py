@@ -2,13 +2,14 @@
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from cnnjax.training import run_folder
+from cnnjax.training import distributed, run_folder
 from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.config import RunConfig
 from cnnjax.training.divergence import explain_divergence
@@ -17,9 +18,11 @@ from cnnjax.training.environment import (
     describe_environment,
     environment_differences,
 )
-from cnnjax.training.errors import TrainingDiverged
+from cnnjax.training.errors import RunFolderError, TrainingDiverged
 from cnnjax.training.evaluation import format_metrics, make_evaluator, make_predictor
+from cnnjax.training.layout import Parallel
 from cnnjax.training.meter import LossNotFinite
+from cnnjax.training.parallel import make_placement
 from cnnjax.training.plan import Plan, make_plan
 from cnnjax.training.profiler import Profiler, parse_steps
 from cnnjax.training.state import TrainState
@@ -68,6 +71,7 @@ def train_and_evaluate(
     histograms_every: int = 0,
     profile_steps: str | None = None,
     data_dir: str | None = None,
+    parallel: Parallel = Parallel(),  # noqa: B008 (it cannot be changed)
     progress: bool = True,
 ) -> RunResult:
     """Trains as configured, from the newest checkpoint in the folder if there is one.
@@ -90,6 +94,7 @@ def train_and_evaluate(
         profile_steps: `a:b` traces the steps from a up to and with b, counted from 1, into
             `profile/`.
         data_dir: TFDS data folder; None means TFDS's default.
+        parallel: how the run is spread over devices; the first device alone if not given.
         progress: tell step, loss, speed and the time left while it goes on.
 
     Returns:
@@ -108,19 +113,25 @@ def train_and_evaluate(
     cadence = Cadence(log_every, checkpoint_every, checkpoint_steps, histograms_every)
     profiled = parse_steps(profile_steps)
     plan = make_plan(config, extend_to)
+    shapes = jax.eval_shape(plan.init_state)
+    size, parts = config.data.batch_size, config.optimizer.accumulate
+    placement = make_placement(parallel, shapes.params, size, parts)
+    placement.bind(plan.model, config.batch_norm, size // parts)
     run_folder.check_folder(workdir, config)
-    arrays = plan.load_train(data_dir)
-    evaluated = plan.load_eval(data_dir)
-    evaluate = make_evaluator(plan, evaluated)
-    writing = jax.process_index() == 0
-    with run_folder.locked(workdir), StopRequest() as stop:
+    with distributed.first_before_others():  # the first to come may have to build the set
+        arrays = plan.load_train(data_dir)
+        evaluated = plan.load_eval(data_dir)
+    evaluate = make_evaluator(plan, evaluated, placement=placement)
+    writing = distributed.is_first()
+    with run_folder.locked(workdir) if writing else nullcontext(), StopRequest() as stop:
         checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
-        environment = describe_environment()
+        environment = {**describe_environment(), "layout": placement.layout()}
         state, metrics = _restore(plan, checkpoints, environment)
         start = int(state.step)
-        trainer = Trainer(plan, arrays, state)
+        trainer = Trainer(plan, arrays, state, placement)
         if writing:
             facts = {**describe_code(), **environment, "resumed_from": start or None}
+            facts["layout"] = placement.describe(trainer.state)
             run_folder.start_run(workdir, config, facts)
         with (
             Profiler(workdir, profiled) as profiler,
@@ -148,7 +159,7 @@ def train_and_evaluate(
                 watch.event("diverged", noticed.step, message=message)
                 raise TrainingDiverged(message) from noticed
             if start < trainer.step:
-                variables = trainer.state.eval_variables
+                variables = trainer.host_state().eval_variables
                 probabilities = make_predictor(plan)(variables, evaluated.images)
                 watch.pictures(trainer.step, plan.task.pictures(*evaluated, probabilities))
                 watch.event("finished", trainer.step)
@@ -160,9 +171,18 @@ def _restore(
     plan: Plan, checkpoints: Checkpoints, environment: dict[str, Any]
 ) -> tuple[TrainState, dict[str, float] | None]:
     """Returns the newest state that can be trusted, or the first one, and its metrics if any."""
-    step = checkpoints.newest_verified(move_damaged=True)
-    if step is None:
+    # One process looks: looking moves what is damaged.
+    step = distributed.from_first(
+        lambda: -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest
+    )
+    if step < 0:
         return plan.init_state(), None
+    if step not in checkpoints.steps():
+        raise RunFolderError(
+            f"workdir: process 0 resumes from the checkpoint of step {step}, which process "
+            f"{jax.process_index()} does not find in {checkpoints.folder}; all processes need the "
+            "same folder"
+        )
     record = checkpoints.record(step)
     differing = environment_differences(record["environment"], environment)
     if differing:

@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from cnnjax import ops
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.layout import DATA, MODEL, Parallel, describe_mesh, make_mesh
+from cnnjax.training.layout import DATA, MODEL, Parallel, make_mesh
 from cnnjax.training.schema import BatchNormConfig
 from cnnjax.training.sharding import bytes_per_device, parameter_specs, state_specs
 from cnnjax.training.state import TrainState
@@ -113,12 +113,22 @@ class Placement(abc.ABC):
                 that it chose with `split`.
         """
 
-    def describe(self, state: TrainState) -> dict[str, Any]:
-        """Returns mesh, devices and bytes of a placed state's parameters as JSON values."""
-        copies = 1 if self.axis_name is None else self.shards
+    def layout(self) -> dict[str, Any]:
+        """Returns the kind of parallelism and the mesh as JSON values."""
+        devices = self.mesh.devices.flat
         return {
             "parallel": "jit" if self.axis_name is None else "pmap",
-            **describe_mesh(self.mesh),
+            "mesh": dict(self.mesh.shape),
+            "processes": len({device.process_index for device in devices}),
+        }
+
+    def describe(self, state: TrainState) -> dict[str, Any]:
+        """Returns layout, devices and bytes of a placed state's parameters as JSON values."""
+        copies = 1 if self.axis_name is None else self.shards
+        devices = self.mesh.devices.flat
+        return {
+            **self.layout(),
+            "devices": [f"{device.device_kind} {device.id}" for device in devices],
             "parameter_bytes": sum(leaf.nbytes for leaf in jax.tree.leaves(state.params)) // copies,
             "parameter_bytes_per_device": bytes_per_device(state.params),
         }

@@ -1,0 +1,212 @@
+"""Several processes that train as one: how they find, wait for and lose each other.
+
+`jax.distributed` brings them together. What it does when one of them is gone is to abort the others
+after `HEARTBEAT_SECONDS`, since a collective that misses a member waits for ever. The watch here
+is for the common case, a process that ended or was killed: the system closes its connections at
+once, and the others leave within `NOTICE_SECONDS` with a message and the exit code `PEER_LOST`.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from cnnjax.training.errors import ConfigError, TrainingDiverged, TrainingStopped
+
+AUTO = "auto"
+"""The coordinator's address where a cluster (Slurm, Open MPI, Kubernetes, TPU) tells it."""
+
+START_SECONDS = 120
+"""How long processes wait for each other at the start."""
+
+NOTICE_SECONDS = 5
+"""Time in which the end of a process is noticed by the others."""
+
+HEARTBEAT_SECONDS = 30
+"""Time in which a process, or machine, that only fell silent is noticed by the others."""
+
+PEER_LOST = 5
+"""Exit code of a process that left because another one was gone."""
+
+_GOODBYE = b"."
+_ADDRESS_BYTES = 256
+
+
+def is_first() -> bool:
+    """Whether this process writes what a run writes once."""
+    return jax.process_index() == 0
+
+
+def from_first(value: Callable[[], int]) -> int:
+    """Returns what the first process gets by calling `value`, which only it calls."""
+    if jax.process_count() == 1:
+        return value()
+    given = value() if is_first() else 0
+    return int(multihost_utils.broadcast_one_to_all(np.int64(given)))
+
+
+@contextlib.contextmanager
+def first_before_others() -> Iterator[None]:
+    """Holds all processes but the first until the first has left the block."""
+    together = jax.process_count() > 1
+    if together and not is_first():
+        multihost_utils.sync_global_devices("first")
+    yield
+    if together and is_first():
+        multihost_utils.sync_global_devices("first")
+
+
+@contextlib.contextmanager
+def joined(
+    coordinator: str | None, num_processes: int | None = None, process_id: int | None = None
+) -> Iterator[None]:
+    """Makes this process one of several while the block runs; without a coordinator it is alone.
+
+    It must be entered before anything is computed, and the processes leave it together: where one
+    fails alone, see `leave`.
+
+    Args:
+        coordinator: host and port of process 0, "auto" to take all three from the cluster, or None.
+        num_processes: how many there are.
+        process_id: which one this is, from 0.
+
+    Raises:
+        ConfigError: the three do not fit together, or the others cannot be reached.
+    """
+    _check(coordinator, num_processes, process_id)
+    if coordinator is None:
+        yield
+        return
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # It would take SIGTERM for itself; the training loop saves and stops on it.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(
+            None if coordinator == AUTO else coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=START_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"--coordinator={coordinator}: {error}") from error
+    host = None if coordinator == AUTO else coordinator.rpartition(":")[0]
+    watch = _Watch(host)
+    try:
+        yield
+    except (TrainingDiverged, TrainingStopped):
+        watch.part()  # all processes stop at the same step
+        raise
+    watch.part()
+
+
+def is_joined() -> bool:
+    """Whether this process is one of several."""
+    return jax.distributed.is_initialized()
+
+
+def leave(code: int) -> NoReturn:
+    """Ends this process, also where others still wait for it: they then notice that it is gone."""
+    if is_joined():
+        # Leaving the usual way would wait for them to leave too.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _check(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    counts = (num_processes, process_id)
+    if coordinator is None or coordinator == AUTO:
+        if counts != (None, None):
+            raise ConfigError(
+                "--num_processes, --process_id: need --coordinator=HOST:PORT, the address of "
+                "process 0, beside them"
+            )
+        return
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(
+            f"--coordinator: {coordinator!r} was given; write HOST:PORT of process 0, or "
+            f"{AUTO!r} on a cluster that tells it"
+        )
+    if num_processes is None or process_id is None or not 0 <= process_id < num_processes:
+        raise ConfigError(
+            f"--num_processes, --process_id: {num_processes} and {process_id} were given; with "
+            "--coordinator give both, the id from 0 to one less than the number"
+        )
+
+
+class _Watch:
+    """Connections from process 0 to each other process, whose closing tells that one is gone.
+
+    Args:
+        host: name of the machine of process 0; None to ask that machine.
+    """
+
+    def __init__(self, host: str | None):
+        self._parted = False
+        if jax.process_count() == 1:
+            self._peers = []
+            return
+        address = np.zeros(_ADDRESS_BYTES, np.uint8)
+        listener = None
+        if is_first():
+            listener = socket.create_server(("", 0), backlog=jax.process_count())
+            text = f"{host or socket.getfqdn()}:{listener.getsockname()[1]}".encode()
+            address[: len(text)] = np.frombuffer(text, np.uint8)
+        told = multihost_utils.broadcast_one_to_all(address)
+        if listener is not None:
+            self._peers = self._accept(listener)
+        else:
+            name, _, port = bytes(told).rstrip(b"\0").decode().rpartition(":")
+            peer = socket.create_connection((name, int(port)), timeout=START_SECONDS)
+            peer.sendall(jax.process_index().to_bytes(4, "big"))
+            self._peers = [(0, peer)]
+        for number, peer in self._peers:
+            peer.settimeout(None)
+            threading.Thread(target=self._listen, args=(number, peer), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> list[tuple[int, socket.socket]]:
+        peers = []
+        listener.settimeout(START_SECONDS)
+        with listener:
+            for _ in range(jax.process_count() - 1):
+                peer, _ = listener.accept()
+                peer.settimeout(START_SECONDS)
+                peers.append((int.from_bytes(peer.recv(4), "big"), peer))
+        return peers
+
+    def _listen(self, number: int, peer: socket.socket) -> None:
+        try:
+            word = peer.recv(1)
+        except OSError:
+            word = b""
+        if word != _GOODBYE and not self._parted:
+            print(
+                f"error: process {number} of this run has ended; process {jax.process_index()} "
+                "cannot go on alone. The last checkpoint is as it was: start all processes again "
+                "to go on from it",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(PEER_LOST)
+
+    def part(self) -> None:
+        """Waits for the other processes to come here, and leaves them."""
+        if self._peers:
+            multihost_utils.sync_global_devices("part")
+        self._parted = True
+        for _, peer in self._peers:
+            # The other one may have closed it by now.
+            with contextlib.suppress(OSError):
+                peer.sendall(_GOODBYE)
+        jax.distributed.shutdown()
