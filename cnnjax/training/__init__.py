@@ -1,6 +1,15 @@
 """Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
 
+from cnnjax.training.answers import (
+    Answer,
+    answer_files,
+    check_output,
+    format_assessment,
+    write_answers,
+    write_assessment,
+)
 from cnnjax.training.config import RunConfig, default_config, known_keys, nearest_key, parse_config
+from cnnjax.training.ensemble import Ensemble, load_ensemble
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,
@@ -8,9 +17,9 @@ from cnnjax.training.errors import (
     TrainingDiverged,
     TrainingStopped,
 )
-from cnnjax.training.evaluation import format_metrics
+from cnnjax.training.evaluation import EVAL_BATCH, format_metrics
 from cnnjax.training.events import read_events
-from cnnjax.training.images import read_images
+from cnnjax.training.images import find_images, read_images
 from cnnjax.training.inference import LoadedRun, load_run
 from cnnjax.training.layout import Parallel
 from cnnjax.training.loop import RunResult, train_and_evaluate
@@ -18,10 +27,14 @@ from cnnjax.training.metrics import read_metrics
 from cnnjax.training.plan import Plan, make_plan
 from cnnjax.training.state import TrainState
 from cnnjax.training.step import eval_step, train_step
+from cnnjax.training.views import Views
 
 __all__ = [
+    "EVAL_BATCH",
+    "Answer",
     "CheckpointError",
     "ConfigError",
+    "Ensemble",
     "LoadedRun",
     "Parallel",
     "Plan",
@@ -31,10 +44,16 @@ __all__ = [
     "TrainState",
     "TrainingDiverged",
     "TrainingStopped",
+    "Views",
+    "answer_files",
+    "check_output",
     "default_config",
     "eval_step",
+    "find_images",
+    "format_assessment",
     "format_metrics",
     "known_keys",
+    "load_ensemble",
     "load_run",
     "make_plan",
     "nearest_key",
@@ -44,4 +63,6 @@ __all__ = [
     "read_metrics",
     "train_and_evaluate",
     "train_step",
+    "write_answers",
+    "write_assessment",
 ]

@@ -1,5 +1,6 @@
 """A run read back from its folder: the trained network, ready to judge images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float, Int32, UInt8
 from cnnjax import data
 from cnnjax.training import run_folder
 from cnnjax.training.checkpoints import Checkpoints
-from cnnjax.training.errors import CheckpointError, RunFolderError
+from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
 from cnnjax.training.evaluation import make_evaluator, make_predictor
 from cnnjax.training.plan import Plan, make_plan
 
@@ -24,15 +25,18 @@ class LoadedRun:
 
     Attributes:
         plan: the run as configured.
-        variables: the checkpoint's parameters and other collections.
+        variables: the checkpoint's parameters and other collections: their moving averages, where
+            the run keeps them.
         step: the checkpoint's step.
         data_dir: TFDS data folder, None for TFDS's default.
+        workdir: the run's folder.
     """
 
     plan: Plan
     variables: dict[str, Any]
     step: int
     data_dir: str | None
+    workdir: Path
 
     @property
     def config(self) -> dict[str, Any]:
@@ -50,18 +54,22 @@ class LoadedRun:
         return self.plan.dataset.class_names
 
     @cached_property
-    def _evaluated(self) -> data.ImageArrays:
+    def evaluated(self) -> data.Examples:
+        """The examples that are evaluated."""
         return self.plan.load_eval(self.data_dir)
 
     @property
-    def images(self) -> UInt8[np.ndarray, "examples height width channels"]:
-        """The images that are evaluated, as stored."""
-        return self._evaluated.images
+    def images(self) -> Any:
+        """The images that are evaluated, as stored, uint8 [examples, height, width, channels].
+
+        Those of a set too large for memory are decoded when they are indexed.
+        """
+        return self.evaluated.images
 
     @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
         """Their labels."""
-        return self._evaluated.labels
+        return self.evaluated.labels
 
     def preprocess(
         self, images: UInt8[np.ndarray, "batch h w channels"]
@@ -81,7 +89,7 @@ class LoadedRun:
 
     def evaluate(self) -> dict[str, float]:
         """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on `images`."""
-        return make_evaluator(self.plan, self._evaluated)(self.variables)
+        return make_evaluator(self.plan, self.evaluated)(self.variables)
 
 
 def load_run(
@@ -98,18 +106,65 @@ def load_run(
         RunFolderError: the folder holds no run, or no checkpoint yet.
         CheckpointError: the checkpoint asked for does not exist or is damaged, or all are.
     """
+    steps = () if step is None else (step,)
+    return load_checkpoints(workdir, steps=steps, data_dir=data_dir)[0]
+
+
+def load_checkpoints(
+    workdir: str | Path,
+    *,
+    steps: Sequence[int] = (),
+    last: int | None = None,
+    data_dir: str | None = None,
+) -> list[LoadedRun]:
+    """Reads several checkpoints of a run; nothing in its folder is changed.
+
+    Args:
+        workdir: the run's folder.
+        steps: which checkpoints; empty for the newest that can be trusted, or for `last`.
+        last: the newest `last` of the checkpoints, where `steps` is empty.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Returns:
+        One network for each checkpoint, all of one plan, in the order of `steps`.
+
+    Raises:
+        ConfigError: `last` is less than 1.
+        RunFolderError: the folder holds no run, or no checkpoint yet.
+        CheckpointError: a checkpoint asked for does not exist or is damaged, or all are.
+    """
     workdir = Path(workdir)
-    plan = make_plan(run_folder.read_config(workdir))
+    plan = make_plan(run_folder.read_config(workdir), data_dir=data_dir)
     checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
+    if not steps:
+        steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
+    for step in steps:
+        if step not in checkpoints.steps():
+            raise CheckpointError(
+                f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
+            )
+        if problem := checkpoints.problem(step):
+            raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
+    like = jax.eval_shape(plan.init_state)
+    return [
+        LoadedRun(plan, checkpoints.restore(step, like).eval_variables, step, data_dir, workdir)
+        for step in steps
+    ]
+
+
+def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
+    step = checkpoints.newest_verified(move_damaged=False)
     if step is None:
-        step = checkpoints.newest_verified(move_damaged=False)
-        if step is None:
-            raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
-    elif step not in checkpoints.steps():
+        raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
+    return [step]
+
+
+def _last(workdir: Path, checkpoints: Checkpoints, count: int) -> list[int]:
+    if count < 1:
+        raise ConfigError(f"last: {count} checkpoints were asked for; give 1 or more")
+    found = checkpoints.steps()
+    if len(found) < count:
         raise CheckpointError(
-            f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
+            f"last: {workdir} has {len(found)} checkpoints, {count} were asked for: {found}"
         )
-    elif problem := checkpoints.problem(step):
-        raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
-    state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
-    return LoadedRun(plan, state.eval_variables, step, data_dir)
+    return found[-count:]

@@ -2,7 +2,6 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from cnnjax import training
 
@@ -48,22 +47,3 @@ def test_reading_a_damaged_run_changes_nothing_in_it(finished, data_dir, tmp_pat
     assert (workdir / "checkpoints" / "00000006").is_dir()
     with pytest.raises(training.CheckpointError, match=r"step 6 is damaged: record\.json"):
         training.load_run(workdir, step=6)
-
-
-def test_image_files_are_cropped_shrunk_and_inverted(tmp_path):
-    wide = np.zeros((40, 80), np.uint8)
-    wide[:, 20:60] = 200  # the centre square is what stays
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    # The outermost pixels average over a little of what lies beside the square.
-    assert (training.read_images([tmp_path / "wide.png"], (8, 8, 1))[:, :, 1:-1] == 200).all()
-    inverted = training.read_images([tmp_path / "wide.png"], (8, 8, 1), invert=True)
-    assert (inverted[:, :, 1:-1] == 55).all()
-    assert training.read_images([tmp_path / "wide.png"], (4, 6, 3)).shape == (1, 4, 6, 3)
-
-
-def test_files_that_are_no_images_are_all_named(tmp_path):
-    (tmp_path / "text.png").write_text("x")
-    with pytest.raises(training.ConfigError) as raised:
-        training.read_images([tmp_path / "text.png", tmp_path / "none.png"], (8, 8, 1))
-    assert "text.png" in str(raised.value)
-    assert "none.png" in str(raised.value)

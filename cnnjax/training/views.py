@@ -1,0 +1,170 @@
+"""Test-time augmentation: several views of each image, whose probabilities are averaged.
+
+All views of an image are judged together, so that each image counts once.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
+
+from cnnjax import models
+from cnnjax.data import Preprocess
+from cnnjax.training.errors import ConfigError
+
+Crops = Literal["whole", "center", "ten", "dense"]
+Images = Float[Array, "batch height width channels"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a network is shown of each image.
+
+    Attributes:
+        crops: "whole": the image as in evaluation during training; "center": a square of the
+            network's size from the middle of the enlarged image; "ten": such squares from its
+            corners and its middle, and their mirror images (Krizhevsky et al. 2012, section 4.1);
+            "dense": the network is moved over the enlarged image, and its class scores are averaged
+            over all positions (Simonyan and Zisserman 2014, section 3.2).
+        scales: sides in pixels of the square to which the image is enlarged first, one or more,
+            each of which gives its views; empty: 8/7 of the network's size for "center" and "ten"
+            (256 for 224), and the network's size for "dense".
+        flip: whether the mirror image of each view is one too.
+    """
+
+    crops: Crops = "whole"
+    scales: tuple[int, ...] = ()
+    flip: bool = False
+
+    def sides(self, size: int) -> tuple[int, ...]:
+        """Returns the sides to which images are enlarged, for a network of that size."""
+        if self.crops == "whole":
+            return ()
+        return self.scales or (size if self.crops == "dense" else round(size * 256 / 224),)
+
+    def check(self, image_shape: tuple[int, int, int], pad: int = 0) -> None:
+        """Makes sure that a network of an input shape can be shown these views.
+
+        Args:
+            image_shape: height, width and channels of a network input.
+            pad: pixels of zero that belong to the input on each side.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        if self.crops not in get_args(Crops):
+            raise ConfigError(f"crops: {self.crops!r} is unknown; give one of {get_args(Crops)}")
+        if self.crops == "whole":
+            if self.scales:
+                raise ConfigError(
+                    f"scales: {list(self.scales)} were given, but crops=whole shows the image at "
+                    "the network's own size; give crops=center, ten or dense"
+                )
+            return
+        if self.crops == "ten" and self.flip:
+            raise ConfigError("flip: the ten crops hold mirror images already; leave flip out")
+        height, width, _ = image_shape
+        if height != width:
+            raise ConfigError(
+                f"crops: {self.crops} needs a network for square images, not {height}x{width}; "
+                "give crops=whole"
+            )
+        for side in self.sides(height):
+            if side < height or side <= 2 * pad:
+                raise ConfigError(
+                    f"scales: {side} is less than the network's image size, {height}; "
+                    "give that size or more"
+                )
+
+    def inputs(
+        self, preprocess: Preprocess, images: UInt8[Array, "batch h w channels"], size: int
+    ) -> list[Float[Array, "views batch height width channels"]]:
+        """Returns the network inputs of all views, those of one shape together.
+
+        Args:
+            preprocess: what is done to images in evaluation during training.
+            images: as stored.
+            size: height and width of a network input (not used by "whole").
+        """
+        if self.crops == "whole":
+            return [self._mirrored([preprocess(images)])]
+        margin = 2 * preprocess.pad
+        groups = []
+        for side in self.sides(size):
+            square = dataclasses.replace(preprocess, resize=side - margin)(images)
+            if self.crops == "dense":
+                groups.append(self._mirrored([square]))
+                continue
+            last = side - size
+            places = [(last // 2, last // 2)]
+            if self.crops == "ten":
+                places += [(top, left) for top in (0, last) for left in (0, last)]
+            crops = [square[:, top : top + size, left : left + size] for top, left in places]
+            groups.append(self._mirrored(crops))
+        return groups
+
+    def _mirrored(self, views: list[Images]) -> Float[Array, "views batch height width channels"]:
+        if self.flip or self.crops == "ten":
+            views = [*views, *(view[:, :, ::-1] for view in views)]
+        return jnp.stack(views)
+
+    def log_probabilities(
+        self,
+        model: Any,
+        variables: Mapping[str, Any],
+        preprocess: Preprocess,
+        images: UInt8[Array, "batch h w channels"],
+        size: int,
+    ) -> Float[Array, "batch classes"]:
+        """Returns the logarithm of the mean probabilities over all views, in float32.
+
+        Probabilities are the softmax of the network's logits, whatever it was trained with. Where
+        an image's logits are not all finite in every view, its row is NaN.
+
+        Args:
+            model, variables: the network.
+            preprocess, images, size: see `inputs`.
+
+        Raises:
+            ValueError: the network cannot be moved over larger images, which "dense" asks for.
+        """
+
+        def judge(view: Images) -> Float[Array, "batch classes"]:
+            if self.crops == "dense":
+                logits: Any = models.apply_densely(model, variables, view)
+            else:
+                logits = model.apply(variables, view, train=False)
+            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+            finite = jnp.isfinite(logits).all(axis=-1, keepdims=True)
+            return jnp.where(finite, jax.nn.log_softmax(logits), jnp.nan)
+
+        # One after the other: the network is compiled once for a shape, and memory stays small.
+        groups = [jax.lax.map(judge, group) for group in self.inputs(preprocess, images, size)]
+        return log_mean(jnp.concatenate(groups))
+
+    def describe(self, size: int) -> str:
+        """Says in a few words what is shown, for a network of that size."""
+        if self.crops == "whole":
+            return "the whole image" + (" and its mirror image" if self.flip else "")
+        scales = ", ".join(map(str, self.sides(size)))
+        kinds = {"center": "the centre crop", "ten": "ten crops", "dense": "all positions"}
+        flips = ", each mirrored too" if self.flip else ""
+        return f"{kinds[self.crops]} of {size} pixels at scale {scales}{flips}"
+
+
+WHOLE_IMAGE = Views()
+"""The image as in evaluation during training."""
+
+
+def log_mean(
+    log_probabilities: Float[Array, "opinions batch classes"],
+) -> Float[Array, "batch classes"]:
+    """Returns the logarithm of the mean of probabilities that are given as logarithms."""
+    count = log_probabilities.shape[0]
+    if count == 1:  # exactly as it is
+        return log_probabilities[0]
+    return jax.nn.logsumexp(log_probabilities, axis=0) - jnp.log(jnp.float32(count))
