@@ -94,7 +94,7 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
 
 
 def _earlier(flags: argparse.Namespace) -> list[dict[str, Any]]:
-    path = pathlib.Path(flags.out).with_suffix(".json")
+    path = pathlib.Path(f"{flags.out}.json")
     return json.loads(path.read_text())["rows"] if flags.merge and path.exists() else []
 
 
