@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,7 +36,9 @@ class Interval:
 
     Attributes:
         step: the last of them.
-        metrics: means over them, `learning_rate` of the last, and `images_per_second`.
+        metrics: means over them, `learning_rate` of the last, `images_per_second`, and, where
+            images are not on the device, `waiting_share`: the share of the time in which the host
+            waited for them (the devices may have had steps on their way meanwhile).
     """
 
     step: int
@@ -57,18 +59,22 @@ class Meter:
     Args:
         plan: the run.
         log_every: an interval ends at every step that this divides.
+        waited: returns how many seconds the steps have waited for their images so far.
     """
 
-    def __init__(self, plan: Plan, log_every: int):
+    def __init__(self, plan: Plan, log_every: int, waited: Callable[[], float] = lambda: 0.0):
         self._plan = plan
         self._log_every = log_every
+        self._waited = waited
+        # Several processes have to find the same step at fault after having sent off as many.
+        self._polls = jax.process_count() == 1
         self._in_flight: deque[_InFlight] = deque()
         self._done: list[_InFlight] = []
-        self._since = time.perf_counter()
+        self.restart_clock()
 
     def restart_clock(self) -> None:
         """Leaves out of the speed what happened since the last step."""
-        self._since = time.perf_counter()
+        self._since, self._waited_since = time.perf_counter(), self._waited()
 
     def add(self, step: int, sums: Sums) -> Iterator[Interval]:
         """Takes the sums of a step that was just sent off; yields intervals that are over.
@@ -78,7 +84,8 @@ class Meter:
         """
         self._in_flight.append(_InFlight(step, sums))
         while self._in_flight and (
-            len(self._in_flight) > STEPS_AHEAD or _is_ready(self._in_flight[0].sums)
+            len(self._in_flight) > STEPS_AHEAD
+            or (self._polls and _is_ready(self._in_flight[0].sums))
         ):
             yield from self._land()
 
@@ -102,8 +109,9 @@ class Meter:
             yield self._read()
 
     def _read(self) -> Interval:
-        now = time.perf_counter()
-        seconds, self._since = now - self._since, now
+        seconds = time.perf_counter() - self._since
+        waited = self._waited() - self._waited_since
+        self.restart_clock()
         steps, self._done = self._done, []
         fetched: list[Sums] = jax.device_get([sums for _, sums in steps])
         for (step, _), sums in zip(steps, fetched, strict=True):
@@ -114,14 +122,10 @@ class Meter:
         metrics = self._plan.task.metrics(jax.tree.map(lambda *values: sum(values), *fetched))
         last = steps[-1].step
         images = len(steps) * self._plan.config.data.batch_size
-        return Interval(
-            last,
-            {
-                **metrics,
-                "learning_rate": float(rate),
-                "images_per_second": images / seconds,
-            },
-        )
+        metrics |= {"learning_rate": float(rate), "images_per_second": images / seconds}
+        if waited:
+            metrics["waiting_share"] = min(waited / seconds, 1.0)
+        return Interval(last, metrics)
 
 
 def _is_ready(sums: Sums) -> bool:

@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
+from cnnjax.training.distributed import is_first
 from cnnjax.training.errors import ConfigError, TrainingStopped
+from cnnjax.training.finite import nonfinite_names
 from cnnjax.training.loss_gradient import loss_gradient
 from cnnjax.training.meter import Meter
 from cnnjax.training.plan import Plan
@@ -73,7 +75,7 @@ class Steps:
     _saved: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._meter = Meter(self.plan, self.cadence.log_every)
+        self._meter = Meter(self.plan, self.cadence.log_every, lambda: self.trainer.waited_seconds)
         self._saved = self.trainer.step
 
     def run_to_end(self) -> dict[str, float]:
@@ -150,7 +152,9 @@ class Steps:
         choosing = self.metrics is not None and self.plan.eval_split == "validation"
         score = self.metrics["accuracy"] if choosing and self.metrics else None
         state = self.trainer.host_state()
-        if jax.process_index() == 0:
+        if bad := nonfinite_names(state):  # all processes are to find it
+            raise StateNotFinite(step, bad)
+        if is_first():
             self.checkpoints.save(
                 step,
                 state,
