@@ -12,7 +12,7 @@ import absl.logging
 import jax
 from absl import app, flags
 
-from cnnjax import reports, training
+from cnnjax import data, reports, training
 from cnnjax.nearest import did_you_mean
 from cnnjax.training import distributed
 
@@ -20,7 +20,7 @@ USAGE_ERROR = 2
 """Exit code after a wrong flag or configuration, or a folder that cannot be used."""
 
 RUN_ERROR = 3
-"""Exit code after a run that could not go on: diverged, or without a checkpoint to trust."""
+"""Exit code after a run that could not go on: diverged, damaged checkpoints or images."""
 
 INPUT_ERROR = 4
 """Exit code after work that was done, but for some inputs that could not be read."""
@@ -49,9 +49,13 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
         _use_compile_cache()
         try:
             main(arguments)
-        except (training.ConfigError, training.RunFolderError) as error:
+        except (training.ConfigError, training.RunFolderError, data.DataError) as error:
             _stop(str(error), USAGE_ERROR)
-        except (training.CheckpointError, training.TrainingDiverged) as error:
+        except (
+            training.CheckpointError,
+            training.TrainingDiverged,
+            data.DamagedImages,
+        ) as error:
             _stop(str(error), RUN_ERROR)
         except training.TrainingStopped as stopped:
             print(stopped, file=sys.stderr)

@@ -1,5 +1,6 @@
 """Images that stay encoded until they are wanted: what sets too large for memory are read by."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +73,11 @@ class EncodedImages:
         if image.shape != self.image_shape:
             raise DamagedImage(f"it is {image.shape}, expected {self.image_shape}")
         return image, label
+
+    def first(self, count: int) -> "EncodedImages":
+        """Returns the first examples alone."""
+        chosen = np.arange(len(self)) if self.chosen is None else self.chosen
+        return dataclasses.replace(self, chosen=chosen[:count].astype(np.int32))
 
     def name(self, position: int) -> str:
         """Returns what a user finds an example by."""

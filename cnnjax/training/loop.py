@@ -2,13 +2,14 @@
 
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from cnnjax import data
 from cnnjax.training import distributed, run_folder
 from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.config import RunConfig
@@ -32,6 +33,9 @@ from cnnjax.training.trainer import Trainer
 from cnnjax.training.watching import Watch
 
 _logger = logging.getLogger(__name__)
+
+PICTURED = 1000
+"""Among how many streamed images the most mistaken ones are looked for."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def train_and_evaluate(
     histograms_every: int = 0,
     profile_steps: str | None = None,
     data_dir: str | None = None,
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
     parallel: Parallel = Parallel(),  # noqa: B008 (it cannot be changed)
     progress: bool = True,
 ) -> RunResult:
@@ -94,6 +99,8 @@ def train_and_evaluate(
         profile_steps: `a:b` traces the steps from a up to and with b, counted from 1, into
             `profile/`.
         data_dir: TFDS data folder; None means TFDS's default.
+        inputs: whether images are kept on the device, who decodes those that are not, and how many
+            may be unreadable.
         parallel: how the run is spread over devices; the first device alone if not given.
         progress: tell step, loss, speed and the time left while it goes on.
 
@@ -106,29 +113,31 @@ def train_and_evaluate(
             written any more (the disk is full, ...).
         CheckpointError: the run's checkpoints are all damaged, or one could not be written.
         TrainingDiverged: something was no longer finite; the message says where it began.
+        DataError: the images are not prepared, gone, or not what they should be.
+        DamagedImages: too many of them cannot be read.
         TrainingStopped: the run was asked to stop and has saved its state.
     """
     begun = time.perf_counter()
     workdir = Path(workdir)
     cadence = Cadence(log_every, checkpoint_every, checkpoint_steps, histograms_every)
     profiled = parse_steps(profile_steps)
-    plan = make_plan(config, extend_to)
+    plan = make_plan(config, extend_to, data_dir)
     shapes = jax.eval_shape(plan.init_state)
     size, parts = config.data.batch_size, config.optimizer.accumulate
     placement = make_placement(parallel, shapes.params, size, parts)
     placement.bind(plan.model, config.batch_norm, size // parts)
     run_folder.check_folder(workdir, config)
     with distributed.first_before_others():  # the first to come may have to build the set
-        arrays = plan.load_train(data_dir)
-        evaluated = plan.load_eval(data_dir)
-    evaluate = make_evaluator(plan, evaluated, placement=placement)
+        examples = plan.load_train(data_dir, inputs.resident)
+        evaluated = plan.load_eval(data_dir, inputs.resident)
+    evaluate = make_evaluator(plan, evaluated, placement=placement, inputs=inputs)
     writing = distributed.is_first()
     with run_folder.locked(workdir) if writing else nullcontext(), StopRequest() as stop:
         checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
         environment = {**describe_environment(), "layout": placement.layout()}
         state, metrics = _restore(plan, checkpoints, environment)
         start = int(state.step)
-        trainer = Trainer(plan, arrays, state, placement)
+        trainer = Trainer(plan, examples, state, placement, inputs)
         if writing:
             facts = {**describe_code(), **environment, "resumed_from": start or None}
             facts["layout"] = placement.describe(trainer.state)
@@ -136,6 +145,7 @@ def train_and_evaluate(
         with (
             Profiler(workdir, profiled) as profiler,
             Watch(plan, workdir, start, progress=progress, active=writing) as watch,
+            closing(trainer),
         ):
             damaged = checkpoints.moved_aside
             watch.event("resumed" if start else "started", start, damaged=damaged)
@@ -160,11 +170,17 @@ def train_and_evaluate(
                 raise TrainingDiverged(message) from noticed
             if start < trainer.step:
                 variables = trainer.host_state().eval_variables
-                probabilities = make_predictor(plan)(variables, evaluated.images)
-                watch.pictures(trainer.step, plan.task.pictures(*evaluated, probabilities))
-                watch.event("finished", trainer.step)
+                watch.pictures(trainer.step, _mistakes(plan, variables, evaluated))
+                watch.event("finished", trainer.step, left_out=dict(trainer.damaged))
     seconds = time.perf_counter() - begun
     return RunResult(trainer.step, plan.eval_split, metrics, seconds, trainer.compile_seconds)
+
+
+def _mistakes(plan: Plan, variables: Any, evaluated: data.Examples) -> Any:
+    if isinstance(evaluated, data.EncodedImages):
+        evaluated = evaluated.first(PICTURED)
+    probabilities = make_predictor(plan)(variables, evaluated.images)
+    return plan.task.pictures(evaluated.images, evaluated.labels, probabilities)
 
 
 def _restore(

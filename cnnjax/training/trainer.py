@@ -1,19 +1,18 @@
 """The training state on the device, and the compiled step that moves it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Int32, UInt8
+from jaxtyping import Array
 
 from cnnjax import data
 from cnnjax.tasks.classification import Batch, Sums
+from cnnjax.training.feed import make_feed
 from cnnjax.training.parallel import Placement
-from cnnjax.training.pipeline import take_positions
 from cnnjax.training.plan import Plan
 from cnnjax.training.schedules import current_rate
 from cnnjax.training.state import TrainState
@@ -28,9 +27,10 @@ class Trainer:
 
     Args:
         plan: the run.
-        arrays: the training examples; they are put on every device whole.
+        examples: those to train on, which a feed brings to the steps.
         state: where to go on from, in one piece; its buffers are not to be used again.
         placement: how the steps are spread over devices.
+        inputs: how images are read that are not in memory.
 
     Attributes:
         state: the state as it is placed; `host_state` gives it in one piece.
@@ -39,12 +39,16 @@ class Trainer:
     """
 
     def __init__(
-        self, plan: Plan, arrays: data.ImageArrays, state: TrainState, placement: Placement
+        self,
+        plan: Plan,
+        examples: data.Examples,
+        state: TrainState,
+        placement: Placement,
+        inputs: data.Inputs | None = None,
     ):
         self._plan = plan
         self._placement = placement
-        self._arrays = arrays
-        self._images, self._labels = placement.replicate((arrays.images, arrays.labels))
+        self._feed = make_feed(plan, examples, placement, inputs or data.Inputs())
         self._keys = plan.keys()
         config = plan.config
         self._model = placement.bind(
@@ -54,17 +58,13 @@ class Trainer:
         self.step = int(state.step)
         self.state = placement.place(state)
         self.compile_seconds = 0.0
-        self._epoch = -1
-        self._epoch_order: Any = None
 
     @cached_property
     def _compiled(self) -> Callable[..., tuple[TrainState, Sums]]:
         """The step, compiled when it is first needed: a finished run does without."""
+        given = self._feed.arguments(self.step)
         begun = time.perf_counter()
-        order = self._placement.replicate(self._order(0))
-        compiled = self._placement.compile_step(
-            self._advance, self.state, self._images, self._labels, order
-        )
+        compiled = self._placement.compile_step(self._advance, self.state, *given)
         self.compile_seconds = time.perf_counter() - begun
         return compiled
 
@@ -79,28 +79,15 @@ class Trainer:
         Among them is `learning_rate`, that of the step.
         """
         compiled = self._compiled
-        epoch = self.step // self._plan.epoch_steps
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._epoch_order = self._placement.replicate(self._order(epoch))
-        self.state, sums = compiled(self.state, self._images, self._labels, self._epoch_order)
+        self.state, sums = compiled(self.state, *self._feed.arguments(self.step))
         self.step += 1
         return sums
 
     def batch(self, step: int) -> Batch:
         """Returns the batch that the step after `step` steps takes, whole on one device."""
-        epoch, step_in_epoch = divmod(step, self._plan.epoch_steps)
-        size = self._plan.config.data.batch_size
-        positions = take_positions(self._order(epoch), jnp.int32(step_in_epoch), size)
-        chosen = np.asarray(positions)
-        images, labels = self._arrays.images[chosen], self._arrays.labels[chosen]
-        stored = {
-            "image": jnp.asarray(images),
-            "label": jnp.asarray(labels),
-            "weight": jnp.ones(size, jnp.float32),
-            "position": positions,
-        }
-        return self._plan.pipeline.train_stored(stored, self._augment_key(epoch))
+        stored = {name: jnp.asarray(part) for name, part in self._feed.host_batch(step).items()}
+        key = self._augment_key(step // self._plan.epoch_steps)
+        return self._plan.pipeline.train_stored(stored, key)
 
     def host_state(self) -> TrainState:
         """Returns the state in the host's memory, once the devices have done all steps.
@@ -114,25 +101,28 @@ class Trainer:
         self.step = int(state.step)
         self.state = self._placement.place(state)
 
+    @property
+    def waited_seconds(self) -> float:
+        """How long the steps waited for their images, in all; 0 where those are on the device."""
+        return self._feed.waited_seconds
+
+    @property
+    def damaged(self) -> Mapping[str, str]:
+        """Names of training images that could not be read, with what is wrong with them."""
+        return self._feed.damaged
+
+    def close(self) -> None:
+        """Stops what reads ahead of the steps."""
+        self._feed.close()
+
     def _augment_key(self, epoch: int | Array) -> Array:
         return jax.random.fold_in(self._keys["augment"], epoch)
 
-    def _order(self, epoch: int) -> Int32[Array, " examples"]:
-        return data.epoch_order(self._keys["order"], epoch, len(self._labels))
-
-    def _advance(
-        self,
-        state: TrainState,
-        images: UInt8[Array, "examples height width channels"],
-        labels: Int32[Array, " examples"],
-        order: Int32[Array, " examples"],
-    ) -> tuple[TrainState, Sums]:
+    def _advance(self, state: TrainState, *given: Any) -> tuple[TrainState, Sums]:
         plan = self._plan
         epoch, step_in_epoch = jnp.divmod(state.step, plan.epoch_steps)
-        positions = take_positions(order, step_in_epoch, plan.config.data.batch_size)
-        batch = plan.pipeline.train_batch(
-            images, labels, self._placement.split(positions), self._augment_key(epoch)
-        )
+        stored = self._feed.stored(step_in_epoch, *given)
+        batch = plan.pipeline.train_stored(stored, self._augment_key(epoch))
         after, sums = train_step(
             state,
             batch,
