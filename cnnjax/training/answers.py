@@ -1,6 +1,8 @@
 """What networks answer, as lines to print and as files: CSV and JSON."""
 
 import csv
+import io
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +15,6 @@ from cnnjax.tasks.assessment import CALIBRATION_BINS, Assessment
 from cnnjax.training.ensemble import Ensemble
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.images import read_images
-from cnnjax.training.run_folder import write_json
 
 _WEAKEST = 3
 
@@ -95,34 +96,40 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
             }
             for answer in answers
         ]
-        write_json(path, {"images": images})
+        _write(path, json.dumps({"images": images}, indent=2) + "\n")
         return
     count = max((len(answer.guesses) for answer in answers), default=0)
-    aside = path.with_name(f".{path.name}.incomplete")
-    with aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        columns = [f"{kind}_{n}" for n in range(1, count + 1) for kind in ("class", "probability")]
-        writer.writerow(["file", *columns, "problem"])
-        for answer in answers:
-            guesses = [value for guess in answer.guesses for value in guess]
-            padding = [""] * (2 * count - len(guesses))
-            writer.writerow([answer.path, *guesses, *padding, answer.problem])
-    os.replace(aside, path)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    columns = [f"{kind}_{n}" for n in range(1, count + 1) for kind in ("class", "probability")]
+    writer.writerow(["file", *columns, "problem"])
+    for answer in answers:
+        guesses = [value for guess in answer.guesses for value in guess]
+        padding = [""] * (2 * count - len(guesses))
+        writer.writerow([answer.path, *guesses, *padding, answer.problem])
+    _write(path, text.getvalue())
 
 
 def write_assessment(path: Path, ensemble: Ensemble, assessment: Assessment) -> None:
-    """Writes all figures of an evaluation, and of what, as JSON."""
+    """Writes all figures of an evaluation, and of what, as JSON: a line for each entry."""
     views = ensemble.views
-    write_json(
-        path,
-        {
-            "members": ensemble.describe(),
-            "dataset": ensemble.members[0].plan.config.data.name,
-            "split": ensemble.split,
-            "views": {"crops": views.crops, "scales": list(views.scales), "flip": views.flip},
-            **assessment.as_json(),
-        },
-    )
+    values = {
+        "members": ensemble.describe(),
+        "dataset": ensemble.members[0].plan.config.data.name,
+        "split": ensemble.split,
+        "views": {"crops": views.crops, "scales": list(views.scales), "flip": views.flip},
+        **assessment.as_json(),
+    }
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
+    _write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file in full before it gets its name."""
+    aside = path.with_name(f".{path.name}.incomplete")
+    # CSV ends its lines itself.
+    aside.write_text(text, encoding="utf-8", newline="")
+    os.replace(aside, path)
 
 
 def format_assessment(ensemble: Ensemble, assessment: Assessment) -> str:

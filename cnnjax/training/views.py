@@ -151,9 +151,13 @@ class Views:
         if self.crops == "whole":
             return "the whole image" + (" and its mirror image" if self.flip else "")
         scales = ", ".join(map(str, self.sides(size)))
-        kinds = {"center": "the centre crop", "ten": "ten crops", "dense": "all positions"}
+        kinds = {
+            "center": f"the centre crop of {size} pixels",
+            "ten": f"ten crops of {size} pixels",
+            "dense": f"all positions of a window of {size} pixels",
+        }
         flips = ", each mirrored too" if self.flip else ""
-        return f"{kinds[self.crops]} of {size} pixels at scale {scales}{flips}"
+        return f"{kinds[self.crops]} at scale {scales}{flips}"
 
 
 WHOLE_IMAGE = Views()

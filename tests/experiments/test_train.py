@@ -118,27 +118,56 @@ def test_evaluate_recomputes_what_training_printed(undisturbed, environment):
     workdir, printed = undisturbed
     code, out, err = run("evaluate", f"--workdir={workdir}", environment=environment)
     assert code == 0, err
-    assert out.splitlines() == printed.splitlines()[: len(out.splitlines())]
     assert out.startswith("validation accuracy")
+    assert out.splitlines()[:2] == printed.splitlines()[:2]
+    # The loss is the negative log-likelihood, since labels are smoothed in training alone.
+    assert out.splitlines()[2].split()[1:] == printed.splitlines()[2].split()[1:]
+    assert out.splitlines()[-1].endswith(f"lenet5 of {workdir}, step 8")
 
 
-def test_predict_names_classes_with_probabilities(undisturbed, environment, tmp_path):
-    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "black.png")
+def test_evaluate_averages_over_checkpoints_and_views(undisturbed, environment, tmp_path):
+    code, out, err = run(
+        "evaluate",
+        f"--workdir={undisturbed[0]}",
+        "--last=2",
+        "--crops=ten",
+        "--scales=16,20",
+        f"--output={tmp_path / 'result.json'}",
+        environment=environment,
+    )
+    assert code == 0, err
+    assert "ten crops of 16 pixels at scale 16, 20" in out
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert [member["step"] for member in told["members"]] == [6, 8]
+    assert told["examples"] == 1309
+    assert out.splitlines()[0].split()[-1] == f"{told['accuracy']:.2%}"
+
+
+def test_predict_names_the_classes_of_a_folder_and_tells_what_is_damaged(
+    undisturbed, environment, tmp_path
+):
+    folder = tmp_path / "images" / "deep"
+    folder.mkdir(parents=True)
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(folder / "black.png")
+    (folder / "damaged.png").write_text("x")
     code, out, err = run(
         "predict",
         f"--workdir={undisturbed[0]}",
         "--top=10",
-        tmp_path / "black.png",
+        f"--output={tmp_path / 'answers.csv'}",
+        tmp_path / "images",
         environment=environment,
     )
-    assert code == 0, err
+    assert code == 4, err
+    assert f"{folder / 'damaged.png'}: damaged" in err
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 3
     shares = [float(part.split()[1].rstrip("%")) for part in out.split(": ", 1)[1].split(", ")]
     assert len(shares) == 10
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.1)
 
 
-def test_predict_tells_files_that_are_no_images(undisturbed, environment, tmp_path):
+def test_predict_tells_files_that_do_not_exist(undisturbed, environment, tmp_path):
     code, _, err = run(
         "predict", f"--workdir={undisturbed[0]}", tmp_path / "none.png", environment=environment
     )
