@@ -26,6 +26,7 @@ from ml_collections import config_flags
 from cnnjax import reports, training
 from cnnjax.training import distributed
 from experiments.devices import joined, read_parallel
+from experiments.inputs import read_data_dir, read_inputs
 from experiments.launch import check_report_packages, launch, read_config
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -63,9 +64,6 @@ _HISTOGRAMS_EVERY = flags.DEFINE_integer(
 _PROFILE_STEPS = flags.DEFINE_string(
     "profile_steps", None, "Trace these steps, a:b, counted from 1, into the folder's profile/."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "TFDS data folder; TFDS's own default if not given."
-)
 _PROGRESS = flags.DEFINE_boolean("progress", True, "Tell step, loss, speed and the time left.")
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folder at the end.")
 
@@ -86,7 +84,8 @@ def main(arguments: Sequence[str]) -> None:
             checkpoint_steps=_CHECKPOINT_STEPS.value,
             histograms_every=_HISTOGRAMS_EVERY.value,
             profile_steps=_PROFILE_STEPS.value,
-            data_dir=_DATA_DIR.value,
+            data_dir=read_data_dir(),
+            inputs=read_inputs(),
             parallel=read_parallel(),
             progress=_PROGRESS.value,
         )
@@ -95,7 +94,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     print(result.summary())
     if _REPORT.value:
-        print(f"{'report':<22}{reports.write_report(_WORKDIR.value, data_dir=_DATA_DIR.value)}")
+        print(f"{'report':<22}{reports.write_report(_WORKDIR.value, data_dir=read_data_dir())}")
 
 
 if __name__ == "__main__":

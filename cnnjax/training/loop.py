@@ -179,8 +179,9 @@ def train_and_evaluate(
 def _mistakes(plan: Plan, variables: Any, evaluated: data.Examples) -> Any:
     if isinstance(evaluated, data.EncodedImages):
         evaluated = evaluated.first(PICTURED)
-    probabilities = make_predictor(plan)(variables, evaluated.images)
-    return plan.task.pictures(evaluated.images, evaluated.labels, probabilities)
+    images = evaluated.images[:]
+    probabilities = make_predictor(plan)(variables, images)
+    return plan.task.pictures(images, evaluated.labels, probabilities)
 
 
 def _restore(
