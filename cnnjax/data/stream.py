@@ -271,8 +271,8 @@ class Stream:
                 _logger.warning("a damaged image is left out: %s (%s)", name, problem)
         if len(self.damaged) > self.max_damaged:
             raise DamagedImages(
-                f"{len(self.damaged)} images cannot be read, {self.max_damaged} may be "
-                "(--max_damaged); mend or remove them:\n  "
+                f"unreadable images: {len(self.damaged)}, more than the {self.max_damaged} that "
+                "--max_damaged allows; mend or remove them:\n  "
                 + "\n  ".join(f"{name}: {problem}" for name, problem in self.damaged.items())
             )
 

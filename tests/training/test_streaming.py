@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from cnnjax import data, training
+from cnnjax.training.checkpoints import Checkpoints
+from tests.photographs import write_photographs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """24 photographs to train on, one of which is no image, and 7 to test."""
+    folder = tmp_path_factory.mktemp("photographs")
+    write_photographs(folder)
+    (folder / "train" / "bees" / "003.jpg").write_text("a hive")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(folder):
+    """Three steps an epoch, two epochs."""
+    return training.parse_config(
+        {
+            "data": {
+                "name": f"folder:{folder}",
+                "resize": 20,
+                "crop": 16,
+                "crop_areas": (0.3, 1.0),
+                "batch_size": 8,
+            },
+            "optimizer": {"learning_rate": 0.01},
+            "epochs": 2,
+        }
+    )
+
+
+def train(config, workdir, **options):
+    return training.train_and_evaluate(config, workdir, progress=False, log_every=1, **options)
+
+
+@pytest.fixture(scope="module")
+def streamed(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("streamed") / "run"
+    with jax.numpy_dtype_promotion("standard"):
+        return workdir, train(config, workdir)
+
+
+def parameters(workdir):
+    leaves = jax.tree.leaves(training.load_run(workdir).variables)
+    return [np.asarray(leaf).tobytes() for leaf in leaves]
+
+
+def test_a_folder_of_photographs_is_trained_on_and_evaluated(streamed):
+    workdir, result = streamed
+    assert result.step == 6
+    # Of seven test images, each counts once.
+    assert (result.metrics["accuracy"] * 7) == pytest.approx(round(result.metrics["accuracy"] * 7))
+    assert training.load_run(workdir).evaluate() == pytest.approx(result.metrics)
+    steps = [line for line in training.read_metrics(workdir) if line["split"] == "train"]
+    assert len(steps) == 6
+    assert all(0 <= line.get("waiting_share", 0) <= 1 for line in steps)
+
+
+def test_a_damaged_image_is_left_out_and_named(streamed, folder):
+    workdir, _ = streamed
+    events = [json.loads(line) for line in (workdir / "events.jsonl").read_text().splitlines()]
+    (finished,) = [event for event in events if event["event"] == "finished"]
+    assert list(finished["left_out"]) == [str(folder / "train" / "bees" / "003.jpg")]
+
+
+def test_a_resumed_stream_ends_where_an_undisturbed_one_does(streamed, config, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(streamed[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / f"{6:08d}")
+    # Other workers make no difference.
+    train(config, workdir, inputs=data.Inputs(workers=data.Workers(threads=1)))
+    assert Checkpoints(workdir / "checkpoints").steps() == [3, 6]
+    assert parameters(workdir) == parameters(streamed[0])
+
+
+def test_more_damaged_images_than_allowed_stop_the_run(config, folder, tmp_path):
+    with pytest.raises(
+        data.DamagedImages, match=r"unreadable images: 1, more than the 0 .*\n.*003"
+    ):
+        train(config, tmp_path / "run", inputs=data.Inputs(max_damaged=0))
+
+
+def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path):
+    config = training.parse_config({"data": {"name": "mnist"}})
+    with pytest.raises(data.DataError, match=r"python -m scripts\.prepare_data mnist"):
+        train(config, tmp_path / "run", data_dir=str(tmp_path))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"crop": 16}, r"data.resize: the images of folder:.* have many sizes; give the length"),
+        ({"resize": 16, "crop": 20}, r"data.crop: crop: 20 does not fit into a shorter side of 16"),
+        ({"resize": 16, "crop_areas": (0.5,)}, r"crop_areas: \(0.5,\) was given; give two values"),
+        ({"name": "digits", "crop": 8}, r"data.crop: for photographs of many sizes alone"),
+    ],
+)
+def test_keys_that_do_not_fit_the_images_are_refused(section, message, folder):
+    values = {"data": {"name": f"folder:{folder}", **section}}
+    with pytest.raises(training.ConfigError, match=message):
+        training.make_plan(training.parse_config(values))
+
+
+def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
+    shutil.copytree(folder / "train", tmp_path / "images" / "train")
+    values = {"name": f"folder:{tmp_path}/images", "resize": 16, "batch_size": 4}
+    with pytest.raises(training.ConfigError, match=r"has no test split; hold out some of its 24"):
+        training.make_plan(training.parse_config({"data": values}))
+    plan = training.make_plan(training.parse_config({"data": {**values, "validation_examples": 5}}))
+    held_out, trained = plan.load_eval(None), plan.load_train(None)
+    assert isinstance(held_out, data.EncodedImages)
+    assert isinstance(trained, data.EncodedImages)
+    names = [split.name(i) for split in (held_out, trained) for i in range(len(split))]
+    assert (len(held_out), len(set(names))) == (5, 24)
