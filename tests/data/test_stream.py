@@ -161,7 +161,7 @@ def test_damaged_images_keep_their_place_and_do_not_count(damaged, photographs, 
 
 def test_too_many_damaged_images_stop_the_stream_with_their_names(damaged):
     _, images = damaged
-    with pytest.raises(data.DamagedImages, match=r"unreadable images: 3, more than the 2 that") as error:
+    with pytest.raises(data.DamagedImages, match=r"images: 3, more than the 2 that") as error:
         take(training(images, max_damaged=2), 3)
     for name in ("ants/004.jpg", "bees/001.jpg", "cats/006.jpg"):
         assert name in str(error.value)
