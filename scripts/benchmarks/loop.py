@@ -1,0 +1,168 @@
+r"""What the training loop adds to the step: the whole loop with its logging over the bare step.
+
+    python -m scripts.benchmarks.loop
+    python -m scripts.benchmarks.loop --nets=lenet5 --steps=200 --rounds=15 --log_every=10
+
+The bare step is the compiled program alone, called again and again on data that lies on the
+device. The loop is what `experiments.train` runs: the order of examples, metrics read and written
+as JSON lines and TensorBoard events, progress, and looking out for signals. Evaluations and
+checkpoints are no part of a step and are timed by themselves. Images are random: their contents
+change nothing here. The two take turns, and the ratio of their medians is what counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from cnnjax import data, training
+from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.evaluation import make_evaluator
+from cnnjax.training.layout import Parallel
+from cnnjax.training.parallel import make_placement
+from cnnjax.training.plan import Plan, make_plan
+from cnnjax.training.profiler import Profiler
+from cnnjax.training.steps import Cadence, Steps
+from cnnjax.training.stopping import StopRequest
+from cnnjax.training.trainer import Trainer
+from cnnjax.training.watching import Watch
+from scripts.benchmarks import machine
+from scripts.benchmarks.timing import interleaved
+
+NETS: dict[str, dict[str, Any]] = {
+    "lenet5": {
+        "model": {"name": "lenet5"},
+        "data": {"name": "mnist", "pad": 2, "augmentation": "shift(2)"},
+    },
+    "resnet20_cifar": {
+        "model": {"name": "resnet20_cifar"},
+        "data": {"name": "cifar10", "augmentation": "crop(4), flip"},
+        "optimizer": {"weight_decay": 1e-4},
+    },
+}
+
+_NETS = flags.DEFINE_list("nets", list(NETS), f"Which of {', '.join(NETS)}.")
+_STEPS = flags.DEFINE_integer("steps", None, "Steps of a round; about two seconds if not given.")
+_ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds of each.", lower_bound=5)
+_LOG_EVERY = flags.DEFINE_integer("log_every", 10, "As in training.", lower_bound=1)
+
+
+class Contest:
+    """One network's step, bare and in the loop.
+
+    Args:
+        values: the configuration.
+        workdir: an empty folder for what the loop writes.
+        log_every: steps between two lines of metrics.
+    """
+
+    def __init__(self, values: dict[str, Any], workdir: Path, log_every: int):
+        optimizer = {"momentum": 0.9, **values.get("optimizer", {})}
+        values = {**values, "optimizer": optimizer, "epochs": 1000}
+        values["data"] = {"batch_size": 128, **values["data"]}
+        self.plan: Plan = make_plan(training.parse_config(values))
+        self.workdir = workdir
+        self.log_every = log_every
+        self.bare, self.looped = self._trainer(), self._trainer()
+        self.compile_seconds = self.bare.compile()
+        self.looped.compile()
+
+    def _examples(self, split: str) -> data.ImageArrays:
+        dataset = self.plan.dataset
+        rng = np.random.default_rng(0)
+        size = dataset.split_sizes[split]
+        images = rng.integers(0, 256, (size, *self.plan.dataset.image_shape), np.uint8)
+        return data.ImageArrays(images, rng.integers(0, 10, size).astype(np.int32))
+
+    def _trainer(self) -> Trainer:
+        state = self.plan.init_state()
+        placement = make_placement(Parallel(), state.params, self.plan.config.data.batch_size)
+        return Trainer(self.plan, self._examples("train"), state, placement)
+
+    def run_bare(self, steps: int) -> None:
+        """Calls the compiled step alone."""
+        trainer, step = self.bare, self.bare._compiled
+        given = trainer._feed.arguments(0)
+        for _ in range(steps):
+            trainer.state, _ = step(trainer.state, *given)
+        jax.block_until_ready(trainer.state)
+
+    def run_loop(self, steps: int) -> None:
+        """Goes on in the loop, as in the middle of a long epoch."""
+        trainer = self.looped
+        until = dataclasses.replace(self.plan, epoch_steps=10**9, total_steps=trainer.step + steps)
+        with (
+            StopRequest() as stop,
+            Profiler(self.workdir, range(0)) as profiler,
+            Watch(until, self.workdir, trainer.step, progress=True, active=True) as watch,
+        ):
+            checkpoints = Checkpoints(self.workdir / "checkpoints")
+            cadence = Cadence(self.log_every, 1, 0, 0)
+            Steps(
+                *(until, trainer, lambda variables: {}, checkpoints),
+                *(watch, stop, profiler, cadence, {}, None),
+            ).run_to_end()
+        jax.block_until_ready(trainer.state)
+
+    def seconds_of_the_rest(self) -> tuple[float, float]:
+        """Returns the seconds of an evaluation of the test split and of a checkpoint."""
+        evaluate = make_evaluator(self.plan, self._examples("test"))
+        evaluate(self.looped.state.eval_variables)
+        begun = time.perf_counter()
+        evaluate(self.looped.state.eval_variables)
+        evaluated = time.perf_counter()
+        Checkpoints(self.workdir / "checkpoints").save(1, self.looped.host_state(), {})
+        return evaluated - begun, time.perf_counter() - evaluated
+
+
+def measure(name: str, steps: int | None, rounds: int, log_every: int) -> str:
+    """Returns a line of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        contest = Contest(NETS[name], Path(folder), log_every)
+        if steps is None:
+            contest.run_bare(3)
+            begun = time.perf_counter()
+            contest.run_bare(5)
+            steps = max(20, round(10 / (time.perf_counter() - begun)))
+        times = interleaved(
+            {
+                "bare": lambda: contest.run_bare(steps),
+                "loop": lambda: contest.run_loop(steps),
+            },
+            rounds,
+        )
+        low, high = times.ratio_bounds("loop", "bare")
+        evaluation, checkpoint = contest.seconds_of_the_rest()
+        bare, loop = (1e3 * times.median(each) / steps for each in ("bare", "loop"))
+        return (
+            f"| {name} | {steps} | {bare:.3f} | {loop:.3f} | {times.ratio('loop', 'bare'):.3f} "
+            f"({low:.3f} to {high:.3f}) | {contest.compile_seconds:.1f} | {evaluation:.2f} "
+            f"| {checkpoint:.2f} |"
+        )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the table."""
+    del arguments
+    print(
+        f"{machine.describe()}; batch 128, log_every {_LOG_EVERY.value}, {_ROUNDS.value} rounds\n"
+    )
+    print(
+        "| network | steps a round | bare step, ms | loop, ms a step | loop / bare (95 %) "
+        "| compiling, s | an evaluation, s | a checkpoint, s |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name in _NETS.value:
+        print(measure(name, _STEPS.value, _ROUNDS.value, _LOG_EVERY.value), flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)
