@@ -1,10 +1,15 @@
 """What a network said of the test images: figures, confusions and mistakes."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+
+from cnnjax.tasks.assessment import Assessment, assessment_sums
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,22 +39,30 @@ class Outcome:
         """The most probable class of each image."""
         return self.probabilities.argmax(axis=1)
 
+    @functools.cached_property
+    def assessment(self) -> Assessment:
+        """All figures that are made of the probabilities."""
+        with np.errstate(divide="ignore"):  # a probability of 0 is a logarithm of minus infinity
+            logarithms = np.log(self.probabilities.astype(np.float32))
+        weights = np.ones(len(self.labels), np.float32)
+        sums = assessment_sums(
+            jnp.asarray(logarithms), jnp.asarray(self.labels, jnp.int32), jnp.asarray(weights)
+        )
+        return Assessment.from_sums(jax.device_get(sums), self.class_names)
+
     @property
     def right(self) -> int:
         """The number of images whose most probable class is the true one."""
-        return int((self.predicted == self.labels).sum())
+        return self.assessment.right
 
     @property
     def top5_misses(self) -> int:
-        """The number of images whose true class has five or more classes above it."""
-        own = np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)
-        return int(((self.probabilities > own).sum(axis=1) >= 5).sum())
+        """The number of images whose true class is not among the five most probable ones."""
+        return round(self.assessment.top5_error * len(self.labels))
 
     def confusion(self) -> Int[np.ndarray, "classes classes"]:
         """How many images of each class (row) were taken for each class (column)."""
-        classes = len(self.class_names)
-        pairs = self.labels.astype(np.int64) * classes + self.predicted
-        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+        return self.assessment.confusion.copy()
 
     def mistakes(self) -> Int[np.ndarray, "mistakes"]:
         """The images taken for another class, the most certain mistake first."""

@@ -62,6 +62,31 @@ def confusion_section(outcome: Outcome) -> dict[str, Any]:
     return section
 
 
+def class_section(outcome: Outcome) -> dict[str, Any]:
+    """The accuracy of each class, the worst first.
+
+    Returns:
+      `rows`, of the worst classes where there are many; and `total`, the number of classes that
+      have images.
+    """
+    assessment = outcome.assessment
+    accuracy, totals = assessment.class_accuracy, assessment.class_totals
+    present = np.flatnonzero(totals)
+    order = present[np.argsort(accuracy[present], kind="stable")]
+    return {
+        "rows": [
+            {
+                "name": outcome.class_names[c],
+                "accuracy": float(accuracy[c]),
+                "right": int(assessment.confusion[c, c]),
+                "images": int(totals[c]),
+            }
+            for c in order[:_TABLE_CLASSES].tolist()
+        ],
+        "total": len(order),
+    }
+
+
 def _tone(images: int, share: float | None, largest_error: int) -> int:
     if images == 0:
         return 0

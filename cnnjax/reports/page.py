@@ -13,7 +13,8 @@ from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.charts import accuracy_chart, error_chart, loss_chart
 from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.outcome import Outcome
-from cnnjax.reports.outcome_section import confusion_section, pictured_images
+from cnnjax.reports.outcome_calibration import calibration_section
+from cnnjax.reports.outcome_section import class_section, confusion_section, pictured_images
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.training import load_run
 
@@ -115,6 +116,8 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
         last_evaluated=record.evaluated[-1] if record.evaluated else None,
         split=record.split,
         confusion=confusion_section(outcome),
+        classes=class_section(outcome),
+        calibration=calibration_section(outcome),
         mistakes=pictured_images(outcome, images, outcome.mistakes()),
         narrowest=pictured_images(outcome, images, outcome.narrowest()[:8]),
         kernels=kernel_section(loaded.model, loaded.variables, inputs),
