@@ -7,7 +7,14 @@ from cnnjax.data.dataset import Dataset
 from cnnjax.data.encoded import EncodedImages
 from cnnjax.data.errors import DamagedImages, DataError
 from cnnjax.data.framing import Framing
-from cnnjax.data.inputs import Examples, Inputs, Resident, is_resident, load_examples
+from cnnjax.data.inputs import (
+    Examples,
+    Inputs,
+    Resident,
+    describe_examples,
+    is_resident,
+    load_examples,
+)
 from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
 from cnnjax.data.preparation import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
@@ -31,6 +38,7 @@ __all__ = [
     "Workers",
     "augment_batch",
     "dataset",
+    "describe_examples",
     "epoch_order",
     "evaluation_batches",
     "is_resident",

@@ -27,7 +27,7 @@ class Dataset:
         mean: mean of the training pixels per channel, on the scale 0 to 1.
         std: standard deviation of the training pixels per channel, on the scale 0 to 1.
         source: where the images come from.
-        version: version of the TFDS builder.
+        version: version of the TFDS builder; of a folder, a digest of the names of its images.
         config: configuration of the TFDS builder; "" where it has none.
         test_split: name under which the images of "test" are stored.
         folder: where a folder of images by class lies; None for TFDS sets.

@@ -1,5 +1,8 @@
 """Folders of images by class: `train/CLASS/IMAGE`, `test/CLASS/IMAGE`."""
 
+import dataclasses
+import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +58,13 @@ def folder_dataset(name: str) -> Dataset:
         test_split=test_split or "test",
         folder=folder.absolute(),
     )
+    names = hashlib.sha256()
     for split in ("train", "test") if test_split else ("train",):
-        dataset.split_sizes[split] = len(list_split(dataset, split).paths)
-    return dataset
+        paths = list_split(dataset, split).paths
+        dataset.split_sizes[split] = len(paths)
+        for path in paths:
+            names.update(os.fsencode(path.relative_to(dataset.source)) + b"\0")
+    return dataclasses.replace(dataset, version=names.hexdigest()[:12])
 
 
 def list_split(dataset: Dataset, split: str) -> Listing:

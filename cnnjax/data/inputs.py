@@ -1,6 +1,7 @@
 """How the examples of a split reach the device: whole and at once, or streamed batch by batch."""
 
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Literal
 
 import numpy as np
@@ -53,6 +54,14 @@ def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:
         return False
     size = sum(dataset.split_sizes.values()) * int(np.prod(dataset.image_shape))
     return resident == "always" or (resident == "auto" and size <= RESIDENT_BYTES)
+
+
+def describe_examples(dataset: Dataset, examples: Examples) -> dict[str, str]:
+    """Returns what decides the pixels and their order, besides the configuration."""
+    described = {"set": f"{dataset.name} {dataset.version}"}
+    if isinstance(examples, EncodedImages):
+        described["decoder"] = f"opencv {metadata.version('opencv-python-headless')}"
+    return described
 
 
 def load_examples(

@@ -134,7 +134,11 @@ def train_and_evaluate(
     writing = distributed.is_first()
     with run_folder.locked(workdir) if writing else nullcontext(), StopRequest() as stop:
         checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
-        environment = {**describe_environment(), "layout": placement.layout()}
+        environment = {
+            **describe_environment(),
+            "layout": placement.layout(),
+            "data": data.describe_examples(plan.dataset, examples),
+        }
         state, metrics = _restore(plan, checkpoints, environment)
         start = int(state.step)
         trainer = Trainer(plan, examples, state, placement, inputs)

@@ -30,6 +30,13 @@ def test_a_folder_without_test_images_has_no_test_split(folder):
     assert data.dataset(f"folder:{folder}").split_sizes == {"train": 24}
 
 
+def test_the_version_of_a_folder_tells_which_images_it_holds(folder, photographs):
+    version = data.dataset(f"folder:{folder}").version
+    assert version == data.dataset(f"folder:{photographs}").version
+    (folder / "train" / "ants" / "000.jpg").rename(folder / "train" / "ants" / "100.jpg")
+    assert version != data.dataset(f"folder:{folder}").version
+
+
 def test_other_files_are_no_images(folder):
     (folder / "train" / "ants" / "notes.txt").write_text("six legs")
     (folder / "train" / "ants" / ".hidden.jpg").write_bytes(b"")

@@ -121,3 +121,14 @@ def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
     assert isinstance(trained, data.EncodedImages)
     names = [split.name(i) for split in (held_out, trained) for i in range(len(split))]
     assert (len(held_out), len(set(names))) == (5, 24)
+
+
+def test_a_resumed_run_is_told_of_images_that_were_added(streamed, folder, tmp_path, caplog):
+    shutil.copytree(streamed[0], tmp_path / "run")
+    added = folder / "test" / "ants" / "zzz.jpg"
+    shutil.copy(folder / "test" / "ants" / "000.jpg", added)
+    try:
+        train(training.load_run(streamed[0]).plan.config, tmp_path / "run")
+    finally:
+        added.unlink()
+    assert "the run may differ in the last bits: data.set: folder:" in caplog.text
