@@ -1,12 +1,18 @@
 """What the tests of parallel training train: a small CIFAR ResNet on sixteen-pixel images."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from cnnjax import models, training
+from cnnjax.data import evaluation_batches
+from cnnjax.patterns import path_names
 from cnnjax.tasks import Classification
+from cnnjax.training import distributed
+from cnnjax.training.layout import Parallel
 from cnnjax.training.parallel import make_placement
 from cnnjax.training.pipeline import take_positions
 from cnnjax.training.schema import BatchNormConfig
@@ -17,6 +23,12 @@ EXAMPLES = 128
 CLASSES = 10
 GLOBAL = BatchNormConfig()
 SHARD_KERNELS = ("stage[23].*/kernel=-1", ".*=replicated")
+
+MULTI_PROCESS = {
+    "jit": Parallel("jit"),
+    "sharded": Parallel("jit", "data:4,model:2", SHARD_KERNELS),
+    "pmap": Parallel("pmap"),
+}
 
 
 def examples(dtype):
@@ -43,15 +55,24 @@ class Case:
         self.optimizer = optax.sgd(0.1, momentum=0.9)
         fields = {"widths": (8, 16, 32), **fields}
         self.net = models.create_model("resnet8_cifar", dtype=dtype, **fields)
-        variables = init_variables(self.net, jax.random.key(0), (16, 16, 3))
-        variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
-        state = create_state(variables, self.optimizer)
+        state = self.first_state(dtype)
         self.placement = make_placement(parallel, state.params, BATCH)
         self.model = self.placement.bind(self.net, scope, BATCH)
         self.state = self.placement.place(state)
         order = np.random.default_rng(1).permutation(EXAMPLES).astype(np.int32)
         self.data = self.placement.replicate((*examples(dtype), order))
         self.step = self.placement.compile_step(self.advance, self.state, *self.data)
+
+    def first_state(self, dtype):
+        """The state before the first step, all of it in one dtype."""
+
+        @jax.jit  # op by op, it takes longer than compiling it once
+        def init(key):
+            variables = init_variables(self.net, key, (16, 16, 3))
+            variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
+            return create_state(variables, self.optimizer)
+
+        return init(jax.random.key(0))
 
     def advance(self, state, images, labels, order):
         """The step, from data that every device has whole."""
@@ -79,3 +100,40 @@ class Case:
             self.state, sums = self.step(self.state, *self.data)
             losses.append(float(sums["loss"]) / float(sums["weight"]))
         return losses
+
+
+def main(arguments):
+    """Trains as one of several processes, under jit and under pmap, and writes what came out."""
+    coordinator, count, number, steps, output = arguments
+    jax.config.update("jax_enable_x64", True)
+    with distributed.joined(coordinator, int(count), int(number)):
+        results = {}
+        for name, layout in MULTI_PROCESS.items():
+            case = Case(layout, np.float64)
+            results[f"{name}/losses"] = np.array(case.run(int(steps)))
+            state = case.placement.fetch(case.state)
+            for path, leaf in zip(path_names(state), jax.tree.leaves(state), strict=True):
+                results[f"{name}/{path}"] = leaf
+            own = case.state.params["conv1"]["kernel"].addressable_shards
+            results[f"{name}/devices"] = np.array([shard.device.id for shard in own])
+            total = count_examples(case.placement)
+            results[f"{name}/counted"] = total
+        np.savez(f"{output}-{number}.npz", **results)
+
+
+def count_examples(placement):
+    """Returns how often an evaluation in batches of 24 meets each example."""
+
+    def seen(positions, weights):
+        positions, weights = placement.split(positions), placement.split(weights)
+        return jnp.zeros(EXAMPLES).at[positions].add(weights)
+
+    counted = placement.compile_sums(seen)
+    return sum(
+        np.asarray(jax.device_get(counted(*placement.replicate(batch))))
+        for batch in evaluation_batches(EXAMPLES, placement.round_up(24))
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
