@@ -1,48 +1,90 @@
-"""Random changes of training images, as pure functions under keys, and one-line policies of them.
+"""One-line policies of random changes of training images, such as "crop(4), flip, mixup(0.2)".
 
-A policy is written as the calls it makes, in order: `"shift(2)"`. Every image has a key of its own,
-so that what happens to it depends neither on the batch nor on the device it is in.
+A policy is written as the calls it makes, in order; a bare name is a call without arguments. Every
+image has a key of its own, so that what happens to it depends neither on the batch nor on the
+device it is in.
 """
 
 import ast
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-Image = Float[Array, "height width channels"]
-Augmentation = Callable[[Key[Array, ""], Image], Image]
+from cnnjax.data.augment_color import autocontrast, color_jitter, pca_color
+from cnnjax.data.augment_erase import cutout, random_erasing
+from cnnjax.data.augment_geometry import affine, crop, flip, resized_crop, shift
+from cnnjax.data.augment_mix import Mixup
+from cnnjax.data.augmentation import Augmentation, Image, chain
+
+_AUGMENTATIONS: dict[str, Callable[..., Augmentation | Mixup]] = {
+    "affine": affine,
+    "autocontrast": autocontrast,
+    "color_jitter": color_jitter,
+    "crop": crop,
+    "cutout": cutout,
+    "flip": flip,
+    "mixup": Mixup,
+    "pca_color": pca_color,
+    "random_erasing": random_erasing,
+    "resized_crop": resized_crop,
+    "shift": shift,
+}
+
+_EXAMPLE = '"crop(4), flip"'
 
 
-def shift(pixels: int) -> Augmentation:
-    """Moves the image by up to `pixels` in each direction, zeros entering at the edges.
+@dataclass(frozen=True)
+class Policy:
+    """What is done to training images: to each one, and then to them together.
 
-    LeCun et al. 1998, section III.C, trains with such translations among its distortions.
+    Calling it augments one image.
 
-    Raises:
-        ValueError: `pixels` is negative.
+    Attributes:
+        steps: augmentations of one image, in order.
+        mixup: how images are mixed afterwards; None if they are not.
     """
-    if pixels < 0:
-        raise ValueError(f"shift: pixels is {pixels}; give 0 or more")
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
-        top, left = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
-        padded = jnp.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)))
-        return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+    steps: tuple[Augmentation, ...]
+    mixup: Mixup | None = None
 
-    return apply
+    def __call__(self, key: Key[Array, ""], image: Image) -> Image:
+        """Augments one image, with pixels from 0 to 1, under a key of its own."""
+        return chain(list(self.steps))(key, image)
+
+    def mix(
+        self,
+        key: Key[Array, ""],
+        batch: Mapping[str, Array],
+        examples: Int[Array, " batch"],
+        num_classes: int,
+        axis_name: str | None = None,
+    ) -> dict[str, Array]:
+        """Mixes the images of a batch where the policy says so; returns it as it is elsewhere.
+
+        Args:
+            key: a key of this epoch, as for `augment_batch`.
+            batch: see `Mixup`.
+            examples: each image's position in the training split.
+            num_classes: number of labels.
+            axis_name: see `Mixup`.
+        """
+        if self.mixup is None:
+            return dict(batch)
+        # What comes after the steps draws under the number that follows theirs.
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, len(self.steps)))(
+            _example_keys(key, examples)
+        )
+        return self.mixup(keys, batch, num_classes, axis_name)
 
 
-_AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {"shift": shift}
+def parse_policy(policy: str) -> Policy:
+    """Turns a policy such as `"crop(4), flip"` into augmentations; "" changes nothing.
 
-
-def parse_policy(policy: str) -> Augmentation:
-    """Turns a policy such as `"shift(2)"` into one augmentation; "" changes nothing.
-
-    Several calls are separated by commas and made from left to right.
+    The calls are made from left to right; mixup comes last, since it takes whole batches.
 
     Raises:
         ValueError: the text is not such a list, or a name or argument in it is unknown.
@@ -53,16 +95,25 @@ def parse_policy(policy: str) -> Augmentation:
             raise SyntaxError
     except SyntaxError:
         raise ValueError(
-            f'augmentation: {policy!r} is not a list of calls; write e.g. "shift(2)"'
+            f"augmentation: {policy!r} is not a list of calls; write e.g. {_EXAMPLE}"
         ) from None
-    return chain([_parse_call(call, policy) for call in calls.elts])
+    made = [_parse_call(call, policy) for call in calls.elts]
+    mixup = made.pop() if made and isinstance(made[-1], Mixup) else None
+    if any(isinstance(step, Mixup) for step in made):
+        raise ValueError(
+            f"augmentation: mixup takes whole batches, and comes once and last; {policy!r} has it "
+            "before others"
+        )
+    return Policy(tuple(made), mixup)
 
 
-def _parse_call(call: ast.expr, policy: str) -> Augmentation:
+def _parse_call(call: ast.expr, policy: str) -> Augmentation | Mixup:
+    if isinstance(call, ast.Name):
+        call = ast.Call(call, [], [])
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
         raise ValueError(
             f"augmentation: {ast.unparse(call)!r} in {policy!r} is not a call; "
-            'write e.g. "shift(2)"'
+            f"write e.g. {_EXAMPLE}"
         )
     name = call.func.id
     if name not in _AUGMENTATIONS:
@@ -72,27 +123,16 @@ def _parse_call(call: ast.expr, policy: str) -> Augmentation:
             f"augmentation: {name!r} is unknown; {hint}known: {', '.join(sorted(_AUGMENTATIONS))}"
         )
     make = _AUGMENTATIONS[name]
+    form = inspect.signature(make).replace(return_annotation=inspect.Signature.empty)
     try:
         positional = [ast.literal_eval(value) for value in call.args]
         named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
-        inspect.signature(make).bind(*positional, **named)
+        form.bind(*positional, **named)
         return make(*positional, **named)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"augmentation: {ast.unparse(call)!r} cannot be made: {error}; "
-            f"its form is {name}{inspect.signature(make)}"
+            f"augmentation: {ast.unparse(call)!r} cannot be made: {error}; its form is {name}{form}"
         ) from None
-
-
-def chain(augmentations: list[Augmentation]) -> Augmentation:
-    """Joins augmentations into one that applies them from left to right, each under its own key."""
-
-    def apply(key: Key[Array, ""], image: Image) -> Image:
-        for position, augmentation in enumerate(augmentations):
-            image = augmentation(jax.random.fold_in(key, position), image)
-        return image
-
-    return apply
 
 
 def augment_batch(
@@ -109,5 +149,8 @@ def augment_batch(
         images: float images [batch, height, width, channels].
         examples: each image's position in the training split, int [batch].
     """
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)
-    return jax.vmap(augmentation)(keys, images)
+    return jax.vmap(augmentation)(_example_keys(key, examples), images)
+
+
+def _example_keys(key: Key[Array, ""], examples: Int[Array, " batch"]) -> Key[Array, " batch"]:
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)

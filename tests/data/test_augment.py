@@ -32,17 +32,57 @@ def test_shift_gives_each_translation_and_nothing_else():
 
 
 def test_an_image_is_augmented_alike_in_any_batch():
-    augment = data.parse_policy("shift(2)")
-    images = jax.random.uniform(jax.random.key(1), (4, 6, 6, 1))
-    positions = jnp.array([10, 20, 30, 40])
-    whole = data.augment_batch(augment, jax.random.key(2), images, positions)
-    part = data.augment_batch(augment, jax.random.key(2), images[2:], positions[2:])
-    np.testing.assert_array_equal(whole[2:], part)
+    augment = data.parse_policy(
+        "crop(1), flip, affine(20, (0.8, 1.2)), color_jitter(0.4, 0.4, 0.4, 0.1), pca_color, "
+        "cutout(2), random_erasing, resized_crop(7)"
+    )
+    compiled = jax.jit(lambda *batch: data.augment_batch(augment, jax.random.key(2), *batch))
+    # As many pixels as make XLA cut its loops.
+    images = jax.random.uniform(jax.random.key(1), (900, 8, 8, 3))
+    positions = 3 * jnp.arange(900, dtype=jnp.int32)
+    whole = compiled(images, positions)
+    np.testing.assert_allclose(compiled(images[-2:], positions[-2:]), whole[-2:], atol=1e-5)
+    assert len(np.unique(np.asarray(whole).reshape(900, -1), axis=0)) == 900
 
 
 def test_an_empty_policy_changes_nothing():
     augment = data.parse_policy("")
     np.testing.assert_array_equal(augment(jax.random.key(0), IMAGE), IMAGE)
+
+
+def test_a_bare_name_is_a_call():
+    keys = jax.random.split(jax.random.key(0), 20)
+    bare, called = (
+        jax.vmap(data.parse_policy(policy), in_axes=(0, None))(keys, IMAGE)
+        for policy in ("flip", "flip()")
+    )
+    np.testing.assert_array_equal(bare, called)
+
+
+# Every augmentation of grey images, with arguments that change nothing.
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "shift(0)",
+        "crop(0)",
+        "crop(0, 'reflect')",
+        "flip(0)",
+        "resized_crop(area=(1, 1), aspect=(1, 1))",
+        "affine()",
+        "color_jitter()",
+        "autocontrast(0)",
+        "random_erasing(0)",
+        "cutout(1), cutout(1)",
+    ],
+)
+def test_arguments_that_change_nothing_give_the_image(policy):
+    image = IMAGE / 26
+    if policy.startswith("cutout"):  # the least that it can do: up to one pixel each
+        differing = np.asarray(data.parse_policy(policy)(jax.random.key(0), image)) != image
+        assert 1 <= differing.sum() <= 2
+        return
+    augmented = data.parse_policy(policy)(jax.random.key(0), image)
+    np.testing.assert_allclose(augmented, image, atol=1e-7)
 
 
 def test_calls_of_a_policy_draw_independently():
@@ -57,10 +97,27 @@ def test_calls_of_a_policy_draw_independently():
     ("policy", "message"),
     [
         ("shift(", "is not a list of calls"),
-        ("shift", "'shift' in 'shift' is not a call"),
+        ("shift", r"'shift\(\)' cannot be made: missing a required argument: 'pixels'"),
+        ("2", "'2' in '2' is not a call"),
         ("shfit(2)", "'shfit' is unknown; did you mean shift"),
-        ("shift(2, 3)", r"cannot be made.*its form is shift\(pixels: int\)"),
+        ("shift(2, 3)", r"cannot be made.*its form is shift\(pixels: int\)$"),
         ("shift(-1)", "pixels is -1; give 0 or more"),
+        ("mixup(0.2), flip", "mixup takes whole batches, and comes once and last"),
+        ("crop(4, mode='mirror')", "mode is 'mirror'; give 'fill' or 'reflect'"),
+        ("crop(-4)", "padding is -4"),
+        ("flip(2)", "flip: probability is 2; give 0 to 1"),
+        ("resized_crop(0)", "size is 0; give 1 or more"),
+        (
+            "resized_crop(8, area=(0.5, 2))",
+            r"area is \(0.5, 2\); give two rising numbers above 0 and",
+        ),
+        ("affine(rotation=-5)", "rotation is -5; give 0 or more"),
+        ("affine(scale=(1.2, 0.8))", r"scale is \(1.2, 0.8\); give two rising numbers above 0;"),
+        ("cutout(0)", "size is 0"),
+        ("random_erasing(aspect=(0, 1))", "aspect is"),
+        ("color_jitter(hue=0.6)", "hue is 0.6; give 0 to 0.5"),
+        ("pca_color(-1)", "deviation is -1"),
+        ("mixup(0)", "alpha is 0; give more than 0"),
     ],
 )
 def test_a_wrong_policy_says_what_is_wrong(policy, message):
