@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.charts import accuracy_chart, error_chart, loss_chart
+from cnnjax.reports.course_section import course_section
 from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.outcome import Outcome
 from cnnjax.reports.outcome_calibration import calibration_section
@@ -115,6 +116,7 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
         last_train=record.train[-1] if record.train else None,
         last_evaluated=record.evaluated[-1] if record.evaluated else None,
         split=record.split,
+        course=course_section(record),
         confusion=confusion_section(outcome),
         classes=class_section(outcome),
         calibration=calibration_section(outcome),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnnjax.training import RunFolderError, read_metrics
+from cnnjax.training import RunFolderError, read_events, read_metrics
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class RunRecord:
         train: metrics on training batches, by step.
         evaluated: metrics on the whole evaluated split, by step.
         split: the evaluated split: "test", or "validation" where examples were held out.
+        events: what happened to the run, in order: starts, stops, checkpoints.
     """
 
     workdir: pathlib.Path
@@ -30,6 +31,7 @@ class RunRecord:
     train: Sequence[Mapping[str, Any]]
     evaluated: Sequence[Mapping[str, Any]]
     split: str
+    events: Sequence[Mapping[str, Any]] = ()
 
     @property
     def training_seconds(self) -> float | None:
@@ -72,7 +74,8 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
     evaluated = [line for line in lines if line["split"] != "train"]
     split = evaluated[-1]["split"] if evaluated else "test"
     run = _read_object(folder / "run.json") if (folder / "run.json").is_file() else {}
-    return RunRecord(folder, _read_object(folder / "config.json"), run, train, evaluated, split)
+    config, events = _read_object(folder / "config.json"), read_events(folder)
+    return RunRecord(folder, config, run, train, evaluated, split, events)
 
 
 def _read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class Steps:
         if step > self._saved:
             self._save()
         signal = self.stop.signal or "another process"
-        self.watch.event("stopped", step, signal=signal)
+        self.watch.event("stopped", step, signal=signal, left_out=dict(self.trainer.damaged))
         raise TrainingStopped(
             f"stopped by {signal} after step {step} of {self.plan.total_steps}, which "
             f"{'is saved' if step else 'leaves nothing to save'}; start the same command again to "

@@ -1,0 +1,209 @@
+"""The page's account of the run itself: where it ran, how fast, and what happened to it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnjax.reports.charts import Series, line_chart
+from cnnjax.reports.run_record import RunRecord
+
+_NAMED_IMAGES = 20
+_ENDINGS = ("stopped", "diverged", "finished")
+
+
+def course_section(record: RunRecord) -> dict[str, Any]:
+    """Charts of learning rate and speed, facts, the run's events and the images left out.
+
+    Returns:
+      `charts`, each with a name, its views as (axis, svg) and a caption; `facts`, pairs of a name
+      and a sentence; `events`, each with a time, a step and what happened; `left_out`, images with
+      what is wrong with them, and `more`, the number of those that are not listed.
+    """
+    left_out = _left_out(record.events)
+    return {
+        "charts": [chart for chart in (_rate_chart(record), _speed_chart(record)) if chart],
+        "facts": [
+            *_device_facts(record.run.get("layout") or {}),
+            *_recipe_facts(record.config),
+            *_checkpoint_facts(record),
+            *_time_facts(record),
+        ],
+        "events": told_events(record.events),
+        "left_out": sorted(left_out.items())[:_NAMED_IMAGES],
+        "more": max(len(left_out) - _NAMED_IMAGES, 0),
+    }
+
+
+def _rate_chart(record: RunRecord) -> dict[str, Any] | None:
+    x, y = _points(record.train, "learning_rate")
+    if not x:
+        return None
+    series = [Series("train", x, y, marker="." if len(x) < 3 else "")]
+    return {
+        "name": "learning rate",
+        "views": [
+            (axis, line_chart(series, across="epoch", up="learning rate", log=axis != "linear"))
+            for axis in ("linear", "logarithmic")
+        ],
+        "caption": f"From {y[0]:.3g} to {y[-1]:.3g}; {max(y):.3g} at its peak.",
+    }
+
+
+def _speed_chart(record: RunRecord) -> dict[str, Any] | None:
+    x, y = _points(record.train, "images_per_second")
+    if not x:
+        return None
+    views = [
+        (
+            "images/s",
+            line_chart(
+                [Series("train", x, y, marker="." if len(x) < 3 else "")],
+                across="epoch",
+                up="images per second",
+            ),
+        )
+    ]
+    epochs, shares = _points(record.train, "waiting_share")
+    if shares:
+        waiting = [Series("test", epochs, [100 * share for share in shares], marker="")]
+        views.append(("waiting", line_chart(waiting, across="epoch", up="waiting for images, %")))
+    return {
+        "name": "speed",
+        "views": views,
+        "caption": f"{float(np.median(y)):,.0f} images a second at the median.",
+    }
+
+
+def _points(lines: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    pairs = [(float(line["epoch"]), float(line[key])) for line in lines if key in line]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _device_facts(layout: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not layout:
+        return []
+    mesh, devices = layout["mesh"], layout.get("devices", [])
+    count = int(np.prod(list(mesh.values())))
+    if count == 1:
+        return [("Devices", f"one: {devices[0]}" if devices else "one")]
+    axes = " × ".join(f"{size} {axis}" for axis, size in mesh.items())
+    how = "one program over a mesh" if layout["parallel"] == "jit" else "a replica on each device"
+    processes = f", {layout['processes']} processes" if layout["processes"] > 1 else ""
+    facts = [("Devices", f"{count} ({axes}{processes}), {how} (--parallel={layout['parallel']})")]
+    if "parameter_bytes" in layout:
+        whole, held = layout["parameter_bytes"], layout["parameter_bytes_per_device"]
+        share = "all of them" if held >= whole else f"{100 * held / whole:.1f} % of them"
+        facts.append(("Parameters on a device", f"{_size(held)} of {_size(whole)}, {share}"))
+    return facts
+
+
+def _recipe_facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = []
+    if config.get("precision"):
+        note = "" if config["precision"] == "float32" else ", parameters in float32"
+        facts.append(("Precision", f"{config['precision']}{note}"))
+    if config.get("ema_decay"):
+        facts.append(
+            (
+                "Moving averages",
+                f"of parameters and batch statistics, decay {config['ema_decay']:g}; they are what "
+                "is evaluated and shown here",
+            )
+        )
+    return facts
+
+
+def _checkpoint_facts(record: RunRecord) -> list[tuple[str, str]]:
+    saved = [event for event in record.events if event["event"] == "saved"]
+    if not saved:
+        return []
+    last = saved[-1]["step"]
+    scored = [event for event in saved if event.get("score") is not None]
+    if scored:
+        best = max(scored, key=lambda event: (event["score"], -event["step"]))
+        note = (
+            f"step {best['step']:,}, {100 * best['score']:.2f} % of the validation images right; "
+            f"the last, of step {last:,}, is shown here"
+        )
+    else:
+        note = "none was chosen: the test images choose nothing, and none were held out for it"
+    return [("Last checkpoint", f"step {last:,}"), ("Best checkpoint", note)]
+
+
+def _time_facts(record: RunRecord) -> list[tuple[str, str]]:
+    facts = []
+    seconds = [e["seconds"] for e in record.events if e["event"] == "compiled"]
+    if seconds:
+        starts = "" if len(seconds) == 1 else f" at the last of {len(seconds)} starts"
+        facts.append(("Compiling the step", f"{seconds[-1]:.1f} s{starts}, no part of the speed"))
+    shares = [line["waiting_share"] for line in record.train if "waiting_share" in line]
+    waiting = (
+        f"{100 * float(np.mean(shares)):.1f} % of the time between logged steps"
+        if shares
+        else "never: they lie on the device"
+    )
+    if record.train:
+        facts.append(("Waiting for images", waiting))
+    return facts
+
+
+def _left_out(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Returns the images that could not be read, as far as any start of the run met them."""
+    return {name: why for event in events for name, why in event.get("left_out", {}).items()}
+
+
+def told_events(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns what happened to a run, without its checkpoints, in words.
+
+    Args:
+      events: as `cnnjax.training.read_events` gives them.
+    """
+    events = [event for event in events if event["event"] != "saved"]
+    told = []
+    for place, event in enumerate(events):
+        before = events[place - 1]["event"] if place else None
+        after = events[place + 1]["event"] if place + 1 < len(events) else None
+        if event["event"] == "resumed" and before == "finished" and after in (None, "resumed"):
+            continue  # a finished run that was only looked at
+        told.append(
+            {
+                "time": event["time"].replace("T", " ")[:19],
+                "step": event["step"],
+                "what": _in_words(event, before),
+                "bad": event["event"] == "diverged",
+            }
+        )
+    return told
+
+
+def _in_words(event: Mapping[str, Any], before: str | None) -> str:
+    match event["event"]:
+        case "started" | "resumed":
+            words = event["event"]
+            if before is not None and before not in _ENDINGS:
+                words += "; the start before had ended without a word (killed, or a machine failed)"
+            if damaged := event.get("damaged"):
+                steps = ", ".join(f"{step:,}" for step in damaged)
+                words += f"; the checkpoints of these steps were damaged and set aside: {steps}"
+            return words
+        case "compiled":
+            return f"compiled the step in {event['seconds']:.1f} s"
+        case "stopped":
+            return f"stopped by {event['signal']}, saved"
+        case "diverged":
+            return event["message"]
+        case "profiled":
+            return "wrote a trace of the steps up to here"
+        case other:
+            return other
+
+
+def _size(count: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    size, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"

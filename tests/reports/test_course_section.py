@@ -1,0 +1,116 @@
+import json
+
+import pytest
+
+from cnnjax import reports
+from cnnjax.reports.course_section import course_section, told_events
+from tests.reports.fakes import fake_run, metrics_line, write_run_folder
+from tests.reports.test_page import _Elements
+
+LAYOUT = {
+    "parallel": "jit",
+    "mesh": {"data": 4, "model": 2},
+    "processes": 2,
+    "devices": ["cpu 0"] * 8,
+    "parameter_bytes": 4096,
+    "parameter_bytes_per_device": 2560,
+}
+
+
+def event(name, step, **details):
+    return {"time": "2026-01-02T03:04:05+0000", "event": name, "step": step, **details}
+
+
+EVENTS = (
+    event("started", 0, damaged=[]),
+    event("compiled", 0, seconds=9.25),
+    event("saved", 5, score=0.75),
+    event("saved", 10, score=0.5),
+    event("stopped", 12, signal="SIGTERM", left_out={"a/one.png": "cut off"}),
+    event("resumed", 12, damaged=[]),
+    event("compiled", 12, seconds=0.5),
+    event("resumed", 10, damaged=[12]),
+    event("saved", 20, score=0.75),
+    event("diverged", 21, message="the loss of step 21 is nan"),
+    event("resumed", 20, damaged=[]),
+    event("finished", 20, left_out={"b/two<1>.png": "not an image"}),
+    event("resumed", 20, damaged=[]),
+)
+
+
+def record(folder, events=(), train=None, config=None, run=None):
+    lines = train or [metrics_line(step) for step in (5, 10, 20)]
+    write_run_folder(folder, lines=lines, config=config, run=run)
+    (folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    return reports.read_run_record(folder)
+
+
+def test_events_are_told_in_words_without_checkpoints_and_mere_looks():
+    told = [(line["step"], line["what"]) for line in told_events(EVENTS)]
+    assert told == [
+        (0, "started"),
+        (0, "compiled the step in 9.2 s"),
+        (12, "stopped by SIGTERM, saved"),
+        (12, "resumed"),
+        (12, "compiled the step in 0.5 s"),
+        (
+            10,
+            "resumed; the start before had ended without a word (killed, or a machine failed); "
+            "the checkpoints of these steps were damaged and set aside: 12",
+        ),
+        (21, "the loss of step 21 is nan"),
+        (20, "resumed"),
+        (20, "finished"),
+    ]
+
+
+def test_facts_say_where_it_ran_and_which_checkpoint_is_best(tmp_path):
+    config = {"precision": "bfloat16", "ema_decay": 0.99}
+    section = course_section(record(tmp_path, EVENTS, config=config, run={"layout": LAYOUT}))
+    facts = dict(section["facts"])
+    assert facts["Devices"].startswith("8 (4 data × 2 model, 2 processes), one program")
+    assert facts["Parameters on a device"] == "2.5 KiB of 4 KiB, 62.5 % of them"
+    assert facts["Precision"] == "bfloat16, parameters in float32"
+    assert "decay 0.99" in facts["Moving averages"]
+    # Of equal scores the first.
+    assert facts["Best checkpoint"].startswith("step 5, 75.00 % of the validation images")
+    assert facts["Last checkpoint"] == "step 20"
+    assert facts["Compiling the step"].startswith("0.5 s at the last of 2 starts")
+    assert facts["Waiting for images"] == "never: they lie on the device"
+
+
+def test_without_scores_no_checkpoint_is_best(tmp_path):
+    facts = dict(course_section(record(tmp_path, [event("saved", 5, score=None)]))["facts"])
+    assert "the test images choose nothing" in facts["Best checkpoint"]
+
+
+def test_waiting_for_images_is_drawn_and_averaged(tmp_path):
+    lines = [metrics_line(5) | {"waiting_share": 0.25}, metrics_line(10) | {"waiting_share": 0.75}]
+    section = course_section(record(tmp_path, train=lines))
+    assert dict(section["facts"])["Waiting for images"].startswith("50.0 %")
+    assert [axis for axis, _ in section["charts"][1]["views"]] == ["images/s", "waiting"]
+
+
+@pytest.mark.parametrize("images", [2, 25])
+def test_images_left_out_are_named_up_to_a_number(tmp_path, images):
+    names = {f"{number:03d}.png": "cut off" for number in range(images)}
+    section = course_section(record(tmp_path, [event("finished", 20, left_out=names)]))
+    assert [name for name, _ in section["left_out"]] == sorted(names)[:20]
+    assert section["more"] == max(images - 20, 0)
+
+
+def test_the_account_stands_on_the_page(tmp_path):
+    text = reports.render(record(tmp_path, EVENTS, run={"layout": LAYOUT}), fake_run())
+    elements = _Elements(text).elements
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    section = text.split('id="course"')[1].split("</section>")[0]
+    assert "stopped by SIGTERM" in section
+    assert "b/<wbr>two&lt;1&gt;.png" in section or "two&lt;1&gt;" in section
+    assert section.count("<svg") == 3
+
+
+def test_a_run_without_events_and_layout_has_its_charts(tmp_path):
+    section = course_section(record(tmp_path))
+    assert section["events"] == []
+    assert [chart["name"] for chart in section["charts"]] == ["learning rate", "speed"]
