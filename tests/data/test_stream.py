@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 
 import jax
@@ -199,9 +200,14 @@ def test_photographs_cannot_be_resident(photographs):
 
 
 def test_sets_are_resident_up_to_a_bound():
-    # 60,000 images of 32x32x3 bytes are 184 MB; 147 GB are not.
-    assert data.is_resident(data.dataset("cifar10"))
-    assert not data.is_resident(data.dataset("cifar10"), "never")
+    cifar10 = data.dataset("cifar10")
+    assert data.is_resident(cifar10)
+    assert not data.is_resident(cifar10, "never")
+    # An image has 3,072 bytes: 699,050 take 2,147,481,600, 699,051 more than 2 * 2^30.
+    for size, resident in ((699_050, True), (699_051, False)):
+        larger = dataclasses.replace(cifar10, split_sizes={"train": size - 1000, "test": 1000})
+        assert data.is_resident(larger) == resident
+        assert data.is_resident(larger, "always")
 
 
 @pytest.mark.process
