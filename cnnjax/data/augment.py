@@ -98,13 +98,14 @@ def parse_policy(policy: str) -> Policy:
             f"augmentation: {policy!r} is not a list of calls; write e.g. {_EXAMPLE}"
         ) from None
     made = [_parse_call(call, policy) for call in calls.elts]
-    mixup = made.pop() if made and isinstance(made[-1], Mixup) else None
-    if any(isinstance(step, Mixup) for step in made):
+    steps = tuple(step for step in made if not isinstance(step, Mixup))
+    mixups = [step for step in made if isinstance(step, Mixup)]
+    if mixups and made[-1:] != mixups:
         raise ValueError(
             f"augmentation: mixup takes whole batches, and comes once and last; {policy!r} has it "
-            "before others"
+            "elsewhere too"
         )
-    return Policy(tuple(made), mixup)
+    return Policy(steps, mixups[0] if mixups else None)
 
 
 def _parse_call(call: ast.expr, policy: str) -> Augmentation | Mixup:

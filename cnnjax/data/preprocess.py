@@ -16,12 +16,15 @@ class Preprocess:
         pad: pixels of zero added on each side after resizing.
         mean: what is subtracted per channel, on the scale 0 to 1.
         std: what the difference is divided by per channel.
+        per_image: whether each image's own mean and standard deviation, over all its pixels and
+            channels, take the place of `mean` and `std`: global contrast normalisation.
     """
 
     resize: int | None
     pad: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    per_image: bool = False
 
     def image_shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
         """Returns height, width and channels of a network input for a stored image's."""
@@ -44,7 +47,9 @@ class Preprocess:
     def normalise(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Subtracts the mean and divides by the standard deviation of each channel."""
+        """Subtracts the mean and divides by the standard deviation, of each channel or image."""
+        if self.per_image:
+            return normalise_contrast(x)
         mean = jnp.asarray(self.mean, x.dtype).reshape(1, 1, 1, -1)
         std = jnp.asarray(self.std, x.dtype).reshape(1, 1, 1, -1)
         return (x - mean) / std
@@ -54,3 +59,20 @@ class Preprocess:
     ) -> Float[Array, "batch height width channels"]:
         """Both halves, without augmentation: what evaluation feeds to the network."""
         return self.normalise(self.to_unit(images))
+
+
+def normalise_contrast(
+    x: Float[Array, "batch height width channels"], epsilon: float = 1e-2
+) -> Float[Array, "batch height width channels"]:
+    """Gives each image a mean of 0 and a standard deviation of 1 over its pixels and channels.
+
+    Coates, Lee and Ng 2011, section 4.2.1 (there over patches, with a term of 10 on the scale of
+    255).
+
+    Args:
+        x: images.
+        epsilon: least standard deviation to divide by, so that plain images do not become noise.
+    """
+    mean = x.mean(axis=(1, 2, 3), keepdims=True)
+    deviation = x.std(axis=(1, 2, 3), keepdims=True)
+    return (x - mean) / jnp.maximum(deviation, epsilon)

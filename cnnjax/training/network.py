@@ -40,7 +40,7 @@ def input_statistics(
     Raises:
         ValueError: the network's are asked for, and are for another number of channels.
     """
-    if config.data.normalization == "dataset":
+    if config.data.normalization != "model":
         return dataset.mean, dataset.std
     info = models.model_info(config.model.name, config.model.overrides.get("variant"))
     if len(info.mean) != channels:

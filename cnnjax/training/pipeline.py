@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int32, Key, UInt8
 
 from cnnjax import data
-from cnnjax.data.augment import Augmentation
+from cnnjax.data.augment import Policy
 from cnnjax.tasks.classification import Batch
 
 
@@ -18,11 +18,13 @@ class Pipeline:
 
     Attributes:
         preprocess: the fixed part.
-        augmentation: the random part, of training batches alone.
+        policy: the random part, of training batches alone.
+        num_classes: number of labels.
     """
 
     preprocess: data.Preprocess
-    augmentation: Augmentation
+    policy: Policy
+    num_classes: int
 
     def train_batch(
         self,
@@ -41,21 +43,25 @@ class Pipeline:
         """
         return self.train_stored(gather(images, labels, positions), key)
 
-    def train_stored(self, stored: Mapping[str, Array], key: Key[Array, ""]) -> Batch:
+    def train_stored(
+        self, stored: Mapping[str, Array], key: Key[Array, ""], axis_name: str | None = None
+    ) -> Batch:
         """Augments and normalises a batch of images as they are stored.
 
         Args:
             stored: `image` uint8 [batch, height, width, channels], `label` and `position` int32
                 [batch], `weight` float32 [batch].
             key: a key of this epoch.
+            axis_name: mapped axis over which the batch is spread, where there is one.
         """
         unit = self.preprocess.to_unit(stored["image"])
-        augmented = data.augment_batch(self.augmentation, key, unit, stored["position"])
-        return {
+        augmented = data.augment_batch(self.policy, key, unit, stored["position"])
+        batch = {
             "image": self.preprocess.normalise(augmented),
             "label": stored["label"],
             "weight": stored["weight"],
         }
+        return self.policy.mix(key, batch, stored["position"], self.num_classes, axis_name)
 
     def eval_stored(self, stored: Mapping[str, Array]) -> Batch:
         """Normalises a batch of images as they are stored; see `train_stored`."""

@@ -144,8 +144,9 @@ def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -
     stored_shape = dataset.image_shape if framing is None else framing.shape
     assert stored_shape is not None  # of one size where there is no framing
     resize = config.data.resize if framing is None else None  # framing has done it
-    statistics = input_statistics(config, dataset, stored_shape[2])
-    preprocess = data.Preprocess(resize, config.data.pad, *statistics)
+    mean, std = input_statistics(config, dataset, stored_shape[2])
+    per_image = config.data.normalization == "image"
+    preprocess = data.Preprocess(resize, config.data.pad, mean, std, per_image)
     task = Classification(
         dataset.class_names,
         config.loss.name,
@@ -172,7 +173,9 @@ def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -
         dataset=dataset,
         model=model,
         task=task,
-        pipeline=Pipeline(preprocess, data.parse_policy(config.data.augmentation)),
+        pipeline=Pipeline(
+            preprocess, data.parse_policy(config.data.augmentation), dataset.num_classes
+        ),
         schedule=schedule,
         framing=framing,
         stored_shape=stored_shape,
@@ -226,18 +229,35 @@ def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
 
 def _check_shapes(plan: Plan) -> None:
     """Runs the network on shapes, so that a wrong size is told before anything is compiled."""
+    key = plan.keys()["augment"]
+
+    def variables() -> dict:
+        return init_variables(plan.model, key, plan.image_shape)
+
     try:
-        jax.eval_shape(plan.init_state)
+        shapes = jax.eval_shape(variables)
     except ValueError as error:
-        height, width, channels = plan.image_shape
+        raise _size_error(plan, plan.image_shape, error, "data.resize or data.pad") from error
+    jax.eval_shape(plan.init_state)  # the optimiser's rules
+    if plan.config.loss.auxiliary_weight and "aux1" not in shapes["params"]:
         raise ValueError(
-            f"model.name: {plan.config.model.name} cannot take images of "
-            f"{height}x{width}x{channels} ({error}); change data.resize or data.pad"
-        ) from error
-    image = jax.ShapeDtypeStruct(plan.image_shape, jnp.float32)
-    augmented = jax.eval_shape(plan.pipeline.augmentation, plan.keys()["augment"], image)
-    if augmented.shape != image.shape:
-        raise ValueError(
-            f"data.augmentation: {plan.config.data.augmentation!r} turns images of shape "
-            f"{image.shape} into {augmented.shape}; images must keep their shape"
+            f"loss.auxiliary_weight: {plan.config.loss.auxiliary_weight} was given, but "
+            f"{plan.config.model.name} has no auxiliary heads here; set it to 0"
         )
+    image = jax.ShapeDtypeStruct(plan.image_shape, jnp.float32)
+    augmented = jax.eval_shape(plan.pipeline.policy, key, image)
+    if augmented.shape == image.shape:
+        return
+    # Networks that end in a global average train on one size and are evaluated on another.
+    images = jax.ShapeDtypeStruct((1, *augmented.shape), jnp.float32)
+    try:
+        jax.eval_shape(lambda v, x: plan.model.apply(v, x, train=False), shapes, images)
+    except ValueError as error:
+        raise _size_error(plan, augmented.shape, error, "data.augmentation") from error
+
+
+def _size_error(plan: Plan, shape: tuple[int, ...], error: ValueError, remedy: str) -> ValueError:
+    return ValueError(
+        f"model.name: {plan.config.model.name} cannot take images of "
+        f"{'x'.join(map(str, shape))} ({error}); change {remedy}"
+    )

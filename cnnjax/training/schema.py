@@ -51,8 +51,8 @@ class DataConfig(Section):
     (lowest, highest), a rectangle of a random share of the image; see `cnnjax.data.Framing`.
 
     `normalization` says whose mean and standard deviation pixels are normalised by: the dataset's,
-    or those that the model's registry entry states (AlexNet's constants are meant for pixels up to
-    255 with the mean taken off, for one).
+    those that the model's registry entry states (AlexNet's constants are meant for pixels up to 255
+    with the mean taken off, for one), or each image's own: global contrast normalisation.
     """
 
     name: str = "digits"
@@ -62,7 +62,7 @@ class DataConfig(Section):
     crop_short_sides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
     crop_areas: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
     pad: int = Field(default=0, ge=0)
-    normalization: Literal["dataset", "model"] = "dataset"
+    normalization: Literal["dataset", "model", "image"] = "dataset"
     augmentation: str = ""
     validation_examples: int = Field(default=0, ge=0)
     train_examples: int | None = Field(default=None, ge=1)

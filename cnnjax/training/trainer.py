@@ -122,7 +122,9 @@ class Trainer:
         plan = self._plan
         epoch, step_in_epoch = jnp.divmod(state.step, plan.epoch_steps)
         stored = self._feed.stored(step_in_epoch, *given)
-        batch = plan.pipeline.train_stored(stored, self._augment_key(epoch))
+        batch = plan.pipeline.train_stored(
+            stored, self._augment_key(epoch), self._placement.axis_name
+        )
         after, sums = train_step(
             state,
             batch,

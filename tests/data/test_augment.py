@@ -103,6 +103,7 @@ def test_calls_of_a_policy_draw_independently():
         ("shift(2, 3)", r"cannot be made.*its form is shift\(pixels: int\)$"),
         ("shift(-1)", "pixels is -1; give 0 or more"),
         ("mixup(0.2), flip", "mixup takes whole batches, and comes once and last"),
+        ("mixup, flip, mixup", "mixup takes whole batches, and comes once and last"),
         ("crop(4, mode='mirror')", "mode is 'mirror'; give 'fill' or 'reflect'"),
         ("crop(-4)", "padding is -4"),
         ("flip(2)", "flip: probability is 2; give 0 to 1"),

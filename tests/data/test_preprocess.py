@@ -37,3 +37,13 @@ def test_image_shape_tells_what_comes_out():
     preprocess = data.Preprocess(28, 2, (0.0,), (1.0,))
     images = np.zeros((1, 8, 8, 1), np.uint8)
     assert preprocess(images).shape[1:] == preprocess.image_shape((8, 8, 1)) == (32, 32, 1)
+
+
+def test_each_image_gets_a_mean_of_zero_and_a_deviation_of_one():
+    images = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3)).astype(np.uint8)
+    images[2] = 90  # plain: there is no contrast to normalise
+    preprocess = data.Preprocess(None, 0, (0.5,) * 3, (0.1,) * 3, per_image=True)
+    result = np.asarray(preprocess(images))
+    np.testing.assert_allclose(result[:2].mean(axis=(1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(result[:2].std(axis=(1, 2, 3)), 1, rtol=1e-5)
+    np.testing.assert_allclose(result[2], 0, atol=1e-4)
