@@ -107,7 +107,7 @@ class Conv(linen.Conv):
                     precision=self.precision,
                 )
             if bias is not None:
-                y = y + bias.reshape(1, 1, 1, -1)
+                y = ops.add_bias(y, bias, backward=self.backward)
             return y.reshape(*inputs.shape[:-3], *y.shape[1:])
 
     def _checked_channels(self, inputs: Array) -> int:

@@ -7,6 +7,7 @@ from cnnjax.ops import filters
 from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
 from cnnjax.ops.algorithms.im2col import col2im, im2col
 from cnnjax.ops.batch_norm import batch_norm, batch_norm_inference
+from cnnjax.ops.bias import add_bias
 from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv import conv2d, convolve2d
 from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
@@ -24,6 +25,7 @@ from cnnjax.ops.upsample import upsample_bilinear, upsample_nearest
 
 __all__ = [
     "Separation",
+    "add_bias",
     "avg_pool",
     "batch_norm",
     "batch_norm_inference",

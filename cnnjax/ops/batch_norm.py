@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import cast
 
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.backward import check_backward
+from cnnjax.ops.channel_sums import channel_sums
 from cnnjax.ops.conv_rules import align_varying
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
@@ -68,7 +70,7 @@ def batch_norm(
     axis = (axis_name, axis_index_groups)
     with jax.named_scope("batch_norm"):
         if backward == "native":
-            y, mean, variance = _normalise(x, scale, bias, epsilon, axis)[:3]
+            y, mean, variance = _normalise(x, scale, bias, epsilon, axis, _native_sums)[:3]
         else:
             marked = _marked(*align_varying(x, scale, bias))
             y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis))
@@ -126,12 +128,11 @@ def _backward(epsilon, axis, residuals, grads):
     x, scale, bias, mean, inverse = residuals
     wide = mean.dtype
     grad = grads[0].astype(wide)
-    axes = tuple(range(x.ndim - 1))
     normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
-    bias_grad = jnp.sum(grad, axes)
-    scale_grad = jnp.sum(grad * normal, axes)
-    mean_grad = _over_devices(jnp.mean(grad, axes), axis)
-    mean_grad_normal = _over_devices(jnp.mean(grad * normal, axes), axis)
+    bias_grad = channel_sums(grad)
+    scale_grad = channel_sums(grad * normal)
+    mean_grad = _over_devices(bias_grad / _count(x), axis)
+    mean_grad_normal = _over_devices(scale_grad / _count(x), axis)
     centred = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
     input_grad = _row(scale.astype(wide) * inverse, x) * centred
     return (
@@ -144,18 +145,26 @@ def _backward(epsilon, axis, residuals, grads):
 _batch_norm.defvjp(_forward, _backward)
 
 
-def _normalise(x, scale, bias, epsilon, axis):
+def _normalise(x, scale, bias, epsilon, axis, sums=channel_sums):
     """Returns y, the mean, the variance and 1 / √(variance + ε)."""
     wide = sum_dtype(x.dtype)
-    axes = tuple(range(x.ndim - 1))
     values = x.astype(wide)
-    mean = _over_devices(jnp.mean(values, axes), axis)
+    mean = _over_devices(sums(values) / _count(x), axis)
     deviations = values - _row(mean, x)
-    variance = _over_devices(jnp.mean(deviations * deviations, axes), axis)
+    variance = _over_devices(sums(deviations * deviations) / _count(x), axis)
     inverse = lax.rsqrt(variance + epsilon)
     factor = scale.astype(wide) * inverse
     y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
     return y.astype(x.dtype), mean, variance, inverse
+
+
+def _native_sums(x: jax.Array) -> jax.Array:
+    return jnp.sum(x, tuple(range(x.ndim - 1)))
+
+
+def _count(x: jax.Array) -> jax.Array:
+    """Values per channel, which may be symbolic."""
+    return jnp.asarray(math.prod(x.shape[:-1]), sum_dtype(x.dtype))
 
 
 def _marked(x: jax.Array, scale: jax.Array, bias: jax.Array) -> Triple:

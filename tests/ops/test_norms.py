@@ -117,18 +117,20 @@ def test_batch_norm_gradients_are_finite_differences():
 def test_batch_norm_stores_no_second_copy_of_its_input():
     x, scale, bias = _batch_norm_inputs()
 
+    big = jnp.zeros((8, 28, 28, 64))
+
     def temporary(backward):
         def grads(x, scale, bias, grad):
             f = lambda *a: ops.batch_norm(*a, backward=backward)[0]  # noqa: E731
             y, vjp = jax.vjp(f, x, scale, bias)
             return y, vjp(grad)
 
-        big = jnp.zeros((8, 28, 28, 64))
         row = jnp.zeros((64,))
         compiled = jax.jit(grads).lower(big, row, row, big).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    assert temporary("ours") <= 1.25 * temporary("native")
+    # Partial sums of a few rows are all that ours may add.
+    assert temporary("ours") <= temporary("native") + big.nbytes / 16
     assert _stored(lambda *a: ops.batch_norm(*a)[0], x, scale, bias) <= x.size + 4 * 6
 
 

@@ -15,9 +15,8 @@ import jax.numpy as jnp
 from cnnjax.ops import sizes
 from cnnjax.ops.algorithms.phases import Phase, image_phases, interleave
 from cnnjax.ops.algorithms.taps import accumulator, all_taps, shifted, zero_pad
+from cnnjax.ops.channel_sums import channel_sums
 from cnnjax.ops.conv_spec import ConvSpec
-
-ROWS_AT_ONCE = 28
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
@@ -53,23 +52,14 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk(a, b) = Σ x(· + a, · + b) g over images and pixels, channel by channel.
-
-    The sum goes in two steps: over up to 28 rows, which XLA fuses with the products and
-    vectorises over the channels, then over what is left by a product with ones. A single sum over
-    all axes but the last would be a scalar loop.
-    """
+    """dL/dk(a, b) = Σ x(· + a, · + b) g over images and pixels, channel by channel."""
     x = _repeated(zero_pad(x, spec.padding), grad.shape[3] // spec.groups)
-    batch, height, width, filters = grad.shape
-    rows = next(r for r in range(min(height, ROWS_AT_ONCE), 0, -1) if height % r == 0)
-    ones = jnp.ones((1, batch * (height // rows) * width), accumulator(x.dtype))
     wide = _wide(grad)
-    taps = []
-    for tap in all_taps(kernel_size):
-        products = _wide(shifted(x, tap, (height, width), spec.strides, spec.dilation)) * wide
-        strips = jnp.sum(products.reshape(batch, height // rows, rows, width, filters), axis=2)
-        taps.append(jnp.dot(ones, strips.reshape(-1, filters), precision=spec.precision))
-    return jnp.stack(taps).reshape(*kernel_size, 1, filters).astype(grad.dtype)
+    taps = [
+        channel_sums(_wide(shifted(x, tap, grad.shape[1:3], spec.strides, spec.dilation)) * wide)
+        for tap in all_taps(kernel_size)
+    ]
+    return jnp.stack(taps).reshape(*kernel_size, 1, grad.shape[3]).astype(grad.dtype)
 
 
 def _phase(grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase) -> jax.Array:
