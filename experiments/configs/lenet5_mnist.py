@@ -1,0 +1,30 @@
+r"""LeNet-5 in today's form on MNIST.
+
+    python -m experiments.train --config=experiments/configs/lenet5_mnist.py \
+        --workdir=runs/lenet5_mnist
+
+Images are padded to 32x32, as LeCun et al. 1998, section II.B, have them, and shifted by up to two
+pixels in training. Adam, the cosine schedule and label smoothing are today's; for the recipe of
+1998 see `lenet5_1998_mnist.py`.
+"""
+
+from ml_collections import ConfigDict
+
+from cnnjax import training
+
+
+def get_config() -> ConfigDict:
+    """Returns the configuration."""
+    config = training.default_config()
+    config.model.name = "lenet5"
+    config.data.name = "mnist"
+    config.data.pad = 2
+    config.data.augmentation = "shift(2)"
+    config.data.batch_size = 128
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 2e-3
+    config.schedule.name = "cosine"
+    config.schedule.warmup_epochs = 1.0
+    config.loss.label_smoothing = 0.1
+    config.epochs = 20
+    return config

@@ -1,0 +1,58 @@
+"""Every ready configuration parses, fits its dataset and its network, and is documented."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from cnnjax import data, training
+
+FOLDER = Path(__file__).parents[2] / "experiments" / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+# Their networks take seconds to trace.
+SLOW = (
+    "googlenet_imagenet2012",
+    "inception_v3_imagenet2012",
+    "preact_resnet164_cifar10",
+    "resnet110_cifar10",
+    "resnext50_imagenet2012",
+)
+
+
+def config_of(name):
+    module = importlib.import_module(f"experiments.configs.{name}")
+    return module, training.parse_config(module.get_config().to_dict())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_configuration_parses_and_tells_its_command(name):
+    module, config = config_of(name)
+    assert config.data.name in data.list_datasets()
+    assert f"--config=experiments/configs/{name}.py" in module.__doc__
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NAMES]
+)
+def test_a_configuration_fits_its_network_and_its_images(name):
+    plan = training.make_plan(config_of(name)[1])
+    assert plan.total_steps == plan.epoch_steps * plan.config.epochs
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "rate"),
+    [
+        # He et al. 2015, section 4.2: a tenth from 32,000 iterations on, a hundredth from 48,000.
+        ("resnet20_cifar10", 31_999, 0.1),
+        ("resnet20_cifar10", 32_000, 0.01),
+        ("resnet20_cifar10", 48_000, 0.001),
+        # Zagoruyko and Komodakis 2016: a fifth after 60, 120 and 160 of 200 epochs of 390 steps.
+        ("wrn16_4_cifar10", 60 * 390, 0.02),
+        ("wrn16_4_cifar10", 160 * 390, 0.0008),
+        # Larsson et al. 2017: a tenth whenever the epochs that are left have halved.
+        ("fractalnet20_cifar10", 350 * 500, 0.00002),
+    ],
+)
+def test_rates_are_the_papers(name, step, rate):
+    plan = training.make_plan(config_of(name)[1])
+    assert float(plan.schedule(step)) == pytest.approx(rate)
