@@ -19,7 +19,7 @@ from jax import lax
 
 from cnnjax.ops import dispatch, sizes
 from cnnjax.ops.conv_spec import ConvSpec
-from cnnjax.ops.reverse_only import reverse_only
+from cnnjax.ops.reverse_mode import reverse_mode_only
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -93,7 +93,7 @@ _conv2d_kernel_grad.defvjp(_conv2d_kernel_grad_fwd, _conv2d_kernel_grad_bwd)
 @jax.named_scope("conv2d")
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns x ⋆ k, shape (batch, height, width, filters)."""
-    return _conv2d(spec, *_ready(x, kernel))
+    return _conv2d(spec, *_ready("conv2d", x, kernel))
 
 
 @jax.named_scope("conv2d_input_grad")
@@ -101,7 +101,7 @@ def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """Returns dL/dx of `forward` for an input of `input_size` (height, width)."""
-    return _conv2d_input_grad(spec, tuple(input_size), *_ready(grad, kernel))
+    return _conv2d_input_grad(spec, tuple(input_size), *_ready("conv2d_input_grad", grad, kernel))
 
 
 @jax.named_scope("conv2d_kernel_grad")
@@ -109,11 +109,11 @@ def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
     """Returns dL/dk of `forward` for a kernel of `kernel_size` (height, width)."""
-    return _conv2d_kernel_grad(spec, tuple(kernel_size), *_ready(x, grad))
+    return _conv2d_kernel_grad(spec, tuple(kernel_size), *_ready("conv2d_kernel_grad", x, grad))
 
 
-def _ready(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(reverse_only(a) for a in align_varying(*arrays))
+def _ready(op: str, *arrays: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(reverse_mode_only(op, a) for a in align_varying(*arrays))
 
 
 def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:

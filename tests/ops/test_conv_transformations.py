@@ -95,6 +95,14 @@ def test_grad_of_grad_and_third_order(name):
         _assert_same(jax.jit(third(ours))(x, k), jax.jit(third(plain))(x, k))
 
 
+def test_grad_of_vmap_adds_up_over_what_is_mapped():
+    case = CASES["resnet_3x3_stride_2"]
+    x, k, g = case.arrays()
+    ours, plain = _losses(case, g[:1])
+    mapped = jax.grad(lambda k: jax.vmap(ours, (0, None))(x[:, None], k).sum())(k)
+    _assert_same(mapped, sum(jax.grad(plain, 1)(image[None], k) for image in x))
+
+
 def test_every_rule_that_runs_is_ours():
     case = CASES["resnet_3x3_stride_2"]
     x, k, g = case.arrays()
