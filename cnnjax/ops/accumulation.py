@@ -5,5 +5,6 @@ from jax.typing import DTypeLike
 
 
 def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
-    """Returns the dtype to sum values of a floating `dtype` in: float32 for the half types."""
-    return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
+    """Returns the dtype to sum values of `dtype` in: float32 for half types, others their own."""
+    narrow = jnp.issubdtype(dtype, jnp.floating) and jnp.dtype(dtype).itemsize < 4
+    return jnp.dtype(jnp.float32 if narrow else dtype)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.ops import sizes
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.algorithms import direct
-from cnnjax.ops.algorithms.taps import accumulator
 from cnnjax.ops.conv_spec import ConvSpec
 
 WIDE_ENOUGH = 32
@@ -68,7 +68,7 @@ def kernel_grad(
     wide = (kernel_size[0], kernel_size[1] + taken - 1)
     grad = grad.reshape(batch, rows, columns // taken, taken * filters)
     # The half types are rounded once, after the bands are added.
-    sums = accumulator(x.dtype)
+    sums = sum_dtype(x.dtype)
     dk = direct.kernel_grad(_stepping(spec, taken), wide, x.astype(sums), grad.astype(sums))
     bands = [
         dk[:, t : t + kernel_size[1], :, t * filters : (t + 1) * filters] for t in range(taken)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
-from cnnjax.ops.algorithms.taps import accumulator, zero_pad
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.algorithms.taps import zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 
@@ -93,4 +94,4 @@ def _grouped(x: jax.Array, groups: int) -> jax.Array:
 
 
 def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(accumulator(x.dtype))
+    return x.astype(sum_dtype(x.dtype))

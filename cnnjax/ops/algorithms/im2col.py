@@ -8,7 +8,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.algorithms.taps import accumulator, all_taps, product, shifted, zero_pad
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.algorithms.taps import all_taps, product, shifted, zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 
@@ -152,7 +153,7 @@ def _unroll(x, window, strides, pads, dilation, out_size):
 
 
 def _roll_back(columns, input_shape, window, strides, pads, dilation):
-    taps = jnp.split(columns.astype(accumulator(columns.dtype)), window[0] * window[1], axis=3)
+    taps = jnp.split(columns.astype(sum_dtype(columns.dtype)), window[0] * window[1], axis=3)
     zero = jnp.zeros((), taps[0].dtype)
     padded = [n + low + high for n, (low, high) in zip(input_shape[1:3], pads, strict=True)]
     total = jnp.zeros((input_shape[0], *padded, input_shape[3]), taps[0].dtype)

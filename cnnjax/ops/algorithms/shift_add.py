@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.ops import sizes
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.algorithms.phases import Phase, image_phases, interleave
-from cnnjax.ops.algorithms.taps import accumulator, all_taps, shifted, zero_pad
+from cnnjax.ops.algorithms.taps import all_taps, shifted, zero_pad
 from cnnjax.ops.channel_sums import channel_sums
 from cnnjax.ops.conv_spec import ConvSpec
 
@@ -64,7 +65,7 @@ def kernel_grad(
 
 def _phase(grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase) -> jax.Array:
     out_size = (row.length, column.length)
-    total = jnp.zeros((grad.shape[0], *out_size, grad.shape[3]), accumulator(grad.dtype))
+    total = jnp.zeros((grad.shape[0], *out_size, grad.shape[3]), sum_dtype(grad.dtype))
     if not row.taps or not column.taps:
         return total
     padded = zero_pad(grad, (row.pads(grad.shape[1]), column.pads(grad.shape[2])))
@@ -86,4 +87,4 @@ def _tap(kernel: jax.Array, tap: sizes.Size) -> jax.Array:
 
 
 def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(accumulator(x.dtype))
+    return x.astype(sum_dtype(x.dtype))

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.ops import sizes
-from cnnjax.ops.algorithms.taps import accumulator, all_taps, shifted, zero_pad
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.algorithms.taps import all_taps, shifted, zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 
@@ -22,7 +23,7 @@ def kernel_grad(
     """dL/dk(a, b) = x(· + a, · + b)ᵀ g; the upstream gradient is transposed once for all taps."""
     padded, out_size = zero_pad(x, spec.padding), grad.shape[1:3]
     turned = grad.reshape(-1, grad.shape[3]).T
-    wide = accumulator(x.dtype)
+    wide = sum_dtype(x.dtype)
     taps = [
         jnp.dot(
             turned,

@@ -7,16 +7,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
-
-
-def accumulator(dtype: jnp.dtype) -> jnp.dtype:
-    """Returns the dtype in which sums of `dtype` are kept: float32 for the half types."""
-    return jnp.dtype(jnp.float32) if jnp.dtype(dtype).itemsize == 2 else jnp.dtype(dtype)
+from cnnjax.ops.accumulation import sum_dtype
 
 
 def product(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike = None) -> jax.Array:
-    """Returns the matrix product, summed in the accumulator's dtype and rounded once."""
-    wide = accumulator(left.dtype)
+    """Returns the matrix product, summed in `sum_dtype` and rounded once."""
+    wide = sum_dtype(left.dtype)
     return jnp.dot(left, right, precision=precision, preferred_element_type=wide).astype(left.dtype)
 
 

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
-from cnnjax.ops.algorithms.taps import accumulator, shifted, zero_pad
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.algorithms.taps import shifted, zero_pad
 from cnnjax.ops.conv_spec import ConvSpec
 
 CHUNK_BYTES = 2_000_000
@@ -35,7 +36,7 @@ def kernel_grad(
     x_b is the image with column b of the window in its place, g_a(r) the upstream gradient at the
     output row that meets image row r by row a of the window.
     """
-    wide = accumulator(x.dtype)
+    wide = sum_dtype(x.dtype)
     height, width = kernel_size
     stride = spec.strides[0]
     phases = range(min(stride, height))
