@@ -6,7 +6,6 @@ device it is in.
 """
 
 import ast
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from cnnjax.data.augment_erase import cutout, random_erasing
 from cnnjax.data.augment_geometry import affine, crop, flip, resized_crop, shift
 from cnnjax.data.augment_mix import Mixup
 from cnnjax.data.augmentation import Augmentation, Image, chain
+from cnnjax.nearest import did_you_mean
 
 _AUGMENTATIONS: dict[str, Callable[..., Augmentation | Mixup]] = {
     "affine": affine,
@@ -118,8 +118,7 @@ def _parse_call(call: ast.expr, policy: str) -> Augmentation | Mixup:
         )
     name = call.func.id
     if name not in _AUGMENTATIONS:
-        nearest = difflib.get_close_matches(name, _AUGMENTATIONS, n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        hint = did_you_mean(name, _AUGMENTATIONS, count=1, likeness=0.6)
         raise ValueError(
             f"augmentation: {name!r} is unknown; {hint}known: {', '.join(sorted(_AUGMENTATIONS))}"
         )

@@ -4,7 +4,6 @@ They are written as `ml_collections.ConfigDict` files under `experiments/configs
 against `schema` before anything is built.
 """
 
-import difflib
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import pydantic
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from cnnjax.nearest import nearest_names
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.schema import RunConfig
 
@@ -67,9 +67,9 @@ def nearest_key(path: str) -> str:
     homonyms = [key for key in known if key.rpartition(".")[2] == last]
     nearest = homonyms or [
         key
-        for key in difflib.get_close_matches(path, known, n=3, cutoff=0.8)
+        for key in nearest_names(path, known, likeness=0.8)
         # A long section in common makes paths alike whose last names are not.
-        if difflib.SequenceMatcher(None, last, key.rpartition(".")[2]).ratio() >= 0.6
+        if nearest_names(last, [key.rpartition(".")[2]], likeness=0.6)
     ]
     if nearest:
         return f"did you mean config.{nearest[0]}?"
