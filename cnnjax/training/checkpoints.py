@@ -12,6 +12,8 @@ import logging
 import os
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -257,13 +259,24 @@ def _checkpointer() -> ocp.StandardCheckpointer:
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
     """Keeps orbax from printing each of its threads' tracebacks besides raising the error."""
-    log = logging.getLogger("absl")
+    log, hook = logging.getLogger("absl"), sys.unraisablehook
     level = log.level
+
+    def tell(unraisable: Any) -> None:
+        # Of writes that failed after the first one had ended them all.
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            hook(unraisable)
+
     log.setLevel(logging.CRITICAL)
+    sys.unraisablehook = tell
     try:
         yield
+    except Exception:
+        time.sleep(0.5)  # for those still under way
+        raise
     finally:
         log.setLevel(level)
+        sys.unraisablehook = hook
 
 
 def _cause(error: Exception) -> str:

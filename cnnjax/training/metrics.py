@@ -29,8 +29,9 @@ class MetricsWriter:
         # ever; its EventsWriter writes at once, and raises.
         from tensorboardX import summary
         from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto import event_pb2
+        from tensorboardX.proto import event_pb2 as generated
 
+        event_pb2: Any = generated  # its classes are made at run time
         self._lines = JsonLines(workdir / METRICS_FILE)
         folder = workdir / "tensorboard"
         folder.mkdir(exist_ok=True)
@@ -66,6 +67,11 @@ class MetricsWriter:
     def _add(self, summary: Any, step: int) -> None:
         self._events.write_event(self._event(wall_time=time.time(), step=step, summary=summary))
 
+    def close(self) -> None:
+        """Writes what is left and closes the files."""
+        self._lines.close()
+        self._events.close()
+
     def __enter__(self) -> "MetricsWriter":
         return self
 
@@ -75,13 +81,7 @@ class MetricsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._lines.close()
-            self._events.close()
-        except OSError:
-            # A full disk is told once, by what failed first.
-            if error is None:
-                raise
+        self.close()
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:

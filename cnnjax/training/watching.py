@@ -97,7 +97,10 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._active:
-            self._progress.close()
-            self._events.close()
-            self._writer.__exit__(kind, error, traceback)
+        if not self._active:
+            return
+        self._progress.close()
+        for close in (self._events.close, self._writer.close):
+            # A full disk is told once, by what failed first.
+            with contextlib.suppress(OSError) if error else self._writing():
+                close()

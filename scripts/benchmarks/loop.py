@@ -79,7 +79,7 @@ class Contest:
         dataset = self.plan.dataset
         rng = np.random.default_rng(0)
         size = dataset.split_sizes[split]
-        images = rng.integers(0, 256, (size, *self.plan.dataset.image_shape), np.uint8)
+        images = rng.integers(0, 256, (size, *(dataset.image_shape or ())), np.uint8)
         return data.ImageArrays(images, rng.integers(0, 10, size).astype(np.int32))
 
     def _trainer(self) -> Trainer:

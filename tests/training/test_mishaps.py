@@ -1,0 +1,101 @@
+"""Runs that meet a full disk, another network's checkpoint, or find their images gone."""
+
+import shutil
+import subprocess
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import training
+from cnnjax.training import run_folder
+from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.trainer import Trainer
+
+
+def train(config, workdir, data_dir):
+    return training.train_and_evaluate(
+        config, workdir, data_dir=data_dir, progress=False, log_every=1
+    )
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def parameters(workdir):
+    leaves = jax.tree.leaves(training.load_run(workdir).variables)
+    return [np.asarray(leaf).tobytes() for leaf in leaves]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
+    if mounted.returncode:
+        pytest.skip("a file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
+    finished, tiny_config, data_dir, small_disk, monkeypatch
+):
+    workdir, filler = small_disk / "run", small_disk / "filler"
+    advance = Trainer.advance
+
+    def fill(self):
+        if self.step == 3 and not filler.exists():
+            filler.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+        return advance(self)
+
+    monkeypatch.setattr(Trainer, "advance", fill)
+    with pytest.raises(
+        (training.RunFolderError, training.CheckpointError), match=r"No space left on device.*again"
+    ):
+        train(tiny_config, workdir, data_dir)
+    assert Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False) == 2
+    monkeypatch.undo()
+    filler.unlink()
+    train(tiny_config, workdir, data_dir)
+    assert parameters(workdir) == parameters(finished[0])
+
+
+def test_a_checkpoint_of_another_network_is_told_and_left_as_it_is(
+    finished, tiny_config, data_dir, tmp_path
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    state = checkpoints.restore(6, jax.eval_shape(training.make_plan(tiny_config).init_state))
+    state.params["c1"]["kernel"] = jnp.zeros((3, 3, 1, 6))
+    checkpoints.save(7, state, checkpoints.record(6))
+    before = contents(workdir / "checkpoints")
+    with pytest.raises(training.CheckpointError) as raised:
+        train(tiny_config, workdir, data_dir)
+    assert "checkpoint 7 in" in str(raised.value)
+    assert "params/c1/kernel is (3, 3, 1, 6) float32 there" in str(raised.value)
+    assert contents(workdir / "checkpoints") == before
+
+
+def test_images_that_are_gone_are_told_before_anything_changes(data_dir, tmp_path):
+    images = tmp_path / "images"
+    config = training.parse_config({"data": {"name": f"folder:{images}", "batch_size": 2}})
+    run_folder.start_run(tmp_path / "run", config, {})
+    before = contents(tmp_path / "run")
+    with pytest.raises(training.ConfigError, match=str(images)):
+        train(config, tmp_path / "run", data_dir)
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_prepared_set_that_is_gone_is_told_with_how_to_make_it_anew(tmp_path):
+    config = training.parse_config({"data": {"name": "cifar10", "batch_size": 128}})
+    run_folder.start_run(tmp_path / "run", config, {})
+    before = contents(tmp_path / "run")
+    with pytest.raises(Exception, match="prepare_data") as raised:
+        train(config, tmp_path / "run", str(tmp_path / "gone"))
+    assert type(raised.value).__name__ in ("ConfigError", "DataError")
+    assert contents(tmp_path / "run") == before
