@@ -14,7 +14,7 @@ from cnnjax.tasks.classification import Batch
 
 @dataclass(frozen=True)
 class Pipeline:
-    """How examples of a split become a batch.
+    """How stored examples become a training batch.
 
     Attributes:
         preprocess: the fixed part.
@@ -25,23 +25,6 @@ class Pipeline:
     preprocess: data.Preprocess
     policy: Policy
     num_classes: int
-
-    def train_batch(
-        self,
-        images: UInt8[Array, "examples height width channels"],
-        labels: Int32[Array, " examples"],
-        positions: Int32[Array, " batch"],
-        key: Key[Array, ""],
-    ) -> Batch:
-        """Gathers, augments and normalises the examples at these positions.
-
-        Args:
-            images: the whole split.
-            labels: its labels.
-            positions: which examples.
-            key: a key of this epoch.
-        """
-        return self.train_stored(gather(images, labels, positions), key)
 
     def train_stored(
         self, stored: Mapping[str, Array], key: Key[Array, ""], axis_name: str | None = None
@@ -62,28 +45,6 @@ class Pipeline:
             "weight": stored["weight"],
         }
         return self.policy.mix(key, batch, stored["position"], self.num_classes, axis_name)
-
-    def eval_stored(self, stored: Mapping[str, Array]) -> Batch:
-        """Normalises a batch of images as they are stored; see `train_stored`."""
-        return {
-            "image": self.preprocess(stored["image"]),
-            "label": stored["label"],
-            "weight": stored["weight"],
-        }
-
-    def eval_batch(
-        self,
-        images: UInt8[Array, "examples height width channels"],
-        labels: Int32[Array, " examples"],
-        positions: Int32[Array, " batch"],
-        weights: Array,
-    ) -> Batch:
-        """Gathers and normalises the examples at these positions."""
-        return {
-            "image": self.preprocess(images[positions]),
-            "label": labels[positions],
-            "weight": weights,
-        }
 
 
 def gather(
