@@ -3,7 +3,8 @@
 A block of C columns holds 2^c convolutions in column c (c = 0 the shallowest). Wherever columns
 end together they are joined: the mean of all that meet replaces each, so that coinciding joins of
 the recursion are one. Parameters are those of the plain reading of the paper's table; its printed
-count (38.6 M for 20 layers) needs further 1x1 convolutions, which it does not describe. The text
+count (38.6 M for 20 layers) needs further 1x1 convolutions, which it does not describe:
+`projections` adds one before each block that changes the channels, which gives 38.65 M. The text
 joins, then pools; the authors' code pools each column, then joins (`pool_before_join`).
 """
 
@@ -73,6 +74,8 @@ class FractalNet(Net):
       local_drop_rate: probability with which a join drops each of its inputs; one stays.
       global_fraction: share of the passes that keep one column of the whole network instead.
       pool_before_join: whether a block's last columns are pooled each, and then joined.
+      projections: whether a 1x1 convolution changes the channels before a block, where they change,
+        in the place of the first units of all its columns.
       column: the one column to compute, as a plain network, or None for all.
       stem: "none", or "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2).
       head: "flatten" or "average", before the dense layer.
@@ -86,6 +89,7 @@ class FractalNet(Net):
     local_drop_rate: float = 0.15
     global_fraction: float = 0.5
     pool_before_join: bool = False
+    projections: bool = False
     column: int | None = None
     stem: Literal["none", "imagenet"] = "none"
     head: Literal["flatten", "average"] = "flatten"
@@ -122,6 +126,8 @@ class FractalNet(Net):
                 self.norm(train),
                 dropout,
             )
+            if self.projections and x.shape[-1] != width:
+                x = conv(width, (1, 1), name=f"block{number}_projection")(x)
             x = self.feature(f"block{number}", self.block(number, x, unit, paths))
         x = flat(self, "classifier", x) if self.head == "flatten" else x.mean(axis=(1, 2))
         return self.logits(self.feature("pooled", x))
@@ -236,7 +242,8 @@ register(
         input_size=(32, 32, 3),
         parameters=33_724_618,
         errors="CIFAR-10 10.18, with drop-path and dropout 7.33; augmented 5.22, 4.60",
-        notes="The paper prints 38.6 M parameters, which its description does not give.",
+        notes="The paper prints 38.6 M parameters, which its description does not give, but "
+        "`projections=True` does.",
         **CIFAR,
     ),
 )
