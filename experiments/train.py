@@ -89,12 +89,11 @@ def main(arguments: Sequence[str]) -> None:
             parallel=read_parallel(),
             progress=_PROGRESS.value,
         )
-        first = distributed.is_first()
-    if not first:
-        return
-    print(result.summary())
-    if _REPORT.value:
-        print(f"{'report':<22}{reports.write_report(_WORKDIR.value, data_dir=read_data_dir())}")
+        if distributed.is_first():
+            print(result.summary())
+            if _REPORT.value:
+                page = reports.write_report(_WORKDIR.value, data_dir=read_data_dir())
+                print(f"{'report':<22}{page}")
 
 
 if __name__ == "__main__":

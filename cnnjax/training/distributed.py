@@ -26,7 +26,7 @@ AUTO = "auto"
 START_SECONDS = 120
 """How long processes wait for each other at the start."""
 
-NOTICE_SECONDS = 5
+NOTICE_SECONDS = 10
 """Time in which the end of a process is noticed by the others."""
 
 HEARTBEAT_SECONDS = 30

@@ -85,7 +85,8 @@ def make_mesh(parallel: Parallel, batch_size: int, parts: int = 1) -> Mesh:
     Raises:
         ConfigError: the devices do not give it, or it does not divide the batch.
     """
-    devices = jax.devices()
+    # One device: one of this process's own.
+    devices = jax.local_devices() if parallel.mode is None else jax.devices()
     axes = parallel.axes(len(devices))
     size = axes[DATA] * axes[MODEL]
     text = ",".join(f"{name}:{count}" for name, count in axes.items())
@@ -93,8 +94,8 @@ def make_mesh(parallel: Parallel, batch_size: int, parts: int = 1) -> Mesh:
         raise ConfigError(
             f"--mesh: {text} is {size} devices; there are {len(devices)} ({devices[0].platform})"
         )
-    if jax.process_count() > 1:
-        _check_processes(parallel, axes, text)
+    if jax.process_count() > 1 and parallel.mode is not None:
+        _check_processes(axes, text)
     _check_batch(axes[DATA], batch_size, parts)
     # Explicit axes, the default of jax.make_mesh, would ask every operation for its sharding.
     return Mesh(
@@ -120,10 +121,8 @@ def _check_batch(shards: int, batch_size: int, parts: int) -> None:
     )
 
 
-def _check_processes(parallel: Parallel, axes: dict[str, int], text: str) -> None:
+def _check_processes(axes: dict[str, int], text: str) -> None:
     processes, local = jax.process_count(), jax.local_device_count()
-    if parallel.mode is None:
-        raise ConfigError(f"--parallel: {processes} processes train together; give jit or pmap")
     if axes[DATA] * axes[MODEL] != processes * local or local % axes[MODEL]:
         raise ConfigError(
             f"--mesh: {text} on {processes} processes of {local} devices; with several processes "

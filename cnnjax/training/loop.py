@@ -19,7 +19,7 @@ from cnnjax.training.environment import (
     describe_environment,
     environment_differences,
 )
-from cnnjax.training.errors import RunFolderError, TrainingDiverged
+from cnnjax.training.errors import ConfigError, RunFolderError, TrainingDiverged
 from cnnjax.training.evaluation import format_metrics, make_evaluator, make_predictor
 from cnnjax.training.layout import Parallel
 from cnnjax.training.meter import LossNotFinite
@@ -126,6 +126,12 @@ def train_and_evaluate(
     size, parts = config.data.batch_size, config.optimizer.accumulate
     placement = make_placement(parallel, shapes.params, size, parts)
     placement.bind(plan.model, config.batch_norm, size // parts)
+    if parallel.mode is None and jax.process_count() > 1:
+        raise ConfigError(
+            f"--parallel: {jax.process_count()} processes train together; give jit or pmap"
+        )
+    if parallel.mode is None and jax.device_count() > 1:
+        _logger.info("training on 1 of %d devices; --parallel=jit uses all", jax.device_count())
     run_folder.check_folder(workdir, config)
     with distributed.first_before_others():  # the first to come may have to build the set
         examples = plan.load_train(data_dir, inputs.resident)
@@ -140,7 +146,7 @@ def train_and_evaluate(
             "data": data.describe_examples(plan.dataset, examples),
         }
         state, metrics = _restore(plan, checkpoints, environment)
-        start = int(state.step)
+        start, done = int(state.step), metrics is not None
         trainer = Trainer(plan, examples, state, placement, inputs)
         if writing:
             facts = {**describe_code(), **environment, "resumed_from": start or None}
@@ -172,7 +178,7 @@ def train_and_evaluate(
                 message = explain_divergence(plan, trainer, checkpoints, noticed)
                 watch.event("diverged", noticed.step, message=message)
                 raise TrainingDiverged(message) from noticed
-            if start < trainer.step:
+            if start < trainer.step or not done:
                 variables = trainer.host_state().eval_variables
                 watch.pictures(trainer.step, _mistakes(plan, variables, evaluated))
                 watch.event("finished", trainer.step, left_out=dict(trainer.damaged))

@@ -17,6 +17,7 @@ from cnnjax.training.parallel import make_placement
 from cnnjax.training.pipeline import take_positions
 from cnnjax.training.schema import BatchNormConfig
 from cnnjax.training.state import create_state, init_variables
+from cnnjax.training.step import Recipe
 
 BATCH = 64
 EXAMPLES = 128
@@ -25,8 +26,7 @@ GLOBAL = BatchNormConfig()
 SHARD_KERNELS = ("stage[23].*/kernel=-1", ".*=replicated")
 
 MULTI_PROCESS = {
-    "jit": Parallel("jit"),
-    "sharded": Parallel("jit", "data:4,model:2", SHARD_KERNELS),
+    "jit": Parallel("jit", "data:4,model:2", SHARD_KERNELS),
     "pmap": Parallel("pmap"),
 }
 
@@ -47,17 +47,19 @@ class Case:
         parallel: how it is spread.
         dtype: of images, parameters and statistics.
         scope: which examples share batch statistics.
+        parts: number of parts into which the batch is cut.
         fields: changes to the net.
     """
 
-    def __init__(self, parallel, dtype, scope=GLOBAL, **fields):
+    def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, **fields):
+        self.recipe = Recipe(accumulate=parts)
         self.task = Classification(tuple("0123456789"))
         self.optimizer = optax.sgd(0.1, momentum=0.9)
         fields = {"widths": (8, 16, 32), **fields}
         self.net = models.create_model("resnet8_cifar", dtype=dtype, **fields)
         state = self.first_state(dtype)
-        self.placement = make_placement(parallel, state.params, BATCH)
-        self.model = self.placement.bind(self.net, scope, BATCH)
+        self.placement = make_placement(parallel, state.params, BATCH, parts)
+        self.model = self.placement.bind(self.net, scope, BATCH // parts)
         self.state = self.placement.place(state)
         order = np.random.default_rng(1).permutation(EXAMPLES).astype(np.int32)
         self.data = self.placement.replicate((*examples(dtype), order))
@@ -90,6 +92,7 @@ class Case:
             model=self.model,
             task=self.task,
             optimizer=self.optimizer,
+            recipe=self.recipe,
             axis_name=self.placement.axis_name,
         )
 

@@ -17,11 +17,16 @@ PMAP = Parallel("pmap", "data:4")
 
 @pytest.fixture(scope="module")
 def config():
-    """Two steps an epoch, two epochs, with batch norm and a dropped remainder in evaluation."""
+    """Two steps an epoch, two epochs; 101 images to evaluate fill no batch evenly."""
     return training.parse_config(
         {
             "model": {"name": "resnet8_cifar"},
-            "data": {"batch_size": 32, "train_examples": 64, "validation_examples": 101},
+            "data": {
+                "batch_size": 32,
+                "augmentation": "shift(1)",
+                "train_examples": 64,
+                "validation_examples": 101,
+            },
             "optimizer": {"name": "sgd", "learning_rate": 0.05},
             "epochs": 2,
         }

@@ -10,7 +10,7 @@ from cnnjax.data import evaluation_batches
 from cnnjax.training.layout import Parallel
 from cnnjax.training.parallel import make_placement
 from cnnjax.training.schema import BatchNormConfig
-from tests.training.parallel_case import BATCH, EXAMPLES, SHARD_KERNELS, Case, examples
+from tests.training.parallel_case import BATCH, EXAMPLES, GLOBAL, SHARD_KERNELS, Case, examples
 
 ONE = Parallel()
 JIT = Parallel("jit")
@@ -127,14 +127,14 @@ EIGHTHS = BatchNormConfig(scope="group", group_size=8)
 def scoped():
     """Losses and fetched states after four steps of a very small net, by layout and scope."""
 
-    def run(layout, scope):
-        case = Case(layout, np.float64, scope, blocks=(1,), widths=(4,))
+    def run(layout, scope, parts=1):
+        case = Case(layout, np.float64, scope, parts, blocks=(1,), widths=(4,))
         losses = case.run(4)
         return losses, case.placement.fetch((case.state.params, case.state.collections))
 
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         return {
-            "one": run(ONE, BatchNormConfig()),
+            "one": run(ONE, GLOBAL),
             "one, eighths": run(ONE, EIGHTHS),
             "jit, device": run(JIT, DEVICE),
             "pmap, device": run(PMAP, DEVICE),
@@ -142,6 +142,9 @@ def scoped():
             "pmap, wide": run(PMAP, WIDE),
             "jit, narrow": run(JIT, NARROW),
             "pmap, narrow": run(PMAP, NARROW),
+            "one, parts": run(ONE, GLOBAL, parts=2),
+            "jit, parts": run(JIT, GLOBAL, parts=2),
+            "pmap, parts": run(PMAP, GLOBAL, parts=2),
         }
 
 
@@ -152,6 +155,8 @@ def scoped():
         ("jit, device", "one, eighths"),
         ("pmap, wide", "jit, wide"),
         ("pmap, narrow", "jit, narrow"),
+        ("jit, parts", "one, parts"),
+        ("pmap, parts", "one, parts"),
     ],
 )
 def test_the_same_batch_norm_scope_gives_the_same_numbers(scoped, name, like):
@@ -160,7 +165,7 @@ def test_the_same_batch_norm_scope_gives_the_same_numbers(scoped, name, like):
 
 
 def test_other_batch_norm_scopes_give_other_numbers(scoped):
-    names = ["one", "jit, device", "jit, wide", "jit, narrow"]
+    names = ["one", "jit, device", "jit, wide", "jit, narrow", "one, parts"]
     for position, name in enumerate(names):
         for other in names[:position]:
             assert largest_difference(scoped[name][1], scoped[other][1]) > 1e-3, (name, other)
