@@ -121,7 +121,7 @@ def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> No
     try:
         builder.download_and_prepare(download_dir=str(downloads), download_config=options)
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
-        hint = "\n(manual_dir is the folder given by --source)" if "manual_dir" in str(error) else ""
+        hint = "\n(manual_dir is the folder of --source)" if "manual_dir" in str(error) else ""
         raise DataError(f"dataset: {tfds_name} could not be prepared: {error}{hint}") from error
 
 
