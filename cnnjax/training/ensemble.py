@@ -57,11 +57,12 @@ class Ensemble:
             _check_agreement(first, member)
         for member in self.members:
             self.views.check(member.plan.image_shape, member.plan.pipeline.preprocess.pad)
-        framings = {member.plan.framing for member in self.members}
-        if self.views.crops == "whole" and len(framings) > 1:
+        framings = [member.plan.framing for member in self.members]
+        parts = {f"{f.crop} of {f.short_side} pixels" for f in framings if f is not None}
+        if self.views.crops == "whole" and len(parts) > 1:
             raise ConfigError(
-                "workdir: the networks see other parts of a photograph: "
-                f"{' and '.join(map(str, framings))}; give crops=center, ten or dense"
+                "workdir: the networks see other parts of a photograph, "
+                f"{' and '.join(sorted(parts))}; give crops=center, ten or dense"
             )
 
     @property

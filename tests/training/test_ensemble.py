@@ -1,10 +1,12 @@
 """Networks that judge together: probabilities averaged, disagreements refused."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnnjax import data, training
 from cnnjax.training.ensemble import Ensemble, load_ensemble
@@ -65,6 +67,30 @@ def test_dense_views_move_the_network(finished, data_dir):
     assert np.abs(dense.predict(images) - whole.predict(images)).max() > 1e-3
 
 
+def test_photographs_are_framed_as_large_as_the_views_ask_for(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for place in range(4):
+            folder = tmp_path / split / "ab"[place % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{place}.png")
+    values = {"name": f"folder:{tmp_path}", "batch_size": 2, "resize": 20, "crop": 16}
+    plan = training.make_plan(training.parse_config({"data": values}))
+    variables = plan.init_state().eval_variables
+    run = training.LoadedRun(plan, variables, 0, None, tmp_path)
+    whole = Ensemble((run,))
+    assert whole.form == ((16, 16, 3), data.Framing(20, 16))
+    # Of an image whose shorter side is resized to 20, the central 16x16: what evaluation shows.
+    center = Ensemble((run,), Views("center", scales=(20,)))
+    assert center.form == ((20, 20, 3), data.Framing(20, 20))
+    assert center.assess().examples == whole.assess().examples == 4
+    assert center.assess().nll == pytest.approx(whole.assess().nll, rel=1e-4)
+    other = dataclasses.replace(run, plan=dataclasses.replace(plan, framing=data.Framing(16, 16)))
+    with pytest.raises(training.ConfigError, match="see other parts of a photograph"):
+        Ensemble((run, other))
+
+
 def test_runs_of_other_classes_or_images_are_refused(finished, other, data_dir, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(other, workdir)
@@ -73,8 +99,6 @@ def test_runs_of_other_classes_or_images_are_refused(finished, other, data_dir, 
         load_ensemble([finished[0], workdir], data_dir=data_dir)
     run = training.load_run(finished[0], data_dir=data_dir)
     letters = tuple("abcdefghij")
-    import dataclasses
-
     lettered = dataclasses.replace(
         run,
         plan=dataclasses.replace(
