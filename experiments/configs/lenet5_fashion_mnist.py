@@ -3,7 +3,7 @@ r"""LeNet-5 in today's form on Fashion-MNIST (Xiao et al. 2017).
     python -m experiments.train --config=experiments/configs/lenet5_fashion_mnist.py \
         --workdir=runs/lenet5_fashion_mnist
 
-As `lenet5_mnist.py`, for longer; clothes may be mirrored, where digits may not.
+As `lenet5_mnist.py`, but moved without turning, and mirrored, which digits may not be.
 """
 
 from ml_collections import ConfigDict
@@ -16,5 +16,4 @@ def get_config() -> ConfigDict:
     config = lenet5_mnist.get_config()
     config.data.name = "fashion_mnist"
     config.data.augmentation = "shift(2), flip"
-    config.epochs = 30
     return config
