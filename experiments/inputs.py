@@ -1,5 +1,7 @@
 """Flags that say where images lie and how they are read; results do not depend on them."""
 
+from typing import cast
+
 from absl import flags
 
 from cnnjax import data
@@ -42,7 +44,7 @@ def read_data_dir() -> str | None:
 def read_inputs() -> data.Inputs:
     """Returns how images are read."""
     return data.Inputs(
-        _RESIDENT.value,
+        cast(data.Resident, _RESIDENT.value),
         data.Workers(_DECODE_THREADS.value, _DECODE_PROCESSES.value),
         _MAX_DAMAGED.value,
     )
