@@ -76,10 +76,12 @@ def turn_hue(image: Image, turn: Array | float) -> Image:
     spread = high - low
     red, green, blue = (image[..., channel] for channel in range(3))
     divisor = jnp.where(spread > 0, spread, 1)
+    # Which channel is highest is not asked of `high`: where XLA computes a channel twice, the two
+    # may differ in the last bit, and no channel would equal it.
     sixths = jnp.where(
-        high == red,
+        (red >= green) & (red >= blue),
         (green - blue) / divisor,
-        jnp.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+        jnp.where(green >= blue, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
     sixths = sixths + 6 * turn
     # Each channel falls from the highest value to the lowest, two sixths from its own hue on.

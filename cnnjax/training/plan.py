@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
@@ -17,6 +16,7 @@ from cnnjax.training.network import input_statistics, make_network
 from cnnjax.training.optimizers import make_optimizer
 from cnnjax.training.pipeline import Pipeline
 from cnnjax.training.schedules import make_plateau, make_schedule
+from cnnjax.training.shapes import check_shapes
 from cnnjax.training.state import TrainState, create_state, init_variables
 from cnnjax.training.step import Recipe
 
@@ -183,7 +183,8 @@ def _make_plan(config: RunConfig, extend_to: int | None, data_dir: str | None) -
         epoch_steps=epoch_steps,
         total_steps=total_steps,
     )
-    _check_shapes(plan)
+    check_shapes(config, model, plan.pipeline.policy, plan.image_shape)
+    jax.eval_shape(plan.init_state)  # the optimiser's rules
     return plan
 
 
@@ -225,39 +226,3 @@ def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
             "epochs, so that a longer run would learn nothing; start a new run with more epochs"
         )
     return extend_to * epoch_steps
-
-
-def _check_shapes(plan: Plan) -> None:
-    """Runs the network on shapes, so that a wrong size is told before anything is compiled."""
-    key = plan.keys()["augment"]
-
-    def variables() -> dict:
-        return init_variables(plan.model, key, plan.image_shape)
-
-    try:
-        shapes = jax.eval_shape(variables)
-    except ValueError as error:
-        raise _size_error(plan, plan.image_shape, error, "data.resize or data.pad") from error
-    jax.eval_shape(plan.init_state)  # the optimiser's rules
-    if plan.config.loss.auxiliary_weight and "aux1" not in shapes["params"]:
-        raise ValueError(
-            f"loss.auxiliary_weight: {plan.config.loss.auxiliary_weight} was given, but "
-            f"{plan.config.model.name} has no auxiliary heads here; set it to 0"
-        )
-    image = jax.ShapeDtypeStruct(plan.image_shape, jnp.float32)
-    augmented = jax.eval_shape(plan.pipeline.policy, key, image)
-    if augmented.shape == image.shape:
-        return
-    # Networks that end in a global average train on one size and are evaluated on another.
-    images = jax.ShapeDtypeStruct((1, *augmented.shape), jnp.float32)
-    try:
-        jax.eval_shape(lambda v, x: plan.model.apply(v, x, train=False), shapes, images)
-    except ValueError as error:
-        raise _size_error(plan, augmented.shape, error, "data.augmentation") from error
-
-
-def _size_error(plan: Plan, shape: tuple[int, ...], error: ValueError, remedy: str) -> ValueError:
-    return ValueError(
-        f"model.name: {plan.config.model.name} cannot take images of "
-        f"{'x'.join(map(str, shape))} ({error}); change {remedy}"
-    )

@@ -66,6 +66,18 @@ def test_nothing_held_out_means_the_test_split(data_dir):
         ),
         ({"data": DIGITS_28, "schedule": {"name": "step"}}, "the step schedule has none"),
         (
+            {"data": DIGITS_28, "loss": {"auxiliary_weight": 0.3}},
+            "lenet5 has no auxiliary heads here; set it to 0",
+        ),
+        (
+            {"data": DIGITS_28 | {"augmentation": "resized_crop(24)"}},
+            r"lenet5 cannot take images of 24x24x1 .*change data\.augmentation",
+        ),
+        (
+            {"data": DIGITS_28 | {"augmentation": "pca_color"}},
+            "pca_color: .* the images have 1 channels, not 3",
+        ),
+        (
             {"data": DIGITS_28, "optimizer": {"frozen": (("c9/.*", True), (".*", False))}},
             r"optimizer\.frozen: the patterns 'c9/\.\*' are the first to match of no parameter",
         ),
@@ -132,3 +144,11 @@ def test_the_networks_own_statistics_are_on_its_scale():
     images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 1), np.uint8)
     inputs = plan.pipeline.preprocess(images)
     np.testing.assert_allclose(inputs[:, 16, 16, 0], [-0.1, 1.175], atol=1e-6)
+
+
+def test_a_network_with_a_global_average_trains_on_crops_of_another_size():
+    plan = plan_with(
+        model={"name": "resnet8_cifar"},
+        data={"resize": 20, "augmentation": "resized_crop(16)"},
+    )
+    assert plan.image_shape == (20, 20, 1)
