@@ -27,7 +27,7 @@ class Net(linen.Module):
       num_classes: number of logits.
       dtype: dtype of the computation; parameters are float32.
       backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
-      initialization: "paper" for the paper's own, "he" or "xavier".
+      initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
       norm_axis: name of the mapped axis over which batch statistics are averaged, or None; needed
         under `pmap` and `shard_map` alone.
       norm_axis_groups: groups of indices along that axis, each with statistics of its own.
