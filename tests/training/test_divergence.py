@@ -12,7 +12,9 @@ import pytest
 from cnnjax import training
 from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.divergence import explain_divergence
+from cnnjax.training.layout import Parallel
 from cnnjax.training.meter import LossNotFinite
+from cnnjax.training.parallel import make_placement
 from cnnjax.training.plan import Plan
 from cnnjax.training.trainer import Trainer
 
@@ -36,6 +38,8 @@ class Reciprocal(nn.Module):
 class Countdown(nn.Module):
     """A step takes 0.25 from the parameter: after four of them it is 0."""
 
+    norm_groups: int = 1
+
     @nn.compact
     def __call__(self, x, train=False):
         x = nn.remat(Half)(name="first")(x.reshape(x.shape[0], -1))
@@ -46,6 +50,8 @@ class Countdown(nn.Module):
 class SquareRoot(nn.Module):
     """Finite at 0, but for its gradient."""
 
+    norm_groups: int = 1
+
     @nn.compact
     def __call__(self, x, train=False):
         x = nn.Dense(8, name="first")(x.reshape(x.shape[0], -1))
@@ -55,6 +61,8 @@ class SquareRoot(nn.Module):
 
 class BlownStatistics(nn.Module):
     """Logits know nothing of its statistics."""
+
+    norm_groups: int = 1
 
     @nn.compact
     def __call__(self, x, train=False):
@@ -93,7 +101,9 @@ def explain(tmp_path, data_dir):
 
     def explain(plan, noticed, saved=None):
         checkpoints = Checkpoints(tmp_path / "checkpoints")
-        trainer = Trainer(plan, plan.load_train(data_dir), plan.init_state())
+        state = plan.init_state()
+        placement = make_placement(Parallel(), state.params, plan.config.data.batch_size)
+        trainer = Trainer(plan, plan.load_train(data_dir), state, placement)
         if saved is not None:
             while trainer.step < saved:
                 trainer.advance()
@@ -135,6 +145,8 @@ def test_statistics_that_overflow_behind_a_finite_loss_are_named(plan_of, explai
 
 def test_parameters_that_begin_so_are_named(plan_of, explain):
     class Begun(nn.Module):
+        norm_groups: int = 1
+
         @nn.compact
         def __call__(self, x, train=False):
             x = nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))
