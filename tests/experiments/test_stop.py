@@ -47,6 +47,7 @@ def stopped_steps(workdir):
     return [e["step"] for e in training.read_events(workdir) if e["event"] == "stopped"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves_with_a_code_that_says_so(environment, tmp_path):
     workdir = tmp_path / "run"
     process = start(workdir, environment)

@@ -42,6 +42,7 @@ def saved_bytes(model):
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in kept) - parameters
 
 
+@pytest.mark.slow
 def test_remat_halves_what_a_step_of_preact_resnet164_keeps():
     name = "preact_resnet164_cifar"
     whole = saved_bytes(models.create_model(name))

@@ -80,6 +80,7 @@ def both(begin):
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_two_processes_compute_what_one_device_does(tmp_path):
     port = free_port()
     program = ["-m", "tests.training.parallel_case", f"127.0.0.1:{port}", "2"]
@@ -128,7 +129,7 @@ def parameters(workdir):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, data_dir, victim):
     path = tmp_path / "config.py"
     path.write_text(CONFIG)

@@ -47,6 +47,7 @@ def finished(tmp_path_factory, data_dir):
     return workdir, config, result
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_for_bit_where_an_undisturbed_one_does(finished, data_dir, tmp_path):
     whole, config, result = finished
     workdir = tmp_path / "run"
@@ -61,6 +62,7 @@ def test_a_resumed_run_ends_bit_for_bit_where_an_undisturbed_one_does(finished, 
     assert again.metrics == result.metrics
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_and_averages_trail_behind(finished):
     workdir, config, result = finished
     first, last = training.make_plan(config).init_state(), state_of(workdir, config)
