@@ -6,6 +6,7 @@ import collections
 import glob
 import re
 import tempfile
+import warnings
 
 import jax
 
@@ -88,15 +89,21 @@ def _events(way: Contestant) -> collections.Counter[str]:
     spent: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         way.step()
-        with jax.profiler.trace(folder):
+        # Python's own calls are of no interest here, and following them takes time.
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0
+        with jax.profiler.trace(folder, profiler_options=options):
             for _ in range(RUNS):
                 way.step()
         (path,) = glob.glob(f"{folder}/**/*.xplane.pb", recursive=True)
-        for plane in jax.profiler.ProfileData.from_file(path).planes:
-            for thread in plane.lines:
-                for event in thread.events:
-                    # Only instructions have this statistic; a call's own time holds its parts'.
-                    name = dict(event.stats).get("hlo_op")
-                    if isinstance(name, str) and not name.startswith(("call", "while")):
-                        spent[name] += int(event.duration_ns)
+        with warnings.catch_warnings():
+            # Python 3.12 deprecates how jaxlib defines the type of `event.stats`.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for plane in jax.profiler.ProfileData.from_file(path).planes:
+                for thread in plane.lines:
+                    for event in thread.events:
+                        # Only instructions have it; a call's own time holds its parts'.
+                        name = dict(event.stats).get("hlo_op")
+                        if isinstance(name, str) and not name.startswith(("call", "while")):
+                            spent[name] += int(event.duration_ns)
     return spent
