@@ -7,8 +7,8 @@ RMSProp with decay 0.9 and an epsilon of 1.0, a rate of 0.045 that falls by a fa
 two epochs, gradients clipped to a norm of 2.0, label smoothing 0.1, batches of 32, 100 epochs, and
 an average of the parameters for evaluation.
 
-From the reference implementation: the momentum, the weight decay and the auxiliary head's weight.
-Deviations: the paper's 50 replicas each take 32 images at once, here there is one; the mean squared
+The paper does not state the momentum, the weight decay and the auxiliary head's weight: they are
+ours. Deviations: the paper's 50 replicas each take 32 images at once, here there is one; the mean squared
 gradient starts at 0, TensorFlow's at 1.
 """
 

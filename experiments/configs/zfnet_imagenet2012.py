@@ -8,7 +8,7 @@ Shorter sides of 256 pixels, crops of 224 with mirror images, batches of 128, SG
 
 Deviations: crops from anywhere, where the paper takes corners and centre; the rate falls with the
 training loss, where the authors lowered it by hand; filters are not renormalised to an RMS of 0.1;
-weight decay as AlexNet's.
+the weight decay, which the paper does not state, is AlexNet's.
 """
 
 from ml_collections import ConfigDict
