@@ -8,8 +8,8 @@ two epochs, gradients clipped to a norm of 2.0, label smoothing 0.1, batches of 
 an average of the parameters for evaluation.
 
 The paper does not state the momentum, the weight decay and the auxiliary head's weight: they are
-ours. Deviations: the paper's 50 replicas each take 32 images at once, here there is one; the mean squared
-gradient starts at 0, TensorFlow's at 1.
+ours. Deviations: the paper's 50 replicas each take 32 images at once, here there is one; the mean
+squared gradient starts at 0, TensorFlow's at 1.
 """
 
 from ml_collections import ConfigDict
