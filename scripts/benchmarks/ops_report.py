@@ -162,6 +162,8 @@ def chart(report: Row, path: pathlib.Path) -> None:
     for offset, (base, label) in enumerate(columns):
         found = [(i, ratios(group, base)) for i, (_, group) in enumerate(bars)]
         found = [(i, geometric_mean(values)) for i, values in found if values]
+        if not found:
+            continue
         axes.barh(
             [i + 0.26 * (offset - 1) for i, _ in found],
             [value - 1 for _, value in found],
