@@ -153,7 +153,7 @@ def train_and_evaluate(
             facts["layout"] = placement.describe(trainer.state)
             run_folder.start_run(workdir, config, facts)
         with (
-            Profiler(workdir, profiled) as profiler,
+            closing(Profiler(workdir, profiled)) as profiler,
             Watch(plan, workdir, start, progress=progress, active=writing) as watch,
             closing(trainer),
         ):

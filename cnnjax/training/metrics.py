@@ -3,7 +3,6 @@
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -71,17 +70,6 @@ class MetricsWriter:
         """Writes what is left and closes the files."""
         self._lines.close()
         self._events.close()
-
-    def __enter__(self) -> "MetricsWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -68,14 +67,3 @@ class Profiler:
         if self._running:
             self._running = False
             jax.profiler.stop_trace()
-
-    def __enter__(self) -> "Profiler":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,6 +12,7 @@ change nothing here. The two take turns, and the ratio of their medians is what 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 import time
@@ -101,7 +102,7 @@ class Contest:
         until = dataclasses.replace(self.plan, epoch_steps=10**9, total_steps=trainer.step + steps)
         with (
             StopRequest() as stop,
-            Profiler(self.workdir, range(0)) as profiler,
+            contextlib.closing(Profiler(self.workdir, range(0))) as profiler,
             Watch(until, self.workdir, trainer.step, progress=True, active=True) as watch,
         ):
             checkpoints = Checkpoints(self.workdir / "checkpoints")

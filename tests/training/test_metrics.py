@@ -1,4 +1,5 @@
 import json
+from contextlib import closing
 
 import numpy as np
 from tensorboardX.proto import event_pb2
@@ -8,7 +9,7 @@ from cnnjax.training.metrics import MetricsWriter
 
 
 def test_lines_come_back_in_order_of_step(tmp_path):
-    with MetricsWriter(tmp_path) as writer:
+    with closing(MetricsWriter(tmp_path)) as writer:
         writer.write("test", 2, 1.0, {"loss": 0.5})
         writer.write("train", 1, 0.5, {"loss": 1.0})
     assert training.read_metrics(tmp_path) == [
@@ -18,11 +19,11 @@ def test_lines_come_back_in_order_of_step(tmp_path):
 
 
 def test_a_repeated_step_counts_once_and_a_cut_line_does_not_spoil_the_next(tmp_path):
-    with MetricsWriter(tmp_path) as writer:
+    with closing(MetricsWriter(tmp_path)) as writer:
         writer.write("train", 1, 0.5, {"loss": 1.0})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "epo')
-    with MetricsWriter(tmp_path, resumed_step=1) as writer:
+    with closing(MetricsWriter(tmp_path, resumed_step=1)) as writer:
         writer.write("train", 1, 0.5, {"loss": 3.0})
         writer.write("train", 2, 1.0, {"loss": 2.0})
     assert [line["loss"] for line in training.read_metrics(tmp_path)] == [3.0, 2.0]
@@ -33,7 +34,7 @@ def test_no_file_means_no_metrics(tmp_path):
 
 
 def test_tensorboard_gets_the_same_scalars_and_the_images(tmp_path):
-    with MetricsWriter(tmp_path) as writer:
+    with closing(MetricsWriter(tmp_path)) as writer:
         writer.write("train", 7, 0.5, {"loss": 1.25})
         writer.write_images("mistakes", 7, np.zeros((2, 4, 4, 1), np.uint8))
     (events,) = (tmp_path / "tensorboard").iterdir()

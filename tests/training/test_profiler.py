@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import jax.numpy as jnp
 import pytest
 
@@ -18,7 +20,7 @@ def test_other_texts_are_refused(text):
 
 
 def test_a_trace_lies_in_the_folder_when_its_last_step_is_done(tmp_path):
-    with Profiler(tmp_path, range(2, 4)) as profiler:
+    with closing(Profiler(tmp_path, range(2, 4))) as profiler:
         written = []
         for step in range(1, 6):
             profiler.before(step)
@@ -28,6 +30,6 @@ def test_a_trace_lies_in_the_folder_when_its_last_step_is_done(tmp_path):
 
 
 def test_a_trace_is_whole_when_the_run_ends_within_it(tmp_path):
-    with Profiler(tmp_path, range(2, 100)) as profiler:
+    with closing(Profiler(tmp_path, range(2, 100))) as profiler:
         profiler.before(2)
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
