@@ -43,6 +43,7 @@ def test_an_image_is_augmented_alike_in_any_batch():
     whole = compiled(images, positions)
     backwards = compiled(images[::-1], positions[::-1])
     np.testing.assert_allclose(backwards[::-1], whole, atol=1e-5)
+    np.testing.assert_allclose(compiled(images[:2], positions[:2]), whole[:2], atol=1e-5)
     assert len(np.unique(np.asarray(whole).reshape(900, -1), axis=0)) == 900
 
 
