@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.backward import check_backward
-from cnnjax.ops.channel_sums import channel_sums
+from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
 from cnnjax.ops.conv_rules import align_varying
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
@@ -70,7 +70,7 @@ def batch_norm(
     axis = (axis_name, axis_index_groups)
     with jax.named_scope("batch_norm"):
         if backward == "native":
-            y, mean, variance = _normalise(x, scale, bias, epsilon, axis, _native_sums)[:3]
+            y, mean, variance = _normalise(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
         else:
             marked = _marked(*align_varying(x, scale, bias))
             y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis))
@@ -156,10 +156,6 @@ def _normalise(x, scale, bias, epsilon, axis, sums=channel_sums):
     factor = scale.astype(wide) * inverse
     y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
     return y.astype(x.dtype), mean, variance, inverse
-
-
-def _native_sums(x: jax.Array) -> jax.Array:
-    return jnp.sum(x, tuple(range(x.ndim - 1)))
 
 
 def _count(x: jax.Array) -> jax.Array:

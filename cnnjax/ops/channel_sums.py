@@ -24,10 +24,11 @@ def channel_sums(x: Float[Array, "*batch channels"]) -> Float[Array, " channels"
     Args:
       x: at least two axes, channels last; for half types, convert to float32 first.
     """
-    return lax.platform_dependent(x, cpu=_in_two_steps, default=_at_once)
+    return lax.platform_dependent(x, cpu=_in_two_steps, default=plain_channel_sums)
 
 
-def _at_once(x: jax.Array) -> jax.Array:
+def plain_channel_sums(x: jax.Array) -> jax.Array:
+    """The same sum as one reduction: for other platforms, and for comparison."""
     return jnp.sum(x, tuple(range(x.ndim - 1)))
 
 
