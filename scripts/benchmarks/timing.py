@@ -9,7 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 SETTLE = 0.005
-"""Seconds of rest before each run."""
+"""Seconds of rest before each turn."""
+
+WARM = 0.1
+"""Seconds: who takes less has an untimed run just before each timed one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,8 @@ def interleaved(
     """Times the contestants in turn, in a new order each round.
 
     Threads that wait for their next task may go on spinning for a while (OpenMP's do): what ran
-    before must not slow down what runs next, so the order changes and each run waits a little.
+    before must not slow down what runs next, so the order changes and each turn waits a little.
+    After a rest threads may wake late: short runs are timed the second time in a row.
 
     Args:
       contestants: functions that return when their work is done.
@@ -53,8 +57,11 @@ def interleaved(
     Returns:
       The times of each round; one untimed round comes first.
     """
-    for run in contestants.values():
+    last = {}
+    for name, run in contestants.items():
+        start = time.perf_counter()
         run()
+        last[name] = time.perf_counter() - start
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     rng = np.random.default_rng(0)
     began = time.perf_counter()
@@ -63,9 +70,12 @@ def interleaved(
             break
         for name in rng.permutation(list(contestants)):
             time.sleep(SETTLE)
+            if last[name] < WARM:
+                contestants[name]()
             start = time.perf_counter()
             contestants[name]()
-            rounds[name].append(time.perf_counter() - start)
+            last[name] = time.perf_counter() - start
+            rounds[name].append(last[name])
     return Times({name: np.array(values) for name, values in rounds.items()})
 
 
