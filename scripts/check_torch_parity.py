@@ -27,6 +27,7 @@ import jax
 import numpy as np
 
 from cnnjax import models
+from scripts.torchvision_import import import_torchvision
 
 LIMIT = 1e-4
 NATIVE, ODD = (224, 224), (231, 197)
@@ -88,28 +89,15 @@ CASES = (
 )
 
 
-def import_torch() -> Any:
+def check_installed() -> None:
     """Imports torch, torchvision and timm, or stops and says what to install.
-
-    Returns:
-      What keeps the operators declared; to be held on to.
 
     Raises:
       SystemExit: one of them is missing.
     """
     try:
-        import torch
-
-        # torchvision's wheel for another build of torch lacks its compiled operators, whose
-        # signatures it asks for when it is imported; no network here uses them.
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            if not hasattr(torch.ops.torchvision, name):
-                library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import_torchvision()
         import timm  # noqa: F401
-        import torchvision  # noqa: F401
-
-        return library
     except ImportError as error:
         raise SystemExit(
             f"this check compares with torchvision and timm, but {error.name} is not installed: "
@@ -270,7 +258,7 @@ def main() -> None:
     known = {case.name for case in CASES}
     if unknown := sorted(set(arguments.names) - known):
         raise SystemExit(f"no case for {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    operators = import_torch()
+    check_installed()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
@@ -281,7 +269,6 @@ def main() -> None:
     text = report(rows, "python " + " ".join(sys.argv))
     if arguments.output:
         arguments.output.write_text(text)
-    del operators
 
 
 if __name__ == "__main__":

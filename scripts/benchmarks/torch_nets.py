@@ -23,6 +23,7 @@ from cnnjax import models
 from cnnjax.models.fractalnet import FractalNet
 from cnnjax.models.googlenet import COLUMNS
 from scripts.benchmarks.whole_nets import WholeNet
+from scripts.torchvision_import import import_torchvision
 
 TORCHVISION = {
     "vgg11": {},
@@ -36,8 +37,7 @@ TORCHVISION = {
 def torch_net(net: WholeNet, model: Any, variables: Mapping[str, Any]) -> nn.Module:
     """Returns the network in PyTorch, in training mode, dropout off, with these weights."""
     if net.model in TORCHVISION:
-        import torchvision
-
+        torchvision = import_torchvision()
         network = getattr(torchvision.models, net.model)(weights=None, **TORCHVISION[net.model])
         with tempfile.TemporaryDirectory() as folder:
             from safetensors.torch import load_file
