@@ -26,14 +26,12 @@ import jax.numpy as jnp
 
 from cnnjax.ops.compiler import compiler_options
 from scripts.benchmarks import ops_report
+from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.contestants import Pass, passes
 from scripts.benchmarks.drop_in import step_times
 from scripts.benchmarks.layers import all_layers
 from scripts.benchmarks.machine import describe, matmul_peak
 from scripts.benchmarks.timing import interleaved
-
-# The compiler option of the second baseline. XLA versions that do not know it raise an error.
-PLAIN_OPTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def main(argv: list[str] | None = None) -> None:

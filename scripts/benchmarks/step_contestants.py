@@ -15,7 +15,7 @@ import optax
 
 from cnnjax import models
 from cnnjax.ops.compiler import compiler_options
-from scripts.benchmarks.ops import PLAIN_OPTION
+from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
 from scripts.benchmarks.whole_nets import WholeNet
 
