@@ -67,7 +67,7 @@ def test_schemes_have_their_variance(scheme):
     assert np.var(kernel) == pytest.approx(variance, rel=0.03)
 
 
-def feature_deviations(name, size, **settings):
+def feature_deviations(name, size, train=False, **settings):
     """Standard deviations of the features of noise on the scale that the network expects."""
     model, info = models.create_model(name, **settings), models.model_info(name)
     # Pixels spread over a quarter of their range, about as those of photographs do.
@@ -76,7 +76,15 @@ def feature_deviations(name, size, **settings):
     @jax.jit
     def features():
         images = deviation * jax.random.normal(key(0), (2, *size))
-        return models.apply_with_features(model, model.init(key(1), images), images)[1]
+        (_, found), _ = models.apply_with_features(
+            model,
+            model.init(key(1), images),
+            images,
+            train=train,
+            rngs={"dropout": key(2)},
+            mutable=["batch_stats"],
+        )
+        return found
 
     return {feature: float(np.std(x)) for feature, x in features().items()}
 
@@ -104,16 +112,57 @@ def test_he_and_xavier_keep_the_scale_of_the_last_features(name, settings, size,
     assert 0.1 < found[feature] < 10
 
 
+# FractalNet's joins are means of columns, which only batch norm makes up for: it is taken as it is
+# trained. Its scale while the running statistics are still 0 and 1 is the next test's.
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["he", "xavier"])
 @pytest.mark.parametrize(
-    "name", ["vgg19", "alexnet", "zfnet", "googlenet", "resnet50", "fractalnet20"]
+    ("name", "train"),
+    [
+        *((name, False) for name in ("vgg19", "alexnet", "zfnet", "googlenet", "resnet50")),
+        *((name, True) for name in ("resnet50", "preact_resnet50", "fractalnet20")),
+    ],
 )
-def test_he_and_xavier_keep_the_scale_of_deep_networks(name, scheme):
-    found = feature_deviations(name, (96, 96, 3), initialization=scheme)
+def test_he_and_xavier_keep_the_scale_of_deep_networks(name, train, scheme):
+    found = feature_deviations(name, (96, 96, 3), train, initialization=scheme)
     *_, last = (feature for feature in found if not feature.startswith(("aux", "fc")))
     # Networks that are fed pixels up to 255 start on that scale.
     assert 0.1 < found[last] < max(10, models.model_info(name).scale / 4)
+
+
+@pytest.mark.parametrize("scheme", ["he", "xavier"])
+def test_joins_shrink_a_fractal_block_until_batch_norm_has_statistics(scheme):
+    """The mean of columns that are independent over the weights has less power than each.
+
+    He's scheme keeps E[x^2] = q through a convolution and a rectifier, whose output then has the
+    mean sqrt(q / pi). A join of n columns of powers q_1, ..., q_n therefore has the power
+    (sum_i q_i + sum_{i != j} sqrt(q_i q_j) / pi) / n^2: two columns 0.66 of theirs, and a block of
+    three columns 0.42 of its input's, which makes 0.65^5 = 0.11 of the scale in five blocks.
+    Xavier's multiplies every path once more by 2 in / (in + out), where channels change.
+    """
+
+    def joined(powers):
+        pairs = [math.sqrt(a * b) for a in powers for b in powers]
+        return (sum(powers) * (1 - 1 / math.pi) + sum(pairs) / math.pi) / len(powers) ** 2
+
+    half_way = joined([1.0, 1.0])
+    predicted = joined([1.0, half_way, half_way])
+    assert predicted == pytest.approx(0.419, abs=1e-3)
+    channels, width = 64, 192
+    if scheme == "xavier":
+        predicted *= 2 * channels / (channels + width)
+    model = models.create_model(
+        "fractalnet20", widths=(width,), dropout_rates=(0.0,), head="average", initialization=scheme
+    )
+
+    @jax.jit
+    def block():
+        images = jax.random.normal(key(0), (4, 20, 20, channels))
+        return models.apply_with_features(model, model.init(key(1), images), images)[1]["block1"]
+
+    # The border, which padding reaches through four convolutions, has less.
+    inner = np.asarray(block())[:, 4:-4, 4:-4]
+    assert np.sqrt(np.mean(inner**2)) == pytest.approx(math.sqrt(predicted), rel=0.15)
 
 
 @pytest.mark.parametrize("zero", [True, False])
