@@ -1,0 +1,182 @@
+"""A run as pure functions: how it begins, one step, all of it, and its evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from cnnjax.data import Preprocess
+from cnnjax.tasks import losses
+from experiments.speedrun import views
+from experiments.speedrun.batches import Batches, draw_batches, pad_by_reflection, take_batch
+from experiments.speedrun.network import SpeedNet
+from experiments.speedrun.optimizer import blend, lookahead_decays, make_optimizer
+from experiments.speedrun.recipes import Recipe
+from experiments.speedrun.whitening import IMAGES, whitening_kernel
+
+Padded = UInt8[Array, "examples padded_height padded_width channels"]
+Labels = Int[Array, " examples"]
+
+
+class State(NamedTuple):
+    """What a step changes.
+
+    Attributes:
+      params, batch_stats: the network's variables, float32.
+      opt_state: the optimiser's state.
+      slow: the slow copy of both variables, or () for recipes without one.
+    """
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    slow: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the network is applied with."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+class StepInput(NamedTuple):
+    """What one step is given, or all steps, with a leading axis.
+
+    Attributes:
+      batch: which images, and how they are changed.
+      decay: the slow copy's weight after the step, see `lookahead_decays`.
+    """
+
+    batch: Batches
+    decay: Float[Array, "*steps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A recipe, applied to a number of training images.
+
+    Attributes:
+      recipe: what to do.
+      model: the network.
+      preprocess: how images are normalised.
+      examples: number of training images.
+    """
+
+    recipe: Recipe
+    model: SpeedNet
+    preprocess: Preprocess
+    examples: int
+
+    @functools.cached_property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return self.recipe.total_steps(self.examples)
+
+    @functools.cached_property
+    def whitening_steps(self) -> int:
+        """Steps in which the whitening layer is trained."""
+        return self.recipe.whitening_steps(self.examples)
+
+    @functools.cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optimiser."""
+        return make_optimizer(self.recipe, self.total_steps, self.whitening_steps)
+
+    def begin(
+        self, key: Key[Array, ""], images: UInt8[Array, "examples height width channels"]
+    ) -> tuple[State, StepInput, Padded]:
+        """Returns the first state, all batches, and the padded training images."""
+        init_key, batch_key = jax.random.split(key)
+        variables = self.model.init(init_key, self._inputs(images[:1]), train=False)
+        params = dict(variables["params"])
+        kernel = whitening_kernel(self.preprocess(images[:IMAGES]))
+        params["whiten"] = {**params["whiten"], "kernel": kernel}
+        batch_stats = variables["batch_stats"]
+        slow = () if self.recipe.lookahead is None else (params, batch_stats)
+        state = State(params, batch_stats, self.optimizer.init(params), slow)
+        batches = draw_batches(
+            batch_key,
+            self.examples,
+            self.recipe.batch_size,
+            self.total_steps,
+            self.recipe.translate,
+        )
+        decays = lookahead_decays(
+            self.recipe.lookahead, self.total_steps, self.recipe.epoch_steps(self.examples)
+        )
+        padded = pad_by_reflection(images, self.recipe.translate)
+        return state, StepInput(batches, jnp.asarray(decays)), padded
+
+    def step(
+        self, state: State, given: StepInput, padded: Padded, labels: Labels, train_whitening: bool
+    ) -> tuple[State, Float[Array, ""]]:
+        """Returns the state after a step, and the mean loss before it."""
+        inputs = self._inputs(take_batch(padded, given.batch, self.recipe.translate))
+        classes = self.model.num_classes
+        targets = jax.nn.one_hot(labels[given.batch.positions], classes, dtype=jnp.float32)
+
+        def summed_loss(params: Any) -> tuple[Array, Any]:
+            logits, updated = self.model.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                inputs,
+                train=True,
+                train_whitening=train_whitening,
+                mutable=["batch_stats"],
+            )
+            each = losses.softmax_cross_entropy(logits, targets, self.recipe.label_smoothing)
+            return each.sum(), updated["batch_stats"]
+
+        (loss, batch_stats), grads = jax.value_and_grad(summed_loss, has_aux=True)(state.params)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        slow = state.slow
+        if self.recipe.lookahead is not None:
+            slow, (params, batch_stats) = blend(slow, (params, batch_stats), given.decay)
+        return State(params, batch_stats, opt_state, slow), loss / self.recipe.batch_size
+
+    def train(
+        self,
+        key: Key[Array, ""],
+        images: UInt8[Array, "examples height width channels"],
+        labels: Labels,
+    ) -> tuple[dict[str, Any], Float[Array, " steps"]]:
+        """Returns the trained variables and the loss of each step: the whole run as one program."""
+        state, given, padded = self.begin(key, images)
+        all_losses = []
+        cut = self.whitening_steps
+        for train_whitening, part in ((True, slice(None, cut)), (False, slice(cut, None))):
+            steps = jax.tree.map(operator.itemgetter(part), given)
+            body = functools.partial(
+                self.step, padded=padded, labels=labels, train_whitening=train_whitening
+            )
+            state, part_losses = lax.scan(body, state, steps)
+            all_losses.append(part_losses)
+        return state.variables, jnp.concatenate(all_losses)
+
+    def evaluate_chunk(
+        self, variables: dict[str, Any], chunk: views.TestChunks
+    ) -> tuple[Int[Array, ""], Int[Array, ""]]:
+        """Returns how many images of a chunk are right, as they are and with six views."""
+
+        def network(inputs: Array) -> Array:
+            return self.model.apply(variables, inputs, train=False)  # pyright: ignore
+
+        plain, mean = views.view_logits(network, self._inputs(chunk.images))
+        return views.count_right(plain, chunk.labels), views.count_right(mean, chunk.labels)
+
+    def evaluate(
+        self, variables: dict[str, Any], chunks: views.TestChunks
+    ) -> tuple[Int[Array, ""], Int[Array, ""]]:
+        """As `evaluate_chunk`, over all chunks: the whole evaluation as one program."""
+        plain, mean = lax.map(functools.partial(self.evaluate_chunk, variables), chunks)
+        return plain.sum(), mean.sum()
+
+    def _inputs(self, images: UInt8[Array, "batch height width channels"]) -> Array:
+        return self.preprocess(images).astype(self.model.dtype)

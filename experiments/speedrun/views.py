@@ -1,0 +1,68 @@
+"""Test-time augmentation: six views of each test image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from cnnjax import ops
+
+Images = Float[Array, "batch height width channels"]
+Logits = Float[Array, "batch classes"]
+
+VIEWS = ((1, 0.5), (0, 0.25), (2, 0.25))
+"""Where a view begins in the image padded by one pixel, along both axes, and the weight it has
+together with its mirror image; the first is the image itself."""
+
+
+def view_logits(network: Callable[[Images], Logits], images: Images) -> tuple[Logits, Logits]:
+    """Returns the logits of the images as they are, and the weighted mean over six views.
+
+    The views are the image, the image one pixel further up and left, and one further down and
+    right (edges are reflected), each of them and its mirror image. The image itself counts for a
+    half.
+
+    Args:
+      network: from normalised images to logits.
+      images: normalised test images.
+
+    Source: arXiv 2404.00498, section 3.5.
+    """
+    batch, height, width, channels = images.shape
+    padded = ops.pad_images(images, ((1, 1), (1, 1)), "reflect")
+    moved = [padded[:, at : at + height, at : at + width] for at, _ in VIEWS]
+    views = jnp.stack([*moved, *(view[:, :, ::-1] for view in moved)])
+    logits = network(views.reshape(-1, height, width, channels)).reshape(2 * len(VIEWS), batch, -1)
+    weights = jnp.asarray([weight / 2 for _, weight in VIEWS] * 2, logits.dtype)
+    return logits[0], (weights[:, None, None] * logits).sum(axis=0)
+
+
+class TestChunks(NamedTuple):
+    """Test images in parts that are judged at once; what fills up the last one has label -1."""
+
+    # Not a test case, whatever its name begins with.
+    __test__ = False
+
+    images: UInt8[Array, "chunks size height width channels"]
+    labels: Int[Array, "chunks size"]
+
+
+def cut_into_chunks(images: np.ndarray, labels: np.ndarray, size: int = 2000) -> TestChunks:
+    """Returns the images in as many chunks as it takes, all of one size."""
+    size = min(size, len(images))
+    missing = -len(images) % size
+    images = np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
+    labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
+    return TestChunks(
+        jnp.asarray(images.reshape(-1, size, *images.shape[1:])),
+        jnp.asarray(labels.reshape(-1, size)),
+    )
+
+
+def count_right(logits: Logits, labels: Int[Array, " batch"]) -> Int[Array, ""]:
+    """Returns how many images have their label's logit as the largest."""
+    return jnp.sum(jnp.argmax(logits, axis=-1) == labels, dtype=jnp.int32)
