@@ -2,6 +2,7 @@
 
 from cnnjax.nn.adaptive_pool import AdaptiveAvgPool
 from cnnjax.nn.conv import Conv
+from cnnjax.nn.dense import Dense
 from cnnjax.nn.layer_errors import naming_layer
 from cnnjax.nn.norm import BatchNorm, LocalResponseNorm
 from cnnjax.nn.pool import AvgPool, MaxPool
@@ -12,6 +13,7 @@ __all__ = [
     "AvgPool",
     "BatchNorm",
     "Conv",
+    "Dense",
     "LocalResponseNorm",
     "MaxPool",
     "SparseConv",

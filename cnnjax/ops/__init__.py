@@ -12,6 +12,7 @@ from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv import conv2d, convolve2d
 from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
 from cnnjax.ops.conv_transpose import conv2d_transpose
+from cnnjax.ops.dense import dense
 from cnnjax.ops.fft_conv import fft_conv2d
 from cnnjax.ops.lax_bridge import conv_general_dilated
 from cnnjax.ops.local_contrast_norm import local_contrast_norm
@@ -37,6 +38,7 @@ __all__ = [
     "conv2d_transpose",
     "conv_general_dilated",
     "convolve2d",
+    "dense",
     "fft_conv2d",
     "filters",
     "global_avg_pool",

@@ -19,6 +19,7 @@ from jax import lax
 
 from cnnjax.ops import dispatch, sizes
 from cnnjax.ops.conv_spec import ConvSpec
+from cnnjax.ops.materialize import materialized
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 
@@ -28,11 +29,15 @@ def _conv2d(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _conv2d_fwd(spec, x, kernel):
+    if dispatch.choose("kernel_grad", spec, x.shape, kernel.shape) != "matmul":
+        # dL/dk transposes or shifts x; a product reads it from memory in any case.
+        x = materialized(x, witness=kernel)
     return _conv2d(spec, x, kernel), (x, kernel)
 
 
 def _conv2d_bwd(spec, saved, grad):
     x, kernel = saved
+    grad = materialized(grad, witness=kernel)
     return (
         input_grad(spec, x.shape[1:3], grad, kernel),
         kernel_grad(spec, kernel.shape[:2], x, grad),

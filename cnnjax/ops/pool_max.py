@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool_forms import max_form
 from cnnjax.ops.pool_runs import (
     InputRun,
@@ -81,7 +82,7 @@ def _forward(x: jax.Array, where: PoolWindow):
         choice = jnp.zeros((0,), offset_dtype(where))
     else:
         # Kept from being computed again inside the backward loop, once per input.
-        choice = lax.optimization_barrier(chosen_offsets(x, where))
+        choice = materialized(chosen_offsets(x, where), witness=x)
     return max_windows(reverse_mode_only(where.op, x), where), (x, choice)
 
 

@@ -48,6 +48,11 @@ def _conv(module: nn.Conv, x: jax.Array) -> jax.Array:
     return layer.apply({"params": module.variables["params"]}, x)  # pyright: ignore
 
 
+def _dense(module: nn.Dense, x: jax.Array) -> jax.Array:
+    layer = linen.Dense(module.features, use_bias=module.use_bias, dtype=module.dtype, parent=None)
+    return layer.apply({"params": module.variables["params"]}, x)  # pyright: ignore
+
+
 def _batch_norm(module: nn.BatchNorm, x: jax.Array) -> jax.Array:
     layer = linen.BatchNorm(
         use_running_average=module.use_running_average,
@@ -97,6 +102,7 @@ def _response_norm(module: nn.LocalResponseNorm, x: jax.Array) -> jax.Array:
 
 _LAYERS: dict[type, Callable] = {
     nn.Conv: _conv,
+    nn.Dense: _dense,
     nn.BatchNorm: _batch_norm,
     nn.MaxPool: _max_pool,
     nn.AvgPool: _avg_pool,

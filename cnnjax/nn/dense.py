@@ -1,0 +1,46 @@
+"""A dense layer as a Flax module, on the backward rule of `cnnjax.ops`."""
+
+import flax.linen as linen
+from jaxtyping import Array, Float
+
+from cnnjax import ops
+from cnnjax.nn.layer_errors import naming_layer
+
+
+class Dense(linen.Dense):
+    """An affine map of the last dimension, with `flax.linen.Dense`'s fields and parameter tree.
+
+    Checkpoints of `flax.linen.Dense` load unchanged. The gradients come from the rules of
+    `cnnjax.ops.dense`; `dot_general` and `dot_general_cls` are for flax's layer and refused.
+
+    Attributes:
+      features: number of outputs.
+      use_bias: whether a bias is added to each output.
+      dtype: dtype of the computation; parameters have `param_dtype`.
+      backward: "ours" for the rules of `cnnjax.ops`, "native" for JAX's autodiff.
+    """
+
+    backward: str = "ours"
+
+    @linen.compact
+    def __call__(self, inputs: Float[Array, "*batch channels"]) -> Float[Array, "*batch features"]:
+        """Maps each example.
+
+        Raises:
+          ValueError: the kernel that was given does not fit the inputs, or a product of one's own
+            is asked for. The message names the layer.
+        """
+        with naming_layer(self):
+            if self.dot_general is not None or self.dot_general_cls is not None:
+                raise ValueError(
+                    "dot_general and dot_general_cls replace the product whose rules these are; "
+                    "use flax.linen.Dense with them"
+                )
+            shape = (inputs.shape[-1], self.features)
+            kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+            bias = None
+            if self.use_bias:
+                bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
+            x, kernel, bias = self.promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            y = ops.dense(x, kernel, precision=self.precision, backward=self.backward)
+            return y if bias is None else ops.add_bias(y, bias, backward=self.backward)

@@ -1,0 +1,104 @@
+"""A dense layer's product, whose dL/dk over few examples costs no more than writing it."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.algorithms.taps import product
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.conv_rules import align_varying
+from cnnjax.ops.reverse_mode import reverse_mode_only
+
+__all__ = ["dense"]
+
+FEW_ROWS = 16
+"""Up to so many examples, dL/dk is added up elementwise on CPU: see `_kernel_grad`."""
+
+
+def dense(
+    x: Float[Array, "*batch inputs"],
+    kernel: Float[Array, "inputs features"],
+    *,
+    precision: lax.PrecisionLike = None,
+    backward: str = "ours",
+) -> Float[Array, "*batch features"]:
+    """Multiplies each example with a matrix: y_o = Σ_i x_i k_io.
+
+    Args:
+      x: examples, with any number of batch dimensions, floating dtype.
+      kernel: (inputs, features), of the same dtype.
+      precision: lax's precision of the product.
+      backward: "ours" for dL/dx = g kᵀ and dL/dk = xᵀ g as written here; "native" for JAX's own,
+        which forward mode needs.
+
+    Returns:
+      (*batch, features) in the dtype of `x`; the half types are summed in float32.
+
+    Raises:
+      ValueError: `kernel` is no matrix with a row for each input.
+      TypeError: the dtypes differ.
+    """
+    check_backward("dense", backward)
+    if jnp.ndim(kernel) != 2 or jnp.ndim(x) < 1 or x.shape[-1] != kernel.shape[0]:
+        raise ValueError(
+            "dense: kernel must be a matrix with a row for each of the last dimension of x, got "
+            f"{jnp.shape(kernel)} for x of shape {jnp.shape(x)}"
+        )
+    if x.dtype != kernel.dtype:
+        raise TypeError(
+            f"dense: x is {x.dtype} and kernel {kernel.dtype}; cast one to the other's dtype"
+        )
+    with jax.named_scope("dense"):
+        if backward == "native" or x.ndim < 2:
+            return product(x, kernel, precision)
+        rows, kernel = align_varying(x.reshape(-1, x.shape[-1]), kernel)
+        y = _dense(precision, *(reverse_mode_only("dense", a) for a in (rows, kernel)))
+        return cast(jax.Array, y).reshape(*x.shape[:-1], kernel.shape[1])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _dense(precision: lax.PrecisionLike, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return product(x, kernel, precision)
+
+
+def _forward(precision, x, kernel):
+    marked = (reverse_mode_only("dense", a) for a in (x, kernel))
+    return _dense(precision, *marked), (x, kernel)
+
+
+def _backward(precision, saved, grad):
+    x, kernel = saved
+    return product(grad, kernel.T, precision), _kernel_grad(precision, x, grad)
+
+
+_dense.defvjp(_forward, _backward)
+
+
+def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) -> jax.Array:
+    """dL/dk_io = Σ_n x_ni g_no over the examples n.
+
+    Few examples make a sum of outer products bound by memory, for which a matrix product is a poor
+    form: elementwise, it is computed inside the optimiser's update and never written out.
+    """
+    whole = partial(_matrix_form, precision)
+    if not 0 < x.shape[0] <= FEW_ROWS:
+        return whole(x, grad)
+    return lax.platform_dependent(x, grad, cpu=_outer_products, default=whole)
+
+
+def _matrix_form(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) -> jax.Array:
+    return product(x.T, grad, precision)
+
+
+def _outer_products(x: jax.Array, grad: jax.Array) -> jax.Array:
+    wide = sum_dtype(x.dtype)
+    x_wide, grad_wide = x.astype(wide), grad.astype(wide)
+    terms = (x_wide[n, :, None] * grad_wide[n, None, :] for n in range(x.shape[0]))
+    return reduce(lax.add, terms).astype(x.dtype)

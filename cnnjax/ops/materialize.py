@@ -1,0 +1,52 @@
+"""Keeping an array in memory that several parts of a compiled program read.
+
+XLA's CPU compiler computes a cheap elementwise producer (bias, batch normalisation, rectifier) anew
+in every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among
+many, computing again costs far more than reading. `lax.optimization_barrier` does not help: it is
+taken away before loops are merged. A loop whose result is never known to be its input does.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ["materialized"]
+
+
+def materialized(x: jax.Array, witness: jax.Array | None = None) -> jax.Array:
+    """Returns `x`, which on CPU is computed once and read from memory by whatever uses the result.
+
+    The values, and the derivatives of every order, are those of the identity. On other platforms
+    nothing is done.
+
+    Args:
+      x: any array.
+      witness: any floating array that the program computes on, the same on each device where the
+        program runs on several; its first element keeps the compiler from knowing the result.
+        None for `x` itself, which is then floating.
+    """
+    witness = x if witness is None else witness
+    if 0 in x.shape or 0 in witness.shape:
+        return x
+    return _identity(x, _first(witness))
+
+
+@jax.custom_jvp
+def _identity(x: jax.Array, first: jax.Array) -> jax.Array:
+    return lax.platform_dependent(x, first, cpu=_loop, default=lambda x, first: x)
+
+
+@_identity.defjvp
+def _tangent(primals, tangents):
+    return _identity(*primals), tangents[0]
+
+
+def _loop(x: jax.Array, first: jax.Array) -> jax.Array:
+    # Nothing exceeds infinity, NaN neither: no turn is ever taken, and the compiler cannot tell.
+    return lax.while_loop(lambda _: first > jnp.asarray(jnp.inf, first.dtype), lambda x: -x, x)
+
+
+def _first(x: jax.Array) -> jax.Array:
+    return lax.slice(x, (0,) * x.ndim, (1,) * x.ndim).reshape(())
