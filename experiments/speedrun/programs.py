@@ -81,7 +81,7 @@ def _by_step(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[C
             *(state, one, padded, labels),
             donate_argnums=0,
         )
-        for train_whitening in (True, False)
+        for train_whitening, _ in run.phases
     }
     chunk = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), chunks)
     evaluate_chunk = _compile(run.evaluate_chunk, state.variables, chunk)
@@ -89,10 +89,11 @@ def _by_step(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[C
     def train(key: Key) -> tuple[Variables, Array]:
         state, given, padded = begin(key, images)
         losses = []
-        for number in range(run.total_steps):
-            inputs = jax.tree.map(lambda a, number=number: a[number], given)
-            state, loss = step[number < run.whitening_steps](state, inputs, padded, labels)
-            losses.append(loss)
+        for train_whitening, part in run.phases:
+            for number in range(part.start, part.stop):
+                inputs = jax.tree.map(lambda a, number=number: a[number], given)
+                state, loss = step[train_whitening](state, inputs, padded, labels)
+                losses.append(loss)
         return state.variables, jnp.stack(losses)
 
     def evaluate(variables: Variables) -> tuple[Array, Array]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -84,6 +83,13 @@ class Run:
         """Steps in which the whitening layer is trained."""
         return self.recipe.whitening_steps(self.examples)
 
+    @property
+    def phases(self) -> list[tuple[bool, slice]]:
+        """Whether the whitening layer is trained, and the steps for which that holds."""
+        cut, total = self.whitening_steps, self.total_steps
+        phases = [(True, slice(0, cut)), (False, slice(cut, total))]
+        return [(on, steps) for on, steps in phases if steps.start < steps.stop]
+
     @functools.cached_property
     def optimizer(self) -> optax.GradientTransformation:
         """The optimiser."""
@@ -150,12 +156,11 @@ class Run:
         """Returns the trained variables and the loss of each step: the whole run as one program."""
         state, given, padded = self.begin(key, images)
         all_losses = []
-        cut = self.whitening_steps
-        for train_whitening, part in ((True, slice(None, cut)), (False, slice(cut, None))):
-            steps = jax.tree.map(operator.itemgetter(part), given)
+        for train_whitening, part in self.phases:
             body = functools.partial(
                 self.step, padded=padded, labels=labels, train_whitening=train_whitening
             )
+            steps = jax.tree.map(lambda a, part=part: a[part], given)
             state, part_losses = lax.scan(body, state, steps)
             all_losses.append(part_losses)
         return state.variables, jnp.concatenate(all_losses)

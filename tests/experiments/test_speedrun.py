@@ -1,5 +1,6 @@
 """The CIFAR-10 speedrun: each of its parts does what the protocol says, and a small run works."""
 
+import dataclasses
 import json
 import math
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 
 from cnnjax import data, training
 from experiments import cifar10_speedrun
@@ -16,16 +18,17 @@ from experiments.speedrun.batches import Batches, draw_batches, pad_by_reflectio
 from experiments.speedrun.optimizer import blend, lookahead_decays, make_optimizer, triangle
 from experiments.speedrun.programs import make_programs
 from experiments.speedrun.recipes import RECIPES, Lookahead
-from experiments.speedrun.run import Run
+from experiments.speedrun.run import Run, State, StepInput
 from experiments.speedrun.whitening import whitening_kernel
 
 SIZE = 16
+draw = jax.jit(draw_batches, static_argnums=(1, 2, 3, 4))
 
 
-@pytest.fixture(autouse=True)
-def standard_promotion():
-    """optax mixes dtypes in its own arithmetic."""
-    with jax.numpy_dtype_promotion("standard"):
+@pytest.fixture(autouse=True, scope="module")
+def promotion_and_keys():
+    """optax mixes dtypes in its own arithmetic; these keys' programs compile fast on CPU."""
+    with jax.numpy_dtype_promotion("standard"), jax.default_prng_impl("rbg"):
         yield
 
 
@@ -33,7 +36,7 @@ def test_whitening_kernels_whiten_patches():
     rng = np.random.default_rng(0)
     images = rng.standard_normal((40, 6, 6, 3)) @ rng.standard_normal((3, 3))
     images[:, 1:] += images[:, :-1]
-    kernel = np.asarray(whitening_kernel(jnp.asarray(images, jnp.float32), epsilon=1e-6))
+    kernel = np.asarray(jax.jit(whitening_kernel)(jnp.asarray(images, jnp.float32), 1e-6))
     assert kernel.shape == (2, 2, 3, 24)
     windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2))
     outputs = np.einsum("nyxchw,hwco->nyxo", windows, kernel).reshape(-1, 24)
@@ -42,9 +45,11 @@ def test_whitening_kernels_whiten_patches():
     np.testing.assert_array_equal(kernel[..., 12:], -kernel[..., :12])
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(3, 7), (5, 2)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 9), (5, 2)])
 def test_partial_identity_hands_channels_on(inputs, outputs):
-    kernel = network.partial_identity(jax.random.key(0), (3, 3, inputs, outputs))
+    kernel = jax.jit(network.partial_identity, static_argnums=1)(
+        jax.random.key(0), (3, 3, inputs, outputs)
+    )
     x = jax.random.normal(jax.random.key(1), (2, 5, 5, inputs))
     y = jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -76,7 +81,7 @@ def test_the_network_is_as_large_as_published_and_begins_as_stated():
 
 def test_every_epoch_shows_each_image_once_and_mirrors_it_in_turn():
     examples, epochs = 12, 4
-    drawn = draw_batches(jax.random.key(3), examples, 4, 3 * epochs, translate=2)
+    drawn = draw(jax.random.key(3), examples, 4, 3 * epochs, 2)
     positions = np.asarray(drawn.positions).reshape(epochs, examples)
     mirrored = np.asarray(drawn.mirrored).reshape(epochs, examples)
     by_image = np.empty((epochs, examples), bool)
@@ -92,7 +97,7 @@ def test_every_epoch_shows_each_image_once_and_mirrors_it_in_turn():
 
 
 def test_what_is_left_of_an_epoch_is_dropped_and_the_last_epoch_may_be_cut_short():
-    positions = np.asarray(draw_batches(jax.random.key(0), 11, 4, 5, translate=1).positions)
+    positions = np.asarray(draw(jax.random.key(0), 11, 4, 5, 1).positions)
     assert positions.shape == (5, 4)
     for epoch in (positions[:2], positions[2:4], positions[4:]):
         assert len(set(epoch.flat)) == epoch.size
@@ -103,7 +108,7 @@ def test_batches_are_cut_from_reflected_images_and_mirrored():
     batch = Batches(
         jnp.array([4, 0, 4]), jnp.array([[0, 4], [2, 2], [3, 1]]), jnp.array([True, False, False])
     )
-    found = take_batch(pad_by_reflection(jnp.asarray(images), 2), batch, 2)
+    found = jax.jit(lambda x, batch: take_batch(pad_by_reflection(x, 2), batch, 2))(images, batch)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
     expected = [padded[4, 0:6, 4:11][:, ::-1], padded[0, 2:8, 2:9], padded[4, 3:9, 1:8]]
     assert found.dtype == jnp.uint8
@@ -151,7 +156,7 @@ def small_params():
     rng = np.random.default_rng(0)
 
     def normal(*shape):
-        return jnp.asarray(rng.standard_normal(shape), jnp.float32)
+        return rng.standard_normal(shape).astype(np.float32)
 
     return {
         "whiten": {"kernel": normal(2, 2, 3, 4), "bias": normal(4)},
@@ -168,11 +173,12 @@ def test_sgd_steps_are_nesterov_s_with_decoupled_settings():
     steps, whitening_steps = 20, 2
     optimizer = make_optimizer(recipe, steps, whitening_steps)
     params = small_params()
-    grads = [jax.tree.map(lambda p, n=n: (n + 1) * jnp.cos(p), params) for n in range(3)]
-    state, moved = optimizer.init(params), params
+    grads = [jax.tree.map(lambda p, n=n: (n + 1) * np.cos(p), params) for n in range(3)]
+    state, moved = jax.jit(optimizer.init)(params), params
+    update = jax.jit(optimizer.update)
     for grad in grads:
-        updates, state = optimizer.update(grad, state, moved)
-        moved = jax.tree.map(jnp.add, moved, updates)
+        updates, state = update(grad, state, moved)
+        moved = jax.tree.map(np.add, moved, updates)
     factors = np.interp(range(3), [0, int(0.23 * steps), steps], [0.2, 1.0, 0.07])
     groups = {
         ("whiten", "kernel"): 0.0,
@@ -203,8 +209,8 @@ def at(tree, path):
 def test_muon_normalises_filters_and_moves_them_along_flattened_singular_values():
     optimizer = make_optimizer(RECIPES["muon"], 200, 75)
     params = small_params()
-    grads = jax.tree.map(jnp.cos, params)
-    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    grads = jax.tree.map(np.cos, params)
+    updates, _ = jax.jit(lambda g, p: optimizer.update(g, optimizer.init(p), p))(grads, params)
     kernel = np.asarray(params["block1"]["conv1"]["kernel"], np.float64)
     grad = np.asarray(grads["block1"]["conv1"]["kernel"], np.float64)
     left, values, right = np.linalg.svd(grad.reshape(-1, 6), full_matrices=False)
@@ -232,9 +238,9 @@ def test_views_are_averaged_with_the_stated_weights():
     def both(x):
         return (judge(x) + judge(x[:, :, ::-1])) / 2
 
-    plain, mean = views.view_logits(
-        lambda x: jnp.tanh(x.reshape(len(x), -1) @ weights), jnp.asarray(images)
-    )
+    plain, mean = jax.jit(
+        lambda x: views.view_logits(lambda x: jnp.tanh(x.reshape(len(x), -1) @ weights), x)
+    )(images)
     np.testing.assert_allclose(plain, judge(images), rtol=2e-4, atol=1e-5)
     expected = both(images) / 2 + (both(up) + both(down)) / 4
     np.testing.assert_allclose(mean, expected, rtol=2e-4, atol=1e-5)
@@ -258,32 +264,38 @@ def pictures(count, seed):
     return data.ImageArrays(images.astype(np.uint8), labels)
 
 
+# Everything that a recipe may ask for, within three epochs.
+RECIPE = dataclasses.replace(
+    RECIPES["muon"].resized(epochs=3, batch_size=8), lookahead=Lookahead(1, 2, 0.9, 2.0)
+)
+PREPROCESS = data.Preprocess(None, 0, (0.5,) * 3, (0.25,) * 3)
+
+
 @pytest.fixture(scope="module")
 def both_ways():
-    """The trained variables, losses and counts of one small run by either dispatch."""
-    recipe = RECIPES["sgd"].resized(epochs=4.5, batch_size=8)
-    run = Run(
-        recipe,
-        network.SpeedNet(width=2),
-        data.Preprocess(None, 0, (0.5,) * 3, (0.25,) * 3),
-        examples=20,
-    )
-    train, test = pictures(20, seed=0), pictures(6, seed=1)
-    with jax.numpy_dtype_promotion("standard"):
-        found = {}
-        for way in ("whole", "step"):
-            programs = make_programs(run, *train, views.cut_into_chunks(*test, size=4), way)
-            variables, losses = programs.train(jax.random.key(0))
-            found[way] = variables, losses, programs.evaluate(variables), programs
+    """The variables and losses of one small run, its right answers, and its programs."""
+    run = Run(RECIPE, network.SpeedNet(width=2, num_classes=2), PREPROCESS, examples=36)
+    train, test = pictures(36, seed=0), pictures(6, seed=1)
+    found = {}
+    for way in ("whole", "step"):
+        programs = make_programs(run, *train, views.cut_into_chunks(*test, size=4), way)
+        variables, losses = programs.train(jax.random.key(0))
+        found[way] = variables, losses, programs.evaluate(variables), programs
     return found
 
 
 def test_one_program_and_one_a_step_train_the_same(both_ways):
     (whole, whole_losses, whole_right, _), (step, step_losses, step_right, _) = both_ways.values()
-    assert whole_losses.shape == (9,)
+    assert whole_losses.shape == (12,)
     np.testing.assert_allclose(whole_losses, step_losses, rtol=1e-4)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), whole, step)
     assert [int(n) for n in whole_right] == [int(n) for n in step_right]
+
+
+def test_two_classes_are_learned(both_ways):
+    _, losses, right, _ = both_ways["step"]
+    assert np.mean(losses[-2:]) < 0.9 * np.mean(losses[:2])
+    assert int(right[1]) >= 5
 
 
 def test_a_seed_repeats_itself_and_another_differs(both_ways):
@@ -294,77 +306,118 @@ def test_a_seed_repeats_itself_and_another_differs(both_ways):
     assert not np.array_equal(losses, programs.train(jax.random.key(1))[1])
 
 
-def test_the_whitening_layer_keeps_its_kernel_and_stops_learning(both_ways):
-    variables, _, _, programs = both_ways["step"]
-    del programs
+def test_the_whitening_layer_keeps_the_kernel_that_was_computed(both_ways):
+    variables = both_ways["step"][0]
+    images = (pictures(36, seed=0).images / 255 - 0.5) / 0.25
+    windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2))
     kernel = np.asarray(variables["params"]["whiten"]["kernel"])
-    images = pictures(20, seed=0).images / 255
-    expected = whitening_kernel(jnp.asarray((images - 0.5) / 0.25, jnp.float32))
-    np.testing.assert_allclose(np.abs(kernel), np.abs(expected), atol=1e-3)
+    outputs = np.einsum("nyxchw,hwco->nyxo", windows, kernel).reshape(-1, 24)[:, :12]
+    moments = outputs.T @ outputs / len(outputs)
+    np.testing.assert_allclose(moments, np.eye(12), atol=0.02)
 
-    model = network.SpeedNet(width=2)
 
-    def loss(params):
+def test_no_gradient_reaches_the_whitening_layer_once_it_is_frozen(both_ways):
+    variables = both_ways["step"][0]
+    model = network.SpeedNet(width=2, num_classes=2)
+
+    def loss(whiten):
         logits = model.apply(
-            {**variables, "params": params},
+            {**variables, "params": {**variables["params"], "whiten": whiten}},
             jnp.ones((2, SIZE, SIZE, 3)),
             train=False,
             train_whitening=False,
         )
         return jnp.square(logits).sum()
 
-    grads = jax.jit(jax.grad(loss))(variables["params"])
-    assert not np.any(grads["whiten"]["bias"])
-    assert np.any(grads["block1"]["conv1"]["kernel"])
+    grads = jax.jit(jax.grad(loss))(variables["params"]["whiten"])
+    assert not np.any(grads["bias"]) and not np.any(grads["kernel"])
+
+
+class Phases(Run):
+    """A run whose losses tell whether the whitening layer was trained."""
+
+    def begin(self, key, images):
+        del key
+        given = StepInput(Batches(*[jnp.zeros(self.total_steps)] * 3), jnp.zeros(self.total_steps))
+        return State(jnp.zeros(()), (), (), ()), given, images
+
+    def step(self, state, given, padded, labels, train_whitening):
+        del given, padded, labels
+        return state._replace(params=state.params + 1), jnp.float32(train_whitening)
+
+    def evaluate_chunk(self, variables, chunk):
+        del chunk
+        return variables["params"], variables["params"]
+
+
+@pytest.mark.parametrize("way", ["whole", "step"])
+@pytest.mark.parametrize(("epochs", "trained"), [(3.5, 4), (1, 2)])
+def test_the_whitening_layer_is_trained_in_the_first_epochs_alone(way, epochs, trained):
+    recipe = dataclasses.replace(RECIPES["sgd"].resized(epochs, 4), whitening_epochs=2)
+    run = Phases(recipe, network.SpeedNet(), PREPROCESS, examples=9)
+    train = pictures(9, seed=0)
+    programs = make_programs(run, *train, views.cut_into_chunks(*train), way)
+    variables, losses = programs.train(jax.random.key(0))
+    total = int(2 * epochs)
+    assert losses.tolist() == [1.0] * trained + [0.0] * (total - trained)
+    assert int(variables["params"]) == total
 
 
 def run_main(monkeypatch, *arguments):
     parsed = flags.FLAGS
-    before = {name: parsed[name].value for name in parsed}
     monkeypatch.setattr(
         data,
         "load_arrays",
-        lambda dataset, split, folder: pictures(24 if split == "train" else 10, len(split)),
+        lambda dataset, split, folder: pictures(36 if split == "train" else 6, split == "test"),
     )
+    before = flagsaver.save_flag_values()
     try:
         parsed(["cifar10_speedrun", *arguments])
         cifar10_speedrun.main([])
     finally:
-        for name, value in before.items():
-            parsed[name].value = value
+        flagsaver.restore_flag_values(before)
         parsed.unparse_flags()
 
 
-def test_a_small_speedrun_learns_and_is_recorded(tmp_path, monkeypatch, capsys):
+def test_all_seeds_of_a_speedrun_are_recorded(both_ways, tmp_path, monkeypatch, capsys):
+    runs = []
+
+    def compiled_before(run, images, labels, chunks, dispatch):
+        runs.append((run, dispatch))
+        return both_ways["step"][3]
+
+    monkeypatch.setattr(cifar10_speedrun, "make_programs", compiled_before)
     output = tmp_path / "speedrun.json"
     run_main(
         monkeypatch,
-        "--seeds=2",
+        "--seeds=3",
         "--width=2",
         "--batch_size=12",
-        "--epochs=6",
-        "--precision=float32",
+        "--epochs=4",
+        "--precision=float16",
         f"--output={output}",
     )
+    ((run, dispatch),) = runs
+    assert (run.model.width, run.model.dtype, run.model.num_classes) == (2, jnp.float16, 10)
+    assert (run.total_steps, run.whitening_steps, dispatch) == (12, 9, "auto")
     record = json.loads(output.read_text())
-    assert record["steps"] == 12 and record["compile_seconds"] > 0
-    assert [trial["seed"] for trial in record["trials"]] == [0, 1]
-    # Ten classes at first, of which only two occur.
-    assert max(trial["loss"] for trial in record["trials"]) < 0.8 * math.log(10)
+    assert [trial["seed"] for trial in record["trials"]] == [0, 1, 2]
+    assert record["trials"][0]["loss"] == pytest.approx(float(both_ways["step"][1][-1]))
+    assert record["trials"][0]["accuracy"] == int(both_ways["step"][2][1]) / 6
     accuracies = [trial["accuracy"] for trial in record["trials"]]
     assert record["summary"]["mean_accuracy"] == pytest.approx(np.mean(accuracies))
     assert record["summary"]["accuracy_deviation"] == pytest.approx(np.std(accuracies, ddof=1))
     page = output.with_suffix(".md").read_text()
-    assert "Recipe muon, float32, 24 training and 10 test images" in page
-    assert "2 runs: accuracy" in capsys.readouterr().out
+    assert "Recipe muon, float16, 36 training and 6 test images" in page
+    assert "3 runs: accuracy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--epochs=0"], r"--epochs: 0.0 is not positive"),
-        (["--train_examples=100"], r"--train_examples: 100 is more than the 24 train images"),
-        (["--batch_size=50"], r"--batch_size: 50 is more than the 24 training images"),
+        (["--train_examples=100"], r"--train_examples: 100 is more than the 36 train images"),
+        (["--batch_size=50"], r"--batch_size: 50 is more than the 36 training images"),
         (["--output=runs.txt"], r"--output: runs.txt must end in .json"),
     ],
 )
