@@ -1,6 +1,6 @@
 """What a network costs, what it looks at, and how it behaves: for any Flax model."""
 
-from cnnjax.analysis.activations import activations, stage_activations
+from cnnjax.analysis.activations import activation_shapes, activations, stage_activations
 from cnnjax.analysis.calls import ModuleCall, module_calls
 from cnnjax.analysis.kernels import (
     convolution_kernels,
@@ -17,6 +17,7 @@ __all__ = [
     "ModuleCall",
     "Row",
     "Summary",
+    "activation_shapes",
     "activations",
     "convolution_kernels",
     "first_layer_kernels",

@@ -1,6 +1,6 @@
 """The activations of a network by name: what every module of any Flax model put out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -39,11 +39,44 @@ def activations(
       KeyError: a name is no module call of the model; the message gives the nearest.
       TypeError: `__call__` needs arguments that were not given.
     """
-    calls, outputs = _captured(model, variables, images, apply_arguments)
-    if names is None:
-        return {call.name: outputs[call.name] for call in calls if _shown(call, outputs)}
-    check_names(names, list(outputs), f"layer of {type(model).__name__}")
-    return {name: outputs[name] for name in names}
+
+    def chosen(calls: Sequence[ModuleCall], outputs: Mapping[str, Array]) -> Sequence[str]:
+        if names is None:
+            return [call.name for call in calls if _shown(call, outputs)]
+        check_names(names, list(outputs), f"layer of {type(model).__name__}")
+        return names
+
+    return _captured(model, variables, images, apply_arguments, chosen)
+
+
+def activation_shapes(
+    model: nn.Module,
+    variables: Any,
+    images: Any,
+    *,
+    names: Sequence[str] | None = None,
+    **apply_arguments: Any,
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes and dtypes of `activations`, without running the model.
+
+    Args:
+      model, names, **apply_arguments: as there.
+      variables, images: as there, or their shapes.
+
+    Returns:
+      Name to shape and dtype, in the order of the calls.
+
+    Raises:
+      KeyError, TypeError: as there.
+    """
+    order: list[str] = []
+
+    def run(variables: Any, images: Any) -> list[Array]:
+        outputs = activations(model, variables, images, names=names, **apply_arguments)
+        order[:] = outputs
+        return list(outputs.values())
+
+    return dict(zip(order, jax.eval_shape(run, variables, images), strict=True))
 
 
 def stage_activations(
@@ -73,12 +106,20 @@ def stage_activations(
         features = _features(model, variables, images)
         if 0 < len(features) <= limit:
             return features
-    calls, outputs = _captured(model, variables, images, apply_arguments)
+
+    def chosen(calls: Sequence[ModuleCall], outputs: Mapping[str, Array]) -> Sequence[str]:
+        return _stages(calls, outputs, limit)
+
+    return _captured(model, variables, images, apply_arguments, chosen)
+
+
+def _stages(calls: Sequence[ModuleCall], outputs: Mapping[str, Array], limit: int) -> Sequence[str]:
+    """Names of all leaves where they are few, else of the finest level that has few modules."""
     leaves = [call.name for call in calls if _shown(call, outputs)]
     if len(leaves) <= limit:
-        return {name: outputs[name] for name in leaves}
-    deepest = max(len(call.path) for call in calls)
-    for depth in range(deepest, 0, -1):
+        return leaves
+    level: list[str] = []
+    for depth in range(max(len(call.path) for call in calls), 0, -1):
         # A leaf above this depth stands for itself.
         level = [
             call.name
@@ -87,13 +128,12 @@ def stage_activations(
             and (len(call.path) == depth or (call.is_leaf and 0 < len(call.path) < depth))
         ]
         if len(level) <= limit:
-            return {name: outputs[name] for name in level}
+            return level
     # Even the outermost modules are too many: evenly spaced ones, the last included.
-    spaced = [level[(i + 1) * len(level) // limit - 1] for i in range(limit)]
-    return {name: outputs[name] for name in spaced}
+    return [level[(i + 1) * len(level) // limit - 1] for i in range(limit)]
 
 
-def _shown(call: ModuleCall, outputs: dict[str, Array]) -> bool:
+def _shown(call: ModuleCall, outputs: Mapping[str, Array]) -> bool:
     return call.is_leaf and call.name in outputs
 
 
@@ -112,18 +152,40 @@ def _features(model: Net, variables: Any, images: Any) -> dict[str, Array]:
 
 
 def _captured(
-    model: nn.Module, variables: Any, images: Any, apply_arguments: dict[str, Any]
-) -> tuple[list[ModuleCall], dict[str, Array]]:
-    """The calls, and the output arrays by call name, in the order of the calls."""
+    model: nn.Module,
+    variables: Any,
+    images: Any,
+    apply_arguments: Mapping[str, Any],
+    choose: Callable[[Sequence[ModuleCall], Mapping[str, Array]], Sequence[str]],
+) -> dict[str, Array]:
+    """The chosen ones of the output arrays, by call name.
+
+    Args:
+      choose: given the calls and the arrays, returns names; the others are not even kept.
+    """
     arguments = evaluation_arguments(model, apply_arguments)
+    names: list[str] = []
 
-    def run(variables, images):
-        return model.apply(
-            variables, images, **arguments, capture_intermediates=True, mutable=["intermediates"]
-        )[1]["intermediates"]
+    def run(variables: Any, images: Any) -> list[Array]:
+        with observe_calls() as calls:
+            captured = model.apply(
+                variables,
+                images,
+                **arguments,
+                capture_intermediates=True,
+                mutable=["intermediates"],
+            )[1]["intermediates"]
+        outputs = _by_name(calls, captured)
+        names[:] = choose(calls, outputs)
+        return [outputs[name] for name in names]
 
-    with observe_calls() as calls:
-        captured = jax.jit(run)(variables, images)
+    # A list: jit returns a dict sorted by its keys.
+    kept = jax.jit(run)(variables, images)
+    return dict(zip(names, kept, strict=True))
+
+
+def _by_name(calls: Sequence[ModuleCall], captured: Any) -> dict[str, Array]:
+    """The output arrays by call name, in the order of the calls."""
     outputs = {}
     for call in calls:
         tree = captured
@@ -133,4 +195,4 @@ def _captured(
         value = values[call.occurrence] if call.occurrence < len(values) else None
         if isinstance(value, jax.Array):
             outputs[call.name] = value
-    return calls, outputs
+    return outputs

@@ -5,11 +5,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from cnnjax.analysis.activations import activations
-from cnnjax.analysis.calls import apply_edited, evaluation_arguments
+from cnnjax.analysis.activations import activation_shapes
+from cnnjax.analysis.calls import apply_edited, evaluation_arguments, image_batch
 
 
 def saliency(
@@ -31,15 +33,21 @@ def saliency(
     Returns:
       The largest absolute gradient over the channels.
 
+    Raises:
+      ValueError: the images or classes have another form, or the network has no such class.
+
     Source: Simonyan, Vedaldi and Zisserman, 2014, section 3.1.
     """
     arguments = evaluation_arguments(model, apply_arguments)
+    images = image_batch(images, "saliency")
+    chosen = class_of_each(images, classes, "saliency")
 
-    def score(images: Array) -> Array:
+    def score(images: Array, variables: Any) -> Array:
         logits: Any = model.apply(variables, images, **arguments)
-        return class_scores(logits, classes).sum()
+        return class_scores(logits, chosen).sum()
 
-    return jnp.abs(jax.grad(score)(jnp.asarray(images))).max(axis=-1)
+    gradient = jax.jit(jax.grad(score))(images, variables)
+    return jnp.abs(gradient).max(axis=-1)
 
 
 def grad_cam(
@@ -63,24 +71,31 @@ def grad_cam(
 
     Raises:
       KeyError: there is no such layer; the message gives the nearest.
-      ValueError: the layer's output is no stack of maps.
+      ValueError: the layer's output is no stack of maps; or as in `saliency`.
 
     Source: Selvaraju et al., 2017, equations 1 and 2.
     """
-    maps = activations(model, variables, images, names=[layer], **apply_arguments)[layer]
-    if maps.ndim != 4:
+    images = image_batch(images, "grad_cam")
+    chosen = class_of_each(images, classes, "grad_cam")
+    shape = activation_shapes(model, variables, images, names=[layer], **apply_arguments)[layer]
+    if len(shape.shape) != 4:
         raise ValueError(
-            f"grad_cam: {layer!r} puts out {maps.shape}; choose a layer with maps "
+            f"grad_cam: {layer!r} puts out {shape.shape}; choose a layer with maps "
             "[batch, height, width, channels]"
         )
 
-    def score(offset: Array) -> Array:
-        logits = apply_edited(
-            model, variables, images, layer, lambda output: output + offset, **apply_arguments
-        )
-        return class_scores(logits, classes).sum()
+    def score(offset: Array, images: Array, variables: Any) -> tuple[Array, Array]:
+        kept = []
 
-    gradient = jax.grad(score)(jnp.zeros_like(maps))
+        def edit(output: Array) -> Array:
+            kept.append(output)
+            return output + offset
+
+        logits = apply_edited(model, variables, images, layer, edit, **apply_arguments)
+        return class_scores(logits, chosen).sum(), kept[0]
+
+    start = jnp.zeros(shape.shape, shape.dtype)
+    gradient, maps = jax.jit(jax.grad(score, has_aux=True))(start, images, variables)
     weights = gradient.mean(axis=(1, 2), keepdims=True)
     return jnp.maximum((maps * weights).sum(axis=-1), 0)
 
@@ -109,12 +124,13 @@ def occlusion_map(
       Place (i, j) hides the pixels from row i * stride and column j * stride on.
 
     Raises:
-      ValueError: the patch is larger than the image, or a size is below 1.
+      ValueError: the patch is larger than the image, or a size is below 1; or as in `saliency`.
 
     Source: Zeiler and Fergus, 2014, section 4.2.
     """
     arguments = evaluation_arguments(model, apply_arguments)
-    images = jnp.asarray(images)
+    images = image_batch(images, "occlusion_map")
+    chosen = class_of_each(images, classes, "occlusion_map")
     height, width = images.shape[1:3]
     if not 1 <= patch <= min(height, width) or stride < 1:
         raise ValueError(
@@ -132,21 +148,66 @@ def occlusion_map(
         return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
 
     @jax.jit
-    def probabilities(image: Array, label: Array, top: Array) -> Array:
+    def probabilities(variables: Any, image: Array, label: Array, top: Array) -> Array:
         batch = jax.vmap(lambda left: hidden(image, top, left))(lefts)
         logits: Any = model.apply(variables, batch, **arguments)
+        check_classes(logits, chosen)
         return jax.nn.softmax(logits)[:, label]
 
     return jnp.stack(
         [
-            jnp.stack([probabilities(image, label, top) for top in tops])
-            for image, label in zip(images, jnp.asarray(classes), strict=True)
+            jnp.stack([probabilities(variables, image, label, top) for top in tops])
+            for image, label in zip(images, chosen, strict=True)
         ]
     )
 
 
+def class_of_each(images: ArrayLike, classes: ArrayLike, function: str) -> Int[Array, "batch"]:
+    """Returns classes as an array.
+
+    Args:
+      images: the images.
+      classes: what was given as the class of each.
+      function: who asks, for the message.
+
+    Raises:
+      ValueError: there is not one whole number for each image.
+    """
+    array, count = jnp.asarray(classes), jnp.shape(images)[0]
+    if array.shape != (count,) or not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(
+            f"{function}: classes of shape {array.shape} and dtype {array.dtype} for {count} "
+            "images; expected a whole number for each image"
+        )
+    return array
+
+
 def class_scores(
-    logits: Float[Array, "batch classes"], classes: Int[ArrayLike, "batch"]
+    logits: Float[Array, "batch classes"], classes: Int[Array, "batch"]
 ) -> Float[Array, "batch"]:
-    """The logit of one class for each image."""
-    return jnp.take_along_axis(logits, jnp.asarray(classes)[:, None], axis=1)[:, 0]
+    """The logit of one class for each image.
+
+    Raises:
+      ValueError: as `check_classes`.
+    """
+    check_classes(logits, classes)
+    return jnp.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
+
+
+def check_classes(logits: Array, classes: Int[Array, "batch"]) -> None:
+    """Refuses what are no logits, and classes that they do not have.
+
+    Classes that are not known yet, within `jax.jit`, are not checked.
+
+    Raises:
+      ValueError: the network's output is no [batch, classes], or has no such class.
+    """
+    if logits.ndim != 2:
+        raise ValueError(f"the network puts out {logits.shape}; expected logits [batch, classes]")
+    if isinstance(classes, Tracer):
+        return
+    wrong = sorted({c for c in np.asarray(classes).tolist() if not 0 <= c < logits.shape[1]})
+    if wrong:
+        raise ValueError(
+            f"classes {wrong} were asked for; the network has {logits.shape[1]}, counted from 0"
+        )

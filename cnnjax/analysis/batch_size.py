@@ -127,33 +127,28 @@ def max_batch(
             model, input_shape, batch, optimizer=optimizer, dtype=dtype, **apply_arguments
         )
 
-    known = {batch: measure(batch) for batch in small_batches}
-    low, high = sorted(known)
-    if low == high:
-        raise ValueError(f"max_batch: small_batches {small_batches} must be two sizes")
+    low, high = sorted(small_batches)
+    if low == high or low < 1:
+        raise ValueError(f"max_batch: small_batches {small_batches} must be two sizes above 0")
+    known = {batch: measure(batch) for batch in (low, high)}
     slope = max((known[high] - known[low]) / (high - low), 1.0)
-    batch = max(int(low + (device_bytes - known[low]) / slope), 1)
     base = known[low] - slope * low
-    for _ in range(8):
-        known.setdefault(batch, 0)
-        known[batch] = known[batch] or measure(batch)
-        fitting = [b for b, need in known.items() if need <= device_bytes]
-        if not fitting and batch == 1:
+    batch = max(int((device_bytes - base) / slope), 1)
+    while True:
+        if batch not in known:
+            known[batch] = measure(batch)
+        best = max((b for b, need in known.items() if need <= device_bytes), default=0)
+        too_many = min((b for b in known if b > best), default=None)
+        if best and (known[best] >= 0.9 * device_bytes or too_many == best + 1):
+            break
+        if too_many == 1:
             raise ValueError(
                 f"max_batch: a training step with one image needs {known[1]:,} bytes, but the "
                 f"device has {device_bytes:,}; choose a smaller model, image or dtype"
             )
-        best = max(fitting, default=0)
-        too_many = min((b for b, need in known.items() if need > device_bytes), default=None)
-        close = best and known[best] >= 0.9 * device_bytes
-        if best == batch and (close or too_many == batch + 1):
-            break
-        # Through the last point, with its own slope per image.
-        slope = max((known[batch] - base) / batch, 1.0)
-        batch = max(int(batch + (device_bytes - known[batch]) / slope), 1)
+        # Through the last point, with its own slope per image, between what fits and what does not.
+        batch += int((device_bytes - known[batch]) * batch / max(known[batch] - base, 1.0))
         if too_many is not None:
             batch = min(batch, too_many - 1)
-        batch = max(batch, best, 1)
-    best = max(b for b, need in known.items() if need <= device_bytes)
-    first_slope = (known[high] - known[low]) / (high - low)
-    return BatchFit(best, known[best], round(known[low] + first_slope * (best - low)), device_bytes)
+        batch = max(batch, best + 1)
+    return BatchFit(best, known[best], round(base + slope * best), device_bytes)

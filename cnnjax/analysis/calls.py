@@ -9,6 +9,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from cnnjax.nearest import did_you_mean
 
@@ -187,6 +188,26 @@ def apply_edited(
         result = model.apply(variables, images, **arguments)
     check_names([layer], [call.name for call in calls], f"layer of {type(model).__name__}")
     return result
+
+
+def image_batch(images: Any, function: str) -> jax.Array:
+    """Returns images as an array.
+
+    Args:
+      images: what was given.
+      function: who asks, for the message.
+
+    Raises:
+      ValueError: they are not [batch, height, width, channels].
+    """
+    array = jnp.asarray(images)
+    if array.ndim != 4:
+        mend = "; for one image give images[None]" if array.ndim == 3 else ""
+        raise ValueError(
+            f"{function}: images of shape {array.shape}; expected [batch, height, width, "
+            f"channels]{mend}"
+        )
+    return array
 
 
 def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:

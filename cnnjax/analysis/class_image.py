@@ -1,5 +1,6 @@
 """The image that a network finds most like a class."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -8,8 +9,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from cnnjax.analysis.attribution import class_scores
-from cnnjax.analysis.calls import evaluation_arguments
+from cnnjax.analysis.attribution import class_of_each, class_scores
+from cnnjax.analysis.calls import evaluation_arguments, image_batch
 from cnnjax.ops.filters import gaussian_blur
 
 
@@ -48,17 +49,20 @@ def class_images(
       The images, and each step's score of the class.
 
     Raises:
-      ValueError: a shift without a key.
+      ValueError: a shift without a key, or no steps; or as in `attribution.saliency`.
 
     Source: Simonyan, Vedaldi and Zisserman, 2014, section 2, equation 1; of the blur, Yosinski et
     al., 2015, section 3.
     """
+    if steps < 1:
+        raise ValueError(f"class_images: steps {steps} is below 1")
     if shift and key is None:
         raise ValueError(f"class_images: shift {shift} needs a key; give key=jax.random.key(0)")
     arguments = evaluation_arguments(model, apply_arguments)
-    start = jnp.asarray(start)
+    start = image_batch(start, "class_images")
+    chosen = class_of_each(start, classes, "class_images")
 
-    def climb(images: Array, step: Array) -> tuple[Array, Array]:
+    def climb(variables: Any, images: Array, step: Array) -> tuple[Array, Array]:
         moves = jnp.zeros((2,), jnp.int32)
         if key is not None:
             moves = jax.random.randint(jax.random.fold_in(key, step), (2,), -shift, shift + 1)
@@ -66,7 +70,7 @@ def class_images(
         def objective(images: Array) -> tuple[Array, Array]:
             seen = jnp.roll(images, moves, axis=(1, 2))
             logits: Any = model.apply(variables, seen, **arguments)
-            scores = class_scores(logits, classes)
+            scores = class_scores(logits, chosen)
             return (scores - decay * (images**2).sum(axis=(1, 2, 3))).sum(), scores
 
         gradient, scores = jax.grad(objective, has_aux=True)(images)
@@ -75,4 +79,8 @@ def class_images(
         size = jnp.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
         return images + learning_rate * gradient / jnp.maximum(size, 1e-12), scores
 
-    return jax.lax.scan(climb, start, jnp.arange(steps))
+    @jax.jit
+    def run(variables: Any, start: Array) -> tuple[Array, Array]:
+        return jax.lax.scan(partial(climb, variables), start, jnp.arange(steps))
+
+    return run(variables, start)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cnnjax.analysis.calls import image_batch
 from cnnjax.analysis.rectifiers import run_with_rectifiers
 
 
@@ -43,13 +44,13 @@ def deconvnet(
     Source: Zeiler and Fergus, 2014, section 2.1.
     """
 
-    def maps(images: Array) -> Array:
+    def maps(variables: Any, images: Array) -> Array:
         return run_with_rectifiers(
             model, variables, images, lambda _, x: _rectified(x), layer=layer, **apply_arguments
         )
 
-    images = jnp.asarray(images)
-    shape = jax.eval_shape(maps, images).shape
+    images = image_batch(images, "deconvnet")
+    shape = jax.eval_shape(maps, variables, images).shape
     known = isinstance(channel, int)
     if len(shape) != 4 or (known and not 0 <= channel < shape[-1]):
         raise ValueError(
@@ -57,11 +58,11 @@ def deconvnet(
             "with maps [batch, height, width, channels] and one of its channels"
         )
 
-    def strongest(images: Array) -> Array:
-        chosen = jnp.take(maps(images), channel, axis=-1)
+    def strongest(images: Array, variables: Any, channel: Array) -> Array:
+        chosen = jnp.take(maps(variables, images), channel, axis=-1)
         return chosen.max(axis=(1, 2)).sum()
 
-    return jax.grad(strongest)(images)
+    return jax.jit(jax.grad(strongest))(images, variables, jnp.asarray(channel))
 
 
 @jax.custom_vjp

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax.analysis.activations import activations
+from cnnjax.analysis.calls import image_batch
 
 
 def effective_receptive_field(
@@ -39,7 +40,7 @@ def effective_receptive_field(
     Source: Luo, Li, Urtasun and Zemel, 2016, section 3.
     """
 
-    def middle(images: Array) -> Array:
+    def middle(images: Array, variables: Any) -> Array:
         maps = activations(model, variables, images, names=[layer], **apply_arguments)[layer]
         if maps.ndim != 4:
             raise ValueError(
@@ -48,7 +49,9 @@ def effective_receptive_field(
             )
         return maps[:, maps.shape[1] // 2, maps.shape[2] // 2].sum()
 
-    gradient = jnp.abs(jax.grad(middle)(jnp.asarray(images))).mean(axis=0).sum(axis=-1)
+    images = image_batch(images, "effective_receptive_field")
+    gradients = jax.jit(jax.grad(middle))(images, variables)
+    gradient = jnp.abs(gradients).mean(axis=0).sum(axis=-1)
     largest = gradient.max()
     return gradient / jnp.where(largest > 0, largest, 1)
 

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax.analysis.activations import activations
+from cnnjax.analysis.calls import image_batch
 
 
 def equivariance_error(
@@ -41,7 +42,7 @@ def equivariance_error(
             f"equivariance_error: shift {shift} is no multiple of the stride {stride}, so that no "
             "whole shift of the output answers it; shift by multiples of the stride"
         )
-    images = jnp.asarray(images)
+    images = image_batch(images, "equivariance_error")
     before = _shifted(function(images), (shift[0] // stride, shift[1] // stride))
     after = function(_shifted(images, shift))
     rows = [margin + max(s // stride, 0) for s in shift]

@@ -1,7 +1,7 @@
 """Does the answer stay when the image is moved, turned or scaled? Curves of a trained network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from cnnjax.analysis.calls import evaluation_arguments
+from cnnjax.analysis.batches import in_batches
+from cnnjax.analysis.calls import evaluation_arguments, image_batch
 
 Change = Literal["shift", "rotation", "scale"]
 
@@ -55,32 +56,96 @@ def transform_images(
     Raises:
       ValueError: the change is not known.
     """
-    images = jnp.asarray(images)
-    if change not in ("shift", "rotation", "scale"):
+    images = image_batch(images, "transform_images")
+    return _resampled(images, _sources(change, jnp.asarray(amount, images.dtype)), fill)
+
+
+def _sources(change: Change, amount: Array) -> Float[Array, "2 3"]:
+    """Where each pixel comes from: rows (row, column) of weights of the row, the column and 1."""
+    zero, one = jnp.zeros_like(amount), jnp.ones_like(amount)
+    if change == "shift":
+        weights = [[one, zero, zero], [zero, one, -amount]]
+    elif change == "scale":
+        weights = [[1 / amount, zero, zero], [zero, 1 / amount, zero]]
+    elif change == "rotation":
+        angle = amount * (math.pi / 180)
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        weights = [[cosine, sine, zero], [-sine, cosine, zero]]
+    else:
         raise ValueError(
             f"transform_images: change {change!r} is not known; there are 'shift', 'rotation' and "
             "'scale'"
         )
+    return jnp.array(weights)
+
+
+def _resampled(
+    images: Float[Array, "batch height width channels"],
+    sources: Float[Array, "2 3"],
+    fill: float,
+) -> Float[Array, "batch height width channels"]:
+    """Takes each pixel from its source, both counted from the middle of the image."""
     height, width = images.shape[1:3]
-    amount = jnp.asarray(amount, images.dtype)
     rows = jnp.arange(height, dtype=images.dtype)[:, None] - (height - 1) / 2
     columns = jnp.arange(width, dtype=images.dtype)[None] - (width - 1) / 2
-    # Where each pixel of the result comes from.
-    if change == "shift":
-        source_rows, source_columns = rows + 0 * columns, columns - amount + 0 * rows
-    elif change == "scale":
-        source_rows, source_columns = rows / amount + 0 * columns, columns / amount + 0 * rows
-    else:
-        angle = amount * (math.pi / 180)
-        cosine, sine = jnp.cos(angle), jnp.sin(angle)
-        source_rows = cosine * rows + sine * columns
-        source_columns = cosine * columns - sine * rows
-    places = [source_rows + (height - 1) / 2, source_columns + (width - 1) / 2]
+    places = [
+        weights[0] * rows + weights[1] * columns + weights[2] + (size - 1) / 2
+        for weights, size in zip(sources, (height, width), strict=True)
+    ]
 
     def resample(plane: Array) -> Array:
         return jax.scipy.ndimage.map_coordinates(plane, places, order=1, cval=fill)
 
     return jax.vmap(jax.vmap(resample, in_axes=-1, out_axes=-1))(images)
+
+
+def invariance_curves(
+    model: nn.Module,
+    variables: Any,
+    images: Float[ArrayLike, "batch height width channels"],
+    labels: Int[ArrayLike, "batch"],
+    changes: Mapping[Change, Sequence[float]],
+    *,
+    fill: float = 0.0,
+    **apply_arguments: Any,
+) -> list[InvarianceCurve]:
+    """The accuracy of a network on images changed by each amount; it is compiled once for all.
+
+    Args:
+      model: any Flax module that returns logits [batch, classes].
+      variables: its variables.
+      images: network inputs.
+      labels: their classes.
+      changes: the amounts to try of each change; see `transform_images`.
+      fill: value of what comes in from outside, on the scale of the network's input.
+      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+      A curve for each change.
+
+    Raises:
+      ValueError: a change is not known.
+    """
+    arguments = evaluation_arguments(model, apply_arguments)
+    images = image_batch(images, "invariance_curves")
+
+    @jax.jit
+    def measure(variables: Any, sources: Array, images: Array, labels: Array) -> Array:
+        logits: Any = model.apply(variables, _resampled(images, sources, fill), **arguments)
+        own = jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], axis=1)[:, 0]
+        right = logits.argmax(axis=1) == labels
+        return jnp.stack([right.astype(jnp.float32), own.astype(jnp.float32)], axis=1)
+
+    def mean(sources: Array) -> np.ndarray:
+        return in_batches(lambda x, y: measure(variables, sources, x, y), images, labels).mean(0)
+
+    curves = []
+    for change, amounts in changes.items():
+        given = np.asarray(amounts, np.float32)
+        measured = np.array([mean(_sources(change, jnp.asarray(amount))) for amount in given])
+        accuracy, probability = measured.reshape(-1, 2).T
+        curves.append(InvarianceCurve(change, given, accuracy, probability))
+    return curves
 
 
 def invariance_curve(
@@ -94,30 +159,14 @@ def invariance_curve(
     fill: float = 0.0,
     **apply_arguments: Any,
 ) -> InvarianceCurve:
-    """The accuracy of a network on images changed by each amount.
+    """One of `invariance_curves`.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      variables: its variables.
-      images: network inputs.
-      labels: their classes.
-      change, fill: as in `transform_images`; `fill` on the scale of the network's input.
+      model, variables, images, labels, fill, **apply_arguments: as there.
+      change: "shift", "rotation" or "scale".
       amounts: the amounts to try.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
-
-    Returns:
-      The curve.
     """
-    arguments = evaluation_arguments(model, apply_arguments)
-    labels = jnp.asarray(labels)
-
-    @jax.jit
-    def measure(amount: Array) -> tuple[Array, Array]:
-        changed = transform_images(images, change, amount, fill)
-        logits: Any = model.apply(variables, changed, **arguments)
-        own = jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], axis=1)
-        return (logits.argmax(axis=1) == labels).mean(), own.mean()
-
-    measured = [measure(jnp.asarray(amount, jnp.float32)) for amount in amounts]
-    accuracy, probability = np.array(jax.device_get(measured), np.float32).reshape(-1, 2).T
-    return InvarianceCurve(change, np.asarray(amounts, np.float32), accuracy, probability)
+    (curve,) = invariance_curves(
+        model, variables, images, labels, {change: amounts}, fill=fill, **apply_arguments
+    )
+    return curve

@@ -14,31 +14,34 @@ from jaxtyping import Float
 from cnnjax.analysis.invariance import InvarianceCurve
 from cnnjax.analysis.kernels import kernel_pictures
 from cnnjax.analysis.layer_rows import Row
-from cnnjax.analysis.signals import DepthStudy
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "osD^vPX"
 
 
-def plot_kernels(kernel: Float[ArrayLike, "height width in out"], title: str = "") -> Any:
+def plot_kernels(
+    kernel: Float[ArrayLike, "height width in out"], title: str = "", *, limit: int = 64
+) -> Any:
     """A convolution's kernels: colours for three input channels, else one picture for each pair.
 
     Args:
       kernel: [height, width, in_channels, out_channels].
       title: a line above.
+      limit: of more pictures than this the first ones are drawn, which a line above says.
     """
     pictures = kernel_pictures(np.asarray(kernel))
     grey = pictures.shape[-1] == 1
-    return plot_maps(pictures[..., 0].transpose(1, 2, 0) if grey else pictures, title, signed=grey)
+    maps = pictures[..., 0].transpose(1, 2, 0) if grey else pictures
+    return plot_maps(maps, title, signed=grey, limit=limit)
 
 
-def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False) -> Any:
+def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: int = 64) -> Any:
     """Maps side by side, on one scale.
 
     Args:
       maps: [height, width, channels], one map a channel; or [maps, height, width, 3], colours.
       title: a line above.
       signed: whether 0 is the middle of the scale.
+      limit: of more maps than this the first ones are drawn, which a line above says.
 
     Raises:
       ValueError: the array has another rank.
@@ -52,6 +55,9 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False) -> Any:
             "image, or [maps, height, width, 3]"
         )
     tiles = array if array.ndim == 4 else array.transpose(2, 0, 1)
+    if len(tiles) > limit:
+        title = f"{title}\n".lstrip() + f"the first {limit} of {len(tiles):,}"
+        tiles = tiles[:limit]
     columns = min(len(tiles), 8)
     rows = math.ceil(len(tiles) / columns)
     figure = Figure(figsize=(1.15 * columns + 0.6, 1.15 * rows + 0.6), layout="constrained")
@@ -66,6 +72,38 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False) -> Any:
         shown = axes.imshow(tile, cmap=colours, vmin=low, vmax=high)
     if array.ndim == 3 and shown is not None:
         figure.colorbar(shown, ax=grid, shrink=0.8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def plot_gallery(
+    pictures: Sequence[Sequence[ArrayLike]],
+    columns: Sequence[str],
+    rows: Sequence[str],
+    title: str = "",
+) -> Any:
+    """Pictures in rows and columns, each on its own scale.
+
+    Args:
+      pictures: by row and column: [height, width], drawn in viridis, or [height, width, 1 or 3],
+        drawn in grey or as colours.
+      columns: a heading for each column.
+      rows: a name for each row.
+      title: a line above.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.5 * len(columns) + 0.9, 1.5 * len(rows) + 0.7), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, name, shown in zip(grid, rows, pictures, strict=True):
+        for axes, picture in zip(line, shown, strict=True):
+            array = np.asarray(picture)
+            grey = array.ndim == 3 and array.shape[-1] == 1
+            axes.imshow(array[..., 0] if grey else array, cmap="gray" if grey else "viridis")
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, fontsize=10)
+    for axes, heading in zip(grid[0], columns, strict=True):
+        axes.set_title(heading, fontsize=10)
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -132,41 +170,6 @@ def plot_invariance(curves: Sequence[InvarianceCurve]) -> Any:
         axes.set_title(curve.change)
         axes.grid(True, alpha=0.3)
         axes.legend(frameon=False)
-    return figure
-
-
-def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
-    """What initialisers and activations do with depth: spread, gradient, saturation, variety."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    panels = (
-        ("std", "spread of the activations", True),
-        ("gradient", "gradient at the layer's output", True),
-        ("saturated", "share of saturated units", False),
-        ("variety", "variety among the units of a layer", False),
-    )
-    for axes, (field, label, log) in zip(figure.subplots(2, 2).flat, panels, strict=True):
-        for number, (name, study) in enumerate(studies.items()):
-            values = getattr(study, field)
-            axes.plot(
-                range(1, len(values) + 1),
-                np.maximum(values, 1e-12) if log else values,
-                color=COLOURS[number % len(COLOURS)],
-                marker=_MARKERS[number % len(_MARKERS)],
-                markersize=5,
-                label=name,
-            )
-        if log:
-            axes.set_yscale("log")
-        else:
-            axes.set_ylim(-0.04, 1.08)
-        axes.set_xlabel("layer")
-        axes.set_title(label, fontsize=11)
-        axes.grid(True, alpha=0.3)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
-    figure.suptitle(title)
     return figure
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import ad_checkpoint
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
+from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
 
 _DONE = "done:"
@@ -106,7 +108,7 @@ def _rectifier_operand(operands: list[Any]) -> Any:
 
 def dead_units(
     model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
-) -> dict[str, Array]:
+) -> dict[str, Bool[np.ndarray, "channels"]]:
     """Which units of each ReLU are 0 for all images, at all places.
 
     Args:
@@ -123,19 +125,21 @@ def dead_units(
     """
     order: list[str] = []
 
-    def run(images: Any) -> dict[str, Array]:
-        dead: dict[str, Array] = {}
+    @jax.jit
+    def alive(variables: Any, images: Any) -> list[Array]:
+        """Whether each unit of each ReLU is on anywhere, by image."""
+        found: dict[str, Array] = {}
 
         def rectify(layer: str, x: Array) -> Array:
             name = layer
-            while name in dead:
+            while name in found:
                 name += "'"
-            dead[name] = (x <= 0).all(axis=tuple(range(x.ndim - 1)))
-            order.append(name)
+            found[name] = (x > 0).any(axis=tuple(range(1, x.ndim - 1)))
             return jnp.maximum(x, 0)
 
         run_with_rectifiers(model, variables, images, rectify, **apply_arguments)
-        return dead
+        order[:] = found
+        return list(found.values())
 
-    dead = jax.jit(run)(images)
-    return {name: dead[name] for name in order}
+    on = in_batches(lambda images: alive(variables, images), images)
+    return {name: ~units.any(axis=0) for name, units in zip(order, on, strict=True)}

@@ -12,7 +12,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from cnnjax.analysis.activations import activations
+from cnnjax.analysis.activations import activation_shapes
 from cnnjax.analysis.calls import ModuleCall, evaluation_arguments, observe_calls
 
 
@@ -54,29 +54,35 @@ def layer_signals(
       One entry for each call of a module that calls no other and puts out one array.
     """
     arguments = evaluation_arguments(model, apply_arguments)
-    labels = jnp.asarray(labels)
-    outputs = activations(model, variables, images, **apply_arguments)
+    shapes = activation_shapes(model, variables, images, **apply_arguments)
 
-    def loss(offsets: Mapping[str, Array]) -> Array:
+    def loss(
+        offsets: Mapping[str, Array], variables: Any, images: Array, labels: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        outputs: dict[str, Array] = {}
+
         def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed) -> Any:
             output = proceed()
-            return output + offsets[call.name] if call.name in offsets else output
+            if call.name in offsets:
+                outputs[call.name] = output = output + offsets[call.name]
+            return output
 
         with observe_calls(around):
             logits: Any = model.apply(variables, images, **arguments)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum()
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses.sum(), outputs
 
-    gradients = jax.jit(jax.grad(loss))({n: jnp.zeros_like(o) for n, o in outputs.items()})
-    return [
-        LayerSignal(
-            name,
-            float(output.mean()),
-            float(output.std()),
-            float((output <= 0).mean()),
-            float(jnp.sqrt((gradients[name] ** 2).mean())),
-        )
-        for name, output in outputs.items()
-    ]
+    @jax.jit
+    def measure(variables: Any, images: Array, labels: Array) -> dict[str, tuple[Array, ...]]:
+        offsets = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+        gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, images, labels)
+        return {
+            name: (x.mean(), x.std(), (x <= 0).mean(), jnp.sqrt((gradients[name] ** 2).mean()))
+            for name, x in outputs.items()
+        }
+
+    measured = jax.device_get(measure(variables, jnp.asarray(images), jnp.asarray(labels)))
+    return [LayerSignal(name, *map(float, measured[name])) for name in shapes]
 
 
 @dataclass(frozen=True)

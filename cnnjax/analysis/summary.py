@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.analysis.calls import evaluation_arguments
+from cnnjax.analysis.calls import check_names, evaluation_arguments
 from cnnjax.analysis.kept import INPUT, kept_bytes
 from cnnjax.analysis.layer_rows import Row, layer_rows
 from cnnjax.analysis.operations import trace_operations
@@ -59,6 +59,16 @@ class Summary:
     def bytes_kept(self) -> int:
         """Bytes for one image that a training step keeps until the backward pass."""
         return sum(row.bytes_kept for row in self.rows)
+
+    def row(self, layer: str) -> Row:
+        """The row of a layer; of a module that calls others, such as a block, the last one in it.
+
+        Raises:
+          KeyError: there is no such layer; the message gives the nearest.
+        """
+        found = [r for r in self.rows if r.name == layer or r.name.startswith(f"{layer}/")]
+        check_names([] if found else [layer], [r.name for r in self.rows], f"row of {self.model}")
+        return found[-1]
 
     def __str__(self) -> str:
         # The formats are built on this class.

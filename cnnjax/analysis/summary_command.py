@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cnnjax import models
 from cnnjax.analysis.summary import Summary, summarize
-from cnnjax.analysis.summary_formats import format_summary, side_by_side
+from cnnjax.analysis.summary_formats import format_summary, side_by_side, totals
 from cnnjax.analysis.tables import FORMATS, shape_text, table_text
 
 _DESCRIPTION = """What each layer of a network costs and sees: output shape, parameters,
@@ -74,11 +74,18 @@ def _summary(name: str, options: argparse.Namespace) -> Summary:
 
 
 def _one(options: argparse.Namespace) -> str:
-    summary = _summary(options.model, options)
-    if not options.compare:
-        return format_summary(summary, options.format)
-    return side_by_side(summary, _summary(options.compare, options), options.format)
+    first = _summary(options.model, options)
+    second = _summary(options.compare, options) if options.compare else None
+    if options.xla and options.format == "csv":
+        # CSV holds the rows alone, and XLA counts whole networks.
+        for summary in filter(None, (first, second)):
+            print(f"{summary.model}: {totals(summary)[-1]}", file=sys.stderr)
+    if second is None:
+        return format_summary(first, options.format)
+    return side_by_side(first, second, options.format)
 
+
+_XLA = "multiply-adds by XLA"
 
 _HEADINGS = (
     "network",
@@ -87,6 +94,7 @@ _HEADINGS = (
     "published parameters",
     "multiply-adds",
     "published multiply-adds",
+    _XLA,
     "values",
     "bytes forward",
     "bytes kept",
@@ -102,6 +110,7 @@ def _all(options: argparse.Namespace) -> str:
         info = models.model_info(name)
         summary = _summary(name, options)
         fields = [row.field for row in summary.rows if row.field]
+        xla = summary.xla_multiply_adds
         lines.append(
             (
                 name,
@@ -110,10 +119,17 @@ def _all(options: argparse.Namespace) -> str:
                 number.format(info.parameters) if info.parameters else "",
                 number.format(summary.multiply_adds),
                 info.multiply_adds or "",
+                "" if xla is None else number.format(xla),
                 number.format(summary.values),
                 number.format(summary.bytes_forward),
                 number.format(summary.bytes_kept),
                 shape_text(fields[-1]) if fields else "",
             )
         )
-    return table_text(_HEADINGS, lines, options.format)
+    # The column is there where XLA was asked.
+    shown = [i for i, name in enumerate(_HEADINGS) if options.xla or name != _XLA]
+    return table_text(
+        [_HEADINGS[i] for i in shown],
+        [[line[i] for i in shown] for line in lines],
+        options.format,
+    )

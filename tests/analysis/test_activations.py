@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax.analysis import activations, module_calls, stage_activations
+from cnnjax.analysis import activation_shapes, activations, module_calls, stage_activations
 from tests.analysis.nets import PlainNet, initialized
 
 
@@ -51,6 +51,20 @@ def test_names_choose_and_unknown_ones_are_refused(net):
     assert list(activations(*net, names=["Dense_0", "shared"])) == ["Dense_0", "shared"]
     with pytest.raises(KeyError, match=r"'Dens_0'; did you mean Dense_0"):
         activations(*net, names=["Dens_0"])
+
+
+def test_shapes_are_told_without_running(net):
+    model, variables, images = net
+    shapes = activation_shapes(
+        model, jax.eval_shape(lambda: variables), jax.eval_shape(lambda: images)
+    )
+    outputs = activations(model, variables, images)
+    assert list(shapes) == list(outputs)
+    assert {n: (s.shape, s.dtype) for n, s in shapes.items()} == {
+        n: (o.shape, o.dtype) for n, o in outputs.items()
+    }
+    with pytest.raises(KeyError, match="did you mean Dense_0"):
+        activation_shapes(model, variables, images, names=["Dens_0"])
 
 
 def test_stages_are_at_most_the_limit(net):

@@ -70,6 +70,29 @@ def test_grad_cam_refuses_what_has_no_maps():
         grad_cam(model, variables, images, jnp.array([0]), "map")
 
 
+@pytest.mark.parametrize(
+    ("images", "classes", "message"),
+    [
+        ((6, 6, 3), [0], r"images of shape \(6, 6, 3\); expected .batch.*give images.None."),
+        ((2, 6, 6, 3), [0], r"classes of shape \(1,\).* for 2 images"),
+        ((2, 6, 6, 3), [0.0, 1.0], "dtype float32"),
+        ((2, 6, 6, 3), [0, 3], r"classes \[3\] were asked for; the network has 3"),
+    ],
+)
+def test_images_and_classes_of_other_forms_are_refused(images, classes, message):
+    model = Pooled()
+    variables, _ = initialized(model, (1, 6, 6, 3))
+    images, classes = jnp.zeros(images), jnp.array(classes)
+    for look in (
+        lambda: saliency(model, variables, images, classes),
+        lambda: grad_cam(model, variables, images, classes, "maps"),
+        lambda: occlusion_map(model, variables, images, classes, patch=2),
+        lambda: class_images(model, variables, images, classes, steps=1),
+    ):
+        with pytest.raises(ValueError, match=message):
+            look()
+
+
 def test_occlusion_hides_one_square_at_a_time():
     model = Linear()
     variables, images = initialized(model, (1, 4, 4, 1))

@@ -95,6 +95,20 @@ def test_dead_units_are_those_that_never_fire():
     }
 
 
+def test_a_unit_that_fires_for_one_image_of_many_lives():
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.relu(x * self.param("one", nn.initializers.ones, (1, 1)))
+
+    # The last but one image of the second batch turns unit 2 on.
+    images = np.full((100, 3), -1.0, np.float32)
+    images[98, 2] = 0.5
+    variables = Net().init(jax.random.key(0), images)
+    (dead,) = dead_units(Net(), variables, images).values()
+    assert dead.tolist() == [True, True, False]
+
+
 def test_layer_signals_of_a_dense_layer_are_the_softmax_gradient():
     class Two(nn.Module):
         @nn.compact

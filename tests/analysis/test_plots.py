@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis import plots
+from cnnjax.analysis.depth_plots import plot_depth, plot_depth_grid
 from cnnjax.analysis.invariance import InvarianceCurve
 from cnnjax.analysis.layer_rows import Row
-from cnnjax.analysis.signals import depth_study, initializers
+from cnnjax.analysis.signals import DepthStudy, depth_study, initializers
 
 
 def test_plotters_draw_what_they_are_given(tmp_path):
@@ -25,8 +26,14 @@ def test_plotters_draw_what_they_are_given(tmp_path):
             3,
         ),
         "invariance": (plots.plot_invariance([curve, curve]), 2),
-        "depth": (plots.plot_depth({"LeCun": study}), 4),
+        "depth": (plot_depth({"LeCun": study}), 4),
         "stack": (plots.plot_field_stack({"three 3x3": (3, 3, 3), "one 7x7": (7,)}), 2),
+        "gallery": (
+            plots.plot_gallery(
+                [[np.ones((4, 4)), np.ones((6, 6, 3))]] * 2, ["map", "colours"], ["a", "b"]
+            ),
+            4,
+        ),
         "embedding": (plots.plot_embedding(np.ones((20, 20, 3))), 1),
     }
     for name, (figure, axes) in figures.items():
@@ -41,6 +48,27 @@ def test_field_stack_says_what_three_3x3_save():
     figure = plots.plot_field_stack({"three 3x3": (3, 3, 3), "one 7x7": (7,)}, channels=2)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["three 3x3: 27C² = 108 weights", "one 7x7: 49C² = 196 weights"]
+
+
+def test_depth_grid_writes_the_figures_of_the_last_layer_and_the_first():
+    def study(value):
+        names = ("mean", "std", "saturated", "gradient", "variety")
+        return DepthStudy(**{n: np.array([value + i, 9.0]) for i, n in enumerate(names)})
+
+    figure = plot_depth_grid({"zero": {"tanh": study(0.0), "ReLU": study(10.0)}})
+    spread, gradient = (
+        {text.get_position(): text.get_text() for text in axes.texts} for axes in figure.axes[:2]
+    )
+    assert spread == {(0, 0): "9.00", (1, 0): "9.00"}
+    assert gradient == {(0, 0): "3.00", (1, 0): "13.00"}
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["zero"]
+
+
+def test_of_many_maps_the_first_are_drawn_and_the_title_says_so():
+    figure = plots.plot_kernels(np.ones((3, 3, 32, 64)), "conv", limit=16)
+    drawn = [axes for axes in figure.axes if axes.get_images()]
+    assert len(drawn) == 16
+    assert figure.get_suptitle() == "conv\nthe first 16 of 2,048"
 
 
 def test_maps_of_other_ranks_are_refused():

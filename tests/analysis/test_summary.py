@@ -76,6 +76,17 @@ def test_models_written_with_flax_alone():
     assert summary.parameters == expected
 
 
+def test_a_block_is_found_by_its_last_row():
+    summary = summarize(models.create_model("resnet18"), (64, 64, 3), kept=False)
+    assert summary.row("conv1").field == (7, 7)
+    block = summary.row("stage1_block2")
+    assert (block.kind, block.shape) == ("add", (16, 16, 64))
+    # 11 after the pool, and four times 3x3 at a stride of 4.
+    assert block.field == (43, 43)
+    with pytest.raises(KeyError, match=r"no row of ResNet is named 'conv11'; did you mean conv1"):
+        summary.row("conv11")
+
+
 def test_a_layer_called_twice_costs_twice_and_owns_its_parameters_once():
     summary = summarize(PlainNet(), (8, 8, 3))
     rows = {row.name: row for row in summary.rows}
@@ -192,6 +203,21 @@ def test_command_prints_one_two_and_refuses_the_unknown(capsys):
     with pytest.raises(SystemExit):
         main(["lenet5", "--input_size", "32,32"])
     assert "height, width and channels" in capsys.readouterr().err
+
+
+def test_xlas_own_count_is_told_in_every_form(capsys, monkeypatch):
+    assert main(["lenet5", "--xla", "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("layer,") and out.splitlines()[-1].startswith("classif")
+    count = int(err.split()[1].replace(",", ""))
+    # Nearly all operations of LeNet-5 without padding are those of its convolutions and layers.
+    assert 416_520 <= count < 1.5 * 416_520
+    monkeypatch.setattr(models, "list_models", lambda: ["lenet5"])
+    for options, shown in (([], False), (["--xla"], True)):
+        assert main(["--all", "--format", "csv", *options]) == 0
+        (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        assert row["multiply-adds"] == "416520"
+        assert row.get("multiply-adds by XLA") == (str(count) if shown else None)
 
 
 @pytest.mark.slow
