@@ -47,6 +47,7 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
             # orbax and TFDS report every file they touch.
             absl.logging.set_verbosity(absl.logging.WARNING)
         _use_compile_cache()
+        training.keep_freed_memory()
         try:
             main(arguments)
         except (training.ConfigError, training.RunFolderError, data.DataError) as error:

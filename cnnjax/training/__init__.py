@@ -1,5 +1,6 @@
 """Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
 
+from cnnjax.training.allocator import keep_freed_memory
 from cnnjax.training.answers import (
     Answer,
     answer_files,
@@ -52,6 +53,7 @@ __all__ = [
     "find_images",
     "format_assessment",
     "format_metrics",
+    "keep_freed_memory",
     "known_keys",
     "load_ensemble",
     "load_run",
