@@ -43,6 +43,8 @@ ALGORITHMS: dict[str, ModuleType] = {
     "two_sided": two_sided,
     "width_im2col": width_im2col,
 }
+LARGE_KERNEL = 2**19
+"""Entries of a 1x1 kernel from which dL/dx is lax's own; measured."""
 PASSES = ("forward", "input_grad", "kernel_grad")
 
 
@@ -89,7 +91,10 @@ def choose(
     if spec.groups > 1:
         return "shift_add" if per_group == 1 else "block_diagonal"
     if not matmul.refuses(spec, input_shape, kernel_shape):
-        return "matmul"
+        # A large kernel is better not transposed, nor pixels set between zeros one by one.
+        awkward = spec.strides != (1, 1) or per_group * filters >= LARGE_KERNEL
+        one = (height, width) == (1, 1)
+        return "direct" if pass_ == "input_grad" and one and awkward else "matmul"
     if spec.dilation != (1, 1):
         return "direct"
     few = min(per_group, filters) >= 16 and max(per_group, filters) <= 32
