@@ -14,6 +14,7 @@ from absl import flags
 
 from cnnjax import training
 from experiments import members
+from experiments.inputs import read_inputs
 from experiments.launch import launch
 
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluates."""
     del arguments
     output = training.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
-    ensemble = members.read_ensemble()
+    ensemble = members.read_ensemble(read_inputs())
     assessment = ensemble.assess(_BATCH_SIZE.value)
     print(training.format_assessment(ensemble, assessment))
     if output is not None:

@@ -1,4 +1,4 @@
-"""Flags that say where images lie and how they are read; results do not depend on them."""
+"""Flags that say how a dataset's images are read; results do not depend on them."""
 
 from typing import cast
 
@@ -6,9 +6,6 @@ from absl import flags
 
 from cnnjax import data
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "TFDS data folder; TFDS's own default if not given."
-)
 _RESIDENT = flags.DEFINE_enum(
     "resident",
     "auto",
@@ -34,11 +31,6 @@ _MAX_DAMAGED = flags.DEFINE_integer(
     "Streamed images that may be unreadable, and are left out, before the run stops.",
     lower_bound=0,
 )
-
-
-def read_data_dir() -> str | None:
-    """Returns the TFDS data folder."""
-    return _DATA_DIR.value
 
 
 def read_inputs() -> data.Inputs:

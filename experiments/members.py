@@ -5,7 +5,8 @@ from typing import Any
 
 from absl import flags
 
-from cnnjax import training
+from cnnjax import data, training
+from experiments.data_dir import read_data_dir
 
 _WORKDIR = flags.DEFINE_multi_string(
     "workdir",
@@ -39,13 +40,13 @@ _SCALES = flags.DEFINE_list(
     "network's image size, for --crops=dense that size itself.",
 )
 _FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
-DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "TFDS data folder; TFDS's own default if not given."
-)
 
 
-def read_ensemble() -> training.Ensemble:
+def read_ensemble(inputs: data.Inputs = data.Inputs()) -> training.Ensemble:  # noqa: B008
     """Returns the networks that the flags name.
+
+    Args:
+        inputs: how the images of their dataset are read.
 
     Raises:
         ConfigError: a flag cannot be read, or the flags do not go together.
@@ -59,7 +60,8 @@ def read_ensemble() -> training.Ensemble:
         steps=_whole_numbers("steps", _STEPS.value),
         last=_LAST.value,
         views=training.Views(crops, _whole_numbers("scales", _SCALES.value), _FLIP.value),
-        data_dir=DATA_DIR.value,
+        data_dir=read_data_dir(),
+        inputs=inputs,
     )
 
 

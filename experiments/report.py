@@ -11,20 +11,25 @@ from collections.abc import Sequence
 from absl import flags
 
 from cnnjax import reports
+from experiments.data_dir import read_data_dir
+from experiments.inputs import read_inputs
 from experiments.launch import check_report_packages, launch
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _ANALYSIS = flags.DEFINE_boolean("analysis", True, "Analyse the network; it takes a minute or so.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "TFDS data folder; TFDS's own default if not given."
-)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Writes the page."""
     del arguments
     check_report_packages()
-    print(reports.write_report(_WORKDIR.value, analysis=_ANALYSIS.value, data_dir=_DATA_DIR.value))
+    page = reports.write_report(
+        _WORKDIR.value,
+        analysis=_ANALYSIS.value,
+        data_dir=read_data_dir(),
+        inputs=read_inputs(),
+    )
+    print(page)
 
 
 if __name__ == "__main__":

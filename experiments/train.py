@@ -25,8 +25,9 @@ from ml_collections import config_flags
 
 from cnnjax import reports, training
 from cnnjax.training import distributed
+from experiments.data_dir import read_data_dir
 from experiments.devices import joined, read_parallel
-from experiments.inputs import read_data_dir, read_inputs
+from experiments.inputs import read_inputs
 from experiments.launch import check_report_packages, launch, read_config
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -92,7 +93,9 @@ def main(arguments: Sequence[str]) -> None:
         if distributed.is_first():
             print(result.summary())
             if _REPORT.value:
-                page = reports.write_report(_WORKDIR.value, data_dir=read_data_dir())
+                page = reports.write_report(
+                    _WORKDIR.value, data_dir=read_data_dir(), inputs=read_inputs()
+                )
                 print(f"{'report':<22}{page}")
 
 

@@ -76,8 +76,12 @@ class EncodedImages:
 
     def first(self, count: int) -> "EncodedImages":
         """Returns the first examples alone."""
+        return self.take(np.arange(min(count, len(self))))
+
+    def take(self, positions: Int32[np.ndarray, " chosen"]) -> "EncodedImages":
+        """Returns the examples at these positions alone."""
         chosen = np.arange(len(self)) if self.chosen is None else self.chosen
-        return dataclasses.replace(self, chosen=chosen[:count].astype(np.int32))
+        return dataclasses.replace(self, chosen=chosen[positions].astype(np.int32))
 
     def name(self, position: int) -> str:
         """Returns what a user finds an example by."""

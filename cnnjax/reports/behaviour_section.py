@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 from cnnjax.analysis.activations import stage_activations
+from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.embedding import canvas, embed_features
-from cnnjax.analysis.invariance import Change, invariance_curve
+from cnnjax.analysis.invariance import Change, invariance_curves
 from cnnjax.analysis.rectifiers import dead_units
 from cnnjax.analysis.signals import layer_signals
 from cnnjax.analysis.summary import Summary
@@ -17,7 +18,9 @@ from cnnjax.reports.charts import Series, line_chart
 from cnnjax.reports.pictures import colour_tile
 
 _RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
-_BATCH = 64
+# Multiply-adds that the curves may cost, and images that they have at least.
+_INVARIANCE_BUDGET = 2e11
+_LEAST_IMAGES = 60
 
 
 def cost_section(summary: Summary) -> dict[str, Any]:
@@ -44,52 +47,71 @@ def cost_section(summary: Summary) -> dict[str, Any]:
 
 
 def invariance_section(
-    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray
-) -> list[dict[str, Any]]:
+    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray, multiply_adds: int
+) -> dict[str, Any]:
     """Accuracy and probability of the true class while the images are moved, turned and scaled.
 
     Args:
       model, variables: the network.
       inputs: network inputs, float32 [batch, height, width, channels].
       labels: their classes.
+      multiply_adds: of the network for one image; of one that costs much, fewer images are looked
+        at.
+
+    Returns:
+      `curves`, and `images`, the number of images behind each of their points.
     """
     reach = max(inputs.shape[2] // 4, 1)
-    changes: list[tuple[Change, str, np.ndarray]] = [
-        ("shift", "pixels to the right", np.linspace(-reach, reach, 9).round()),
-        ("rotation", "degrees counter-clockwise", np.linspace(-60, 60, 9)),
-        ("scale", "enlargement", np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5])),
-    ]
+    changes: dict[Change, np.ndarray] = {
+        "shift": np.linspace(-reach, reach, 9).round(),
+        "rotation": np.linspace(-60, 60, 9),
+        "scale": np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5]),
+    }
+    units = {
+        "shift": "pixels to the right",
+        "rotation": "degrees counter-clockwise",
+        "scale": "enlargement",
+    }
+    points = sum(map(len, changes.values()))
+    count = int(_INVARIANCE_BUDGET / (points * max(multiply_adds, 1)))
+    count = min(max(count, _LEAST_IMAGES), len(inputs))
+    chosen = np.unique(np.linspace(0, len(inputs) - 1, count).round().astype(int))
     # What a dark border looks like to the network.
     fill = float(np.median(inputs[:, [0, -1]]))
-    sections = []
-    for change, unit, amounts in changes:
-        curve = invariance_curve(
-            model, variables, inputs, labels, change, amounts.tolist(), fill=fill
-        )
+    curves = invariance_curves(
+        model,
+        variables,
+        inputs[chosen],
+        labels[chosen],
+        {change: amounts.tolist() for change, amounts in changes.items()},
+        fill=fill,
+    )
+    drawn = []
+    for curve in curves:
         x = curve.amounts.tolist()
-        sections.append(
+        drawn.append(
             {
-                "name": change,
+                "name": curve.change,
                 "chart": line_chart(
                     [
                         Series("train", x, (100 * curve.accuracy).tolist()),
                         Series("test", x, (100 * curve.probability).tolist(), marker="s"),
                     ],
-                    across=unit,
+                    across=units[curve.change],
                     up="%",
                 ),
                 "ends": f"{100 * curve.accuracy[0]:.0f} % at {x[0]:g}, "
                 f"{100 * curve.accuracy[-1]:.0f} % at {x[-1]:g}",
             }
         )
-    return sections
+    return {"curves": drawn, "images": len(chosen)}
 
 
 def health_section(
     model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
     """Activation statistics, gradients by depth and dead ReLUs."""
-    signals = layer_signals(model, variables, inputs[:_BATCH], labels[:_BATCH])
+    signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
     dead = dead_units(model, variables, inputs)
     return {
         "rows": [
@@ -133,7 +155,9 @@ def embedding_section(
     """
     if len(inputs) < 10:
         return []
-    *_, (layer, features) = _before_logits(model, variables, inputs)
+    layer = _before_logits(model, variables, inputs[:1])
+    compute = jax.jit(lambda v, x: stage_activations(model, v, x)[layer])
+    features = in_batches(lambda images: compute(variables, images), inputs)
     # Mistakes first: they are drawn where others would cover them.
     order = np.argsort(right, kind="stable")
     thumbs = _thumbnails(images[order], right[order])
@@ -151,18 +175,19 @@ def embedding_section(
     return sections
 
 
-def _before_logits(model: Any, variables: Any, inputs: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The stages' activations, without the last one, or with it where there is no other."""
-    parts = []
-    for start in range(0, len(inputs), _BATCH):
-        part = stage_activations(model, variables, inputs[start : start + _BATCH])
-        parts.append({name: np.asarray(values) for name, values in part.items()})
-    joined = [(name, np.concatenate([p[name] for p in parts])) for name in parts[0]]
-    logits = jax.eval_shape(lambda x: model.apply(variables, x), inputs[:1]).shape[-1]
-    vectors = [(name, values) for name, values in joined if values.ndim == 2]
-    if len(vectors) > 1 and vectors[-1][1].shape[-1] == logits and joined[-1][0] == vectors[-1][0]:
-        return joined[:-1]
-    return joined
+def _before_logits(model: Any, variables: Any, inputs: np.ndarray) -> str:
+    """The last of the network's stages that is not the logits; they, where there is no other."""
+    order: list[str] = []
+
+    def run(variables: Any, inputs: Any) -> tuple[list[Any], Any]:
+        stages = stage_activations(model, variables, inputs)
+        order[:] = stages
+        return list(stages.values()), model.apply(variables, inputs)
+
+    shapes, logits = jax.eval_shape(run, variables, inputs)
+    vectors = [shape for shape in shapes if len(shape.shape) == 2]
+    ends_with_logits = shapes[-1].shape == logits.shape
+    return order[-2] if len(vectors) > 1 and ends_with_logits else order[-1]
 
 
 def _thumbnails(images: np.ndarray, right: np.ndarray, side: int = 22) -> np.ndarray:

@@ -1,13 +1,15 @@
 """The page's pictures of what the network looks at: for single images, maps and classes."""
 
+import contextlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.analysis.activations import activations
+from cnnjax.analysis.activations import activation_shapes, activations
 from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import module_calls
 from cnnjax.analysis.class_image import class_images
 from cnnjax.analysis.deconvnet import deconvnet
@@ -19,8 +21,12 @@ from cnnjax.reports.pictures import boxed, colour_tile, heat_map, photo, rescale
 _EXAMPLES = 5
 _DECONVOLVED = 8
 _CLASSES = 10
-# Multiply-adds that the class images may cost: about a minute on two cores.
-_CLASS_IMAGE_BUDGET = 1e12
+_FIELD_IMAGES = 16
+# Multiply-adds that the class images and the occlusion maps may cost, and what they have anyway.
+_CLASS_IMAGE_BUDGET = 2e11
+_CLASS_IMAGE_STEPS = (20, 200)
+_OCCLUSION_BUDGET = 1e11
+_LEAST_PLACES, _MOST_PLACES = 7, 13
 
 
 def looking_section(
@@ -48,7 +54,7 @@ def looking_section(
     last = layers[-1]
     return {
         "layer": last,
-        "examples": _examples(model, variables, inputs, images, indices, outcome, last),
+        "examples": _examples(model, variables, inputs, images, indices, outcome, summary, last),
         "fields": _fields(model, variables, inputs, layers, summary),
         "projections": _projections(model, variables, inputs, images, last),
         "classes": _class_pictures(model, variables, inputs, outcome, summary),
@@ -59,8 +65,9 @@ def _map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
     """Outermost module calls with maps larger than 1x1, without pools and norms."""
     calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
     names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]
-    outputs = jax.eval_shape(lambda x: activations(model, variables, x, names=names), inputs[:1])
-    return [name for name in names if len(s := outputs[name].shape) == 4 and s[1] > 1 and s[2] > 1]
+    outputs = activation_shapes(model, variables, inputs[:1], names=names)
+    sizes = {name: output.shape for name, output in outputs.items()}
+    return [name for name, s in sizes.items() if len(s) == 4 and s[1] > 1 and s[2] > 1]
 
 
 def _examples(
@@ -70,6 +77,7 @@ def _examples(
     images: np.ndarray,
     indices: np.ndarray,
     outcome: Outcome,
+    summary: Summary,
     layer: str,
 ) -> list[dict[str, Any]]:
     """The pictures of a few images, of as many classes as there are."""
@@ -81,7 +89,9 @@ def _examples(
     cams = np.asarray(grad_cam(model, variables, inputs[chosen], classes, layer))
     height, width = inputs.shape[1:3]
     patch = max(min(height, width) // 5, 1)
-    stride = max(-(-(max(height, width) - patch) // 12), 1)
+    places = _OCCLUSION_BUDGET / (len(chosen) * max(summary.multiply_adds, 1))
+    across = int(np.clip(places**0.5, _LEAST_PLACES, _MOST_PLACES))
+    stride = max(-(-(max(height, width) - patch) // (across - 1)), 1)
     examples = []
     occluded = np.asarray(
         occlusion_map(model, variables, inputs[chosen], classes, patch=patch, stride=stride)
@@ -108,22 +118,22 @@ def _fields(
     model: Any, variables: Any, inputs: np.ndarray, layers: list[str], summary: Summary
 ) -> list[dict[str, Any]]:
     """Effective receptive fields of a few layers, with the square of the closed form."""
-    rows = {row.name: row for row in summary.rows}
-    known = [name for name in layers if name in rows and rows[name].field]
-    if not known:
-        # Blocks: the last row that stands in each.
-        for name in layers:
-            inner = [r for r in summary.rows if r.name.startswith(f"{name}/") and r.field]
-            if inner:
-                rows[name] = inner[-1]
-                known.append(name)
-    chosen = [known[i] for i in sorted({0, len(known) // 3, 2 * len(known) // 3, len(known) - 1})]
+    rows = {}
+    for name in layers:
+        # A module that computes nothing, such as dropout, has no row.
+        with contextlib.suppress(KeyError):
+            rows[name] = summary.row(name)
+    known = [name for name, row in rows.items() if row.field]
+    # Of the first layer the field is the kernel.
+    places = sorted({len(known) // 3, 2 * len(known) // 3, len(known) - 1}) if known else []
     fields = []
-    for name in dict.fromkeys(chosen):
+    for name in (known[place] for place in places):
         row = rows[name]
         if row.field is None or row.stride is None or row.padding is None:
             continue
-        field = np.asarray(effective_receptive_field(model, variables, inputs[:32], name))
+        field = np.asarray(
+            effective_receptive_field(model, variables, inputs[:_FIELD_IMAGES], name)
+        )
         middle = (row.shape[0] // 2, row.shape[1] // 2)
         top, left = (m * s - p for m, s, p in zip(middle, row.stride, row.padding, strict=True))
         fields.append(
@@ -142,14 +152,18 @@ def _projections(
     model: Any, variables: Any, inputs: np.ndarray, images: np.ndarray, layer: str
 ) -> list[dict[str, Any]]:
     """For the busiest maps, the image that excites each most and its deconvnet projection."""
-    maps = np.asarray(activations(model, variables, inputs, names=[layer])[layer])
-    peaks = maps.max(axis=(1, 2))
+
+    @jax.jit
+    def highest(variables: Any, images: Any) -> Any:
+        return activations(model, variables, images, names=[layer])[layer].max(axis=(1, 2))
+
+    peaks = in_batches(lambda images: highest(variables, images), inputs)
     busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
-    project = jax.jit(lambda images, c: deconvnet(model, variables, images, layer, c))
+    project = jax.jit(lambda v, images, c: deconvnet(model, v, images, layer, c))
     projections = []
     for channel in sorted(busiest.tolist()):
         image = int(peaks[:, channel].argmax())
-        projected = np.asarray(project(inputs[image : image + 1], channel))[0]
+        projected = np.asarray(project(variables, inputs[image : image + 1], channel))[0]
         projections.append(
             {
                 "channel": channel,
@@ -166,7 +180,7 @@ def _class_pictures(
     """The images that the network finds most like each class."""
     classes = range(min(len(outcome.class_names), _CLASSES))
     steps = _CLASS_IMAGE_BUDGET / (3 * max(summary.multiply_adds, 1) * len(classes))
-    steps = int(np.clip(steps, 20, 200))
+    steps = int(np.clip(steps, *_CLASS_IMAGE_STEPS))
     # From a mean image: from zeros, a network without biases has nowhere to go.
     start = np.repeat(inputs.mean(axis=0, keepdims=True), len(classes), axis=0)
     found, scores = class_images(
@@ -175,7 +189,8 @@ def _class_pictures(
         start,
         np.array(classes),
         steps=steps,
-        learning_rate=0.03,
+        # Few steps are longer, so that all climb about as far.
+        learning_rate=min(6 / steps, 0.1),
         decay=0.02,
         blur=1.2 * max(inputs.shape[1] / 32, 1),
         shift=max(inputs.shape[1] // 16, 1),

@@ -96,13 +96,14 @@ def _tone(images: int, share: float | None, largest_error: int) -> int:
 
 
 def pictured_images(
-    outcome: Outcome, images: np.ndarray, chosen: Int[np.ndarray, "chosen"]
+    outcome: Outcome, images: Any, chosen: Int[np.ndarray, "chosen"]
 ) -> list[dict[str, Any]]:
     """Cards of images: the picture, the truth, and what the network said, with probabilities.
 
     Args:
       outcome: the predictions.
-      images: the raw test images, uint8 [images, height, width, channels].
+      images: the raw test images, uint8 [images, height, width, channels]; only those that are
+        shown are indexed.
       chosen: indices of the images to show; the first 36 of them are shown.
     """
     names = outcome.class_names

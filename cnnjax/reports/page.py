@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cnnjax import data
 from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.charts import accuracy_chart, error_chart, loss_chart
 from cnnjax.reports.course_section import course_section
@@ -36,7 +37,11 @@ def check_installed() -> None:
 
 
 def write_report(
-    workdir: str | os.PathLike, *, analysis: bool = False, data_dir: str | None = None
+    workdir: str | os.PathLike,
+    *,
+    analysis: bool = False,
+    data_dir: str | None = None,
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
@@ -45,6 +50,7 @@ def write_report(
       analysis: whether the network is analysed too: what it costs, what it looks at and how it
         behaves. It takes longer.
       data_dir: TFDS data folder, None for TFDS's default.
+      inputs: how images are read that are not in memory.
 
     Returns:
       The path of the page.
@@ -56,7 +62,7 @@ def write_report(
     """
     check_installed()
     record = read_run_record(workdir)
-    loaded = load_run(record.workdir, data_dir=data_dir)
+    loaded = load_run(record.workdir, data_dir=data_dir, inputs=inputs)
     page = render(record, loaded, analysis=analysis)
     return _write_whole(record.workdir / "report.html", page)
 
@@ -78,8 +84,9 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
     check_installed()
     import jinja2
 
-    images, labels = np.asarray(loaded.images), np.asarray(loaded.labels)
-    outcome = Outcome(np.asarray(loaded.predict(images)), labels, tuple(loaded.class_names))
+    examples, probabilities = loaded.judge_evaluated()
+    images = examples.images  # maybe not in memory: decoded where it is indexed
+    outcome = Outcome(probabilities, np.asarray(examples.labels), tuple(loaded.class_names))
     example = _example(outcome)
     inputs = np.asarray(loaded.preprocess(images[example : example + 1]))
     environment = jinja2.Environment(
@@ -126,7 +133,7 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
         activations=activation_section(
             loaded.model, loaded.variables, inputs, images[example], outcome, example
         ),
-        analysis=analyse(loaded, outcome) if analysis else None,
+        analysis=analyse(loaded, images, outcome) if analysis else None,
         config=flat_items(record.config),
         environment=flat_items(record.run),
     )

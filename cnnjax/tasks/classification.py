@@ -56,6 +56,11 @@ class Classification:
                 f"{self.loss_name}; it belongs to softmax: set it to 0, or loss.name to 'softmax'"
             )
 
+    @property
+    def loss_unit(self) -> str:
+        """What the loss is measured in: "nats", or "" where it is a plain number."""
+        return "nats" if self.loss_name in ("softmax", "sigmoid") else ""
+
     def loss(
         self,
         model: nn.Module,
@@ -74,7 +79,7 @@ class Classification:
             train: whether batch statistics are updated, and dropout and label smoothing act.
 
         Returns:
-            The mean loss over the examples that count (in nats, for "softmax" and "sigmoid"), and a
+            The mean loss over the examples that count (in `loss_unit`), and a
             pair: the metric sums, of which `loss` is that mean's numerator, and the collections
             that the network updated (none unless `train`).
 

@@ -137,12 +137,12 @@ class Ensemble:
         placement = placement or all_devices()
         first = self.members[0]
         plan = dataclasses.replace(first.plan, framing=self.form.framing)
-        examples = plan.load_eval(first.data_dir)
+        examples = plan.load_eval(first.data_dir, first.inputs.resident)
         variables = [placement.replicate(member.variables) for member in self.members]
         batch_sums = placement.compile_sums(assessment_sums)
 
         def sums() -> Iterator[Any]:
-            for batch in placed_batches(examples, batch_size, placement):
+            for batch in placed_batches(examples, batch_size, placement, first.inputs):
                 answers = self.log_probabilities(batch["image"], variables)
                 yield batch_sums(answers, batch["label"], batch["weight"])
 
@@ -166,6 +166,7 @@ def load_ensemble(
     last: int | None = None,
     views: Views = WHOLE_IMAGE,
     data_dir: str | None = None,
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> Ensemble:
     """Reads networks back from the folders of one run or several.
 
@@ -175,6 +176,7 @@ def load_ensemble(
         last: take the newest `last` checkpoints of each run.
         views: what the networks are shown; the whole image alone, if not given.
         data_dir: TFDS data folder; None means TFDS's default.
+        inputs: how the images that are evaluated are read.
 
     Raises:
         ConfigError: the networks cannot judge together, or the arguments do not go together.
@@ -189,7 +191,7 @@ def load_ensemble(
     for name, values in (("workdir", [f.resolve() for f in folders]), ("steps", list(steps))):
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: one stands there twice: {', '.join(map(str, values))}")
-    load = partial(load_checkpoints, steps=steps, last=last, data_dir=data_dir)
+    load = partial(load_checkpoints, steps=steps, last=last, data_dir=data_dir, inputs=inputs)
     members = [member for folder in folders for member in load(folder)]
     return Ensemble(tuple(members), views)
 

@@ -201,13 +201,20 @@ def _paced(results: Iterable[Any]) -> Iterator[Any]:
         yield jax.device_get(pending.popleft())
 
 
-def format_metrics(split: str, step: int, metrics: dict[str, float]) -> str:
-    """Returns the lines that say how good a network is on a split."""
+def format_metrics(split: str, step: int, metrics: Mapping[str, float], loss_unit: str = "") -> str:
+    """Returns the lines that say how good a network is on a split.
+
+    Args:
+        split: what was evaluated.
+        step: steps done.
+        metrics: `loss`, `accuracy` and `top5_error` (shares of 1).
+        loss_unit: what the loss is measured in, as the task says; "" where it is a plain number.
+    """
     return "\n".join(
         (
             f"{split + ' accuracy':<22}{metrics['accuracy']:.2%}",
             f"{'top-5 error':<22}{metrics['top5_error']:.2%}",
-            f"{'loss':<22}{metrics['loss']:.4f} nats",
+            f"{'loss':<22}{metrics['loss']:.4f} {loss_unit}".rstrip(),
             f"{'step':<22}{step}",
         )
     )

@@ -15,8 +15,14 @@ from cnnjax import data
 from cnnjax.training import run_folder
 from cnnjax.training.checkpoints import Checkpoints
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
-from cnnjax.training.evaluation import make_evaluator, make_predictor
+from cnnjax.training.evaluation import (
+    PREDICT_BATCH,
+    make_evaluator,
+    make_judge,
+    make_predictor,
+)
 from cnnjax.training.plan import Plan, make_plan
+from cnnjax.training.views import WHOLE_IMAGE
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class LoadedRun:
         step: the checkpoint's step.
         data_dir: TFDS data folder, None for TFDS's default.
         workdir: the run's folder.
+        inputs: how images are read that are not in memory.
     """
 
     plan: Plan
@@ -37,6 +44,7 @@ class LoadedRun:
     step: int
     data_dir: str | None
     workdir: Path
+    inputs: data.Inputs = data.Inputs()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -56,7 +64,7 @@ class LoadedRun:
     @cached_property
     def evaluated(self) -> data.Examples:
         """The examples that are evaluated."""
-        return self.plan.load_eval(self.data_dir)
+        return self.plan.load_eval(self.data_dir, self.inputs.resident)
 
     @property
     def images(self) -> Any:
@@ -87,13 +95,44 @@ class LoadedRun:
     def _predictor(self) -> Any:
         return make_predictor(self.plan)
 
+    def judge_evaluated(self) -> tuple[data.Examples, Float[np.ndarray, "examples classes"]]:
+        """Returns the evaluated examples that can be read, and each one's class probabilities.
+
+        Images that are not in memory are decoded ahead by `inputs.workers`, and not kept.
+
+        Raises:
+            DamagedImages: too many images cannot be read.
+        """
+        examples = self.evaluated
+        if isinstance(examples, data.ImageArrays):
+            return examples, self.predict(examples.images)
+        # By this process alone, also where others train beside it.
+        stream = data.Stream(
+            examples,
+            data.EvaluationOrder(len(examples), min(PREDICT_BATCH, len(examples))),
+            workers=self.inputs.workers,
+            max_damaged=self.inputs.max_damaged,
+        )
+        judge, answers, weights = make_judge(self.plan, WHOLE_IMAGE), [], []
+        for batch in stream.batches():
+            answers.append(np.asarray(judge(self.variables, batch["image"])))
+            weights.append(batch["weight"])
+        # What fills up the last batch has no weight, like an image that cannot be read.
+        kept = np.flatnonzero(np.concatenate(weights))
+        probabilities = np.exp(np.concatenate(answers)[kept])
+        return examples if len(kept) == len(examples) else examples.take(kept), probabilities
+
     def evaluate(self) -> dict[str, float]:
-        """Returns `loss` (nats), `accuracy` and `top5_error` (shares of 1) on `images`."""
-        return make_evaluator(self.plan, self.evaluated)(self.variables)
+        """Returns `loss`, `accuracy` and `top5_error` (shares of 1) on `images`."""
+        evaluate = make_evaluator(self.plan, self.evaluated, inputs=self.inputs)
+        return evaluate(self.variables)
 
 
 def load_run(
-    workdir: str | Path, step: int | None = None, data_dir: str | None = None
+    workdir: str | Path,
+    step: int | None = None,
+    data_dir: str | None = None,
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> LoadedRun:
     """Reads a run back from its folder alone; nothing in the folder is changed.
 
@@ -101,13 +140,14 @@ def load_run(
         workdir: the run's folder.
         step: which checkpoint; None means the newest that can be trusted.
         data_dir: TFDS data folder; None means TFDS's default.
+        inputs: how images are read that are not in memory.
 
     Raises:
         RunFolderError: the folder holds no run, or no checkpoint yet.
         CheckpointError: the checkpoint asked for does not exist or is damaged, or all are.
     """
     steps = () if step is None else (step,)
-    return load_checkpoints(workdir, steps=steps, data_dir=data_dir)[0]
+    return load_checkpoints(workdir, steps=steps, data_dir=data_dir, inputs=inputs)[0]
 
 
 def load_checkpoints(
@@ -116,6 +156,7 @@ def load_checkpoints(
     steps: Sequence[int] = (),
     last: int | None = None,
     data_dir: str | None = None,
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> list[LoadedRun]:
     """Reads several checkpoints of a run; nothing in its folder is changed.
 
@@ -124,6 +165,7 @@ def load_checkpoints(
         steps: which checkpoints; empty for the newest that can be trusted, or for `last`.
         last: the newest `last` of the checkpoints, where `steps` is empty.
         data_dir: TFDS data folder; None means TFDS's default.
+        inputs: how images are read that are not in memory.
 
     Returns:
         One network for each checkpoint, all of one plan, in the order of `steps`.
@@ -146,9 +188,10 @@ def load_checkpoints(
         if problem := checkpoints.problem(step):
             raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
     like = jax.eval_shape(plan.init_state)
+    restored = [checkpoints.restore(step, like).eval_variables for step in steps]
     return [
-        LoadedRun(plan, checkpoints.restore(step, like).eval_variables, step, data_dir, workdir)
-        for step in steps
+        LoadedRun(plan, variables, step, data_dir, workdir, inputs)
+        for step, variables in zip(steps, restored, strict=True)
     ]
 
 

@@ -45,9 +45,10 @@ class RunResult:
     Attributes:
         step: steps done in all.
         split: what was evaluated, "test" or "validation".
-        metrics: `loss` (nats), `accuracy` and `top5_error` (shares of 1) after the last step.
+        metrics: `loss`, `accuracy` and `top5_error` (shares of 1) after the last step.
         seconds: wall time of this start of the run, compilation included.
         compile_seconds: the part of it in which the training step was compiled.
+        loss_unit: what the loss is measured in; "" where it is a plain number.
     """
 
     step: int
@@ -55,11 +56,12 @@ class RunResult:
     metrics: dict[str, float]
     seconds: float
     compile_seconds: float
+    loss_unit: str = ""
 
     def summary(self) -> str:
         """Returns the lines that a program prints at the end."""
         return (
-            format_metrics(self.split, self.step, self.metrics)
+            format_metrics(self.split, self.step, self.metrics, self.loss_unit)
             + f"\n{'time':<22}{self.seconds:.1f} s, of which {self.compile_seconds:.1f} s compiling"
         )
 
@@ -183,7 +185,14 @@ def train_and_evaluate(
                 watch.pictures(trainer.step, _mistakes(plan, variables, evaluated))
                 watch.event("finished", trainer.step, left_out=dict(trainer.damaged))
     seconds = time.perf_counter() - begun
-    return RunResult(trainer.step, plan.eval_split, metrics, seconds, trainer.compile_seconds)
+    return RunResult(
+        trainer.step,
+        plan.eval_split,
+        metrics,
+        seconds,
+        trainer.compile_seconds,
+        plan.task.loss_unit,
+    )
 
 
 def _mistakes(plan: Plan, variables: Any, evaluated: data.Examples) -> Any:

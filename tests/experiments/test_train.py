@@ -133,6 +133,12 @@ def test_evaluate_averages_over_checkpoints_and_views(undisturbed, environment, 
     assert out.splitlines()[0].split()[-1] == f"{told['accuracy']:.2%}"
 
 
+@pytest.mark.parametrize("program", ["evaluate", "report"])
+def test_who_decodes_can_be_chosen_wherever_a_set_is_read(program, environment, tmp_path):
+    told = run(program, f"--workdir={tmp_path}", "--decode_threads=0", environment=environment)
+    assert told[0] == 2 and "decode_threads" in told[2] and "unknown" not in told[2]
+
+
 def test_predict_names_the_classes_of_a_folder_and_tells_what_is_damaged(
     undisturbed, environment, tmp_path
 ):

@@ -5,7 +5,7 @@ import pytest
 
 from cnnjax import reports
 from cnnjax.reports.pictures import boxed, rescaled
-from tests.reports.fakes import NoConvolution, fake_run, write_run_folder
+from tests.reports.fakes import NoConvolution, StoredImages, fake_run, write_run_folder
 from tests.reports.test_page import _Elements
 
 
@@ -13,6 +13,7 @@ from tests.reports.test_page import _Elements
 def test_analysis_stands_on_the_page(tmp_path, kind):
     model = NoConvolution(10) if kind == "dense" else None
     run = fake_run(count=30, wrong=3, size=12, channels=3 if kind == "colour" else 1, model=model)
+    run.images = StoredImages(run.images)
     record = reports.read_run_record(write_run_folder(tmp_path))
     text = reports.render(record, run, analysis=True)
     elements = _Elements(text).elements

@@ -7,7 +7,13 @@ import pytest
 from cnnjax import reports
 from cnnjax.reports import page
 from cnnjax.training import RunFolderError
-from tests.reports.fakes import NoConvolution, fake_run, metrics_line, write_run_folder
+from tests.reports.fakes import (
+    NoConvolution,
+    StoredImages,
+    fake_run,
+    metrics_line,
+    write_run_folder,
+)
 
 
 class _Elements(html.parser.HTMLParser):
@@ -69,6 +75,15 @@ def test_every_mistake_shows_truth_and_three_guesses(tmp_path):
     assert "image 3, of class class 3; the network said class 4" in section
 
 
+def test_images_that_are_not_shown_are_not_read(tmp_path):
+    run = fake_run(count=2000, wrong=50)
+    run.images = StoredImages(run.images)
+    record = reports.read_run_record(write_run_folder(tmp_path))
+    reports.render(record, run)
+    # 36 mistakes, 8 narrow ones and the one on its way through the network.
+    assert len(run.images.read) <= 36 + 8 + 1
+
+
 def test_confusion_cells_hold_the_counts(tmp_path):
     text = _page(tmp_path, fake_run(count=60, wrong=1))
     assert 'title="1 of 6 images of class 0 taken for class 1">1<' in text
@@ -117,7 +132,7 @@ def test_names_from_the_run_are_escaped(tmp_path):
 
 
 def test_write_report_leaves_one_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "load_run", lambda workdir, data_dir: fake_run())
+    monkeypatch.setattr(page, "load_run", lambda workdir, data_dir, inputs: fake_run())
     write_run_folder(tmp_path)
     path = reports.write_report(str(tmp_path))
     assert path == tmp_path / "report.html"

@@ -7,6 +7,7 @@ from jax.sharding import PartitionSpec
 from PIL import Image
 
 from cnnjax import data, training
+from cnnjax.tasks import Classification
 from cnnjax.training.ensemble import load_ensemble
 from cnnjax.training.evaluation import add_up, make_evaluator, one_device, placed_batches
 from cnnjax.training.layout import Parallel
@@ -66,6 +67,18 @@ def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog
     np.testing.assert_array_equal(seen[:10], np.ones(10))
     assert seen.sum() == 10
     assert "1 images could not be read and do not count" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [("softmax", "nats"), ("sigmoid", "nats"), ("hinge", ""), ("squared", "")],
+)
+def test_the_unit_of_the_loss_is_its_own(loss, told):
+    unit = Classification(("a", "b"), loss_name=loss).loss_unit
+    metrics = {"loss": 1.25, "accuracy": 0.5, "top5_error": 0.0}
+    lines = training.format_metrics("test", 7, metrics, unit).splitlines()
+    assert lines[2].split() == ["loss", "1.2500", *told.split()]
+    assert lines[2] == lines[2].rstrip()
 
 
 def test_nothing_to_evaluate_is_told():
