@@ -1,4 +1,4 @@
-"""A dense layer's product, whose dL/dk over few examples costs no more than writing it."""
+"""A dense layer's product, whose backward rule over few examples is bound by memory alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.algorithms.taps import product
+from cnnjax.ops.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.backward import check_backward
 from cnnjax.ops.conv_rules import align_varying
 from cnnjax.ops.reverse_mode import reverse_mode_only
@@ -75,10 +75,20 @@ def _forward(precision, x, kernel):
 
 def _backward(precision, saved, grad):
     x, kernel = saved
-    return product(grad, kernel.T, precision), _kernel_grad(precision, x, grad)
+    return _input_grad(precision, grad, kernel), _kernel_grad(precision, x, grad)
 
 
 _dense.defvjp(_forward, _backward)
+
+
+def _input_grad(precision: lax.PrecisionLike, grad: jax.Array, kernel: jax.Array) -> jax.Array:
+    """dL/dx = g kᵀ."""
+    return lax.platform_dependent(
+        grad,
+        kernel,
+        cpu=partial(product_with_transpose, precision=precision),
+        default=lambda grad, kernel: product(grad, kernel.T, precision),
+    )
 
 
 def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) -> jax.Array:

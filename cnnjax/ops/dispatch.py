@@ -43,8 +43,6 @@ ALGORITHMS: dict[str, ModuleType] = {
     "two_sided": two_sided,
     "width_im2col": width_im2col,
 }
-LARGE_KERNEL = 2**19
-"""Entries of a 1x1 kernel from which dL/dx is lax's own; measured."""
 PASSES = ("forward", "input_grad", "kernel_grad")
 
 
@@ -91,10 +89,9 @@ def choose(
     if spec.groups > 1:
         return "shift_add" if per_group == 1 else "block_diagonal"
     if not matmul.refuses(spec, input_shape, kernel_shape):
-        # A large kernel is better not transposed, nor pixels set between zeros one by one.
-        awkward = spec.strides != (1, 1) or per_group * filters >= LARGE_KERNEL
-        one = (height, width) == (1, 1)
-        return "direct" if pass_ == "input_grad" and one and awkward else "matmul"
+        # Products of the pixels that a stride visits are cheap, setting them between zeros is not.
+        spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
+        return "direct" if spread else "matmul"
     if spec.dilation != (1, 1):
         return "direct"
     few = min(per_group, filters) >= 16 and max(per_group, filters) <= 32

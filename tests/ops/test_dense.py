@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
+from cnnjax.ops.algorithms.taps import LARGE
 from cnnjax.ops.dense import FEW_ROWS
 
 
@@ -24,6 +25,17 @@ def test_values_and_gradients_are_the_defining_sums(rows):
     np.testing.assert_allclose(y, wide[0] @ wide[1], rtol=0, atol=eps * np.sqrt(7))
     np.testing.assert_allclose(dx, wide[2] @ wide[1].T, rtol=0, atol=eps * np.sqrt(5))
     np.testing.assert_allclose(dk, wide[0].T @ wide[2], rtol=0, atol=eps * np.sqrt(rows))
+
+
+def test_large_kernels_have_the_same_gradient():
+    x, kernel, g = drawn((3, 700), 0), drawn((700, 300), 1), drawn((3, 300), 2)
+    assert kernel.size >= LARGE
+    dx = jax.jit(lambda g: jax.vjp(ops.dense, x, kernel)[1](g)[0])(g)
+    expected = g.astype(np.float64) @ kernel.astype(np.float64).T
+    np.testing.assert_allclose(dx, expected, rtol=0, atol=36 * 1.2e-7 * np.sqrt(300))
+    cotangent = jnp.ones_like(dx)
+    again = jax.grad(lambda g: jnp.vdot(jax.vjp(ops.dense, x, kernel)[1](g)[0], cotangent))(g)
+    np.testing.assert_allclose(again, np.ones((3, 700)) @ kernel, rtol=1e-3, atol=1e-3)
 
 
 def test_every_batch_dimension_counts_as_examples():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
-from cnnjax.ops.algorithms.taps import product
+from cnnjax.ops.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.conv_spec import ConvSpec
 
 TRANSPOSE_FROM = 6
@@ -34,7 +34,7 @@ def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     """dL/dx = g kᵀ at the pixels that the stride visits, zero elsewhere."""
-    dx = product(_pixels(grad), kernel.reshape(-1, kernel.shape[3]).T, spec.precision)
+    dx = product_with_transpose(_pixels(grad), kernel.reshape(-1, kernel.shape[3]), spec.precision)
     if kernel.shape[:2] != (1, 1):
         return dx.reshape(grad.shape[0], *input_size, kernel.shape[2])
     dx = dx.reshape(*grad.shape[:3], kernel.shape[2])

@@ -9,11 +9,28 @@ from jax import lax
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
 
+LARGE = 2**17
+"""Entries of a matrix from which its transpose is avoided; measured."""
+
 
 def product(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike = None) -> jax.Array:
     """Returns the matrix product, summed in `sum_dtype` and rounded once."""
     wide = sum_dtype(left.dtype)
     return jnp.dot(left, right, precision=precision, preferred_element_type=wide).astype(left.dtype)
+
+
+def product_with_transpose(
+    left: jax.Array, right: jax.Array, precision: lax.PrecisionLike = None
+) -> jax.Array:
+    """Returns left rightᵀ, on CPU as (right leftᵀ)ᵀ where `right` is large and `left` is short.
+
+    XLA's CPU compiler is slow at products with a transposed right side: 634 against 32 ms for
+    4x4096 times the transpose of 25088x4096 on two cores. The barrier keeps it from going back to
+    that form.
+    """
+    if right.size < LARGE or 2 * left.shape[0] > right.shape[0]:
+        return product(left, right.T, precision)
+    return lax.optimization_barrier(product(right, left.T, precision)).T
 
 
 def zero_pad(x: jax.Array, pads: sizes.Pads) -> jax.Array:
