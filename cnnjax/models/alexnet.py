@@ -83,6 +83,8 @@ class AlexNet(Net):
     dropout_rate: float = 0.5
     dropout_first: bool = False
 
+    counts: ClassVar[tuple[str, ...]] = ("groups", "hidden")
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rate",)
     # Section 5: N(0, 0.01).
     paper_initializers: ClassVar[Initializers] = normal(0.01)
 

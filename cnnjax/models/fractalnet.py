@@ -99,6 +99,9 @@ class FractalNet(Net):
     head: Literal["flatten", "average"] = "flatten"
     remat: bool = False
 
+    counts: ClassVar[tuple[str, ...]] = ("columns", "widths")
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rates", "local_drop_rate", "global_fraction")
+    per_stage: ClassVar[tuple[str, ...]] = ("widths", "dropout_rates")
     # Section 4: Xavier.
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 

@@ -161,6 +161,8 @@ class GoogLeNet(Net):
     dropout_rate: float = 0.4
     remat: bool = False
 
+    counts: ClassVar[tuple[str, ...]] = ("five", "last_pool")
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rate",)
     classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier", "aux2/classifier")
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 

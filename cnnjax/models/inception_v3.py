@@ -162,6 +162,7 @@ class InceptionV3(Net):
     dropout_rate: float = 0.5
     remat: bool = False
 
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rate",)
     classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier")
     paper_initializers: ClassVar[Initializers] = Initializers(
         conv=initializers.truncated_normal(0.1),

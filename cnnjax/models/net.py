@@ -1,16 +1,19 @@
 """What every network of the zoo shares: its options, named features and layers made from them."""
 
+import contextlib
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as linen
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES, Initializers
-from cnnjax.models.input_sizes import square_sizes
+from cnnjax.models.input_sizes import square_sizes, telling_sizes
 
 FEATURES = "features"
 SLIDING = "sliding"
@@ -46,6 +49,11 @@ class Net(linen.Module):
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
     # The paper's own initialisation; subclasses set theirs.
     paper_initializers: ClassVar[Initializers] = SCHEMES["he"]
+    # Fields that a subclass adds: ints of at least 1, or tuples of such; numbers from 0 to 1, or
+    # tuples of such; and tuples with as many entries as each other, one for each stage.
+    counts: ClassVar[tuple[str, ...]] = ()
+    rates: ClassVar[tuple[str, ...]] = ()
+    per_stage: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuses field values that are not allowed.
@@ -61,15 +69,59 @@ class Net(linen.Module):
                 raise ValueError(
                     f"{type(self).__name__}: {field} must be one of {allowed}, got {value!r}"
                 )
-        if not isinstance(self.num_classes, int) or self.num_classes < 1:
+        for field in ("num_classes", *self.counts):
+            self.check_values(field, is_count, "an int of at least 1")
+        for field in self.rates:
+            self.check_values(field, is_rate, "a number from 0 to 1")
+        lengths = {field: len(getattr(self, field)) for field in self.per_stage}
+        if len(set(lengths.values())) > 1:
+            given = ", ".join(f"{field}={getattr(self, field)!r}" for field in lengths)
             raise ValueError(
-                f"{type(self).__name__}: num_classes must be an int of at least 1, got "
-                f"{self.num_classes!r}"
+                f"{type(self).__name__}: {' and '.join(lengths)} must have as many entries, one "
+                f"for each stage, got {given}"
             )
+        if self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.floating):
+            raise ValueError(
+                f"{type(self).__name__}: dtype must be a floating one, such as jnp.bfloat16, got "
+                f"{self.dtype!r}"
+            )
+
+    def check_values(self, field: str, allowed: Callable[[Any], bool], what: str) -> None:
+        """Refuses a field with a value, or an entry in nested tuples, that is not allowed.
+
+        Raises:
+          ValueError: naming the field, its value and what is allowed.
+        """
+        value = getattr(self, field)
+        if not all(allowed(entry) for entry in jax.tree.leaves(value)):
+            entry = "each entry of " if isinstance(value, tuple) else ""
+            raise ValueError(f"{type(self).__name__}: {entry}{field} must be {what}, got {value!r}")
 
     def field_choices(self) -> dict[str, tuple]:
         """The allowed values of the fields that a subclass adds."""
         return {}
+
+    @linen.nowrap
+    def init_with_output(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Flax's method; the error of images that are too small says which sizes work."""
+        with self.telling_sizes(args, kwargs):
+            return super().init_with_output(rngs, *args, **kwargs)
+
+    @linen.nowrap
+    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Flax's method; the error of images that are too small says which sizes work."""
+        with self.telling_sizes(args, kwargs):
+            return super().apply(variables, *args, **kwargs)
+
+    @linen.nowrap
+    def telling_sizes(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> contextlib.AbstractContextManager[None]:
+        """See `telling_sizes` of `cnnjax.models.input_sizes`; of the arguments of `__call__`."""
+        images = args[0] if args else kwargs.get("x")
+        if images is None or kwargs.get("method") is not None:
+            return contextlib.nullcontext()
+        return telling_sizes(self, images)
 
     @property
     def initializers(self) -> Initializers:
@@ -100,8 +152,13 @@ class Net(linen.Module):
 
     @property
     def dense(self) -> functools.partial:
-        """`flax.linen.Dense` with this network's dtype and initialisers."""
-        return functools.partial(linen.Dense, dtype=self.dtype, kernel_init=self.initializers.dense)
+        """`nn.Dense` with this network's dtype, initialisers and backward rules."""
+        return functools.partial(
+            nn.Dense,
+            dtype=self.dtype,
+            kernel_init=self.initializers.dense,
+            backward=self.backward,
+        )
 
     def norm(self, train: bool, **fields: Any) -> functools.partial:
         """`nn.BatchNorm` with this network's dtype and axis; `train` uses the batch's own."""
@@ -140,6 +197,16 @@ class Net(linen.Module):
     def avg_pool(self) -> functools.partial:
         """`nn.AvgPool` with this network's backward rules."""
         return functools.partial(nn.AvgPool, backward=self.backward)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value is an int of at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def is_rate(value: Any) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def flat(

@@ -94,6 +94,9 @@ class PreActResNet(Net):
     remat: bool = False
     scan: bool = False
 
+    counts: ClassVar[tuple[str, ...]] = ("blocks", "widths", "stem_width")
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rate",)
+    per_stage: ClassVar[tuple[str, ...]] = ("blocks", "widths")
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
     def field_choices(self) -> dict[str, tuple]:

@@ -51,6 +51,8 @@ class ResNet(Net):
     remat: bool = False
     scan: bool = False
 
+    counts: ClassVar[tuple[str, ...]] = ("blocks", "widths", "groups", "group_width")
+    per_stage: ClassVar[tuple[str, ...]] = ("blocks", "widths")
     # Section 3.4 refers to He et al., 2015, "Delving deep into rectifiers".
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 

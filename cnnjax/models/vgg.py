@@ -49,6 +49,9 @@ class VGG(Net):
     hidden: tuple[int, int] = (4096, 4096)
     dropout_rate: float = 0.5
 
+    counts: ClassVar[tuple[str, ...]] = ("blocks", "widths", "hidden")
+    rates: ClassVar[tuple[str, ...]] = ("dropout_rate",)
+    per_stage: ClassVar[tuple[str, ...]] = ("blocks", "widths")
     # Section 3.1: N(0, 0.01), biases 0. The authors started A so, and the others from A.
     paper_initializers: ClassVar[Initializers] = normal(0.01)
 

@@ -20,20 +20,63 @@ def images(size, channels=3):
         ("alexnet", {}, 3, 67, "pool5"),
         ("zfnet", {}, 3, 47, "pool5"),
         ("vgg16", {}, 3, 32, "pool5"),
-        ("googlenet", {}, 3, 79, "aux1/pool"),
         ("googlenet", {"aux_heads": False}, 3, 31, "pool4"),
         ("inception_v3", {"aux_heads": False}, 3, 75, "mixed_7a"),
         ("fractalnet20", {}, 3, 32, "block5_pool"),
     ],
     ids=str,
 )
-def test_the_smallest_image_works_and_a_smaller_one_names_the_layer(
+def test_the_smallest_image_works_and_a_smaller_one_names_the_layer_and_the_size(
     name, settings, channels, smallest, layer
 ):
     model = models.create_model(name, **settings)
     jax.eval_shape(model.init, jax.random.key(0), images(smallest, channels))
-    with pytest.raises(ValueError, match=rf"{layer}\b.*(larger than the padded|no window)"):
+    least = rf"images are {smallest - 1}x{smallest - 1}, .* at least {smallest}x{smallest}\b"
+    problem = rf"{layer}\b.*(larger than the padded|no window).*{least}"
+    with pytest.raises(ValueError, match=problem):
         jax.eval_shape(model.init, jax.random.key(0), images(smallest - 1, channels))
+
+
+def test_a_side_that_is_too_short_is_enough_to_be_told_the_size():
+    model, _, variables = registered("alexnet", "torchvision")
+    narrow = jax.ShapeDtypeStruct((1, 300, 40, 3), jnp.float32)
+    with pytest.raises(
+        ValueError, match="images are 300x40, and AlexNet's layers need at least 63x63"
+    ):
+        jax.eval_shape(model.apply, variables, narrow)
+
+
+def test_auxiliary_heads_that_ask_for_more_say_what_works_without_them():
+    model = models.create_model("googlenet")
+    jax.eval_shape(model.init, jax.random.key(0), images(79))
+    sizes = r"aux1/pool\b.*at least 79x79 \(31x31 with aux_heads=False\)"
+    with pytest.raises(ValueError, match=sizes):
+        jax.eval_shape(model.init, jax.random.key(0), images(78))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((32, 32, 1), r"got \(32, 32, 1\); add a batch axis"),
+        ((1, 0, 32, 1), "at least one pixel and one channel"),
+        ((1, 32, 32, 0), "at least one pixel and one channel"),
+        ((1, 32), r"\(batch, height, width, channels\)"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_refused(shape, message):
+    model, _, variables = registered("lenet5")
+    given = jax.ShapeDtypeStruct(shape, jnp.float32)
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(model.init, jax.random.key(0), given)
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(lambda v, x: model.apply(v, x=x), variables, given)
+
+
+def test_errors_that_have_nothing_to_do_with_sizes_are_left_alone():
+    model = models.create_model("alexnet", groups=5)
+    with pytest.raises(ValueError, match="conv2") as caught:
+        jax.eval_shape(model.init, jax.random.key(0), images(227))
+    assert "at least" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

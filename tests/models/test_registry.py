@@ -114,6 +114,8 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
         ({"initialization": "zero"}, "initialization must be one of .*'zero'"),
         ({"num_classes": 0}, "num_classes must be an int of at least 1, got 0"),
         ({"num_classes": 2.5}, "num_classes must be an int"),
+        ({"num_classes": True}, "num_classes must be an int"),
+        ({"dtype": jnp.int32}, "dtype must be a floating one.*int32"),
     ],
 )
 def test_unknown_settings_are_refused_with_the_allowed_ones(settings, message):
@@ -134,6 +136,29 @@ def test_unknown_settings_are_refused_with_the_allowed_ones(settings, message):
 def test_settings_of_a_family_are_checked(name, field, value):
     with pytest.raises(ValueError, match=f"{field} must be one of .*{value!r}"):
         models.create_model(name, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("resnet50", {"blocks": (0, 1, 1, 1)}, "each entry of blocks must be an int of at least 1"),
+        ("resnet50", {"blocks": (1, 2)}, r"blocks and widths must have as many.*blocks=\(1, 2\)"),
+        ("vgg16", {"blocks": ((3,), (3.0,))}, "each entry of blocks must be an int"),
+        ("vgg16", {"widths": (8, 8)}, "blocks and widths must have as many"),
+        ("vgg16", {"dropout_rate": 1.5}, "dropout_rate must be a number from 0 to 1, got 1.5"),
+        ("alexnet", {"groups": 0}, "groups must be an int of at least 1, got 0"),
+        ("googlenet", {"dropout_rate": -0.1}, "dropout_rate must be a number from 0 to 1"),
+        ("inception_v3", {"dropout_rate": "half"}, "dropout_rate must be a number from 0 to 1"),
+        ("wrn16_4", {"blocks": (2, 2)}, "blocks and widths must have as many"),
+        ("fractalnet20", {"columns": 0}, "columns must be an int of at least 1, got 0"),
+        ("fractalnet20", {"widths": (8, 8)}, "widths and dropout_rates must have as many"),
+        ("fractalnet20", {"local_drop_rate": 2.0}, "local_drop_rate must be a number from 0 to 1"),
+    ],
+    ids=str,
+)
+def test_numbers_that_make_no_network_are_refused(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        models.create_model(name, **settings)
 
 
 def test_overrides_reach_the_network():
