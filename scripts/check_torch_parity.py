@@ -5,8 +5,8 @@ batch norms' parameters and statistics, are drawn at random, written as safetens
 `load_pretrained`. The reference is the other library's network in float64; ours is in float32. For
 torchvision, `export_torchvision`'s file is loaded strictly, and must be the same to the bit.
 
-    python scripts/check_torch_parity.py --output=docs/results/weights_parity.md
-    python scripts/check_torch_parity.py resnet18 googlenet
+    python -m scripts.check_torch_parity --output=docs/results/weights_parity.md
+    python -m scripts.check_torch_parity resnet18 googlenet
 """
 
 # pyright: reportMissingImports=false
@@ -266,7 +266,7 @@ def main() -> None:
                 for row in check(case, Path(folder)):
                     print(*row, sep="  ", flush=True)
                     rows.append(row)
-    text = report(rows, "python " + " ".join(sys.argv))
+    text = report(rows, " ".join(["python -m scripts.check_torch_parity", *sys.argv[1:]]))
     if arguments.output:
         arguments.output.write_text(text)
 

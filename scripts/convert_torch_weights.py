@@ -2,8 +2,8 @@
 
 Zip and legacy files, state dicts and training checkpoints; needs torch.
 
-    python scripts/convert_torch_weights.py resnet18.pth resnet18.safetensors
-    python scripts/convert_torch_weights.py checkpoint.pth ema.safetensors --entry=model_ema
+    python -m scripts.convert_torch_weights resnet18.pth resnet18.safetensors
+    python -m scripts.convert_torch_weights checkpoint.pth ema.safetensors --entry=model_ema
 """
 
 # pyright: reportMissingImports=false

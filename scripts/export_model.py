@@ -3,7 +3,7 @@
 The file holds the network, its weights and the versions of its operations (`jax.export`); to call
 it, jax is needed and nothing else:
 
-    python scripts/export_model.py resnet18 resnet18.stablehlo --weights=resnet18.safetensors
+    python -m scripts.export_model resnet18 resnet18.stablehlo --weights=resnet18.safetensors
 
     exported = jax.export.deserialize(bytearray(Path("resnet18.stablehlo").read_bytes()))
     logits = exported.call(images)  # [batch, 224, 224, 3] in float32, any batch

@@ -226,7 +226,9 @@ def test_pickles_are_refused_and_not_executed(tmp_path):
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Explosive()))
     for path in (legacy, zipped):
-        with pytest.raises(models.WeightsError, match=r"convert_torch_weights\.py .*safetensors"):
+        with pytest.raises(
+            models.WeightsError, match=r"-m scripts\.convert_torch_weights .*safetensors"
+        ):
             models.load_pretrained(MODEL, path)
 
 

@@ -103,13 +103,13 @@ def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        ["scripts/convert_torch_weights.py", "a.pth", "a.safetensors"],
-        ["scripts/check_torch_parity.py", "resnet18"],
+        ["scripts.convert_torch_weights", "a.pth", "a.safetensors"],
+        ["scripts.check_torch_parity", "resnet18"],
     ],
 )
 def test_without_torch_the_scripts_say_what_to_install(command):
     hide = "import sys, runpy; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
-    run = "runpy.run_path(sys.argv[0], run_name='__main__')"
+    run = "runpy.run_module(sys.argv[0], run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", hide + run, *command], cwd=ROOT, capture_output=True, text=True
     )

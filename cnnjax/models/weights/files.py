@@ -71,7 +71,7 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
             pickled = file.read(4).startswith(_PICKLES)
         raise WeightsError(
             f"{path} is a PyTorch checkpoint, which can execute code when it is read; where torch "
-            f"is installed, turn it into safetensors: python scripts/convert_torch_weights.py "
+            f"is installed, turn it into safetensors: python -m scripts.convert_torch_weights "
             f"{path} {path.with_suffix('.safetensors')}"
             if pickled
             else f"{path} is no safetensors file, or a damaged one: {error}"
