@@ -55,7 +55,7 @@ def make_programs(
     """
     if dispatch == "auto":
         dispatch = "step" if jax.default_backend() == "cpu" else "whole"
-    data = jnp.asarray(images), jnp.asarray(labels)
+    data, chunks = jax.block_until_ready(((jnp.asarray(images), jnp.asarray(labels)), chunks))
     begun = time.perf_counter()
     train, evaluate = {"whole": _whole, "step": _by_step}[dispatch](run, data, chunks)
     return Programs(train, evaluate, time.perf_counter() - begun)

@@ -16,16 +16,15 @@ from scripts.benchmarks.timing import interleaved
 def describe() -> str:
     """Returns one line: device, cores, Python and library versions."""
     device = jax.devices()[0]
-    kind = _processor() if device.platform == "cpu" else device.device_kind
+    accelerator = "" if device.platform == "cpu" else f"{device.device_kind}, "
     versions = []
     for package in ("jax", "jaxlib", "torch"):
         try:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return f"{os.cpu_count()} cores of {kind}, Python {platform.python_version()}, " + ", ".join(
-        versions
-    )
+    cores = f"{os.cpu_count()} cores of {_processor()}"
+    return f"{accelerator}{cores}, Python {platform.python_version()}, " + ", ".join(versions)
 
 
 def matmul_peak(options: dict[str, Any], size: int = 2048) -> float:

@@ -1,11 +1,18 @@
 """Times whole training steps (forward, backward, update) of the classic networks, five ways.
 
     python -m scripts.benchmarks.steps [--only REGEX] [--repeats 15] [--out docs/results/steps]
+    python -m scripts.benchmarks.steps --dtype bfloat16 --out docs/results/steps_gpu_bfloat16
 
 cnnjax; the same model with `backward="native"` (lax and autodiff) as it comes; the same compiled
 with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK; plain flax.linen
 layers; and PyTorch eager, channels_last, where it is installed. All hold the same weights and must
 give the same losses for five steps, or the row is not printed. Runs are interleaved in one process.
+
+On a GPU the batches are larger, the CPU compiler's option is left out, and PyTorch runs both eager
+and by `torch.compile`. `--dtype bfloat16` makes the networks compute in it (PyTorch: autocast),
+with float32 parameters. Float32 products may be done in TF32 there, by all contestants;
+`--no_tf32` forbids it to all.
+
 Writes OUT.json and OUT.md and draws OUT.png; `--merge` keeps the rows of an earlier OUT.json.
 `--profile` adds a table of where our step's time goes, layer by layer.
 """
@@ -13,6 +20,7 @@ Writes OUT.json and OUT.md and draws OUT.png; `--merge` keeps the rows of an ear
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import importlib.util
 import json
@@ -22,39 +30,58 @@ import re
 import sys
 from typing import Any
 
+import jax
 import numpy as np
 
+from cnnjax import training
 from scripts.benchmarks import step_profile, steps_report
 from scripts.benchmarks.machine import describe
-from scripts.benchmarks.step_contestants import COLUMNS, contestants
+from scripts.benchmarks.step_contestants import contestants, default_columns, torch_device
 from scripts.benchmarks.timing import interleaved
 from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 STEPS = 5
-TOLERANCE = 1e-3
-"""Relative: float32 sums in another order drift apart by this much over five steps at most."""
+TOLERANCE = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 3e-2}
+"""Relative: sums in another order drift apart by this much over five steps at most. TF32 and
+bfloat16 have 10 and 7 bits behind the point."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the benchmark."""
     flags = _flags(argv)
+    # As the experiments do, for all contestants alike.
+    training.keep_freed_memory()
     with_torch = not flags.no_torch and importlib.util.find_spec("torch") is not None
     if with_torch:
-        import torch  # pyright: ignore[reportMissingImports]
+        # JAX would take three quarters of a GPU's memory when it first uses it.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")
+    platform = jax.default_backend()
+    flags.columns = flags.columns or "|".join(default_columns(platform))
+    if platform == "gpu" and flags.no_tf32:
+        jax.config.update("jax_default_matmul_precision", "float32")
+    if with_torch:
+        from scripts.benchmarks.torch_step import set_up
 
-        torch.set_num_threads(os.cpu_count() or 1)
+        try:
+            set_up(torch_device(), os.cpu_count() or 1, not flags.no_tf32)
+        except RuntimeError as error:
+            sys.exit(f"steps: {error}")
     nets = [net for net in NETS if re.search(flags.only, net.label)]
     if not nets:
         names = ", ".join(net.label for net in NETS)
         sys.exit(f"steps: no network matches --only={flags.only!r}; there are {names}")
     report: dict[str, Any] = {
-        "command": f"python -m scripts.benchmarks.steps --repeats {flags.repeats}",
+        "command": f"python -m scripts.benchmarks.steps --repeats {flags.repeats}"
+        + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else "")
+        + (" --no_tf32" if flags.no_tf32 else "")
+        + (f" --batch {flags.batch}" if flags.batch else ""),
         "machine": describe(),
+        "arithmetic": _arithmetic(flags),
         "rows": _earlier(flags),
     }
     print(f"# {report['machine']}")
     for net in nets:
-        row = measure(net, flags, with_torch)
+        row = measure(_sized(net, platform, flags.batch), flags, with_torch)
         if row is None:
             continue
         report["rows"] = [r for r in report["rows"] if r["net"] != net.label] + [row]
@@ -67,11 +94,11 @@ def main(argv: list[str] | None = None) -> None:
 def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[str, Any] | None:
     """Returns a network's row, or None where the losses differ."""
     gc.collect()
-    ways = contestants(net, with_torch, tuple(flags.columns.split("|")))
+    ways = contestants(net, with_torch, tuple(flags.columns.split("|")), flags.dtype)
     losses = {name: [way.step() for _ in range(STEPS)] for name, way in ways.items()}
     first = np.array(next(iter(losses.values())))
     for name, values in losses.items():
-        if not np.allclose(values, first, rtol=TOLERANCE):
+        if not np.allclose(values, first, rtol=TOLERANCE[_arithmetic(flags)]):
             print(f"{net.label}: not measured, the losses of {name} differ: {losses}", flush=True)
             return None
     times = interleaved({n: way.step for n, way in ways.items()}, flags.repeats, flags.seconds)
@@ -93,9 +120,30 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
     return row
 
 
+def _sized(net: WholeNet, platform: str, batch: int) -> WholeNet:
+    """Returns the network with the batch that was asked for, or the platform's."""
+    of_platform = net.batch if platform == "cpu" else net.large_batch or net.batch
+    return dataclasses.replace(net, batch=batch or of_platform)
+
+
+def _arithmetic(flags: argparse.Namespace) -> str:
+    """Returns "float32", "tf32" or "bfloat16"."""
+    tf32 = flags.dtype == "float32" and jax.default_backend() == "gpu" and not flags.no_tf32
+    return "tf32" if tf32 else flags.dtype
+
+
 def _earlier(flags: argparse.Namespace) -> list[dict[str, Any]]:
     path = pathlib.Path(f"{flags.out}.json")
-    return json.loads(path.read_text())["rows"] if flags.merge and path.exists() else []
+    if not (flags.merge and path.exists()):
+        return []
+    report = json.loads(path.read_text())
+    before = report.get("arithmetic", "float32")
+    if before != _arithmetic(flags):
+        sys.exit(
+            f"steps: --merge: the rows of {path} were computed in {before}, these are in "
+            f"{_arithmetic(flags)}; give another --out"
+        )
+    return report["rows"]
 
 
 def _write(report: dict[str, Any], out: str) -> None:
@@ -111,7 +159,10 @@ def _write(report: dict[str, Any], out: str) -> None:
 def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", default="", help="regular expression over networks")
-    parser.add_argument("--columns", default="|".join(COLUMNS), help="ways to time, by |")
+    parser.add_argument("--columns", default="", help="ways to time, by |; the platform's if empty")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--no_tf32", action="store_true", help="float32 products in full, on a GPU")
+    parser.add_argument("--batch", type=int, default=0, help="images a step; the network's if 0")
     parser.add_argument("--repeats", type=int, default=15, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=60.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")

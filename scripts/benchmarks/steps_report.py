@@ -10,6 +10,11 @@ from scripts.benchmarks.timing import geometric_mean
 
 Row = dict[str, Any]
 BASELINES = ("native", "native, option", "flax")
+ARITHMETIC = {
+    "float32": "float32",
+    "tf32": "float32 with products in TF32 (all alike)",
+    "bfloat16": "bfloat16 with float32 parameters (PyTorch: autocast)",
+}
 
 
 def line(row: Row) -> str:
@@ -19,6 +24,11 @@ def line(row: Row) -> str:
     cells += [f"{n} {ms[n]:9.1f} x{ms[n] / ms['ours']:<6.2f}" for n in COLUMNS[1:] if n in ms]
     temps = ", ".join(f"{n} {value:.0f}" for n, value in row["temp_mb"].items())
     return "  ".join(cells) + f"  temp MB: {temps}"
+
+
+def shown(rows: list[Row]) -> list[str]:
+    """Returns the ways that any row has, in their order."""
+    return [name for name in COLUMNS if any(name in row["ms"] for row in rows)]
 
 
 def ratios(rows: list[Row], base: str) -> list[float]:
@@ -36,10 +46,11 @@ def ratios(rows: list[Row], base: str) -> list[float]:
 
 def summary(report: Row) -> str:
     """Returns the geometric means, as a Markdown table."""
+    compiled = bool(ratios(report["rows"], "torch compiled"))
     lines = [
         "| networks | flax as it comes / ours | native as it comes / ours | strongest plain / ours "
-        "| ours / PyTorch |",
-        "|---|--:|--:|--:|--:|",
+        "| ours / PyTorch |" + (" ours / PyTorch compiled |" if compiled else ""),
+        "|---|--:|--:|--:|--:|" + ("--:|" if compiled else ""),
     ]
     groups = {"all": report["rows"]}
     groups["all but ResNeXt"] = [r for r in report["rows"] if not r["net"].startswith("ResNeXt")]
@@ -50,6 +61,7 @@ def summary(report: Row) -> str:
             f"{geometric_mean(ratios(rows, 'native')):.2f} | "
             f"{geometric_mean(ratios(rows, 'best')):.2f} | "
             + (f"{1 / geometric_mean(torch):.2f} |" if torch else "|")
+            + (f" {1 / geometric_mean(ratios(rows, 'torch compiled')):.2f} |" if compiled else "")
         )
     slower = [r["net"] for r in report["rows"] if min(ratios([r], "best"), default=1) < 1]
     heavier = [
@@ -69,24 +81,26 @@ def summary(report: Row) -> str:
 
 def markdown(report: Row) -> str:
     """Returns the whole report: command, machine, means, and every row."""
+    columns = shown(report["rows"])
     lines = [
         "# Whole training steps",
         "",
         f"`{report['command']}`",
         "",
-        f"{report['machine']}. Forward, backward and SGD with momentum, float32; dropout and "
+        f"{report['machine']}. Forward, backward and SGD with momentum, "
+        f"{ARITHMETIC[report.get('arithmetic', 'float32')]}; dropout and "
         "drop-path off, so that all give the same losses. Median ms of interleaved rounds, with "
         "quartiles.",
         "",
         summary(report),
         "",
-        "| network, batch | " + " | ".join(COLUMNS) + " | images/s | temp MB: ours, native, flax | "
+        "| network, batch | " + " | ".join(columns) + " | images/s | temp MB: ours, native, flax | "
         "compile s: ours, native |",
-        "|---|" + "--:|" * (len(COLUMNS) + 3),
+        "|---|" + "--:|" * (len(columns) + 3),
     ]
     for row in report["rows"]:
         cells = []
-        for name in COLUMNS:
+        for name in columns:
             if name in row["ms"]:
                 low, high = row["quartiles_ms"][name]
                 cells.append(f"{row['ms'][name]:.1f} ({low:.1f} to {high:.1f})")
@@ -114,7 +128,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
 
     rows = report["rows"]
     figure, axes = plt.subplots(figsize=(9, 0.75 * len(rows) + 1.6), layout="constrained")
-    names = [n for n in COLUMNS[1:] if any(n in row["ms"] for row in rows)]
+    names = [name for name in shown(rows) if name != "ours"]
     for offset, name in enumerate(names):
         found = [(i, row["ms"][name] / row["ms"]["ours"]) for i, row in enumerate(rows)
                  if name in row["ms"]]  # fmt: skip
@@ -123,7 +137,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
             [ratio - 1 for _, ratio in found],
             left=1,
             height=0.19,
-            label=f"{'PyTorch' if name == 'torch' else name} / ours",
+            label=f"{name.replace('torch', 'PyTorch')} / ours",
         )
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")

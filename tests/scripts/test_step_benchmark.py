@@ -11,8 +11,10 @@ import pytest
 
 from cnnjax import models
 from cnnjax.models.alexnet import ConvRow
-from scripts.benchmarks import step_profile, steps, steps_report
+from scripts.benchmarks import step_contestants, step_profile, steps, steps_report, throughput
+from scripts.benchmarks.peaks import peak_flops
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
+from scripts.benchmarks.step_contestants import COLUMNS, default_columns
 from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 TINY = WholeNet("LeNet-5", "lenet5", 4, (16, 16, 1))
@@ -98,9 +100,91 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
             self.step = lambda: loss
 
     monkeypatch.setattr(steps, "contestants", lambda *_: {"ours": Way(1.0), "native": Way(1.1)})
-    flags = argparse.Namespace(columns="ours|native", repeats=1, seconds=1.0, profile=False)
+    flags = argparse.Namespace(
+        columns="ours|native", repeats=1, seconds=1.0, profile=False, dtype="float32", no_tf32=False
+    )
     assert steps.measure(TINY, flags, with_torch=False) is None
     assert "the losses of native differ" in capsys.readouterr().out
+
+
+def test_half_precision_has_its_own_tolerance_and_keeps_float32_parameters(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "NETS", (TINY,))
+    seen = []
+    known = steps.contestants
+
+    def noted(*arguments):
+        seen.append(known(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(steps, "contestants", noted)
+    out = tmp_path / "steps"
+    asked = "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --columns ours|flax --out"
+    steps.main([*asked.split(), str(out)])
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert report["arithmetic"] == "bfloat16" and report["command"].endswith("bfloat16 --batch 2")
+    assert set(report["rows"][0]["ms"]) == {"ours", "flax"} and report["rows"][0]["batch"] == 2
+    assert "bfloat16 with float32 parameters" in out.with_suffix(".md").read_text()
+    for way in seen[0].values():
+        assert "bf16[" in way.program.as_text()
+        given = jax.tree.leaves(way.program.in_avals)
+        assert {array.dtype.name for array in given} == {"float32", "int32"}
+    with pytest.raises(SystemExit, match="were computed in bfloat16, these are in float32"):
+        steps.main(["--no_torch", "--merge", "--out", str(out)])
+
+
+def test_accelerators_compare_compiled_pytorch_in_place_of_the_cpu_s_option():
+    assert default_columns("cpu") == ("ours", "native", "native, option", "flax", "torch")
+    assert default_columns("gpu") == ("ours", "native", "flax", "torch", "torch compiled")
+    assert set(default_columns("gpu")) < set(COLUMNS)
+
+
+def test_compiled_pytorch_s_first_step_is_its_compilation():
+    losses = iter([3.0, 2.0])
+    way = step_contestants._compiled_at_first(lambda: next(losses))
+    assert way.compile_seconds is None
+    assert [way.step(), way.step()] == [3.0, 2.0]
+    assert way.compile_seconds is not None and way.compile_seconds >= 0
+
+
+def test_a_column_of_compiled_pytorch_is_shown_where_it_was_timed():
+    ms = {"ours": 2.0, "native": 4.0, "flax": 5.0, "torch": 3.0, "torch compiled": 1.0}
+    row = {
+        "net": "a",
+        "batch": 8,
+        "ms": ms,
+        "quartiles_ms": {name: [value, value] for name, value in ms.items()},
+        "temp_mb": {"ours": 1.0, "native": 2.0},
+        "compile_s": {"ours": 1.0, "native": 1.0, "torch compiled": 9.0},
+    }
+    page = steps_report.markdown(
+        {"command": "x", "machine": "a GPU", "arithmetic": "tf32", "rows": [row]}
+    )
+    assert "| all (1) | 2.50 | 2.00 | 2.00 | 0.67 | 2.00 |" in page
+    assert "| network, batch | ours | native | flax | torch | torch compiled | images/s |" in page
+    assert "products in TF32" in page
+
+
+def test_throughput_counts_images_and_products(tmp_path):
+    out = tmp_path / "throughput.json"
+    asked = "--model lenet5 --size 16 --channels 1 --batch 4 --dtype bfloat16 --steps 2 --rounds 2"
+    throughput.main([*asked.split(), "--out", str(out)])
+    found = json.loads(out.read_text())
+    seconds = 4 / found["images/s"]
+    assert found["ms a step"] == pytest.approx(1e3 * seconds, rel=0.01)
+    # 5x5 to 12x12 pixels, pooled to 6x6, 5x5 to 2x2, pooled to one pixel; then dense layers.
+    forward = 144 * 25 * 6 + 4 * 150 * 16 + 16 * 120 + 120 * 84 + 84 * 10
+    assert found["multiply-adds/s"] * seconds == pytest.approx(3 * 4 * forward, rel=0.01)
+    assert found["compile s"] >= 0 and found["peak memory MB, compiler"] > 0
+    assert "share of peak" not in found
+    with pytest.raises(SystemExit, match=r"--model: .*lenet5"):
+        throughput.main(["--model", "lenet55"])
+
+
+def test_peaks_are_those_of_the_longest_known_name():
+    assert peak_flops("NVIDIA A100-SXM4-80GB", "bfloat16") == 312e12
+    assert peak_flops("NVIDIA H100 PCIe", "bfloat16") == 756e12
+    assert peak_flops("NVIDIA H200", "tf32") == 494.7e12
+    assert peak_flops("cpu", "float32") is None
 
 
 def test_ratios_take_the_strongest_baseline_of_each_row():
