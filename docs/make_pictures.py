@@ -1,14 +1,27 @@
-"""Makes the pictures of the documentation's page on analysis: `python docs/make_pictures.py`."""
+"""Makes the pictures of the documentation's page on analysis.
+
+python docs/make_pictures.py [RUN]
+
+Those of what a network looks at are made where RUN, the folder of a run on the digits, is given.
+"""
 
 import pathlib
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from cnnjax import ops
+from cnnjax import ops, training
+from cnnjax.analysis import activations
+from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.class_image import class_images
 from cnnjax.analysis.complexity import complexity_chart, complexity_points
-from cnnjax.analysis.plots import plot_depth, plot_field_stack
+from cnnjax.analysis.deconvnet import deconvnet
+from cnnjax.analysis.depth_plots import plot_depth, plot_depth_grid
+from cnnjax.analysis.invariance import Change, invariance_curves
+from cnnjax.analysis.plots import plot_field_stack, plot_gallery, plot_invariance
 from cnnjax.analysis.signals import depth_study, initializers
 from cnnjax.reports.complexity_page import write_complexity_page
 
@@ -20,6 +33,53 @@ ACTIVATIONS = {
     "1.7159 tanh(2x/3)": ops.scaled_tanh,
     "sigmoid": jax.nn.sigmoid,
 }
+
+
+def looking(workdir: str) -> dict[str, Any]:
+    """Pictures of what the network of a run on the digits looks at, and how it bears changes."""
+    run = training.load_run(workdir)
+    model, variables = run.model, run.variables
+    chosen = np.array([int(np.flatnonzero(run.labels == digit)[0]) for digit in (0, 3, 5, 8)])
+    labels, inputs = run.labels[chosen], np.asarray(run.preprocess(run.images[chosen]))
+    layer = "c3"
+    busiest = activations(model, variables, inputs, names=[layer])[layer].max((1, 2)).argmax(1)
+    projections = [
+        deconvnet(model, variables, image[None], layer, int(channel))[0]
+        for image, channel in zip(inputs, busiest, strict=True)
+    ]
+    ideas, _ = class_images(
+        model,
+        variables,
+        np.repeat(inputs.mean(0, keepdims=True), 4, axis=0),
+        labels,
+        learning_rate=0.03,
+        decay=0.02,
+        blur=1.2,
+        shift=2,
+        key=jax.random.key(0),
+    )
+    columns = (
+        ("image", inputs),
+        ("saliency", saliency(model, variables, inputs, labels)),
+        ("Grad-CAM", grad_cam(model, variables, inputs, labels, layer)),
+        ("occlusion", -occlusion_map(model, variables, inputs, labels, patch=6, stride=2)),
+        (f"deconvnet of {layer}", projections),
+        ("class image", ideas),
+    )
+    names = [run.class_names[label] for label in labels]
+    rows = [[pictures[row] for _, pictures in columns] for row in range(len(chosen))]
+    changes: dict[Change, Any] = {
+        "shift": np.arange(-8.0, 9.0, 2.0),
+        "rotation": np.arange(-60.0, 61.0, 15.0),
+        "scale": np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5]),
+    }
+    images = np.asarray(run.preprocess(run.images[:]))
+    fill = float(images.min())
+    curves = invariance_curves(model, variables, images, run.labels, changes, fill=fill)
+    return {
+        "looking": plot_gallery(rows, [name for name, _ in columns], names),
+        "invariance": plot_invariance(curves),
+    }
 
 
 def main() -> None:
@@ -37,6 +97,16 @@ def main() -> None:
             },
             "Ten dense layers of 256 units, weights of standard deviation 1/16",
         ),
+        "combinations": plot_depth_grid(
+            {
+                initializer: {
+                    name: depth_study(activation, make, jax.random.key(0))
+                    for name, activation in ACTIVATIONS.items()
+                }
+                for initializer, make in initializers().items()
+            },
+            "Ten dense layers of 256 units: what is left at the end",
+        ),
         "initializers": plot_depth(
             {
                 name: depth_study(jax.nn.relu, initializer, jax.random.key(0))
@@ -45,6 +115,8 @@ def main() -> None:
             "Ten dense ReLU layers of 256 units, by initialiser",
         ),
     }
+    if sys.argv[1:]:
+        pictures |= looking(sys.argv[1])
     for name, figure in pictures.items():
         figure.savefig(FOLDER / f"{name}.png", dpi=90)
         print(FOLDER / f"{name}.png")

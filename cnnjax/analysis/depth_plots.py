@@ -40,7 +40,7 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
                 np.maximum(values, 1e-12) if log else values,
                 color=COLOURS[number % len(COLOURS)],
                 marker=_MARKERS[number % len(_MARKERS)],
-                markersize=4 + 2.2 * (len(studies) - 1 - number),
+                markersize=4 + 1.2 * (len(studies) - 1 - number),
                 label=name,
             )
         if log:
@@ -68,7 +68,7 @@ def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str 
       output, the share of saturated units and the variety in the last layer. Sizes are coloured
       by their logarithm, white at 1.
     """
-    from matplotlib.colors import Normalize, SymLogNorm
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     rows, columns = list(studies), list(next(iter(studies.values())))
@@ -84,13 +84,17 @@ def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str 
         if size:
             # From a thousandth, which is as good as gone, to a thousand, which is as good as lost.
             shown = np.log10(np.clip(values, 1e-3, 1e3))
-            axes.imshow(shown, cmap="PuOr_r", norm=SymLogNorm(1, vmin=-3, vmax=3), aspect="auto")
+            drawn = axes.imshow(shown, cmap="PuOr_r", norm=Normalize(-3, 3), aspect="auto")
         else:
-            axes.imshow(values, cmap="Greys", norm=Normalize(0, 1.6), aspect="auto")
+            shown = values
+            drawn = axes.imshow(shown, cmap="Greys", norm=Normalize(0, 1.6), aspect="auto")
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
             text = f"{value:.2f}" if not size or 0.01 <= value < 100 else f"{value:.0e}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=10, color="black")
+            # The eye sees mostly green: dark letters on what is light, white ones on what is dark.
+            red, green, blue, _ = drawn.to_rgba(shown[row, column])
+            ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=10, color=ink)
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0)

@@ -64,6 +64,19 @@ def test_depth_grid_writes_the_figures_of_the_last_layer_and_the_first():
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["zero"]
 
 
+def test_figures_are_read_on_dark_cells():
+    values = {
+        n: np.array([1e-9, 1e-9]) for n in ("mean", "std", "saturated", "gradient", "variety")
+    }
+    figure = plot_depth_grid({"small": {"tanh": DepthStudy(**values)}})
+    assert [axes.texts[0].get_color() for axes in figure.axes] == [
+        "white",
+        "white",
+        "black",
+        "black",
+    ]
+
+
 def test_of_many_maps_the_first_are_drawn_and_the_title_says_so():
     figure = plots.plot_kernels(np.ones((3, 3, 32, 64)), "conv", limit=16)
     drawn = [axes for axes in figure.axes if axes.get_images()]
