@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnjax.models.weights.files import WRAPPER, sha256
+from cnnjax.models.weights.files import WRAPPER, check_folder, sha256
 
 
 def find_state_dict(
@@ -81,11 +82,16 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
     if not source.is_file():
         raise SystemExit(f"there is no file {source}")
     try:
+        check_folder(target)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    try:
         # torchvision's own training checkpoints hold the options of the command: data alone.
         with torch.serialization.safe_globals([argparse.Namespace]):
             checkpoint = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        # Its first sentence: the others say how to execute the file after all.
+        reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
         raise SystemExit(
             f"{source} cannot be read as weights alone, and nothing in it was executed ({reason}). "
             "If it is a whole network or holds other objects, save its state_dict() where it was "

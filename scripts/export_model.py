@@ -23,6 +23,7 @@ import numpy as np
 
 from cnnjax import models
 from cnnjax.models.net import Net
+from cnnjax.models.weights.files import check_folder
 
 # Of the largest logit; the same operations are compiled twice, once for any batch.
 LIMIT = 1e-5
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"])
     arguments = parser.parse_args()
     try:
+        check_folder(arguments.output)
         model = models.create_model(
             arguments.name, arguments.num_classes, variant=arguments.variant
         )

@@ -205,6 +205,14 @@ def test_images_of_another_size_or_depth_are_asked_for(tmp_path):
     assert_equal(models.load_pretrained(model, path, "cnnjax", input_size=(28, 28, 1)), variables)
 
 
+def test_a_folder_that_is_not_there_cannot_be_written_in(variables, tmp_path):
+    path = tmp_path / "none" / "weights.safetensors"
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        models.save_pretrained(variables, path)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        models.export_torchvision(MODEL, variables, path)
+
+
 @pytest.mark.parametrize("name", ["lenet5_1998", "wrn16_4"])
 def test_our_own_files_come_back(name, tmp_path):
     model = models.create_model(name)

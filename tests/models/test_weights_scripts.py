@@ -92,8 +92,11 @@ def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
     for number, legacy in enumerate((False, True)):
         source = tmp_path / f"checkpoint{number}.pth"
         torch.save({"a": Explosive()}, source, _use_new_zipfile_serialization=not legacy)
-        with pytest.raises(SystemExit, match="nothing in it was executed"):
+        with pytest.raises(SystemExit, match="nothing in it was executed") as caught:
             convert_torch_weights.convert(source, tmp_path / "weights.safetensors")
+        # PyTorch's own message goes on to say how to execute it, in bold.
+        assert "weights_only" not in str(caught.value)
+        assert str(caught.value).isprintable()
     source.write_bytes(pickle.dumps(Explosive(), protocol=2))
     with pytest.raises(SystemExit, match="nothing in it was executed"):
         convert_torch_weights.convert(source, tmp_path / "weights.safetensors")
@@ -127,6 +130,16 @@ def test_an_exported_network_is_read_again_with_the_same_logits(tmp_path):
     images = np.random.default_rng(1).normal(size=(3, 33, 46, 3)).astype(np.float32)
     expected = jax.jit(MODEL.apply)(variables, images)
     np.testing.assert_allclose(exported.call(images), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_exported(tmp_path, monkeypatch):
+    output = tmp_path / "none" / "lenet5.stablehlo"
+    monkeypatch.setattr(sys, "argv", ["export_model.py", "lenet5", str(output)])
+    monkeypatch.setattr(export_model, "export", None)
+    with pytest.raises(
+        SystemExit, match=r"lenet5\.stablehlo cannot be written: there is no folder"
+    ):
+        export_model.main()
 
 
 def test_a_network_without_finite_logits_leaves_no_file(tmp_path):

@@ -80,6 +80,17 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
         yield TensorFile(tensors, path)
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuses a file to write in a folder that does not exist.
+
+    Raises:
+      FileNotFoundError: there is no such folder.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {folder}")
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:

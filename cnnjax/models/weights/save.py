@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnjax.models.net import Net
+from cnnjax.models.weights.files import check_folder
 from cnnjax.models.weights.sources import find_table, own_slots, shapes_at
 from cnnjax.models.weights.tables import Slot, leaves, slots
 
@@ -26,6 +27,7 @@ def export_torchvision(
       path: of the safetensors file to write.
 
     Raises:
+      FileNotFoundError: there is no folder to write it in.
       ValueError: torchvision has no such network, or one that computes something else, or the
         variables are for images of another size than torchvision's dense layers.
     """
@@ -59,6 +61,9 @@ def save_pretrained(variables: Mapping[str, Any], path: str | os.PathLike[str]) 
     Args:
       variables: parameters and statistics.
       path: of the safetensors file to write.
+
+    Raises:
+      FileNotFoundError: there is no folder to write it in.
     """
     given = leaves(variables)
     tensors = {slot.name: _array(given, slot) for slot in own_slots(variables)}
@@ -76,6 +81,7 @@ def _write(
     """Writes a safetensors file; none is left if writing fails."""
     import safetensors.numpy
 
+    check_folder(path)
     # The file's format has no strides, and the library writes memory as it lies.
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     partial = f"{os.fspath(path)}.partial"
