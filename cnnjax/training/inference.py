@@ -1,7 +1,7 @@
 """A run read back from its folder: the trained network, ready to judge images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class LoadedRun:
     step: int
     data_dir: str | None
     workdir: Path
-    inputs: data.Inputs = data.Inputs()
+    inputs: data.Inputs = field(default_factory=data.Inputs)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def load_run(
     workdir: str | Path,
     step: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.Inputs = field(default_factory=data.Inputs),  # noqa: B008 (it cannot be changed)
 ) -> LoadedRun:
     """Reads a run back from its folder alone; nothing in the folder is changed.
 
@@ -156,7 +156,7 @@ def load_checkpoints(
     steps: Sequence[int] = (),
     last: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.Inputs = field(default_factory=data.Inputs),  # noqa: B008 (it cannot be changed)
 ) -> list[LoadedRun]:
     """Reads several checkpoints of a run; nothing in its folder is changed.
 
