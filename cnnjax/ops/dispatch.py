@@ -92,6 +92,11 @@ def choose(
         # Products of the pixels that a stride visits are cheap, setting them between zeros is not.
         spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
         return "direct" if spread else "matmul"
+    spans = [(n - 1) * d + 1 for n, d in zip((height, width), spec.dilation, strict=True)]
+    if any(span > size for span, size in zip(spans, input_shape[1:3], strict=True)):
+        # XLA's CPU compiler takes a naive loop where the kernel exceeds the image without padding:
+        # 96 against 1.6 ms for 3x3 with 512 channels on 2x2.
+        return "im2col"
     if spec.dilation != (1, 1):
         return "direct"
     few = min(per_group, filters) >= 16 and max(per_group, filters) <= 32

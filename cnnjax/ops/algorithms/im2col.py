@@ -9,7 +9,13 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.algorithms.taps import all_taps, product, shifted, zero_pad
+from cnnjax.ops.algorithms.taps import (
+    all_taps,
+    product,
+    product_with_transpose,
+    shifted,
+    zero_pad,
+)
 from cnnjax.ops.conv_spec import ConvSpec
 
 
@@ -107,8 +113,8 @@ def input_grad(
     shape = (grad.shape[0], *input_size, channels)
     parts = []
     for part, block in zip(_split(grad, spec), _split(kernel, spec), strict=True):
-        columns = product(
-            part.reshape(-1, part.shape[3]), block.reshape(-1, block.shape[3]).T, spec.precision
+        columns = product_with_transpose(
+            part.reshape(-1, part.shape[3]), block.reshape(-1, block.shape[3]), spec.precision
         )
         columns = columns.reshape(*grad.shape[:3], -1)
         parts.append(_roll_back(columns, shape, window, spec.strides, spec.padding, spec.dilation))
