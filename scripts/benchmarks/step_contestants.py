@@ -18,7 +18,7 @@ from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.jax_step import compile_step
 from scripts.benchmarks.whole_nets import WholeNet
 
-LEARNING_RATE, MOMENTUM = 0.0001, 0.9
+MOMENTUM = 0.9
 COLUMNS = ("ours", "native", "native, option", "flax", "torch", "torch compiled")
 _ON_CPU = ("ours", "native", "native, option", "flax", "torch")
 # The compiler option is the CPU compiler's.
@@ -70,7 +70,7 @@ def contestants(
         "native, option": (native, PLAIN_OPTION, False),
         "flax": (native, {}, True),
     }
-    sgd = optax.sgd(LEARNING_RATE, momentum=MOMENTUM)
+    sgd = optax.sgd(net.learning_rate, momentum=MOMENTUM)
     made = {}
     for name, (each, options, plain) in ways.items():
         if name in wanted:
@@ -82,7 +82,7 @@ def contestants(
 
             step = torch_step(
                 *(net, model, variables, images, labels),
-                learning_rate=LEARNING_RATE,
+                learning_rate=net.learning_rate,
                 momentum=MOMENTUM,
                 device=torch_device(),
                 dtype=dtype,

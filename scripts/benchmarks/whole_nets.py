@@ -19,6 +19,7 @@ class WholeNet:
       overrides: fields of the network that differ from its defaults.
       auxiliary: weight of each auxiliary head's loss.
       large_batch: images a step on an accelerator; 0 for as many as on CPU.
+      learning_rate: small enough for five steps to magnify no rounding beyond the tolerance.
     """
 
     label: str
@@ -28,6 +29,7 @@ class WholeNet:
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     auxiliary: Mapping[str, float] = dataclasses.field(default_factory=dict)
     large_batch: int = 0
+    learning_rate: float = 1e-4
 
 
 _IMAGENET = (224, 224, 3)
@@ -42,9 +44,18 @@ NETS = (
     # Szegedy et al., 2014, section 5: the heads' losses have weight 0.3.
     WholeNet("GoogLeNet", "googlenet", 8, _IMAGENET, {}, {"aux1": 0.3, "aux2": 0.3}, 128),
     WholeNet("ResNet-18", "resnet18", 8, _IMAGENET, large_batch=256),
-    WholeNet("ResNet-50", "resnet50", 4, _IMAGENET, large_batch=128),
-    WholeNet("ResNeXt-50", "resnext50_32x4d", 4, _IMAGENET, large_batch=64),
-    WholeNet("Inception-v3", "inception_v3", 2, (299, 299, 3), _TORCHVISION, {"aux1": 0.4}, 64),
+    WholeNet("ResNet-50", "resnet50", 4, _IMAGENET, large_batch=128, learning_rate=1e-5),
+    WholeNet("ResNeXt-50", "resnext50_32x4d", 4, _IMAGENET, large_batch=64, learning_rate=1e-5),
+    WholeNet(
+        "Inception-v3",
+        "inception_v3",
+        2,
+        (299, 299, 3),
+        _TORCHVISION,
+        {"aux1": 0.4},
+        64,
+        learning_rate=1e-5,
+    ),
     WholeNet("ResNet-20 (CIFAR)", "resnet20_cifar", 128, _CIFAR, large_batch=1024),
     WholeNet("WRN-16-4", "wrn16_4", 32, _CIFAR, large_batch=512),
     # Drop-path draws other paths in every library.
