@@ -44,8 +44,8 @@ NETS = (
     # Szegedy et al., 2014, section 5: the heads' losses have weight 0.3.
     WholeNet("GoogLeNet", "googlenet", 8, _IMAGENET, {}, {"aux1": 0.3, "aux2": 0.3}, 128),
     WholeNet("ResNet-18", "resnet18", 8, _IMAGENET, large_batch=256),
-    WholeNet("ResNet-50", "resnet50", 4, _IMAGENET, large_batch=128, learning_rate=1e-5),
-    WholeNet("ResNeXt-50", "resnext50_32x4d", 4, _IMAGENET, large_batch=64, learning_rate=1e-5),
+    WholeNet("ResNet-50", "resnet50", 4, _IMAGENET, large_batch=128, learning_rate=1e-6),
+    WholeNet("ResNeXt-50", "resnext50_32x4d", 4, _IMAGENET, large_batch=64, learning_rate=1e-6),
     WholeNet(
         "Inception-v3",
         "inception_v3",
@@ -54,7 +54,7 @@ NETS = (
         _TORCHVISION,
         {"aux1": 0.4},
         64,
-        learning_rate=1e-5,
+        learning_rate=1e-6,
     ),
     WholeNet("ResNet-20 (CIFAR)", "resnet20_cifar", 128, _CIFAR, large_batch=1024),
     WholeNet("WRN-16-4", "wrn16_4", 32, _CIFAR, large_batch=512),
