@@ -129,6 +129,8 @@ def chart(report: Row, path: pathlib.Path) -> None:
     rows = report["rows"]
     figure, axes = plt.subplots(figsize=(9, 0.75 * len(rows) + 1.6), layout="constrained")
     names = [name for name in shown(rows) if name != "ours"]
+    # Okabe and Ito's colours, which the colour-blind can tell apart.
+    colors = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
     for offset, name in enumerate(names):
         found = [(i, row["ms"][name] / row["ms"]["ours"]) for i, row in enumerate(rows)
                  if name in row["ms"]]  # fmt: skip
@@ -137,15 +139,17 @@ def chart(report: Row, path: pathlib.Path) -> None:
             [ratio - 1 for _, ratio in found],
             left=1,
             height=0.19,
+            color=colors[offset % len(colors)],
             label=f"{name.replace('torch', 'PyTorch')} / ours",
         )
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(rows)), [f"{row['net']}, batch {row['batch']}" for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("times our step's time (right is better)")
     axes.set_title(report["machine"], fontsize=8)
     if names:
-        axes.legend(loc="lower right", fontsize=8)
+        figure.legend(loc="outside lower center", ncols=len(names), fontsize=8)
     figure.savefig(path, dpi=130)
     plt.close(figure)
