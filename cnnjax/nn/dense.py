@@ -1,5 +1,7 @@
 """A dense layer as a Flax module, on the backward rule of `cnnjax.ops`."""
 
+from typing import Any
+
 import flax.linen as linen
 from jaxtyping import Array, Float
 
@@ -41,6 +43,7 @@ class Dense(linen.Dense):
             bias = None
             if self.use_bias:
                 bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-            x, kernel, bias = self.promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            promoted: Any = self.promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            x, kernel, bias = promoted
             y = ops.dense(x, kernel, precision=self.precision, backward=self.backward)
             return y if bias is None else ops.add_bias(y, bias, backward=self.backward)
