@@ -132,7 +132,7 @@ def load_run(
     workdir: str | Path,
     step: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = field(default_factory=data.Inputs),  # noqa: B008 (it cannot be changed)
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> LoadedRun:
     """Reads a run back from its folder alone; nothing in the folder is changed.
 
@@ -156,7 +156,7 @@ def load_checkpoints(
     steps: Sequence[int] = (),
     last: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = field(default_factory=data.Inputs),  # noqa: B008 (it cannot be changed)
+    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
 ) -> list[LoadedRun]:
     """Reads several checkpoints of a run; nothing in its folder is changed.
 

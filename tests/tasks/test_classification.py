@@ -139,6 +139,7 @@ class TwoHeads(Net):
 
     @nn.compact
     def __call__(self, x, train=False):
+        x = x.reshape(len(x), -1)
         if self.wants_auxiliary("aux1"):
             self.feature("aux1", nn.Dense(10, kernel_init=scaled(2.0), name="aux1")(x))
         return nn.Dense(10, kernel_init=scaled(1.0), name="classifier")(x)
@@ -149,7 +150,7 @@ def scaled(factor):
 
 
 def test_auxiliary_heads_add_their_weighted_losses_in_training_alone():
-    batch = batch_of(LOGITS, LABELS)
+    batch = batch_of(LOGITS[:, None, None], LABELS)
     model = TwoHeads(num_classes=10)
     variables = model.init(jax.random.key(0), batch["image"])
     task = Classification(tuple("0123456789"), auxiliary_weight=0.3)

@@ -111,14 +111,18 @@ def input_grad(
     """dL/dx = col2im(g kᵀ), group by group."""
     window, channels = kernel.shape[:2], kernel.shape[2]
     shape = (grad.shape[0], *input_size, channels)
+    wide = sum_dtype(grad.dtype)
     parts = []
     for part, block in zip(_split(grad, spec), _split(kernel, spec), strict=True):
+        # Half types are rounded once, after the windows are added up.
         columns = product_with_transpose(
-            part.reshape(-1, part.shape[3]), block.reshape(-1, block.shape[3]), spec.precision
+            part.reshape(-1, part.shape[3]).astype(wide),
+            block.reshape(-1, block.shape[3]).astype(wide),
+            spec.precision,
         )
         columns = columns.reshape(*grad.shape[:3], -1)
         parts.append(_roll_back(columns, shape, window, spec.strides, spec.padding, spec.dilation))
-    return jnp.concatenate(parts, axis=3)
+    return jnp.concatenate(parts, axis=3).astype(grad.dtype)
 
 
 def kernel_grad(
