@@ -14,6 +14,7 @@ from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.backward import check_backward
 from cnnjax.ops.conv_rules import align_varying
+from cnnjax.ops.conv_spec import check_dtypes
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["dense"]
@@ -43,17 +44,14 @@ def dense(
 
     Raises:
       ValueError: `kernel` is no matrix with a row for each input.
-      TypeError: the dtypes differ.
+      TypeError: the dtypes differ or are not floating.
     """
     check_backward("dense", backward)
+    check_dtypes("dense", x=x, kernel=kernel)
     if jnp.ndim(kernel) != 2 or jnp.ndim(x) < 1 or x.shape[-1] != kernel.shape[0]:
         raise ValueError(
             "dense: kernel must be a matrix with a row for each of the last dimension of x, got "
             f"{jnp.shape(kernel)} for x of shape {jnp.shape(x)}"
-        )
-    if x.dtype != kernel.dtype:
-        raise TypeError(
-            f"dense: x is {x.dtype} and kernel {kernel.dtype}; cast one to the other's dtype"
         )
     with jax.named_scope("dense"):
         if backward == "native" or x.ndim < 2:
