@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from cnnjax.ops.backward import check_backward
+from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool_max import (
     chosen_offsets,
     lax_max_windows,
@@ -123,7 +124,7 @@ def _max_and_places(x: jax.Array, where: PoolWindow) -> tuple[jax.Array, jax.Arr
 
 
 def _max_forward(x: jax.Array, where: PoolWindow) -> tuple[Any, Any]:
-    choice = lax.optimization_barrier(chosen_offsets(x, where))
+    choice = materialized(chosen_offsets(x, where), witness=x)
     y = max_windows(reverse_mode_only(where.op, x), where)
     return (y, _places(choice, where)), (x, choice)
 
