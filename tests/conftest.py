@@ -8,6 +8,9 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 ).strip()
 
+# scikit-learn's threads spin while they wait, and the test processes share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import jax
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.backward import check_backward
-from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool_window import check_images
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
@@ -77,8 +76,6 @@ def _norm(x: jax.Array, constants: _Constants) -> jax.Array:
 
 
 def _forward(x: jax.Array, constants: _Constants):
-    # Read shifted, once for each channel of the sum.
-    x = materialized(x)
     return _norm(reverse_mode_only("local_response_norm", x), constants), x
 
 

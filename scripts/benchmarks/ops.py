@@ -24,6 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from cnnjax import training
 from cnnjax.ops.compiler import compiler_options
 from scripts.benchmarks import ops_report
 from scripts.benchmarks.baselines import PLAIN_OPTION
@@ -37,6 +38,8 @@ from scripts.benchmarks.timing import interleaved
 def main(argv: list[str] | None = None) -> None:
     """Runs the benchmark."""
     flags = _flags(argv)
+    # As the experiments do, for all contestants alike.
+    training.keep_freed_memory()
     with_torch = not flags.no_torch and importlib.util.find_spec("torch") is not None
     if with_torch:
         import torch  # pyright: ignore[reportMissingImports]

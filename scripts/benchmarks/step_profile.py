@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
+import dataclasses
 import glob
 import re
 import tempfile
 import warnings
+from collections.abc import Iterable
 
 import jax
 
@@ -17,22 +20,33 @@ ROWS = 30
 
 _INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*?metadata=\{op_name=\"([^\"]*)\"")
 _NAMED = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*calls=%?([\w.\-]+)")
+_CONTAINERS = ("call", "while", "conditional")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """One execution of an instruction, in nanoseconds."""
+
+    instruction: str
+    start: float
+    end: float
 
 
 def by_layer(way: Contestant) -> list[str]:
     """Runs a step a few times under the profiler.
 
     Returns:
-      The lines of a Markdown table: layer, pass and kind of operation with the ms a step spends in
-      it (summed over threads) and its share, the costliest first; what has no name is one row.
+      The lines of a Markdown table: layer, pass and kind of operation with the ms of a step that
+      pass in it and their share, the costliest first. Where several instructions run at once, they
+      share that time alike.
     """
     if way.program is None:
         raise ValueError("by_layer: the step is not compiled by XLA, so that it has no profile")
     origins = operation_names(way.program.as_text() or "")
     spent: collections.Counter[tuple[str, str, str]] = collections.Counter()
-    for name, nanoseconds in _events(way).items():
-        spent[describe(origins.get(name, ""))] += nanoseconds
+    for name, nanoseconds in shared_time(_spans(way)).items():
+        spent[describe(origins.get(name, ""), name)] += nanoseconds
     total = sum(spent.values())
     lines = ["| layer | pass | operation | ms | share |", "|---|---|---|--:|--:|"]
     for (layer, direction, kind), nanoseconds in spent.most_common(ROWS):
@@ -51,6 +65,28 @@ def by_layer(way: Contestant) -> list[str]:
         for (kind, direction), nanoseconds in kinds.most_common(ROWS)
     ]
     return lines
+
+
+def shared_time(spans: Iterable[Span]) -> collections.Counter[str]:
+    """Returns the time of each instruction: each moment is shared alike by what runs in it."""
+    spent: collections.Counter[str] = collections.Counter()
+    edges = sorted(
+        edge
+        for number, span in enumerate(spans)
+        if span.end > span.start
+        for edge in ((span.start, True, number, span.instruction), (span.end, False, number, ""))
+    )
+    running: dict[int, str] = {}
+    before = 0.0
+    for time, begins, number, instruction in edges:
+        for name in running.values():
+            spent[name] += (time - before) / len(running)
+        before = time
+        if begins:
+            running[number] = instruction
+        else:
+            running.pop(number, None)
+    return spent
 
 
 def operation_names(program: str) -> dict[str, str]:
@@ -74,19 +110,27 @@ def operation_names(program: str) -> dict[str, str]:
     return names
 
 
-def describe(operation: str) -> tuple[str, str, str]:
-    """Splits an operation's name into layer, pass ("forward" or "backward") and kind."""
+def describe(operation: str, instruction: str = "") -> tuple[str, str, str]:
+    """Splits an operation's name into layer, pass ("forward" or "backward") and kind.
+
+    What the compiler put in by itself has no such name: its kind is the instruction's.
+    """
     backward = "transpose(" in operation
     parts = [part for part in operation.split("/") if part and not part.startswith("jit(")]
     if not parts:
-        return "(no name)", "", ""
+        return "(compiler's own)", "", re.sub(r"[.\d]+$", "", instruction)
     layers = [part for part in parts[:-1] if not re.fullmatch(r"[\w<>\[\]]+\(.*\)", part)]
     return "/".join(layers[:2]) or "(step)", "backward" if backward else "forward", parts[-1]
 
 
-def _events(way: Contestant) -> collections.Counter[str]:
-    """Returns nanoseconds per instruction over `RUNS` steps."""
-    spent: collections.Counter[str] = collections.Counter()
+def _spans(way: Contestant) -> list[Span]:
+    """Returns what ran in `RUNS` steps.
+
+    Convolutions and products run on other threads, and their event ends when they are handed over;
+    a mark, "end: NAME", follows when they are done.
+    """
+    begun: list[tuple[str, float, float]] = []
+    marks: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         way.step()
         # Python's own calls are of no interest here, and following them takes time.
@@ -102,8 +146,17 @@ def _events(way: Contestant) -> collections.Counter[str]:
             for plane in jax.profiler.ProfileData.from_file(path).planes:
                 for thread in plane.lines:
                     for event in thread.events:
+                        if event.name.startswith("end: "):
+                            marks[event.name.removeprefix("end: ")].append(event.start_ns)
+                            continue
                         # Only instructions have it; a call's own time holds its parts'.
                         name = dict(event.stats).get("hlo_op")
-                        if isinstance(name, str) and not name.startswith(("call", "while")):
-                            spent[name] += int(event.duration_ns)
-    return spent
+                        if isinstance(name, str) and not name.startswith(_CONTAINERS):
+                            begun.append((name, event.start_ns, event.end_ns))
+    for times in marks.values():
+        times.sort()
+    spans = []
+    for name, start, end in begun:
+        later = bisect.bisect_left(marks[name], end)
+        spans.append(Span(name, start, marks[name][later] if later < len(marks[name]) else end))
+    return spans

@@ -54,7 +54,7 @@ NETS = (
         _TORCHVISION,
         {"aux1": 0.4},
         64,
-        learning_rate=1e-6,
+        learning_rate=1e-7,
     ),
     WholeNet("ResNet-20 (CIFAR)", "resnet20_cifar", 128, _CIFAR, large_batch=1024),
     WholeNet("WRN-16-4", "wrn16_4", 32, _CIFAR, large_batch=512),

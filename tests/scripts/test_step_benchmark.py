@@ -213,4 +213,11 @@ ENTRY %main (x: f32[2]) -> f32[2] {
     names = step_profile.operation_names(program)
     assert step_profile.describe(names["fusion.1"]) == ("conv1", "forward", "add")
     assert step_profile.describe(names["dot.2"]) == ("fc", "backward", "dot")
-    assert step_profile.describe("") == ("(no name)", "", "")
+    assert step_profile.describe("", "copy.12") == ("(compiler's own)", "", "copy")
+
+
+def test_what_runs_at_once_shares_its_time():
+    spans = [("a", 0, 10), ("b", 4, 12), ("c", 4, 6), ("a", 20, 21), ("c", 15, 15)]
+    spent = step_profile.shared_time(step_profile.Span(*span) for span in spans)
+    # a alone for 4, a third of 2, half of 4, and its second run.
+    assert spent == pytest.approx({"a": 4 + 2 / 3 + 2 + 1, "b": 2 / 3 + 2 + 2, "c": 2 / 3})
