@@ -24,8 +24,19 @@ def reset_classifier(
       The network with `num_classes`, and its variables; arrays are shared with `variables`.
 
     Raises:
+      TypeError: the model is not one of the zoo.
       ValueError: `num_classes` is less than 1, or `variables` lack the classifier.
     """
+    if not isinstance(model, Net):
+        raise TypeError(
+            f"reset_classifier: the model is a {type(model).__name__}; expected a network made by "
+            "create_model, whose classifiers are known by name"
+        )
+    if "params" not in variables:
+        raise ValueError(
+            "reset_classifier: the variables have no collection 'params'; they have "
+            f"{', '.join(variables) or 'none'}; give what model.init returned, whole"
+        )
     new_model = model.clone(num_classes=num_classes)
     params = dict(variables["params"])
     paths = [path.split("/") for path in model.classifiers]
@@ -35,7 +46,7 @@ def reset_classifier(
         elif len(path) == 1:
             raise ValueError(
                 f"reset_classifier: the variables have no layer {path[0]!r}; they have "
-                f"{', '.join(params)}"
+                f"{', '.join(params) or 'none'}"
             )
     return new_model, {**variables, "params": params}
 

@@ -1,5 +1,6 @@
 """reset_classifier: other classes on the same network."""
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,3 +51,7 @@ def test_what_cannot_be_reset_is_refused():
     del variables["params"]["classifier"]
     with pytest.raises(ValueError, match=r"no layer 'classifier'; they have .*c1"):
         models.reset_classifier(model, variables, 5, jax.random.key(0))
+    with pytest.raises(ValueError, match=r"no collection 'params'; they have batch_stats"):
+        models.reset_classifier(model, {"batch_stats": {}}, 5, jax.random.key(0))
+    with pytest.raises(TypeError, match="the model is a Dense; expected a network made by"):
+        models.reset_classifier(linen.Dense(3), variables, 5, jax.random.key(0))
