@@ -22,10 +22,7 @@ from cnnjax.ops.algorithms import (
     matmul,
     phases,
     shift_add,
-    shifted_matmul,
     space_to_depth,
-    two_sided,
-    width_im2col,
 )
 from cnnjax.ops.conv_spec import ConvSpec
 
@@ -39,9 +36,6 @@ ALGORITHMS: dict[str, ModuleType] = {
     "block_diagonal": block_diagonal,
     "phases": phases,
     "space_to_depth": space_to_depth,
-    "shifted_matmul": shifted_matmul,
-    "two_sided": two_sided,
-    "width_im2col": width_im2col,
 }
 PASSES = ("forward", "input_grad", "kernel_grad")
 
@@ -99,10 +93,6 @@ def choose(
         return "im2col"
     if spec.dilation != (1, 1):
         return "direct"
-    few = min(per_group, filters) >= 16 and max(per_group, filters) <= 32
-    if pass_ == "kernel_grad" and few and max(height, width) <= 3:
-        # In a whole step more than alone: lax's form transposes the activations.
-        return "two_sided"
     if spec.strides == (1, 1):
         return _unstrided(pass_, height * width, per_group, filters)
     return _strided(pass_, max(height, width), per_group, filters)

@@ -20,6 +20,7 @@ ROWS = 30
 
 _INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*?metadata=\{op_name=\"([^\"]*)\"")
 _NAMED = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = .*calls=%?([\w.\-]+)")
+_OPERANDS = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = [^=]*?[\w\-]+\((%[^)]*)\)")
 _CONTAINERS = ("call", "while", "conditional")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
 
@@ -92,9 +93,11 @@ def shared_time(spans: Iterable[Span]) -> collections.Counter[str]:
 def operation_names(program: str) -> dict[str, str]:
     """Returns, for each instruction of a compiled program's text, the name JAX gave its operation.
 
-    A fusion without a name of its own has that of the last named instruction within it.
+    A fusion without a name of its own has that of the last named instruction within it. What the
+    compiler put in has the layer of a named array that it reads, and its own kind.
     """
     names: dict[str, str] = {}
+    read: dict[str, list[str]] = {}
     within: dict[str, str] = {}
     calls: dict[str, str] = {}
     computation = ""
@@ -105,9 +108,24 @@ def operation_names(program: str) -> dict[str, str]:
             names[found[1]] = within[computation] = found[2]
         if found := _NAMED.match(text):
             calls[found[1]] = found[2]
+        if found := _OPERANDS.match(text):
+            read[found[1]] = re.findall(r"%([\w.\-]+)", found[2])
     for name, called in calls.items():
-        names.setdefault(name, within.get(called, ""))
+        if called in within:
+            names.setdefault(name, within[called])
+    # An operand stands before what reads it, so that one pass suffices.
+    for name, operands in read.items():
+        sources = [names[operand] for operand in operands if operand in names]
+        # What reads an array of the backward pass belongs to it.
+        source = next((s for s in sources if "transpose(" in s), sources[0] if sources else "")
+        if name not in names and "/" in source:
+            names[name] = f"{source.rpartition('/')[0]}/{_kind(name)}"
     return names
+
+
+def _kind(instruction: str) -> str:
+    """Returns an instruction's name without its number."""
+    return re.sub(r"[.\d]+$", "", instruction)
 
 
 def describe(operation: str, instruction: str = "") -> tuple[str, str, str]:
@@ -118,7 +136,7 @@ def describe(operation: str, instruction: str = "") -> tuple[str, str, str]:
     backward = "transpose(" in operation
     parts = [part for part in operation.split("/") if part and not part.startswith("jit(")]
     if not parts:
-        return "(compiler's own)", "", re.sub(r"[.\d]+$", "", instruction)
+        return "(compiler's own)", "", _kind(instruction)
     layers = [part for part in parts[:-1] if not re.fullmatch(r"[\w<>\[\]]+\(.*\)", part)]
     return "/".join(layers[:2]) or "(step)", "backward" if backward else "forward", parts[-1]
 
@@ -157,6 +175,8 @@ def _spans(way: Contestant) -> list[Span]:
         times.sort()
     spans = []
     for name, start, end in begun:
-        later = bisect.bisect_left(marks[name], end)
-        spans.append(Span(name, start, marks[name][later] if later < len(marks[name]) else end))
+        # Its own mark is the first since its start; it may lie a little before its event's end.
+        own = bisect.bisect_left(marks[name], start)
+        done = marks[name][own] if own < len(marks[name]) else end
+        spans.append(Span(name, start, max(done, end)))
     return spans

@@ -101,8 +101,8 @@ def _instructions(function, *arrays):
         ),
         ((128, 14, 14, 6), (5, 5, 6, 16), dict(padding="VALID"), ("columns",) * 3),
         ((128, 32, 32, 3), (3, 3, 3, 16), {}, ("columns", "columns", "direct")),
-        ((128, 32, 32, 16), (3, 3, 16, 16), {}, ("direct", "direct", "two_sided")),
-        ((128, 32, 32, 16), (3, 3, 16, 32), dict(strides=2), ("direct", "direct", "two_sided")),
+        ((128, 32, 32, 16), (3, 3, 16, 16), {}, ("direct", "direct", "columns")),
+        ((128, 32, 32, 16), (3, 3, 16, 32), dict(strides=2), ("direct", "direct", "direct")),
         ((8, 28, 28, 16), (5, 5, 16, 32), {}, ("direct",) * 3),
         (
             (16, 227, 227, 3),

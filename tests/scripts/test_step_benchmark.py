@@ -207,12 +207,14 @@ def test_operations_are_named_by_layer_and_pass():
 ENTRY %main (x: f32[2]) -> f32[2] {
   %x = f32[2]{0} parameter(0)
   %fusion.1 = f32[2]{0} fusion(%x), kind=kLoop, calls=%fused
+  %copy.7 = f32[2]{0} copy(%fusion.1)
   ROOT %dot.2 = f32[2]{0} dot(%x, %x), metadata={op_name="jit(f)/transpose(jvp(Net))/fc/dot"}
 }
 """
     names = step_profile.operation_names(program)
     assert step_profile.describe(names["fusion.1"]) == ("conv1", "forward", "add")
     assert step_profile.describe(names["dot.2"]) == ("fc", "backward", "dot")
+    assert step_profile.describe(names["copy.7"]) == ("conv1", "forward", "copy")
     assert step_profile.describe("", "copy.12") == ("(compiler's own)", "", "copy")
 
 
