@@ -54,9 +54,12 @@ def main(argv: list[str] | None = None) -> None:
     if not layers:
         sys.exit(f"ops: no layer matches --only={flags.only!r} --family={flags.family!r}")
     report: dict[str, Any] = {
-        "command": f"python -m scripts.benchmarks.ops --repeats {flags.repeats}"
-        + (f" --only {flags.only!r}" if flags.only else ""),
+        "command": "python -m scripts.benchmarks.ops"
+        f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
+        + (f" --only {flags.only!r}" if flags.only else "")
+        + (" --drop_in" if flags.drop_in else ""),
         "machine": describe(),
+        "notes": flags.notes,
         "matmul_gflops": matmul_peak(PLAIN_OPTION),
         "rows": [],
     }
@@ -65,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     kept = {(row["layer"], row["pass"]): row for row in earlier["rows"]}
     if "drop_in" in earlier:
         report["drop_in"] = earlier["drop_in"]
+    report["notes"] = report["notes"] or earlier.get("notes", "")
     for layer in layers:
         for each in passes(layer, with_torch):
             row = {"layer": layer.name, "family": layer.family, "pass": each.name}
@@ -155,6 +159,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", default="", help="path of the results, without suffix")
     parser.add_argument("--merge", action="store_true", help="keep earlier rows of OUT.json")
     parser.add_argument("--drop_in", action="store_true", help="time ResNet-18 in flax as well")
+    parser.add_argument("--notes", default="", help="what a reader of the results should know")
     parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
     return parser.parse_args(argv)
 

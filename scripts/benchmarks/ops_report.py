@@ -125,6 +125,7 @@ def markdown(report: Row) -> str:
         "Times in ms are medians of interleaved rounds, ratios are of those; ± is the 95 % bound "
         "of the ratio over lax as it comes. `=` marks rows where ours compiles to lax's program.",
         "",
+        *([report["notes"], ""] if report.get("notes") else []),
         summary(report),
         "",
         "| layer | pass | ours | lax | plain | PyTorch | lax / ours | bounds | GFLOP/s | "
@@ -173,6 +174,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
         )
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
     axes.invert_yaxis()
     axes.set_xlabel("times our time (geometric mean over the class's layers; right is better)")

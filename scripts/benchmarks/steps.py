@@ -71,13 +71,15 @@ def main(argv: list[str] | None = None) -> None:
         names = ", ".join(net.label for net in NETS)
         sys.exit(f"steps: no network matches --only={flags.only!r}; there are {names}")
     report: dict[str, Any] = {
-        "command": f"python -m scripts.benchmarks.steps --repeats {flags.repeats}"
+        "command": "python -m scripts.benchmarks.steps"
+        f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
+        + (" --profile" if flags.profile else "")
         + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else "")
         + (" --no_tf32" if flags.no_tf32 else "")
         + (f" --batch {flags.batch}" if flags.batch else ""),
         "machine": describe(),
         "arithmetic": _arithmetic(flags),
-        "rows": _earlier(flags),
+        **_earlier(flags),
     }
     print(f"# {report['machine']}")
     for net in nets:
@@ -132,10 +134,11 @@ def _arithmetic(flags: argparse.Namespace) -> str:
     return "tf32" if tf32 else flags.dtype
 
 
-def _earlier(flags: argparse.Namespace) -> list[dict[str, Any]]:
+def _earlier(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the rows and notes to begin with."""
     path = pathlib.Path(f"{flags.out}.json")
     if not (flags.merge and path.exists()):
-        return []
+        return {"notes": flags.notes, "rows": []}
     report = json.loads(path.read_text())
     before = report.get("arithmetic", "float32")
     if before != _arithmetic(flags):
@@ -143,7 +146,7 @@ def _earlier(flags: argparse.Namespace) -> list[dict[str, Any]]:
             f"steps: --merge: the rows of {path} were computed in {before}, these are in "
             f"{_arithmetic(flags)}; give another --out"
         )
-    return report["rows"]
+    return {"notes": flags.notes or report.get("notes", ""), "rows": report["rows"]}
 
 
 def _write(report: dict[str, Any], out: str) -> None:
@@ -167,6 +170,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")
     parser.add_argument("--merge", action="store_true", help="keep earlier rows of OUT.json")
+    parser.add_argument("--notes", default="", help="what a reader of the results should know")
     parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
     parser.add_argument("--profile", action="store_true", help="tell where our time goes by layer")
     return parser.parse_args(argv)

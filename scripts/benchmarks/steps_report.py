@@ -92,6 +92,7 @@ def markdown(report: Row) -> str:
         "drop-path off, so that all give the same losses. Median ms of interleaved rounds, with "
         "quartiles.",
         "",
+        *([report["notes"], ""] if report.get("notes") else []),
         summary(report),
         "",
         "| network, batch | " + " | ".join(columns) + " | images/s | temp MB: ours, native, flax | "

@@ -1,7 +1,5 @@
 """What every registered network promises, so that registering a new one is enough to test it."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 from cnnjax import models
 from cnnjax.models.net import Net
 from tests.models.shapes import drawn, registered, variables_of
+from tests.quick import quickly
 
 NAMES = models.list_models()
 
@@ -107,10 +106,6 @@ LARGE_SIZES = {
 }
 
 
-# Compiling is what takes the time here; what is compiled runs twice.
-FAST_COMPILE = {"xla_backend_optimization_level": 0}
-
-
 def check_training(model, size):
     """Every parameter gets a gradient, keys fix everything, and modes differ where they should."""
     variables = drawn(variables_of(model, size))
@@ -120,7 +115,7 @@ def check_training(model, size):
     images = jax.random.normal(keys[0], (4, *size))
     labels = jnp.arange(4) % model.num_classes
 
-    @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+    @quickly
     def step(params, key):
         def loss(params):
             (logits, features), updates = models.apply_with_features(
@@ -150,9 +145,7 @@ def check_training(model, size):
     for old, new in zip(jax.tree.leaves(statistics), jax.tree.leaves(updates), strict=True):
         assert not np.array_equal(old, new)
 
-    evaluate = jax.jit(
-        lambda x: model.apply({"params": params, **statistics}, x), compiler_options=FAST_COMPILE
-    )
+    evaluate = quickly(lambda x: model.apply({"params": params, **statistics}, x))
     # In evaluation an image's logits do not depend on the others: only their order changes.
     forward, backward = np.asarray(evaluate(images)), np.asarray(evaluate(images[::-1]))
     np.testing.assert_allclose(forward, backward[::-1], atol=1e-4 * np.abs(forward).max())

@@ -20,8 +20,10 @@ def images(size, channels=3):
         ("alexnet", {}, 3, 67, "pool5"),
         ("zfnet", {}, 3, 47, "pool5"),
         ("vgg16", {}, 3, 32, "pool5"),
-        ("googlenet", {"aux_heads": False}, 3, 31, "pool4"),
-        ("inception_v3", {"aux_heads": False}, 3, 75, "mixed_7a"),
+        pytest.param("googlenet", {"aux_heads": False}, 3, 31, "pool4", marks=pytest.mark.slow),
+        pytest.param(
+            "inception_v3", {"aux_heads": False}, 3, 75, "mixed_7a", marks=pytest.mark.slow
+        ),
         ("fractalnet20", {}, 3, 32, "block5_pool"),
     ],
     ids=str,

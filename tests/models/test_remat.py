@@ -9,8 +9,8 @@ import pytest
 
 from cnnjax import models
 from tests.models.shapes import drawn, variables_of
+from tests.quick import quickly
 
-FAST_COMPILE = {"xla_backend_optimization_level": 0}
 BATCH = 4
 
 
@@ -56,7 +56,7 @@ def test_remat_halves_what_a_step_of_preact_resnet164_keeps():
 def test_remat_halves_the_memory_of_the_compiled_step_with_equal_blocks_scanned():
     def temporary_bytes(**settings):
         model = models.create_model("preact_resnet164_cifar", scan=True, **settings)
-        step = jax.jit(jax.grad(loss_of(model)), compiler_options=FAST_COMPILE)
+        step = quickly(jax.grad(loss_of(model)))
         return step.lower(*shapes_of(model)).compile().memory_analysis().temp_size_in_bytes
 
     assert temporary_bytes(remat=True) < temporary_bytes() / 2
@@ -77,7 +77,7 @@ def test_remat_and_scan_change_no_value():
 
     def run(model, variables):
         params, statistics = variables["params"], {"batch_stats": variables["batch_stats"]}
-        step = jax.jit(jax.value_and_grad(loss_of(model)), compiler_options=FAST_COMPILE)
+        step = quickly(jax.value_and_grad(loss_of(model)))
         return step(params, statistics, images)
 
     loss, gradients = run(plain, variables)

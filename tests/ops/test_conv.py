@@ -8,6 +8,27 @@ import pytest
 from cnnjax import ops
 from tests import reference
 from tests.ops.conv_cases import CASES, assert_sum_close
+from tests.quick import quickly
+
+
+def _value_and_gradients(options, x, k, g):
+    @quickly
+    def run(x, k, g):
+        y, vjp = jax.vjp(lambda x, k: ops.conv2d(x, k, **options), x, k)
+        return y, *vjp(g)
+
+    return run(x, k, g)
+
+
+def _named_gradients(options, x, k, g):
+    @quickly
+    def run(x, k, g):
+        return (
+            ops.conv2d_input_grad(g, k, x.shape, **options),
+            ops.conv2d_kernel_grad(x, g, k.shape, **options),
+        )
+
+    return run(x, k, g)
 
 
 def _terms(case):
@@ -24,8 +45,7 @@ def test_value_and_gradients_are_the_defining_sums(name, dtype):
     x, k, g = case.arrays(dtype)
     x64, k64, g64 = (np.asarray(a, np.float64) for a in (x, k, g))
     forward, to_input, to_kernel = _terms(case)
-    y, vjp = jax.vjp(lambda x, k: ops.conv2d(x, k, **case.options), x, k)
-    dx, dk = vjp(g)
+    y, dx, dk = _value_and_gradients(case.options, x, k, g)
     assert (y.dtype, dx.dtype, dk.dtype) == (dtype,) * 3
     assert_sum_close(y, reference.conv2d(x64, k64, **case.reference), forward)
     assert_sum_close(dx, reference.conv2d_input_grad(g64, k64, x.shape, **case.reference), to_input)
@@ -38,10 +58,9 @@ def test_value_and_gradients_are_the_defining_sums(name, dtype):
 def test_named_gradients_are_what_grad_computes(name):
     case = CASES[name]
     x, k, g = case.arrays()
-    _, vjp = jax.vjp(lambda x, k: ops.conv2d(x, k, **case.options), x, k)
-    dx, dk = vjp(g)
-    np.testing.assert_array_equal(ops.conv2d_input_grad(g, k, x.shape, **case.options), dx)
-    np.testing.assert_array_equal(ops.conv2d_kernel_grad(x, g, k.shape, **case.options), dk)
+    _, *expected = _value_and_gradients(case.options, x, k, g)
+    for named, gradient in zip(_named_gradients(case.options, x, k, g), expected, strict=True):
+        np.testing.assert_array_equal(named, gradient)
 
 
 @pytest.mark.parametrize("name", ["dilated_strided", "asymmetric", "resnext_groups_stride_2"])
@@ -54,7 +73,8 @@ def test_gradients_are_finite_differences(name):
         def loss(x, k):
             return jnp.sum(g * jnp.sin(ops.conv2d(x, k, **case.options)))
 
-        dx, dk = jax.grad(loss, (0, 1))(x, k)
+        dx, dk = quickly(jax.grad(loss, (0, 1)))(x, k)
+        loss = quickly(loss)
         step = 1e-5
         numeric = (loss(x + step * u, k + step * v) - loss(x - step * u, k - step * v)) / (2 * step)
         np.testing.assert_allclose(jnp.sum(dx * u) + jnp.sum(dk * v), numeric, rtol=1e-8)
@@ -74,12 +94,12 @@ def test_padding_modes_are_numpys(mode, padding):
         else np.pad(x, widths, constant_values=mode)
     )
     options = dict(strides=2, padding=padding, padding_mode=mode)
-    y, vjp = jax.vjp(lambda x, k: ops.conv2d(x, k, **options), x, k)
+    y = quickly(lambda x, k: ops.conv2d(x, k, **options))(x, k)
     assert_sum_close(y, reference.conv2d(padded, k, (2, 2)), 72)
-    g = jnp.ones_like(y)
-    dx, dk = vjp(g)
-    np.testing.assert_array_equal(ops.conv2d_input_grad(g, k, x.shape, **options), dx)
-    np.testing.assert_array_equal(ops.conv2d_kernel_grad(x, g, k.shape, **options), dk)
+    _, dx, dk = _value_and_gradients(options, x, k, jnp.ones_like(y))
+    named = _named_gradients(options, x, k, jnp.ones_like(y))
+    np.testing.assert_array_equal(named[0], dx)
+    np.testing.assert_array_equal(named[1], dk)
     step = np.random.default_rng(3).standard_normal(x.shape).astype(np.float32)
     change = jnp.sum(ops.conv2d(x + step, k, **options)) - jnp.sum(ops.conv2d(x, k, **options))
     if isinstance(mode, str):  # Linear in x: the difference is the gradient's.

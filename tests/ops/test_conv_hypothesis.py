@@ -11,9 +11,7 @@ from jax import lax
 from cnnjax import ops
 from tests import reference
 from tests.ops.conv_cases import Case, assert_sum_close
-
-# Compiling is what takes the time here; the values are the same.
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+from tests.quick import quickly
 
 
 @st.composite
@@ -56,6 +54,7 @@ def _check(case, dtype):
     x64, k64, g64 = (np.asarray(a, np.float64) for a in (x, k, g))
     height, width, per_group, filters = case.kernel_shape
 
+    @quickly
     def run(x, k, g):
         plain = lax.conv_general_dilated(
             x,
@@ -73,7 +72,7 @@ def _check(case, dtype):
             plain,
         )
 
-    y, dx, dk, plain = jax.jit(run, compiler_options=QUICK)(x, k, g)
+    y, dx, dk, plain = run(x, k, g)
     assert (y.dtype, dx.dtype, dk.dtype) == (dtype,) * 3
     expected = (
         reference.conv2d(x64, k64, **case.reference),

@@ -10,6 +10,7 @@ from jax.sharding import PartitionSpec as P
 
 from cnnjax import ops
 from tests.ops.conv_cases import CASES
+from tests.quick import quickly
 
 # One case for each formulation that the CPU may choose.
 NAMES = ("resnet_3x3", "bottleneck_1x1", "depthwise_stride_2", "resnext_groups", "dilated_strided")
@@ -48,16 +49,16 @@ def test_jit_checkpoint_and_scan(name):
     case = CASES[name]
     x, k, g = case.arrays()
     ours, plain = _losses(case, g)
-    expected = jax.jit(jax.grad(plain, (0, 1)))(x, k)
-    _assert_same(jax.jit(jax.grad(ours, (0, 1)))(x, k), expected)
-    _assert_same(jax.jit(jax.grad(jax.checkpoint(ours), (0, 1)))(x, k), expected)
+    expected = quickly(jax.grad(plain, (0, 1)))(x, k)
+    _assert_same(quickly(jax.grad(ours, (0, 1)))(x, k), expected)
+    _assert_same(quickly(jax.grad(jax.checkpoint(ours), (0, 1)))(x, k), expected)
 
     def scanned(x, k):
         return lax.scan(lambda total, scale: (total + ours(x * scale, k), None), 0.0, jnp.ones(3))[
             0
         ]
 
-    _assert_same(jax.jit(jax.grad(scanned, (0, 1)))(x, k), jax.tree.map(lambda a: 3 * a, expected))
+    _assert_same(quickly(jax.grad(scanned, (0, 1)))(x, k), jax.tree.map(lambda a: 3 * a, expected))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,8 +68,8 @@ def test_vmap_over_images_over_kernels_and_of_grad(name):
     ours, plain = _losses(case, g)
     xs, ks = jnp.stack([x, 2 * x, -x]), jnp.stack([k, -k, 0.5 * k])
     for axes, args in (((0, None), (xs, k)), ((None, 0), (x, ks)), ((0, 0), (xs, ks))):
-        actual = jax.jit(jax.vmap(jax.grad(ours, (0, 1)), axes))(*args)
-        _assert_same(actual, jax.jit(jax.vmap(jax.grad(plain, (0, 1)), axes))(*args))
+        actual = quickly(jax.vmap(jax.grad(ours, (0, 1)), axes))(*args)
+        _assert_same(actual, quickly(jax.vmap(jax.grad(plain, (0, 1)), axes))(*args))
 
 
 @pytest.mark.parametrize("name", ["resnet_3x3_stride_2", "depthwise_stride_2", "resnext_groups"])
@@ -90,17 +91,18 @@ def test_grad_of_grad_and_third_order(name):
 
         return jax.grad(squared, (0, 1))
 
-    _assert_same(jax.jit(second(ours))(x, k), jax.jit(second(plain))(x, k))
+    _assert_same(quickly(second(ours))(x, k), quickly(second(plain))(x, k))
     if name == "resnet_3x3_stride_2":
-        _assert_same(jax.jit(third(ours))(x, k), jax.jit(third(plain))(x, k))
+        _assert_same(quickly(third(ours))(x, k), quickly(third(plain))(x, k))
 
 
 def test_grad_of_vmap_adds_up_over_what_is_mapped():
     case = CASES["resnet_3x3_stride_2"]
     x, k, g = case.arrays()
     ours, plain = _losses(case, g[:1])
-    mapped = jax.grad(lambda k: jax.vmap(ours, (0, None))(x[:, None], k).sum())(k)
-    _assert_same(mapped, sum(jax.grad(plain, 1)(image[None], k) for image in x))
+    mapped = quickly(jax.grad(lambda k: jax.vmap(ours, (0, None))(x[:, None], k).sum()))(k)
+    one = quickly(jax.grad(plain, 1))
+    _assert_same(mapped, sum(one(image[None], k) for image in x))
 
 
 def test_every_rule_that_runs_is_ours():
@@ -142,8 +144,8 @@ def test_sharded_jit_is_one_device(name, spec):
     x_sharded = jax.device_put(x, NamedSharding(mesh, spec))
     k_everywhere = jax.device_put(k, NamedSharding(mesh, P()))
     _assert_same(
-        jax.jit(jax.value_and_grad(ours, (0, 1)))(x_sharded, k_everywhere),
-        jax.jit(jax.value_and_grad(plain, (0, 1)))(x, k),
+        quickly(jax.value_and_grad(ours, (0, 1)))(x_sharded, k_everywhere),
+        quickly(jax.value_and_grad(plain, (0, 1)))(x, k),
     )
 
 
@@ -173,8 +175,8 @@ def test_shard_map_equals_the_same_program_with_lax(name, inside, check_vma):
             )
 
         if inside:
-            return jax.jit(shard(local_grad))
-        return jax.jit(jax.grad(shard(loss), (0, 1)))
+            return quickly(shard(local_grad))
+        return quickly(jax.grad(shard(loss), (0, 1)))
 
     _assert_same(
         program(lambda x, k: ops.conv2d(x, k, **case.options))(x, k, g),
@@ -191,12 +193,13 @@ def test_export_with_a_symbolic_batch(name):
     def loss(x, k):
         return jnp.sum(jnp.tanh(ops.conv2d(x, k, **case.options) / 8))
 
+    gradient = quickly(jax.grad(loss, (0, 1)))
     for platforms in (("cpu",), ("cpu", "cuda", "tpu")):
         exported = jax.export.export(jax.jit(jax.grad(loss, (0, 1))), platforms=platforms)(
             jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), k
         )
         for images in (x, jnp.concatenate([x, x, x])):
-            _assert_same(exported.call(images, k), jax.grad(loss, (0, 1))(images, k))
+            _assert_same(exported.call(images, k), gradient(images, k))
 
 
 def test_forward_mode_with_native_backward():

@@ -14,6 +14,7 @@ from cnnjax import ops
 from cnnjax.ops.pool_forms import max_form, sum_form, sum_grad_form
 from cnnjax.ops.pool_window import pool_window
 from tests import reference_pool
+from tests.quick import quickly
 
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float64]
 POOLS = {"max": ops.max_pool, "sum": ops.sum_pool, "avg": ops.avg_pool}
@@ -43,7 +44,7 @@ def _check(configuration, seed):
         output = jax.eval_shape(lambda x: ops.max_pool(x, window, **options), x).shape
         grad = jnp.asarray(rng.integers(-3, 4, output), dtype)
 
-        @jax.jit
+        @quickly
         def values_and_gradients(x, grad):
             results = {}
             for kind in ("max", "sum"):
@@ -65,7 +66,7 @@ def _check(configuration, seed):
 CONFIGURED = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
-@settings(max_examples=60, **CONFIGURED)
+@settings(max_examples=40, **CONFIGURED)
 @given(configurations(), st.integers(0, 2**16))
 def test_pools_and_gradients_are_the_defining_sums_and_laxs(configuration, seed):
     _check(configuration, seed)
@@ -117,7 +118,7 @@ NON_FINITE = [np.nan, np.inf, -np.inf, 0.0, 1.0]
 
 
 def _value_and_gradient(pool, x, **options):
-    @jax.jit
+    @quickly
     def both(x):
         y, vjp = jax.vjp(lambda x: pool(x, **options), x)
         return y, vjp(jnp.arange(1.0, y.size + 1).reshape(y.shape))[0]
@@ -179,9 +180,9 @@ def test_global_pools_are_maximum_and_mean_of_the_image():
     mean = np.mean(np.asarray(x, np.float64), axis=(1, 2))
     np.testing.assert_allclose(ops.global_avg_pool(x), mean, rtol=1e-4, atol=1e-6)
     assert ops.global_avg_pool(x, keepdims=True).shape == (2, 1, 1, 3)
-    dx = jax.grad(lambda x: ops.global_max_pool(x).sum())(x)
+    dx = quickly(jax.grad(lambda x: ops.global_max_pool(x).sum()))(x)
     np.testing.assert_array_equal(dx, x == np.max(x, axis=(1, 2), keepdims=True))
-    dx = jax.grad(lambda x: ops.global_avg_pool(x).sum())(x)
+    dx = quickly(jax.grad(lambda x: ops.global_avg_pool(x).sum()))(x)
     np.testing.assert_allclose(dx, np.full(x.shape, 1 / (40 * 41)), rtol=1e-6)
 
 
@@ -189,7 +190,7 @@ def test_global_pools_are_maximum_and_mean_of_the_image():
 def test_half_types_are_averaged_in_float32(dtype):
     x = jnp.asarray(np.random.default_rng(0).uniform(1, 2, (1, 56, 56, 4)), dtype)
     mean = np.mean(np.asarray(x, np.float64), axis=(1, 2))
-    y = ops.global_avg_pool(x)
+    y = quickly(ops.global_avg_pool)(x)
     assert y.dtype == dtype
     np.testing.assert_allclose(np.asarray(y, np.float64), mean, rtol=float(jnp.finfo(dtype).eps))
 

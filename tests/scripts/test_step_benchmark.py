@@ -1,6 +1,7 @@
 """The benchmark of whole steps: its baselines compute the same, and one small run works."""
 
 import argparse
+import contextlib
 import json
 
 import flax.linen as linen
@@ -16,6 +17,7 @@ from scripts.benchmarks.peaks import peak_flops
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
 from scripts.benchmarks.step_contestants import COLUMNS, default_columns
 from scripts.benchmarks.whole_nets import NETS, WholeNet
+from tests.quick import quickly
 
 TINY = WholeNet("LeNet-5", "lenet5", 4, (16, 16, 1))
 
@@ -43,14 +45,17 @@ ROWS = (
 def test_flax_layers_give_our_logits_and_statistics(name, size, settings):
     model = models.create_model(name, **settings)
     x = jax.random.normal(jax.random.key(1), (4, size, size, 3))
-    variables = model.init(jax.random.key(0), x)
+    variables = quickly(model.init)(jax.random.key(0), x)
 
     def run(*interceptors):
-        with linen.intercept_methods(without_dropout):
-            if not interceptors:
+        @quickly
+        def apply(variables):
+            with contextlib.ExitStack() as stack:
+                for interceptor in (without_dropout, *interceptors):
+                    stack.enter_context(linen.intercept_methods(interceptor))
                 return model.apply(variables, x, train=True, mutable=["batch_stats"])
-            with linen.intercept_methods(*interceptors):
-                return model.apply(variables, x, train=True, mutable=["batch_stats"])
+
+        return apply(variables)
 
     ours, theirs = run(), run(plain_layers)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), ours, theirs)
@@ -58,8 +63,8 @@ def test_flax_layers_give_our_logits_and_statistics(name, size, settings):
 
 def test_plain_layers_are_flax_s_own_program():
     model = models.create_model("resnet8_cifar", backward="native")
-    x = jnp.ones((2, 8, 8, 3))
-    variables = model.init(jax.random.key(0), x)
+    x = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
 
     def apply(variables, x):
         with linen.intercept_methods(plain_layers):

@@ -129,7 +129,8 @@ def parameters(workdir):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, data_dir, victim):
     path = tmp_path / "config.py"
     path.write_text(CONFIG)
