@@ -47,7 +47,7 @@ def by_layer(way: Contestant) -> list[str]:
     origins = operation_names(way.program.as_text() or "")
     spent: collections.Counter[tuple[str, str, str]] = collections.Counter()
     for name, nanoseconds in shared_time(_spans(way)).items():
-        spent[describe(origins.get(name, ""), name)] += nanoseconds
+        spent[describe(origins.get(name, ""), name)] += round(nanoseconds)
     total = sum(spent.values())
     lines = ["| layer | pass | operation | ms | share |", "|---|---|---|--:|--:|"]
     for (layer, direction, kind), nanoseconds in spent.most_common(ROWS):
@@ -68,9 +68,9 @@ def by_layer(way: Contestant) -> list[str]:
     return lines
 
 
-def shared_time(spans: Iterable[Span]) -> collections.Counter[str]:
+def shared_time(spans: Iterable[Span]) -> dict[str, float]:
     """Returns the time of each instruction: each moment is shared alike by what runs in it."""
-    spent: collections.Counter[str] = collections.Counter()
+    spent: collections.defaultdict[str, float] = collections.defaultdict(float)
     edges = sorted(
         edge
         for number, span in enumerate(spans)
@@ -87,7 +87,7 @@ def shared_time(spans: Iterable[Span]) -> collections.Counter[str]:
             running[number] = instruction
         else:
             running.pop(number, None)
-    return spent
+    return dict(spent)
 
 
 def operation_names(program: str) -> dict[str, str]:
