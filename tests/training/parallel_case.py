@@ -23,7 +23,7 @@ BATCH = 64
 EXAMPLES = 128
 CLASSES = 10
 GLOBAL = BatchNormConfig()
-SHARD_KERNELS = ("stage2.*/kernel=-1", ".*=replicated")
+SHARD_KERNELS = ("stage[23].*/kernel=-1", ".*=replicated")
 
 MULTI_PROCESS = {
     "jit": Parallel("jit", "data:4,model:2", SHARD_KERNELS),
@@ -55,7 +55,7 @@ class Case:
         self.recipe = Recipe(accumulate=parts)
         self.task = Classification(tuple("0123456789"))
         self.optimizer = optax.sgd(0.1, momentum=0.9)
-        fields = {"blocks": (1, 1), "widths": (8, 16), **fields}
+        fields = {"widths": (8, 16, 32), **fields}
         self.net = models.create_model("resnet8_cifar", dtype=dtype, **fields)
         state = self.first_state(dtype)
         self.placement = make_placement(parallel, state.params, BATCH, parts)

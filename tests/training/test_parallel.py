@@ -46,7 +46,7 @@ def test_eight_devices_compute_what_one_does(doubles, name):
     assert largest_difference(state.collections, expected.collections) < 1e-9
     assert largest_difference(state.opt_state, expected.opt_state) < 1e-9
     assert int(state.step) == STEPS
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -86,14 +86,14 @@ def test_cut_parameters_take_their_part_of_the_bytes(doubles):
     for path, leaf in jax.tree_util.tree_leaves_with_path(state.params):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         held = {shard.device: shard.data.nbytes for shard in leaf.addressable_shards}
-        if name.startswith("stage2") and name.endswith("kernel"):
+        if name.startswith(("stage2", "stage3")) and name.endswith("kernel"):
             assert set(held.values()) == {leaf.nbytes // 2}, name
             cut += leaf.nbytes
         else:
             assert set(held.values()) == {leaf.nbytes}, name
             whole += leaf.nbytes
     facts = doubles["sharded"][1].placement.describe(state)
-    assert cut > whole
+    assert cut > 5 * whole
     assert facts["parameter_bytes"] == cut + whole
     assert facts["parameter_bytes_per_device"] == cut // 2 + whole
     assert facts["mesh"] == {"data": 4, "model": 2}
