@@ -53,22 +53,21 @@ def main(argv: list[str] | None = None) -> None:
     ]
     if not layers:
         sys.exit(f"ops: no layer matches --only={flags.only!r} --family={flags.family!r}")
+    earlier = _earlier(flags) if flags.merge else {"rows": []}
     report: dict[str, Any] = {
         "command": "python -m scripts.benchmarks.ops"
         f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
         + (f" --only {flags.only!r}" if flags.only else "")
         + (" --drop_in" if flags.drop_in else ""),
         "machine": describe(),
-        "notes": flags.notes,
+        "notes": flags.notes or earlier.get("notes", ""),
         "matmul_gflops": matmul_peak(PLAIN_OPTION),
         "rows": [],
     }
     print(f"# {report['machine']}\n# matrix-product peak: {report['matmul_gflops']:.0f} GFLOP/s")
-    earlier = _earlier(flags) if flags.merge else {"rows": []}
     kept = {(row["layer"], row["pass"]): row for row in earlier["rows"]}
     if "drop_in" in earlier:
         report["drop_in"] = earlier["drop_in"]
-    report["notes"] = report["notes"] or earlier.get("notes", "")
     for layer in layers:
         for each in passes(layer, with_torch):
             row = {"layer": layer.name, "family": layer.family, "pass": each.name}
