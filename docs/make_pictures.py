@@ -15,14 +15,14 @@ import numpy as np
 
 from cnnjax import ops, training
 from cnnjax.analysis import activations
-from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
-from cnnjax.analysis.class_image import class_images
-from cnnjax.analysis.complexity import complexity_chart, complexity_points
-from cnnjax.analysis.deconvnet import deconvnet
-from cnnjax.analysis.depth_plots import plot_depth, plot_depth_grid
-from cnnjax.analysis.invariance import Change, invariance_curves
-from cnnjax.analysis.plots import plot_field_stack, plot_gallery, plot_invariance
-from cnnjax.analysis.signals import depth_study, initializers
+from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
+from cnnjax.analysis.behaviour.signals import depth_study, initializers
+from cnnjax.analysis.cost.complexity import complexity_chart, complexity_points
+from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.looks.class_image import class_images
+from cnnjax.analysis.looks.deconvnet import deconvnet
+from cnnjax.analysis.plots.depth import plot_depth, plot_depth_grid
+from cnnjax.analysis.plots.plots import plot_field_stack, plot_gallery, plot_invariance
 from cnnjax.reports.complexity_page import write_complexity_page
 
 FOLDER = pathlib.Path(__file__).parent / "pictures"

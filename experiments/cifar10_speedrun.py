@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from absl import flags
 
 from cnnjax import data, training
-from cnnjax.training.environment import describe_code, describe_environment
+from cnnjax.training.folder.environment import describe_code, describe_environment
 from experiments.data_dir import read_data_dir
 from experiments.launch import launch
 from experiments.speedrun import trials

@@ -5,7 +5,7 @@ import contextlib
 from absl import flags
 
 from cnnjax import training
-from cnnjax.training import distributed
+from cnnjax.training.devices import processes as distributed
 
 _PARALLEL = flags.DEFINE_string(
     "parallel",

@@ -14,7 +14,7 @@ from absl import app, flags
 
 from cnnjax import data, reports, training
 from cnnjax.nearest import did_you_mean
-from cnnjax.training import distributed
+from cnnjax.training.devices import processes
 
 USAGE_ERROR = 2
 """Exit code after a wrong flag or configuration, or a folder that cannot be used."""
@@ -63,12 +63,12 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
             sys.exit(STOPPED)
         except KeyboardInterrupt:
             print("left at once; the last checkpoint is as it was", file=sys.stderr)
-            distributed.leave(INTERRUPTED)
+            processes.leave(INTERRUPTED)
         except Exception:
-            if not distributed.is_joined():
+            if not processes.is_joined():
                 raise
             traceback.print_exc()
-            distributed.leave(1)
+            processes.leave(1)
 
     # What a run has to say of itself.
     messages = logging.StreamHandler()
@@ -149,4 +149,4 @@ def _unknown_flag(name: str) -> str:
 
 def _stop(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    distributed.leave(code)
+    processes.leave(code)

@@ -24,7 +24,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from cnnjax import reports, training
-from cnnjax.training import distributed
+from cnnjax.training.devices import processes
 from experiments.data_dir import read_data_dir
 from experiments.devices import joined, read_parallel
 from experiments.inputs import read_inputs
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
             parallel=read_parallel(),
             progress=_PROGRESS.value,
         )
-        if distributed.is_first():
+        if processes.is_first():
             print(result.summary())
             if _REPORT.value:
                 page = reports.write_report(

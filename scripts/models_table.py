@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax import models
-from cnnjax.analysis.multiply_adds import multiply_adds
+from cnnjax.analysis.cost.multiply_adds import multiply_adds
 
 INTRODUCTION = """# Networks
 

@@ -1,12 +1,9 @@
 """Image sets by name: TFDS builders and readers, order, preprocessing and augmentation."""
 
-from cnnjax.data.arrays import ImageArrays, load_arrays
-from cnnjax.data.augment import augment_batch, parse_policy
+from cnnjax.data.augment.policy import augment_batch, parse_policy
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
-from cnnjax.data.encoded import EncodedImages
 from cnnjax.data.errors import DamagedImages, DataError
-from cnnjax.data.framing import Framing
 from cnnjax.data.inputs import (
     Examples,
     Inputs,
@@ -15,10 +12,13 @@ from cnnjax.data.inputs import (
     is_resident,
     load_examples,
 )
-from cnnjax.data.order import epoch_order, evaluation_batches, steps_per_epoch
-from cnnjax.data.preparation import Prepared, prepare
+from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
-from cnnjax.data.stream import EvaluationOrder, Stream, TrainingOrder, Workers
+from cnnjax.data.read.arrays import ImageArrays, load_arrays
+from cnnjax.data.read.encoded import EncodedImages
+from cnnjax.data.read.framing import Framing
+from cnnjax.data.read.order import epoch_order, evaluation_batches, steps_per_epoch
+from cnnjax.data.read.reader import EvaluationOrder, Stream, TrainingOrder, Workers
 
 __all__ = [
     "DamagedImages",

@@ -7,7 +7,7 @@ from cnnjax.data import classes
 from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
-from cnnjax.data.prepared import find_prepared, not_prepared, read_info
+from cnnjax.data.read.tfds_store import find_prepared, not_prepared, read_info
 from cnnjax.nearest import did_you_mean
 
 _DIGIT_NAMES = tuple("0123456789")

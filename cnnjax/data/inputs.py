@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from cnnjax.data.arrays import ImageArrays, load_arrays
 from cnnjax.data.dataset import Dataset
-from cnnjax.data.encoded import EncodedImages, load_encoded
 from cnnjax.data.errors import DataError
-from cnnjax.data.framing import Framing
-from cnnjax.data.stream import Workers
+from cnnjax.data.read.arrays import ImageArrays, load_arrays
+from cnnjax.data.read.encoded import EncodedImages, load_encoded
+from cnnjax.data.read.framing import Framing
+from cnnjax.data.read.reader import Workers
 
 Resident = Literal["auto", "always", "never"]
 """Whether a set is kept on the device whole; see `Inputs`."""

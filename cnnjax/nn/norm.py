@@ -30,7 +30,7 @@ class BatchNorm(linen.Module):
       groups: number of equal parts of consecutive examples that the batch is cut into, each with
         statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); what enters the
         running statistics is their average.
-      backward: "ours" for the rule of `cnnjax.ops.batch_norm`, "native" for JAX's.
+      backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """

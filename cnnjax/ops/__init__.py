@@ -5,24 +5,24 @@ Images are NHWC, kernels are HWIO. Only names are handed on here; each subject h
 
 from cnnjax.ops import filters
 from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
-from cnnjax.ops.algorithms.im2col import col2im, im2col
-from cnnjax.ops.batch_norm import batch_norm, batch_norm_inference
 from cnnjax.ops.bias import add_bias
 from cnnjax.ops.compiler import compiler_options
-from cnnjax.ops.conv import conv2d, convolve2d
-from cnnjax.ops.conv_grads import conv2d_input_grad, conv2d_kernel_grad
-from cnnjax.ops.conv_transpose import conv2d_transpose
+from cnnjax.ops.conv.algorithms.im2col import col2im, im2col
+from cnnjax.ops.conv.conv2d import conv2d, convolve2d
+from cnnjax.ops.conv.fft import fft_conv2d
+from cnnjax.ops.conv.grads import conv2d_input_grad, conv2d_kernel_grad
+from cnnjax.ops.conv.lax_bridge import conv_general_dilated
+from cnnjax.ops.conv.separable import Separation, separable_conv2d, separate_kernel
+from cnnjax.ops.conv.transpose import conv2d_transpose
 from cnnjax.ops.dense import dense
-from cnnjax.ops.fft_conv import fft_conv2d
-from cnnjax.ops.lax_bridge import conv_general_dilated
-from cnnjax.ops.local_contrast_norm import local_contrast_norm
-from cnnjax.ops.local_response_norm import local_response_norm
+from cnnjax.ops.norm.batch import batch_norm, batch_norm_inference
+from cnnjax.ops.norm.local_contrast import local_contrast_norm
+from cnnjax.ops.norm.local_response import local_response_norm
 from cnnjax.ops.padding import pad_images
-from cnnjax.ops.pool import avg_pool, global_avg_pool, global_max_pool, max_pool, sum_pool
-from cnnjax.ops.pool_argmax import max_pool_with_argmax, max_unpool
-from cnnjax.ops.separable import Separation, separable_conv2d, separate_kernel
+from cnnjax.ops.pool.argmax import max_pool_with_argmax, max_unpool
+from cnnjax.ops.pool.pooling import avg_pool, global_avg_pool, global_max_pool, max_pool, sum_pool
+from cnnjax.ops.pool.upsample import upsample_bilinear, upsample_nearest
 from cnnjax.ops.sizes import output_size
-from cnnjax.ops.upsample import upsample_bilinear, upsample_nearest
 
 __all__ = [
     "Separation",

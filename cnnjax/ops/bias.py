@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.backward import check_backward
 from cnnjax.ops.channel_sums import channel_sums
-from cnnjax.ops.conv_rules import align_varying
+from cnnjax.ops.conv.rules import align_varying
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["add_bias"]

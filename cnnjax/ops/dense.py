@@ -11,10 +11,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.backward import check_backward
-from cnnjax.ops.conv_rules import align_varying
-from cnnjax.ops.conv_spec import check_dtypes
+from cnnjax.ops.conv.algorithms.taps import product, product_with_transpose
+from cnnjax.ops.conv.rules import align_varying
+from cnnjax.ops.conv.spec import check_dtypes
 from cnnjax.ops.reverse_mode import reverse_mode_only
 
 __all__ = ["dense"]

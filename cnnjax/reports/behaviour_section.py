@@ -5,15 +5,15 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from cnnjax.analysis.activations import stage_activations
 from cnnjax.analysis.batches import BATCH, in_batches
-from cnnjax.analysis.embedding import canvas, embed_features
-from cnnjax.analysis.invariance import Change, invariance_curves
-from cnnjax.analysis.rectifiers import dead_units
-from cnnjax.analysis.signals import layer_signals
-from cnnjax.analysis.summary import Summary
-from cnnjax.analysis.summary_formats import compact, pair_text, totals
-from cnnjax.analysis.tables import shape_text
+from cnnjax.analysis.behaviour.embedding import canvas, embed_features
+from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
+from cnnjax.analysis.behaviour.rectifiers import dead_units
+from cnnjax.analysis.behaviour.signals import layer_signals
+from cnnjax.analysis.cost.summary import Summary
+from cnnjax.analysis.cost.summary_formats import compact, pair_text, totals
+from cnnjax.analysis.cost.tables import shape_text
+from cnnjax.analysis.looks.activations import stage_activations
 from cnnjax.reports.charts import Series, line_chart
 from cnnjax.reports.pictures import colour_tile
 

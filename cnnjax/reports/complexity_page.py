@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from cnnjax.analysis.complexity import ComplexityPoint, complexity_points
+from cnnjax.analysis.cost.complexity import ComplexityPoint, complexity_points
 
 MEASURES = ("top-1", "top-5", "CIFAR-10")
 

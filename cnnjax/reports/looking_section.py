@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.analysis.activations import activation_shapes, activations
-from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import module_calls
-from cnnjax.analysis.class_image import class_images
-from cnnjax.analysis.deconvnet import deconvnet
-from cnnjax.analysis.effective_field import effective_receptive_field, effective_size
-from cnnjax.analysis.summary import Summary
+from cnnjax.analysis.cost.summary import Summary
+from cnnjax.analysis.looks.activations import activation_shapes, activations
+from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.looks.class_image import class_images
+from cnnjax.analysis.looks.deconvnet import deconvnet
+from cnnjax.analysis.looks.effective_field import effective_receptive_field, effective_size
 from cnnjax.reports.outcome import Outcome
 from cnnjax.reports.pictures import boxed, colour_tile, heat_map, photo, rescaled
 

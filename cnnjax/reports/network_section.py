@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.analysis.activations import stage_activations
-from cnnjax.analysis.kernels import first_layer_kernels, kernel_pictures
+from cnnjax.analysis.looks.activations import stage_activations
+from cnnjax.analysis.looks.kernels import first_layer_kernels, kernel_pictures
 from cnnjax.reports.outcome import Outcome
 from cnnjax.reports.pictures import colour_tile, heat_map, photo, value_range
 

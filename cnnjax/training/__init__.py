@@ -1,7 +1,6 @@
 """Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
 
-from cnnjax.training.allocator import keep_freed_memory
-from cnnjax.training.answers import (
+from cnnjax.inference.answers import (
     Answer,
     answer_files,
     check_output,
@@ -9,8 +8,14 @@ from cnnjax.training.answers import (
     write_answers,
     write_assessment,
 )
-from cnnjax.training.config import RunConfig, default_config, known_keys, nearest_key, parse_config
-from cnnjax.training.ensemble import Ensemble, load_ensemble
+from cnnjax.inference.ensemble import Ensemble, load_ensemble
+from cnnjax.inference.images import find_images, read_images
+from cnnjax.inference.loaded_run import LoadedRun, load_run
+from cnnjax.inference.views import Views
+from cnnjax.recipes.config import RunConfig, default_config, known_keys, nearest_key, parse_config
+from cnnjax.recipes.plan import Plan, make_plan
+from cnnjax.training.devices.allocator import keep_freed_memory
+from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,
@@ -18,17 +23,12 @@ from cnnjax.training.errors import (
     TrainingDiverged,
     TrainingStopped,
 )
-from cnnjax.training.evaluation import EVAL_BATCH, format_metrics
-from cnnjax.training.events import read_events
-from cnnjax.training.images import find_images, read_images
-from cnnjax.training.inference import LoadedRun, load_run
-from cnnjax.training.layout import Parallel
-from cnnjax.training.loop import RunResult, train_and_evaluate
-from cnnjax.training.metrics import read_metrics
-from cnnjax.training.plan import Plan, make_plan
-from cnnjax.training.state import TrainState
-from cnnjax.training.step import eval_step, train_step
-from cnnjax.training.views import Views
+from cnnjax.training.fit import RunResult, train_and_evaluate
+from cnnjax.training.folder.events import read_events
+from cnnjax.training.folder.metrics import read_metrics
+from cnnjax.training.loop.evaluation import EVAL_BATCH, format_metrics
+from cnnjax.training.step.state import TrainState
+from cnnjax.training.step.step import eval_step, train_step
 
 __all__ = [
     "EVAL_BATCH",

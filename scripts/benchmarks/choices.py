@@ -17,8 +17,9 @@ from typing import Any
 
 import jax
 
-from cnnjax.ops import conv_spec, dispatch
 from cnnjax.ops.compiler import compiler_options
+from cnnjax.ops.conv import dispatch
+from cnnjax.ops.conv import spec as conv_spec
 from scripts.benchmarks.contestants import normal
 from scripts.benchmarks.layers import Conv, all_layers
 from scripts.benchmarks.machine import describe

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax import nn
-from cnnjax.ops.pool_window import pool_window
+from cnnjax.ops.pool.window import pool_window
 
 
 def plain_layers(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:

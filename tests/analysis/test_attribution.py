@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.analysis.attribution import grad_cam, occlusion_map, saliency
-from cnnjax.analysis.class_image import class_images
-from cnnjax.analysis.deconvnet import deconvnet
-from cnnjax.analysis.effective_field import effective_receptive_field, effective_size
+from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
+from cnnjax.analysis.looks.class_image import class_images
+from cnnjax.analysis.looks.deconvnet import deconvnet
+from cnnjax.analysis.looks.effective_field import effective_receptive_field, effective_size
 from tests.analysis.nets import initialized
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis.batches import in_batches
-from cnnjax.analysis.invariance import invariance_curves
-from cnnjax.analysis.rectifiers import dead_units
+from cnnjax.analysis.behaviour.invariance import invariance_curves
+from cnnjax.analysis.behaviour.rectifiers import dead_units
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 4), (4, 4), (9, 4), (10, 3)])

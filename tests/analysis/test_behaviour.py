@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from cnnjax.analysis.batch_size import max_batch, training_step_bytes
-from cnnjax.analysis.embedding import canvas, embed_features
-from cnnjax.analysis.equivariance import equivariance_error, layer_equivariance
-from cnnjax.analysis.invariance import invariance_curve, transform_images
-from cnnjax.analysis.rectifiers import dead_units
-from cnnjax.analysis.signals import depth_study, initializers, layer_signals
+from cnnjax.analysis.behaviour.embedding import canvas, embed_features
+from cnnjax.analysis.behaviour.equivariance import equivariance_error, layer_equivariance
+from cnnjax.analysis.behaviour.invariance import invariance_curve, transform_images
+from cnnjax.analysis.behaviour.rectifiers import dead_units
+from cnnjax.analysis.behaviour.signals import depth_study, initializers, layer_signals
+from cnnjax.analysis.cost.batch_size import max_batch, training_step_bytes
 from tests.analysis.nets import PlainNet, initialized
 
 

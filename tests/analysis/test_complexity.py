@@ -4,7 +4,7 @@ import re
 import pytest
 
 from cnnjax import models
-from cnnjax.analysis.complexity import complexity_chart, complexity_points
+from cnnjax.analysis.cost.complexity import complexity_chart, complexity_points
 from cnnjax.reports.complexity_page import write_complexity_page
 
 NAMES = ["resnet18", "vgg11", "resnet20_cifar", "googlenet"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import models, nn
-from cnnjax.analysis.multiply_adds import multiply_adds, multiply_adds_by_layer
+from cnnjax.analysis.cost.multiply_adds import multiply_adds, multiply_adds_by_layer
 
 
 @pytest.mark.parametrize(

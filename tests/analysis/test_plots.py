@@ -2,11 +2,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.analysis import plots
-from cnnjax.analysis.depth_plots import plot_depth, plot_depth_grid
-from cnnjax.analysis.invariance import InvarianceCurve
-from cnnjax.analysis.layer_rows import Row
-from cnnjax.analysis.signals import DepthStudy, depth_study, initializers
+from cnnjax.analysis.behaviour.invariance import InvarianceCurve
+from cnnjax.analysis.behaviour.signals import DepthStudy, depth_study, initializers
+from cnnjax.analysis.cost.layer_rows import Row
+from cnnjax.analysis.plots import plots
+from cnnjax.analysis.plots.depth import plot_depth, plot_depth_grid
 
 
 def test_plotters_draw_what_they_are_given(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis import summarize
-from cnnjax.analysis.reach import Reach, union
+from cnnjax.analysis.cost.reach import Reach, union
 
 
 class Branches(nn.Module):

@@ -8,7 +8,7 @@ import pytest
 
 from cnnjax import models
 from cnnjax.analysis import format_summary, multiply_adds, side_by_side, summarize
-from cnnjax.analysis.summary_command import main
+from cnnjax.analysis.cost.summary_command import main
 from tests.analysis.nets import PlainNet
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnjax import data
-from cnnjax.data import arrays as arrays_module
+from cnnjax.data.read import arrays as arrays_module
 
 
 def test_the_second_read_decodes_nothing(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from cnnjax.data import parse_policy
-from cnnjax.data.augment_color import (
+from cnnjax.data.augment.color import (
     IMAGENET_EIGENVALUES,
     IMAGENET_EIGENVECTORS,
     color_basis,

@@ -6,7 +6,7 @@ import scipy.ndimage
 from PIL import Image
 
 from cnnjax.data import parse_policy
-from cnnjax.data.augment_geometry import warp
+from cnnjax.data.augment.geometry import warp
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.uniform(size=(7, 9, 3)).astype(np.float32)

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from cnnjax import data
-from cnnjax.data.prepared import quiet_tfds
+from cnnjax.data.read.tfds_store import quiet_tfds
 
 # Of TFDS's own documentation: version, classes, and examples of what is trained and tested on.
 PUBLISHED = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjax.data.decode import DamagedImage, decode_image
+from cnnjax.data.read.decode import DamagedImage, decode_image
 
 
 def encoded(pixels: np.ndarray, form: str, **options) -> bytes:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnnjax.data.framing import ASPECTS, Framing
+from cnnjax.data.read.framing import ASPECTS, Framing
 
 
 def ramp(height: int, width: int) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cnnjax import data
-from cnnjax.data import original_files, originals
-from cnnjax.data.arrays import ImageArrays
-from cnnjax.data.prepared import open_prepared, quiet_tfds
+from cnnjax.data.prepare import builders, published_files
+from cnnjax.data.read.arrays import ImageArrays
+from cnnjax.data.read.tfds_store import open_prepared, quiet_tfds
 from scripts import prepare_data
 
 
@@ -34,18 +34,18 @@ def tiny_mnist(tmp_path, monkeypatch):
     folder = tmp_path / "originals"
     folder.mkdir()
     digests = {}
-    for split, (images_file, labels_file) in original_files.IDX_FILES.items():
+    for split, (images_file, labels_file) in published_files.IDX_FILES.items():
         images, labels = splits[split]
         for name, values in ((images_file, images[..., 0]), (labels_file, labels.astype(np.uint8))):
             (folder / name).write_bytes(idx(values))
             digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    monkeypatch.setitem(original_files._IDX_DIGESTS, "mnist", digests)
+    monkeypatch.setitem(published_files._IDX_DIGESTS, "mnist", digests)
     return folder, splits
 
 
 def test_original_idx_files_are_read(tiny_mnist):
     folder, splits = tiny_mnist
-    found = original_files.read_original("mnist", folder)
+    found = published_files.read_original("mnist", folder)
     for split, (images, labels) in splits.items():
         np.testing.assert_array_equal(found[split].images, images)
         np.testing.assert_array_equal(found[split].labels, labels)
@@ -58,22 +58,22 @@ def test_a_changed_file_is_told_with_both_digests(tiny_mnist):
     path.write_bytes(idx(splits["test"].labels.astype(np.uint8) + 1))
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(data.DataError, match=f"its digest is {found}, expected {expected}"):
-        original_files.read_original("mnist", folder)
+        published_files.read_original("mnist", folder)
 
 
 def test_files_of_another_set_with_the_same_names_are_told(tiny_mnist):
     folder, _ = tiny_mnist
     with pytest.raises(data.DataError, match=r"is not the published file; it is mnist's"):
-        original_files.read_original("fashion_mnist", folder)
+        published_files.read_original("fashion_mnist", folder)
 
 
 def test_missing_originals_are_named(tmp_path):
     with pytest.raises(data.DataError, match=r"has no train-images-idx3-ubyte.gz; mnist needs"):
-        original_files.read_original("mnist", tmp_path)
+        published_files.read_original("mnist", tmp_path)
     with pytest.raises(data.DataError, match=r"neither data_batch_1 nor data_batch_1.xz nor cifar"):
-        original_files.read_original("cifar10", tmp_path)
+        published_files.read_original("cifar10", tmp_path)
     with pytest.raises(data.DataError, match=r"there is no folder .*nowhere"):
-        original_files.read_original("cifar10", tmp_path / "nowhere")
+        published_files.read_original("cifar10", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_missing_originals_are_named(tmp_path):
 def test_other_idx_files_are_refused(tmp_path, content, message):
     (tmp_path / "file.gz").write_bytes(gzip.compress(content))
     with pytest.raises(data.DataError, match=message):
-        original_files.read_idx(tmp_path / "file.gz")
+        published_files.read_idx(tmp_path / "file.gz")
 
 
 @pytest.mark.parametrize("form", ["raw", "xz", "archive"])
 def test_cifar10_is_read_in_each_form(tmp_path, monkeypatch, form):
     splits = {"train": random_split(10, (32, 32, 3), 0), "test": random_split(2, (32, 32, 3), 1)}
     contents = {}
-    for split, names in original_files.CIFAR10_FILES.items():
+    for split, names in published_files.CIFAR10_FILES.items():
         images, labels = splits[split]
         for part, name in enumerate(names):
             rows = slice(2 * part, 2 * part + 2)
@@ -117,18 +117,18 @@ def test_cifar10_is_read_in_each_form(tmp_path, monkeypatch, form):
             (tmp_path / name).write_bytes(content)
         elif form == "xz":
             (tmp_path / f"{name}.xz").write_bytes(lzma.compress(content))
-    found = original_files.read_original("cifar10", tmp_path)
+    found = published_files.read_original("cifar10", tmp_path)
     for split, (images, labels) in splits.items():
         np.testing.assert_array_equal(found[split].images, images)
         np.testing.assert_array_equal(found[split].labels, labels)
 
 
-@pytest.mark.parametrize("name", list(originals.BUILDERS))
+@pytest.mark.parametrize("name", list(builders.BUILDERS))
 def test_what_our_builders_prepare_is_what_they_were_given(name, tmp_path):
     entry = data.dataset(name)
     assert entry.image_shape is not None
     given = random_split(6, entry.image_shape, 3)
-    builder = originals.BUILDERS[name]({"train": given}, str(tmp_path))
+    builder = builders.BUILDERS[name]({"train": given}, str(tmp_path))
     with quiet_tfds():
         builder.download_and_prepare()
     folder = tmp_path / name / entry.version
@@ -146,7 +146,6 @@ def test_another_sets_images_are_noticed_by_their_count(tiny_mnist, tmp_path):
 
 
 def test_another_sets_images_are_noticed_by_their_mean(tmp_path, monkeypatch):
-    from cnnjax.data import preparation
 
     def wrong(dataset, split, data_dir):
         count = dataset.split_sizes[split]

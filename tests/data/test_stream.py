@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cnnjax import data
-from cnnjax.data.encoded import load_encoded
-from cnnjax.data.stream import EvaluationOrder, Stream, TrainingOrder, Workers
+from cnnjax.data.read.encoded import load_encoded
+from cnnjax.data.read.reader import EvaluationOrder, Stream, TrainingOrder, Workers
 
 FRAMING = data.Framing(16, 12, areas=(0.2, 1.0))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.experiments.test_train import TINY
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax import models, nn
-from cnnjax.analysis.multiply_adds import multiply_adds, multiply_adds_by_layer
+from cnnjax.analysis.cost.multiply_adds import multiply_adds, multiply_adds_by_layer
 from cnnjax.models.googlenet import Inception, NaiveInception
 from cnnjax.models.lenet import LeNet5Original, rbf_codes
 from cnnjax.models.residual_blocks import Shortcut

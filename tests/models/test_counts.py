@@ -3,7 +3,7 @@
 import pytest
 
 from cnnjax import models
-from cnnjax.analysis.multiply_adds import multiply_adds
+from cnnjax.analysis.cost.multiply_adds import multiply_adds
 from tests.models.published import ROWS, in_published_digits
 from tests.models.shapes import registered, size, variables_of
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from cnnjax.ops import conv_spec, dispatch
+from cnnjax.ops.conv import dispatch
+from cnnjax.ops.conv import spec as conv_spec
 from tests import reference
 from tests.ops.conv_cases import CASES, Case, assert_sum_close
 

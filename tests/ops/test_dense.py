@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from cnnjax.ops.algorithms.taps import LARGE
+from cnnjax.ops.conv.algorithms.taps import LARGE
 from cnnjax.ops.dense import FEW_ROWS
 
 

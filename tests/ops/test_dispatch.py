@@ -9,7 +9,8 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from cnnjax.ops import conv_spec, dispatch
+from cnnjax.ops.conv import dispatch
+from cnnjax.ops.conv import spec as conv_spec
 from tests.ops.conv_cases import CASES
 
 

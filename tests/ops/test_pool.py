@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jax import lax
 
 from cnnjax import ops
-from cnnjax.ops.pool_forms import max_form, sum_form, sum_grad_form
-from cnnjax.ops.pool_window import pool_window
+from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
+from cnnjax.ops.pool.window import pool_window
 from tests import reference_pool
 from tests.quick import quickly
 

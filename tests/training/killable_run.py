@@ -29,8 +29,8 @@ def report(place, number, waits_at):
 
 def instrument(waits_at):
     """Makes the run tell where it is."""
-    from cnnjax.training import checkpoints
-    from cnnjax.training.trainer import Trainer
+    from cnnjax.training.folder import checkpoints
+    from cnnjax.training.loop.trainer import Trainer
 
     written = 0
 

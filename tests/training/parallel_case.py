@@ -10,14 +10,14 @@ import optax
 from cnnjax import models, training
 from cnnjax.data import evaluation_batches
 from cnnjax.patterns import path_names
+from cnnjax.recipes.schema import BatchNormConfig
 from cnnjax.tasks import Classification
-from cnnjax.training import distributed
-from cnnjax.training.layout import Parallel
-from cnnjax.training.parallel import make_placement
-from cnnjax.training.pipeline import take_positions
-from cnnjax.training.schema import BatchNormConfig
-from cnnjax.training.state import create_state, init_variables
-from cnnjax.training.step import Recipe
+from cnnjax.training.devices import processes as distributed
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.step.pipeline import take_positions
+from cnnjax.training.step.state import create_state, init_variables
+from cnnjax.training.step.step import Recipe
 
 BATCH = 64
 EXAMPLES = 128

@@ -11,9 +11,9 @@ from flax import linen
 
 from cnnjax import nn, training
 from cnnjax.tasks import Classification
-from cnnjax.training.accumulation import batch_gradients
-from cnnjax.training.state import create_state, init_variables
-from cnnjax.training.step import Recipe
+from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.state import create_state, init_variables
+from cnnjax.training.step.step import Recipe
 
 RNG = np.random.default_rng(0)
 TASK = Classification(("a", "b", "c"))

@@ -12,7 +12,7 @@ GLIBC = sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "gnu_get
 
 PROGRAM = """
 import json, resource, sys
-from cnnjax.training.allocator import keep_freed_memory
+from cnnjax.training.devices.allocator import keep_freed_memory
 import numpy as np
 made = keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

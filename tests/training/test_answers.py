@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import training
-from cnnjax.training.answers import answer_files, check_output, write_answers
+from cnnjax.inference.answers import answer_files, check_output, write_answers
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax.training import checkpoints as checkpoints_module
-from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.errors import CheckpointError
-from cnnjax.training.state import TrainState, create_state
+from cnnjax.training.folder import checkpoints as checkpoints_module
+from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
+from cnnjax.training.step.state import TrainState, create_state
 
 
 def state_at(value):

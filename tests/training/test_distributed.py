@@ -15,9 +15,9 @@ import pytest
 
 from cnnjax import training
 from cnnjax.patterns import path_names
-from cnnjax.training import distributed
-from cnnjax.training.checkpoints import Checkpoints
-from cnnjax.training.layout import Parallel
+from cnnjax.training.devices import processes as distributed
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.training.parallel_case import EXAMPLES, MULTI_PROCESS, Case
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ import optax
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints, StateNotFinite
-from cnnjax.training.divergence import explain_divergence
-from cnnjax.training.layout import Parallel
-from cnnjax.training.meter import LossNotFinite
-from cnnjax.training.parallel import make_placement
-from cnnjax.training.plan import Plan
-from cnnjax.training.trainer import Trainer
+from cnnjax.recipes.plan import Plan
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
+from cnnjax.training.loop.divergence import explain_divergence
+from cnnjax.training.loop.meter import LossNotFinite
+from cnnjax.training.loop.trainer import Trainer
 
 
 class Half(nn.Module):

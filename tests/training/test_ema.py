@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.training.ema import start_average, update_average
-from cnnjax.training.state import TrainState
+from cnnjax.training.step.ema import start_average, update_average
+from cnnjax.training.step.state import TrainState
 
 
 def test_averages_follow_their_recursion_for_parameters_and_statistics():

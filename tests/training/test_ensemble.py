@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from cnnjax import data, training
-from cnnjax.training.ensemble import Ensemble, load_ensemble
-from cnnjax.training.views import Views
+from cnnjax.inference.ensemble import Ensemble, load_ensemble
+from cnnjax.inference.views import Views
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from jax.sharding import PartitionSpec
 from PIL import Image
 
 from cnnjax import data, training
+from cnnjax.inference.ensemble import load_ensemble
 from cnnjax.tasks import Classification
-from cnnjax.training.ensemble import load_ensemble
-from cnnjax.training.evaluation import add_up, make_evaluator, one_device, placed_batches
-from cnnjax.training.layout import Parallel
-from cnnjax.training.parallel import make_placement
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.loop.evaluation import add_up, make_evaluator, one_device, placed_batches
 
 
 def placement_of(mode, devices):

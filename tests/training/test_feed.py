@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cnnjax import data, training
-from cnnjax.training.feed import make_feed
-from cnnjax.training.layout import Parallel
-from cnnjax.training.parallel import make_placement
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.loop.feed import make_feed
 
 STEPS = [0, 1, 2, 5, 3]
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import data, training
-from cnnjax.training.images import ImageForm, find_images, read_images
+from cnnjax.inference.images import ImageForm, find_images, read_images
 
 
 def save(path, pixels):

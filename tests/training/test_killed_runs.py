@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.training.killable_run import PLACES
 
 pytestmark = pytest.mark.process

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training import run_folder
-from cnnjax.training.layout import Parallel
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.folder import run_folder
 
 ONE = Parallel()
 SHARDED = Parallel("jit", "data:2,model:2", (".*kernel=-1", ".*=replicated"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.folder.checkpoints import Checkpoints
 
 
 def train(config, workdir, data_dir, **options):

@@ -11,8 +11,8 @@ from flax import linen
 
 from cnnjax import nn, training
 from cnnjax.tasks import Classification
-from cnnjax.training.loss_scaling import GROWTH_STEPS, INITIAL_SCALE, LossScale
-from cnnjax.training.state import create_state, init_variables
+from cnnjax.training.step.loss_scaling import GROWTH_STEPS, INITIAL_SCALE, LossScale
+from cnnjax.training.step.state import create_state, init_variables
 
 TASK = Classification(("a", "b", "c"))
 RNG = np.random.default_rng(0)

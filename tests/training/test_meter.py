@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from cnnjax import training
-from cnnjax.training.meter import STEPS_AHEAD, LossNotFinite, Meter
+from cnnjax.training.loop.meter import STEPS_AHEAD, LossNotFinite, Meter
 
 
 class Late:

@@ -5,7 +5,7 @@ import numpy as np
 from tensorboardX.proto import event_pb2
 
 from cnnjax import training
-from cnnjax.training.metrics import MetricsWriter
+from cnnjax.training.folder.metrics import MetricsWriter
 
 
 def test_lines_come_back_in_order_of_step(tmp_path):

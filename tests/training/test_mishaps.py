@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training import run_folder
-from cnnjax.training.checkpoints import Checkpoints
-from cnnjax.training.trainer import Trainer
+from cnnjax.training.folder import run_folder
+from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.loop.trainer import Trainer
 
 
 def train(config, workdir, data_dir):

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.training.optimizers import make_optimizer
-from cnnjax.training.schema import OptimizerConfig
+from cnnjax.recipes.optimizers import make_optimizer
+from cnnjax.recipes.schema import OptimizerConfig
 
 PARAMS = {"c1": {"kernel": jnp.array([1.0, -2.0]), "bias": jnp.array([0.5])}}
 GRADIENTS = {"c1": {"kernel": jnp.array([0.3, 0.1]), "bias": jnp.array([-0.2])}}

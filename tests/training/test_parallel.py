@@ -7,9 +7,9 @@ import pytest
 
 from cnnjax import models, training
 from cnnjax.data import evaluation_batches
-from cnnjax.training.layout import Parallel
-from cnnjax.training.parallel import make_placement
-from cnnjax.training.schema import BatchNormConfig
+from cnnjax.recipes.schema import BatchNormConfig
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
 from tests.training.parallel_case import BATCH, EXAMPLES, GLOBAL, SHARD_KERNELS, Case, examples
 
 ONE = Parallel()

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from cnnjax import training
-from cnnjax.training.profiler import Profiler, parse_steps
+from cnnjax.training.loop.profiler import Profiler, parse_steps
 
 
 def test_steps_are_read_with_both_ends():

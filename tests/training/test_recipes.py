@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.folder.checkpoints import Checkpoints
 
 RECIPE = {
     "data": {

@@ -4,8 +4,8 @@ import os
 import pytest
 
 from cnnjax import training
-from cnnjax.training import run_folder
 from cnnjax.training.errors import RunFolderError
+from cnnjax.training.folder import run_folder
 
 CONFIG = training.RunConfig()
 

@@ -3,9 +3,9 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax.training.optimizers import make_optimizer
-from cnnjax.training.schedules import current_rate, make_plateau, make_schedule
-from cnnjax.training.schema import OptimizerConfig, ScheduleConfig
+from cnnjax.recipes.optimizers import make_optimizer
+from cnnjax.recipes.schedules import current_rate, make_plateau, make_schedule
+from cnnjax.recipes.schema import OptimizerConfig, ScheduleConfig
 
 
 def test_cosine_schedule_meets_its_closed_form():

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from cnnjax import training
 from cnnjax.tasks import Classification
-from cnnjax.training.state import create_state, init_variables
+from cnnjax.training.step.state import create_state, init_variables
 
 
 class Linear(nn.Module):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cnnjax import training
-from cnnjax.training.checkpoints import Checkpoints
-from cnnjax.training.trainer import Trainer
+from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.loop.trainer import Trainer
 
 
 def train(config, workdir, data_dir, **options):
@@ -97,7 +97,7 @@ def test_a_stop_after_the_last_evaluation_changes_nothing(
 
     workdir = tmp_path / "run"
     train(tiny_config, workdir, data_dir)
-    monkeypatch.setattr("cnnjax.training.loop.StopRequest", Asked)
+    monkeypatch.setattr("cnnjax.training.fit.StopRequest", Asked)
     assert train(tiny_config, workdir, data_dir).metrics == finished[1].metrics
 
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from cnnjax.training.stopping import SIGNALS, StopRequest
+from cnnjax.training.loop.stopping import SIGNALS, StopRequest
 
 
 @pytest.mark.parametrize("number", SIGNALS)

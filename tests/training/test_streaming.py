@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import data, training
-from cnnjax.training.checkpoints import Checkpoints
+from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.photographs import write_photographs
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cnnjax import training
 from cnnjax.data import Preprocess
-from cnnjax.training.views import Views
+from cnnjax.inference.views import Views
 
 SIZE, CLASSES = 6, 3
 PREPROCESS = Preprocess(resize=SIZE, pad=0, mean=(0.4,), std=(0.3,))

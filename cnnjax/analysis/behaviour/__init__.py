@@ -1,0 +1,1 @@
+"""How a network behaves: invariance, signals through depth, embeddings."""

@@ -1,0 +1,154 @@
+"""How many bytes a training step needs, and the largest batch that fits into a device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from cnnjax.analysis.calls import training_arguments
+from cnnjax.analysis.cost.summary import shape_variables
+
+
+@dataclass(frozen=True)
+class BatchFit:
+    """The largest batch that fits.
+
+    Attributes:
+      batch: number of images.
+      step_bytes: bytes of a compiled training step with that batch.
+      predicted_bytes: what two small batches, extended linearly, said of it.
+      device_bytes: what there is.
+    """
+
+    batch: int
+    step_bytes: int
+    predicted_bytes: int
+    device_bytes: int
+
+
+def training_step_bytes(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    batch: int,
+    *,
+    optimizer: optax.GradientTransformation | None = None,
+    dtype: Any = jnp.float32,
+    **apply_arguments: Any,
+) -> int:
+    """Bytes of a training step, as XLA plans them: it is compiled, but not run.
+
+    Parameters, optimiser state, other collections, the batch and everything in between count. The
+    old state's memory is used for the new one.
+
+    Args:
+      model: any Flax module that returns logits [batch, classes].
+      input_shape: height, width and channels of an image.
+      batch: number of images.
+      optimizer: SGD with momentum if None.
+      dtype: dtype of the images.
+      **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
+
+    Returns:
+      Bytes on the default device.
+    """
+    optimizer = optimizer or optax.sgd(0.1, momentum=0.9)
+    arguments = training_arguments(model, apply_arguments)
+    images = jax.ShapeDtypeStruct((batch, *input_shape), dtype)
+    labels = jax.ShapeDtypeStruct((batch,), jnp.int32)
+    variables = dict(shape_variables(model, images, apply_arguments))
+    params = variables.pop("params", {})
+    state = (params, jax.eval_shape(optimizer.init, params), variables)
+    key = jax.eval_shape(jax.random.key, 0)
+
+    def step(state, images, labels, key):
+        params, optimizer_state, rest = state
+
+        def loss(params):
+            logits, updates = model.apply(
+                {"params": params, **rest},
+                images,
+                **arguments,
+                rngs={"params": key, "dropout": key},
+                mutable=list(rest),
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(
+                logits.astype(jnp.float32), labels
+            )
+            return losses.mean(), updates
+
+        (value, updates), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        changes, optimizer_state = optimizer.update(grads, optimizer_state, params)
+        return (optax.apply_updates(params, changes), optimizer_state, {**rest, **updates}), value
+
+    compiled = jax.jit(step, donate_argnums=0).lower(state, images, labels, key).compile()
+    plan: Any = compiled.memory_analysis()
+    return (
+        plan.argument_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.temp_size_in_bytes
+        - plan.alias_size_in_bytes
+    )
+
+
+def max_batch(
+    model: nn.Module,
+    device_bytes: int,
+    input_shape: Sequence[int],
+    *,
+    optimizer: optax.GradientTransformation | None = None,
+    small_batches: tuple[int, int] = (8, 16),
+    dtype: Any = jnp.float32,
+    **apply_arguments: Any,
+) -> BatchFit:
+    """The largest batch whose training step fits into a device's memory.
+
+    Two small batches are compiled and extended linearly; the answer is compiled too, and mended
+    until what it needs is at most `device_bytes` and at least nine tenths of it (or one more image
+    would be too many).
+
+    Args:
+      model, input_shape, optimizer, dtype, **apply_arguments: as in `training_step_bytes`.
+      device_bytes: memory of the device.
+      small_batches: the two batch sizes to begin with.
+
+    Returns:
+      The batch, and what it needs.
+
+    Raises:
+      ValueError: not even a batch of 1 fits.
+    """
+
+    def measure(batch: int) -> int:
+        return training_step_bytes(
+            model, input_shape, batch, optimizer=optimizer, dtype=dtype, **apply_arguments
+        )
+
+    low, high = sorted(small_batches)
+    if low == high or low < 1:
+        raise ValueError(f"max_batch: small_batches {small_batches} must be two sizes above 0")
+    known = {batch: measure(batch) for batch in (low, high)}
+    slope = max((known[high] - known[low]) / (high - low), 1.0)
+    base = known[low] - slope * low
+    batch = max(int((device_bytes - base) / slope), 1)
+    while True:
+        if batch not in known:
+            known[batch] = measure(batch)
+        best = max((b for b, need in known.items() if need <= device_bytes), default=0)
+        too_many = min((b for b in known if b > best), default=None)
+        if best and (known[best] >= 0.9 * device_bytes or too_many == best + 1):
+            break
+        if too_many == 1:
+            raise ValueError(
+                f"max_batch: a training step with one image needs {known[1]:,} bytes, but the "
+                f"device has {device_bytes:,}; choose a smaller model, image or dtype"
+            )
+        # Through the last point, with its own slope per image, between what fits and what does not.
+        batch += int((device_bytes - known[batch]) * batch / max(known[batch] - base, 1.0))
+        if too_many is not None:
+            batch = min(batch, too_many - 1)
+        batch = max(batch, best + 1)
+    return BatchFit(best, known[best], round(base + slope * best), device_bytes)

@@ -1,0 +1,173 @@
+"""A traced model as rows, one for each layer: cost, shape and receptive field."""
+
+import collections
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+
+from cnnjax.analysis.calls import ModuleCall
+from cnnjax.analysis.cost.operations import Operation, Trace
+
+# Operations that are rows of their own where they stand outside a layer.
+_KINDS = {
+    "conv_general_dilated": "conv2d",
+    "dot_general": "matmul",
+    "reduce_window_max": "max_pool",
+    "reduce_window_sum": "avg_pool",
+    "reduce_window": "pool",
+    "reduce_sum": "global_avg_pool",
+    "reduce_max": "global_max_pool",
+    "concatenate": "concatenate",
+    "add": "add",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer.
+
+    Attributes:
+      name: the module's path, "#2" for its second call; for functions the module they stand in.
+      kind: the module's class, or the function.
+      shape: the output's shape for one image.
+      parameters: trainable parameters, at the first call.
+      multiply_adds: of convolutions and matrix products, for one image.
+      values: numbers in the output, for one image.
+      bytes_forward: bytes of the output, for one image.
+      bytes_kept: bytes that a training step keeps from this layer until its backward pass.
+      field: receptive field, rows and columns in pixels; parts in the padding count.
+      stride: pixels between the fields of neighbouring outputs; 0 for an output that is one for
+        the whole image.
+      padding: pixels by which the first field lies outside the image, at the top and left.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int = 0
+    multiply_adds: int = 0
+    values: int = 0
+    bytes_forward: int = 0
+    bytes_kept: int = 0
+    field: tuple[int, int] | None = None
+    stride: tuple[float, float] | None = None
+    padding: tuple[float, float] | None = None
+
+
+def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]:
+    """Puts the operations of a traced model together into layers.
+
+    A layer is a module that calls no other; convolutions, matrix products, pools, additions and
+    concatenations written as functions are layers too.
+
+    Args:
+      trace: of `trace_operations`, for a batch of 1.
+      params: the collection "params", or its shapes.
+
+    Returns:
+      The rows in the order of computation, and the number of parameters of modules that are not
+      called.
+    """
+    calls, operations = trace.calls, trace.operations
+    marked = {operation.marks for operation in operations if operation.marks is not None}
+    # A layer that returns no single array ends with its last operation.
+    ends = {op.call: i for i, op in enumerate(operations) if op.call not in marked}
+    costs: collections.Counter[int] = collections.Counter()
+    work: collections.Counter[int] = collections.Counter()
+    owners = _Owners(calls, params)
+    names: collections.Counter[str] = collections.Counter()
+    rows: list[Row] = []
+    for i, operation in enumerate(operations):
+        call = operation.call if operation.marks is None else operation.marks
+        if calls[call].is_leaf:
+            if operation.marks is None:
+                costs[call] += operation.multiply_adds
+                work[call] += 1
+            ended = operation.marks is not None or ends.get(call) == i
+            parameters = owners.take(call) if ended else 0
+            # Dropout, say, does nothing when a model is evaluated.
+            if ended and (work[call] or parameters):
+                row = _row(calls[call].name, calls[call].kind, operation)
+                products = trace.products.get(call, 0) * operation.turns or costs[call]
+                rows.append(replace(row, parameters=parameters, multiply_adds=products))
+        elif operation.marks is None and _is_layer(operation):
+            kind = operation.function or _KINDS[operation.primitive]
+            name = f"{calls[call].name}/{kind}".lstrip("/")
+            names[name] += 1
+            name += f"#{names[name]}" if names[name] > 1 else ""
+            row = _row(name, kind, operation)
+            rows.append(replace(row, multiply_adds=operation.multiply_adds))
+    for path, parameters in owners.own_parameters():
+        rows.append(Row("/".join(path), "own parameters", (), parameters))
+    return rows, owners.uncalled()
+
+
+def _is_layer(operation: Operation) -> bool:
+    if operation.primitive not in _KINDS or not operation.depends:
+        return False
+    image = len(operation.output_shapes[0]) > 2
+    if operation.primitive in ("add", "concatenate"):
+        same = operation.primitive != "add" or len(set(operation.input_shapes)) == 1
+        return image and same and operation.depends > 1
+    if operation.primitive in ("reduce_sum", "reduce_max"):
+        return len(operation.input_shapes[0]) == 4 and {1, 2} <= set(operation.axes)
+    return True
+
+
+def _row(name: str, kind: str, operation: Operation) -> Row:
+    shape = operation.output_shapes[0]
+    values = math.prod(shape)
+    row = Row(
+        name,
+        kind,
+        shape[1:],
+        values=values,
+        bytes_forward=values * operation.output_dtype.itemsize,
+    )
+    rows, columns = operation.reaches
+    if rows is None or columns is None:
+        return row
+    return replace(
+        row,
+        field=(rows.size, columns.size),
+        stride=None
+        if rows.stride is None or columns.stride is None
+        else (_number(rows.stride), _number(columns.stride)),
+        padding=(_number(-rows.low), _number(-columns.low)),
+    )
+
+
+def _number(value: Any) -> float:
+    """A fraction as an int where it is one, so that it prints as one."""
+    return int(value) if value == int(value) else float(value)
+
+
+class _Owners:
+    """Which parameters belong to which call; each counts once."""
+
+    def __init__(self, calls: Sequence[ModuleCall], params: Mapping[str, Any]):
+        self._paths = [call.path for call in calls]
+        self._called = set(self._paths)
+        self._left = {
+            tuple(str(getattr(key, "key", key)) for key in path): math.prod(leaf.shape)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        }
+
+    def take(self, call: int) -> int:
+        """The parameters beneath a call's path that nothing has taken yet."""
+        path = self._paths[call]
+        taken = [name for name in self._left if name[: len(path)] == path]
+        return sum(self._left.pop(name) for name in taken)
+
+    def own_parameters(self) -> list[tuple[tuple[str, ...], int]]:
+        """Parameters that called modules own besides those of their layers."""
+        own = [(name[:-1], size) for name, size in self._left.items() if name[:-1] in self._called]
+        self._left = {n: s for n, s in self._left.items() if n[:-1] not in self._called}
+        return own
+
+    def uncalled(self) -> int:
+        """Parameters that are left: of modules that were not called."""
+        return sum(self._left.values())

@@ -1,0 +1,120 @@
+"""A summary as text: for the terminal, as CSV, Markdown and HTML, and two side by side."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from cnnjax.analysis.cost.layer_rows import Row
+from cnnjax.analysis.cost.summary import Summary
+from cnnjax.analysis.cost.tables import shape_text, table_text
+
+
+def compact(number: float) -> str:
+    """A count with three digits and a letter: 15237608 becomes "15.2M"; 0 becomes ""."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if number >= size:
+            digits = 0 if number >= 100 * size else 1 if number >= 10 * size else 2
+            return f"{number / size:.{digits}f}{letter}"
+    return f"{number:.0f}" if number else ""
+
+
+def pair_text(pair: Sequence[float] | None) -> str:
+    """A pair such as a receptive field: "7" where both are 7, else "7x5"."""
+    if pair is None:
+        return ""
+    rows, columns = (f"{value:g}" for value in pair)
+    return rows if rows == columns else f"{rows}x{columns}"
+
+
+_HEADINGS = (
+    "layer",
+    "kind",
+    "output",
+    "parameters",
+    "multiply-adds",
+    "values",
+    "bytes forward",
+    "bytes kept",
+    "field",
+    "stride",
+    "padding",
+)
+
+
+def _cells(row: Row, number: Callable[[int], str]) -> list[str]:
+    counts = (
+        row.parameters,
+        row.multiply_adds,
+        row.values,
+        row.bytes_forward,
+        row.bytes_kept,
+    )
+    places = (row.field, row.stride, row.padding)
+    return [
+        row.name,
+        row.kind,
+        shape_text(row.shape),
+        *map(number, counts),
+        *map(pair_text, places),
+    ]
+
+
+def totals(summary: Summary) -> list[str]:
+    """What the rows come to, one line a figure."""
+    unused = summary.other_parameters
+    lines = [
+        f"{summary.parameters:,} parameters"
+        + (f", and {unused:,} that evaluation does not use" if unused else ""),
+        f"{summary.multiply_adds:,} multiply-adds for one image",
+        f"{summary.values:,} values ({compact(summary.bytes_forward)}B) in the input and all "
+        "outputs of one image",
+        f"{compact(summary.bytes_kept) or 0}B kept by a training step for the backward pass of one "
+        "image",
+    ]
+    if summary.xla_multiply_adds is not None:
+        lines.append(
+            f"{summary.xla_multiply_adds:,} is half of the operations that XLA counts: without "
+            "products with padding, with norms, biases and activations"
+        )
+    return lines
+
+
+def format_summary(summary: Summary, form: str = "table") -> str:
+    """A summary as text, a row for each layer and the totals beneath.
+
+    Args:
+      summary: the summary.
+      form: "table" for the terminal, "csv" (exact figures), "markdown" or "html".
+
+    Raises:
+      ValueError: the form is not known.
+    """
+    number = str if form == "csv" else compact
+    return table_text(
+        _HEADINGS,
+        [_cells(row, number) for row in summary.rows],
+        form,
+        title=f"{summary.model}, input {shape_text(summary.input_shape)}",
+        notes=totals(summary),
+    )
+
+
+def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
+    """Two networks' rows beside each other, as text, and both totals beneath.
+
+    Args:
+      first, second: the summaries.
+      form: as in `format_summary`.
+    """
+    number = str if form == "csv" else compact
+    shown = (0, 2, 3, 4, 5)
+
+    def half(row: Row | None) -> list[str]:
+        return [_cells(row, number)[i] for i in shown] if row else [""] * len(shown)
+
+    return table_text(
+        [f"{summary.model} {_HEADINGS[i]}" for summary in (first, second) for i in shown],
+        [half(one) + half(other) for one, other in itertools.zip_longest(first.rows, second.rows)],
+        form,
+        title=f"{first.model} and {second.model}",
+        notes=[f"{s.model}: {line}" for s in (first, second) for line in totals(s)],
+    )

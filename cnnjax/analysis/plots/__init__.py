@@ -1,0 +1,1 @@
+"""Thin plotters of what the analysis returns."""

@@ -1,8 +1,0 @@
-"""What a network costs, layer by layer: `python -m cnnjax.analysis.summarize vgg16`."""
-
-import sys
-
-from cnnjax.analysis.summary_command import main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Random changes of training examples, and the one-line language that names them."""

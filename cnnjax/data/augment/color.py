@@ -1,0 +1,176 @@
+"""Augmentations that change colours and leave every pixel where it is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from cnnjax.data.augment.shared import Augmentation, Image, check_probability
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in a grey value (ITU-R BT.601), as Pillow has them."""
+
+IMAGENET_EIGENVALUES = (0.2175, 0.0188, 0.0045)
+"""Of the covariance of ImageNet's R, G and B values, 0 to 1.
+
+Krizhevsky et al. do not print theirs; these are the figures of fb.resnet.torch (Gross and Wilber,
+"Training and investigating residual nets", 2016), which later implementations have taken over.
+"""
+
+IMAGENET_EIGENVECTORS = (
+    (-0.5675, 0.7192, 0.4009),
+    (-0.5808, -0.0045, -0.8140),
+    (-0.5836, -0.6948, 0.4203),
+)
+"""The eigenvectors that go with them, as columns; rows are R, G and B."""
+
+
+def color_jitter(
+    brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0
+) -> Augmentation:
+    """Changes brightness, contrast, saturation and hue, in this order, each by a random amount.
+
+    Howard 2013, section 2 (the first three), with the definitions of Pillow's `ImageEnhance`:
+    the image is blended with black, with the mean of its grey values, and with its grey values, by
+    a factor drawn evenly from 1 - amount to 1 + amount. Hues are turned by up to `hue` of a whole
+    turn, to either side. Values are cut off at 0 and 1.
+
+    Raises:
+        ValueError: an amount is negative, or above 1 (`hue`: 0.5); or, when an image comes, hue or
+            saturation are to change and it is grey.
+    """
+    for name, value, most in (
+        ("brightness", brightness, 1),
+        ("contrast", contrast, 1),
+        ("saturation", saturation, 1),
+        ("hue", hue, 0.5),
+    ):
+        if not 0 <= value <= most:
+            raise ValueError(f"color_jitter: {name} is {value}; give 0 to {most}")
+
+    def apply(key: Key[Array, ""], image: Image) -> Image:
+        if saturation or hue:
+            _check_rgb("color_jitter", image)
+        keys = jax.random.split(key, 4)
+
+        def factor(number: int, amount: float) -> Array:
+            return jax.random.uniform(keys[number], minval=1 - amount, maxval=1 + amount)
+
+        if brightness:
+            image = _blend(image, jnp.zeros_like(image), factor(0, brightness))
+        if contrast:
+            image = _blend(image, jnp.full_like(image, _grey(image).mean()), factor(1, contrast))
+        if saturation:
+            grey = jnp.broadcast_to(_grey(image), image.shape)
+            image = _blend(image, grey, factor(2, saturation))
+        if hue:
+            image = turn_hue(image, jax.random.uniform(keys[3], minval=-hue, maxval=hue))
+        return image
+
+    return apply
+
+
+def turn_hue(image: Image, turn: Array | float) -> Image:
+    """Turns the hue of every pixel by a part of a whole turn, in the HSV model (Smith 1978)."""
+    high, low = image.max(axis=-1), image.min(axis=-1)
+    spread = high - low
+    red, green, blue = (image[..., channel] for channel in range(3))
+    divisor = jnp.where(spread > 0, spread, 1)
+    # Which channel is highest is not asked of `high`: where XLA computes a channel twice, the two
+    # may differ in the last bit, and no channel would equal it.
+    sixths = jnp.where(
+        (red >= green) & (red >= blue),
+        (green - blue) / divisor,
+        jnp.where(green >= blue, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    sixths = sixths + 6 * turn
+    # Each channel falls from the highest value to the lowest, two sixths from its own hue on.
+    channels = []
+    for own in (5, 3, 1):
+        place = (own + sixths) % 6
+        channels.append(high - spread * jnp.clip(jnp.minimum(place, 4 - place), 0, 1))
+    return jnp.stack(channels, axis=-1)
+
+
+def pca_color(
+    deviation: float = 0.1,
+    eigenvalues: tuple[float, ...] = IMAGENET_EIGENVALUES,
+    eigenvectors: tuple[tuple[float, ...], ...] = IMAGENET_EIGENVECTORS,
+) -> Augmentation:
+    """Adds one colour to all pixels, along the main directions in which a set's colours vary.
+
+    Krizhevsky et al. 2012, section 4.1: each eigenvector times its eigenvalue times a number drawn
+    from N(0, 0.1).
+
+    Args:
+        deviation: of the normal distribution.
+        eigenvalues: of the covariance of the set's values from 0 to 1; ImageNet's if not given.
+        eigenvectors: as columns; see `color_basis` for those of another set.
+
+    Raises:
+        ValueError: the deviation is negative; or, when an image comes, it is grey.
+    """
+    if deviation < 0:
+        raise ValueError(f"pca_color: deviation is {deviation}; give 0 or more")
+    basis = np.asarray(eigenvectors, np.float32) * np.asarray(eigenvalues, np.float32)
+    if basis.shape != (3, 3):
+        raise ValueError(f"pca_color: the basis is of shape {basis.shape}; give 3 eigenvectors")
+
+    def apply(key: Key[Array, ""], image: Image) -> Image:
+        _check_rgb("pca_color", image)
+        amounts = deviation * jax.random.normal(key, (3,))
+        # Written out: XLA of JAX 0.10 on the CPU repeats a sum that it fuses with the image.
+        color = sum(amounts[axis] * basis[:, axis] for axis in range(3))
+        return image + jnp.asarray(color, image.dtype).reshape(1, 1, 3)
+
+    return apply
+
+
+def color_basis(
+    images: UInt8[np.ndarray, "examples height width 3"],
+) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
+    """Returns eigenvalues, largest first, and eigenvectors (columns) for `pca_color`.
+
+    They are those of the covariance of the images' R, G and B values from 0 to 1.
+    """
+    pixels = images.reshape(-1, 3).astype(np.float64) / 255
+    eigenvalues, eigenvectors = np.linalg.eigh(np.cov(pixels, rowvar=False))
+    return eigenvalues[::-1], eigenvectors[:, ::-1]
+
+
+def autocontrast(probability: float = 0.5) -> Augmentation:
+    """Stretches each channel so that its darkest value becomes 0 and its brightest 1.
+
+    Pillow's `ImageOps.autocontrast`, one of AutoAugment's operations (Cubuk et al. 2019, table 6).
+    A channel of one value stays. For normalising the contrast of every image, in evaluation as
+    well, set `data.normalization` to "image".
+
+    Raises:
+        ValueError: `probability` is none.
+    """
+    check_probability("autocontrast", probability)
+
+    def apply(key: Key[Array, ""], image: Image) -> Image:
+        low = image.min(axis=(0, 1), keepdims=True)
+        spread = image.max(axis=(0, 1), keepdims=True) - low
+        stretched = jnp.where(spread > 0, (image - low) / jnp.where(spread > 0, spread, 1), image)
+        return jnp.where(jax.random.bernoulli(key, float(probability)), stretched, image)
+
+    return apply
+
+
+def _blend(image: Image, other: Image, factor: Array) -> Image:
+    return jnp.clip(other + factor * (image - other), 0, 1)
+
+
+def _grey(image: Image) -> Float[Array, "height width 1"]:
+    if image.shape[-1] == 1:
+        return image
+    return (image * jnp.asarray(LUMA, image.dtype).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)
+
+
+def _check_rgb(name: str, image: Image) -> None:
+    if image.shape[-1] != 3:
+        raise ValueError(
+            f"{name}: it changes colours, and the images have {image.shape[-1]} channels, not 3"
+        )

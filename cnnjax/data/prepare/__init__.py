@@ -1,0 +1,1 @@
+"""Image sets made on disk once, as TFDS keeps them."""

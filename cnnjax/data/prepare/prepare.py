@@ -1,0 +1,176 @@
+"""Preparing a set on disk, once, and reading it back to see that it is right."""
+
+import importlib.util
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnjax.data.catalogue import dataset, list_datasets
+from cnnjax.data.dataset import Dataset
+from cnnjax.data.errors import DataError
+from cnnjax.data.folders import FOLDER_PREFIX
+from cnnjax.data.prepare.published_files import IDX_FILES, READERS, read_original
+from cnnjax.data.read.arrays import load_arrays
+from cnnjax.data.read.decode import decode_image
+from cnnjax.data.read.sources import open_source
+from cnnjax.data.read.tfds_store import data_folder, find_prepared, quiet_tfds
+
+MEAN_TOLERANCE = 5e-4
+"""By how much the mean and deviation read back may differ from the catalogue's, which are rounded.
+
+For sets of many sizes it is not a tolerance: their figures stand for all photographs.
+"""
+
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared set as it was read back.
+
+    Attributes:
+        folder: where it lies.
+        split_sizes: examples per split.
+        mean: mean of the training pixels per channel, on the scale 0 to 1.
+        std: their standard deviation per channel.
+        pixels_of: how many training images `mean` and `std` were computed from.
+        seconds: what preparing and reading back took; None if it was prepared before.
+    """
+
+    folder: Path
+    split_sizes: dict[str, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pixels_of: int
+    seconds: float | None
+
+
+def prepare(name: str, source: str | None = None, data_dir: str | None = None) -> Prepared:
+    """Prepares a set as array_record, unless it is prepared already, and reads it back.
+
+    Args:
+        name: a TFDS name, with /CONFIGURATION if need be.
+        source: for mnist, fashion_mnist and cifar10 the folder of the original files, from which
+            they are prepared without TensorFlow or a network; for sets that must be downloaded by
+            hand (imagenet2012) the folder of the downloads.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        DataError: the name is unknown, files are missing or not the published ones, TensorFlow is
+            needed and not installed, or what was read back is not what the catalogue says.
+    """
+    if name.startswith(FOLDER_PREFIX):
+        raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
+    begun = time.perf_counter()
+    tfds_name = _known_name(name, data_dir)
+    done = find_prepared(tfds_name, data_dir) is not None
+    if not done:
+        if name in READERS and source is not None:
+            _build_from_originals(name, Path(source).expanduser(), data_dir)
+        elif name != "digits":
+            _build_stock(tfds_name, source, data_dir)
+    described = dataset(name, data_dir)
+    sizes, mean, std, pixels_of = _read_back(described, data_dir)
+    folder = find_prepared(tfds_name, data_dir)
+    assert folder is not None  # it was just read
+    seconds = None if done else time.perf_counter() - begun
+    return Prepared(folder, sizes, mean, std, pixels_of, seconds)
+
+
+def _known_name(name: str, data_dir: str | None) -> str:
+    """Returns the name as TFDS takes it, for a set that may not be prepared yet."""
+    try:
+        return dataset(name, data_dir).tfds_name
+    except DataError:
+        import tensorflow_datasets as tfds
+
+        if name.partition("/")[0] in tfds.list_builders(with_community_datasets=False):
+            return name
+        raise
+
+
+def _build_from_originals(name: str, source: Path, data_dir: str | None) -> None:
+    splits = read_original(name, source)
+    from cnnjax.data.prepare.builders import BUILDERS
+
+    builder = BUILDERS[name](splits, str(data_folder(data_dir)))
+    with quiet_tfds():
+        builder.download_and_prepare()
+
+
+def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        if tfds_name in READERS:
+            mend = f"give --source=FOLDER with its original files ({_original_files(tfds_name)}), "
+        else:
+            mend = ""
+        raise DataError(
+            f"dataset: TFDS's builder of {tfds_name} needs TensorFlow, to prepare and not to "
+            f"train: {mend}{'or ' if mend else ''}pip install cnnjax[tf]"
+        )
+    import tensorflow_datasets as tfds
+
+    folder = data_folder(data_dir)
+    builder: Any = tfds.builder(tfds_name, data_dir=str(folder), file_format="array_record")
+    options = tfds.download.DownloadConfig(manual_dir=source)
+    # A download folder of its own: in a common one, sets with files of equal names get mixed up.
+    downloads = folder / "downloads" / tfds_name.replace("/", "_")
+    try:
+        builder.download_and_prepare(download_dir=str(downloads), download_config=options)
+    except (OSError, AssertionError, tfds.download.DownloadError) as error:
+        hint = "\n(manual_dir is the folder of --source)" if "manual_dir" in str(error) else ""
+        raise DataError(f"dataset: {tfds_name} could not be prepared: {error}{hint}") from error
+
+
+def _original_files(name: str) -> str:
+    if name == "cifar10":
+        return "cifar-10-python.tar.gz, or what is in it, also as .xz"
+    return ", ".join(file for files in IDX_FILES.values() for file in files)
+
+
+def _read_back(
+    described: Dataset, data_dir: str | None
+) -> tuple[dict[str, int], tuple[float, ...], tuple[float, ...], int]:
+    """Counts the examples and takes the mean and deviation of the training pixels."""
+    sizes: dict[str, int] = {}
+    if described.image_shape is not None:
+        images = np.empty(0)
+        for split in described.split_sizes:
+            arrays = load_arrays(described, split, data_dir)
+            sizes[split] = len(arrays.labels)
+            images = arrays.images if split == "train" else images
+        mean, std = _moments(images.reshape(-1, images.shape[-1]))
+        if described.name in list_datasets():
+            _check_moments(described, mean, std)
+        return sizes, mean, std, len(images)
+    pixels = []
+    for split in described.split_sizes:
+        source = open_source(described, split, data_dir)
+        sizes[split] = len(source)
+        if split == "train":
+            chosen = np.unique(np.linspace(0, len(source) - 1, _SAMPLE).astype(int))
+            pixels = [decode_image(source[int(i)].content).reshape(-1, 3) for i in chosen]
+    mean, std = _moments(np.concatenate(pixels))
+    return sizes, mean, std, len(pixels)
+
+
+def _check_moments(described: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    stated = (*described.mean, *described.std)
+    if not np.allclose((*mean, *std), stated, rtol=0, atol=MEAN_TOLERANCE):
+        raise DataError(
+            f"{described.name}: the training pixels that were read back have mean {mean} and "
+            f"deviation {std}, expected {described.mean} and {described.std}: these are other "
+            "images; delete the prepared folder and prepare the set anew"
+        )
+
+
+def _moments(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel on the scale 0 to 1, from exact integer counts."""
+    counts = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+    values = np.arange(256) / 255
+    mean = counts @ values / len(pixels)
+    variance = counts @ values**2 / len(pixels) - mean**2
+    return tuple(map(float, mean)), tuple(map(float, np.sqrt(variance)))

@@ -1,0 +1,1 @@
+"""Examples read from disk, and the order in which they are read."""

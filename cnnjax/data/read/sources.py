@@ -1,0 +1,160 @@
+"""Stored images by position, still encoded: files in a folder, or records of a prepared set."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Int32
+
+from cnnjax.data.dataset import Dataset
+from cnnjax.data.errors import DataError
+from cnnjax.data.files import write_aside
+from cnnjax.data.folders import list_split
+from cnnjax.data.read.tfds_store import open_prepared, require_prepared
+
+
+class Encoded(NamedTuple):
+    """One stored example: the content of its image file, and its label."""
+
+    content: bytes
+    label: int
+
+
+class Source(Protocol):
+    """A split, read by position from any thread or process."""
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        ...
+
+    def __getitem__(self, position: int) -> Encoded:
+        """Returns the example at a position.
+
+        Raises:
+            OSError: it cannot be read, others may be.
+            DataError: the whole set is gone.
+        """
+        ...
+
+    def name(self, position: int) -> str:
+        """Returns what a user finds the example by."""
+        ...
+
+    @property
+    def labels(self) -> Int32[np.ndarray, " examples"]:
+        """All labels."""
+        ...
+
+
+class FolderSource:
+    """A split of a folder of images by class.
+
+    Args:
+        dataset: the set, from `folders.folder_dataset`.
+        split: "train" or "test".
+    """
+
+    def __init__(self, dataset: Dataset, split: str):
+        listing = list_split(dataset, split)
+        self._folder = dataset.folder
+        self._paths: Sequence[Path] = listing.paths
+        self.labels = np.array(listing.labels, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, position: int) -> Encoded:
+        try:
+            content = self._paths[position].read_bytes()
+        except OSError as error:
+            if self._folder is None or not self._folder.is_dir():
+                raise DataError(
+                    f"dataset: the folder {self._folder} is gone; bring it back and start the run "
+                    "again: it goes on from its last checkpoint"
+                ) from error
+            raise
+        return Encoded(content, int(self.labels[position]))
+
+    def name(self, position: int) -> str:
+        return str(self._paths[position])
+
+
+class PreparedSource:
+    """A split of a set that TFDS prepared as array_record.
+
+    Args:
+        dataset: the set, from `catalogue.dataset`.
+        split: "train" or "test".
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        DataError: it is not prepared, or does not hold what the catalogue says.
+    """
+
+    def __init__(self, dataset: Dataset, split: str, data_dir: str | None):
+        self._folder = require_prepared(dataset, data_dir)
+        self._stored_split = dataset.stored_split(split)
+        self._size = dataset.split_sizes[split]
+        if len(self._records) != self._size:
+            raise DataError(
+                f"{dataset.name}/{split} in {self._folder}: {len(self._records)} examples, "
+                f"expected {self._size}; delete that folder and prepare the set anew"
+            )
+
+    @cached_property
+    def _records(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        builder = open_prepared(self._folder)
+        if self._stored_split not in builder.info.splits:
+            raise DataError(
+                f"{self._folder}: there is no split {self._stored_split!r}; it has "
+                f"{sorted(builder.info.splits)}: delete that folder and prepare the set anew"
+            )
+        images = (tfds.features.Image, tfds.features.LabeledImage)
+        undecoded = {
+            name: tfds.decode.SkipDecoding()
+            for name, feature in builder.info.features.items()
+            if isinstance(feature, images)
+        }
+        return builder.as_data_source(split=self._stored_split, decoders=undecoded)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Open files do not travel to other processes; they are opened again there.
+        return {key: value for key, value in self.__dict__.items() if key != "_records"}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, position: int) -> Encoded:
+        record = self._records[int(position)]
+        return Encoded(record["image"], int(record["label"]))
+
+    def name(self, position: int) -> str:
+        return f"{self._folder}, {self._stored_split}[{position}]"
+
+    @property
+    def labels(self) -> Int32[np.ndarray, " examples"]:
+        """All labels; read once, then kept beside the prepared set."""
+        path = self._folder / f"{self._stored_split}-labels.npy"
+        if not path.exists():
+            labels = [self[position].label for position in range(len(self))]
+            write_aside(path, np.array(labels, np.int32))
+        return np.load(path)
+
+
+def open_source(dataset: Dataset, split: str, data_dir: str | None) -> Source:
+    """Opens a split for reading by position.
+
+    Raises:
+        DataError: it has no such split, is not prepared, or not what it should be.
+    """
+    if split not in dataset.split_sizes:
+        raise DataError(
+            f"split: {split!r} is unknown for {dataset.name}; it has {sorted(dataset.split_sizes)}"
+        )
+    if dataset.folder is not None:
+        return FolderSource(dataset, split)
+    return PreparedSource(dataset, split, data_dir)

@@ -1,0 +1,157 @@
+"""Sets as TFDS keeps them on disk: found, opened and described without TensorFlow or a network."""
+
+import contextlib
+import io
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnnjax.data.dataset import Dataset
+from cnnjax.data.errors import DataError
+
+_logger = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+class PreparedInfo(NamedTuple):
+    """What TFDS wrote about a prepared set."""
+
+    image_shape: tuple[int, int, int] | None
+    class_names: tuple[str, ...]
+    split_sizes: dict[str, int]
+    homepage: str
+
+
+def data_folder(data_dir: str | None) -> Path:
+    """Returns the data folder: the one given, or TFDS's default.
+
+    That is `TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+    """
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(chosen).expanduser()
+
+
+def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
+    """Returns the folder of the newest prepared version of a set, None if there is none.
+
+    Args:
+        tfds_name: name, or name/configuration.
+        data_dir: TFDS data folder; None means TFDS's default.
+    """
+    folder = data_folder(data_dir) / tfds_name
+    if not folder.is_dir():
+        return None
+    # TFDS prepares aside and moves: a folder of that name is whole.
+    versions = [
+        path
+        for path in folder.iterdir()
+        if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
+    ]
+    return max(
+        versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None
+    )
+
+
+def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
+    """Returns the error that says where a set was looked for, and the command that prepares it."""
+    base = tfds_name.partition("/")[0]
+    folder = data_folder(data_dir)
+    configurations = sorted(
+        f"{base}/{path.name}"
+        for path in (folder / base).glob("*")
+        if path.is_dir() and find_prepared(f"{base}/{path.name}", data_dir)
+    )
+    others = f" (prepared there: {', '.join(configurations)})" if configurations else ""
+    option = f" --data_dir={data_dir}" if data_dir else ""
+    return DataError(
+        f"dataset: {tfds_name} is not prepared in {folder}{others}; "
+        f"run: python -m scripts.prepare_data {tfds_name}{option}"
+    )
+
+
+def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
+    """Returns the folder of a TFDS set; `digits`, which needs no network, is built if need be.
+
+    Raises:
+        DataError: it is not prepared; nothing was downloaded.
+    """
+    folder = find_prepared(dataset.tfds_name, data_dir)
+    if folder is not None:
+        return folder
+    if dataset.name != "digits":
+        raise not_prepared(dataset.tfds_name, data_dir)
+    from cnnjax.data.prepare.digits import Digits
+
+    builder = Digits(data_dir=str(data_folder(data_dir)), file_format="array_record")
+    _logger.info("building digits in %s", builder.data_dir)
+    with quiet_tfds():
+        builder.download_and_prepare()
+    return Path(builder.data_dir)
+
+
+def open_prepared(folder: Path) -> Any:
+    """Returns a TFDS builder that reads a prepared set, whatever code wrote it.
+
+    Raises:
+        DataError: TFDS cannot read it without TensorFlow, because of its format on disk.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(folder))
+    form = builder.info.file_format
+    if form is None or form.value != "array_record":
+        raise DataError(
+            f"dataset: {folder} is prepared as {form and form.value}; only array_record is read "
+            "without TensorFlow: prepare it in another folder, with python -m scripts.prepare_data"
+        )
+    return builder
+
+
+def read_info(folder: Path) -> PreparedInfo:
+    """Reads what TFDS wrote about a prepared set.
+
+    Raises:
+        DataError: it is not a set of labelled images.
+    """
+    import tensorflow_datasets as tfds
+
+    info = open_prepared(folder).info
+    features = dict(info.features)
+    image, label = (features.get(key) for key in ("image", "label"))
+    if not (isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel)):
+        raise DataError(
+            f"dataset: {folder} has the features {sorted(features)}; "
+            "expected an image named `image` and a class named `label`"
+        )
+    declared: Any = image.shape
+    shape = tuple(declared)
+    return PreparedInfo(
+        image_shape=None if None in shape[:2] else shape,
+        class_names=tuple(label.int2str(i) for i in range(label.num_classes or 0)),
+        split_sizes={name: split.num_examples for name, split in info.splits.items()},
+        homepage=info.homepage,
+    )
+
+
+@contextlib.contextmanager
+def quiet_tfds() -> Iterator[None]:
+    """Keeps TFDS from printing to standard output, and from advising faster JPEG decoders.
+
+    Both are of use for a set that takes minutes, and noise for one that takes a second.
+    """
+    import tensorflow_datasets as tfds
+
+    advice = logging.getLogger("absl")
+    level = advice.level
+    tfds.disable_progress_bar()
+    advice.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        advice.setLevel(level)
+        tfds.enable_progress_bar()

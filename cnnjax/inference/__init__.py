@@ -1,0 +1,1 @@
+"""Trained networks again: loaded, and asked about images."""

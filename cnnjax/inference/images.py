@@ -1,0 +1,106 @@
+"""Image files brought to the form of a dataset's images."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cnnjax.data.folders import IMAGE_SUFFIXES
+from cnnjax.data.read.decode import DamagedImage, decode_image, opencv
+from cnnjax.data.read.framing import Framing
+from cnnjax.training.errors import ConfigError
+
+Image = UInt8[np.ndarray, "height width channels"]
+
+
+class ImageForm(NamedTuple):
+    """What a dataset's images look like.
+
+    Attributes:
+        shape: height, width and channels (1 or 3).
+        framing: how photographs of any size are brought to that shape, as in evaluation; None for
+            a cut to the shape's proportions around the centre, then a resize.
+    """
+
+    shape: tuple[int, int, int]
+    framing: Framing | None = None
+
+
+class ReadImage(NamedTuple):
+    """An image file that was read, or could not be.
+
+    Attributes:
+        path: the file.
+        image: uint8 pixels, None if it is damaged.
+        problem: what is wrong with it, "" if nothing is.
+    """
+
+    path: Path
+    image: Image | None
+    problem: str = ""
+
+
+def find_images(paths: Sequence[str | Path]) -> list[Path]:
+    """Returns image files: those named, and all beneath the folders named, in alphabetical order.
+
+    Raises:
+        ConfigError: a path does not exist, or a folder holds no file that ends as images do; all of
+            them are named.
+    """
+    found, problems = [], []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+            )
+            if not inside:
+                problems.append(
+                    f"{path}: the folder holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
+                )
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            problems.append(f"{path}: there is no such file or folder")
+    if problems:
+        raise ConfigError("cannot find images:\n  " + "\n  ".join(problems))
+    return found
+
+
+def read_images(
+    paths: Sequence[str | Path], form: ImageForm, invert: bool = False
+) -> Iterator[ReadImage]:
+    """Reads image files one by one; a damaged one is told, and the next one read.
+
+    Args:
+        paths: files in a format that OpenCV reads.
+        form: what they are brought to.
+        invert: swap light and dark.
+    """
+    for path in map(Path, paths):
+        try:
+            image = decode_image(path.read_bytes(), form.shape[2])
+        except (OSError, DamagedImage) as error:
+            yield ReadImage(path, None, str(error))
+            continue
+        fitted = (
+            _fitted(image, form.shape) if form.framing is None else form.framing.evaluate(image)
+        )
+        yield ReadImage(path, 255 - fitted if invert else fitted)
+
+
+def _fitted(image: Image, shape: tuple[int, int, int]) -> Image:
+    """Cuts an image to a shape's proportions around its centre, then resizes it."""
+    height, width, channels = shape
+    scale = min(image.shape[0] / height, image.shape[1] / width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+    cut = image[top : top + rows, left : left + columns]
+    cv2 = opencv()
+    # Averages over the footprint when it shrinks, as antialiasing does.
+    method = cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR
+    return cv2.resize(cut, (width, height), interpolation=method).reshape(height, width, channels)

@@ -1,0 +1,144 @@
+"""Which formulation computes which convolution: the decision, measured, in one place.
+
+`choose` is a pure function of the pass, the shapes and the platform. On every platform but CPU it
+answers "direct": lax's own form, which XLA maps to the vendor's library.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import jax
+from jax import lax
+
+from cnnjax.ops.conv.algorithms import (
+    block_diagonal,
+    columns,
+    direct,
+    fft,
+    im2col,
+    matmul,
+    phases,
+    shift_add,
+    space_to_depth,
+)
+from cnnjax.ops.conv.spec import ConvSpec
+
+ALGORITHMS: dict[str, ModuleType] = {
+    "direct": direct,
+    "im2col": im2col,
+    "fft": fft,
+    "matmul": matmul,
+    "columns": columns,
+    "shift_add": shift_add,
+    "block_diagonal": block_diagonal,
+    "phases": phases,
+    "space_to_depth": space_to_depth,
+}
+PASSES = ("forward", "input_grad", "kernel_grad")
+
+
+def check_algorithm(
+    op: str, spec: ConvSpec, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]
+) -> None:
+    """Raises a ValueError if the forced algorithm is unknown or cannot take the convolution."""
+    if spec.algorithm is None:
+        return
+    if spec.algorithm not in ALGORITHMS:
+        raise ValueError(
+            f"{op}: algorithm must be None or one of {', '.join(map(repr, ALGORITHMS))}, got "
+            f"{spec.algorithm!r}"
+        )
+    reason = ALGORITHMS[spec.algorithm].refuses(spec, input_shape, kernel_shape)
+    if reason:
+        raise ValueError(
+            f"{op}: algorithm {spec.algorithm!r} {reason}; got a kernel of {kernel_shape} on "
+            f"images of {input_shape} with {spec}; leave algorithm=None for the measured choice"
+        )
+
+
+def choose(
+    pass_: str,
+    spec: ConvSpec,
+    input_shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    platform: str = "cpu",
+) -> str:
+    """Returns the name of the formulation for one pass of one convolution.
+
+    scripts/benchmarks/choices.py makes the measurements behind each line.
+
+    Args:
+      pass_: "forward", "input_grad" or "kernel_grad".
+      spec: the convolution.
+      input_shape: (batch, height, width, channels) of its input.
+      kernel_shape: (height, width, channels / groups, filters).
+      platform: as `jax.default_backend()` names it.
+    """
+    if platform != "cpu":
+        return "direct"
+    height, width, per_group, filters = kernel_shape
+    if spec.groups > 1:
+        return "shift_add" if per_group == 1 else "block_diagonal"
+    if not matmul.refuses(spec, input_shape, kernel_shape):
+        # Products of the pixels that a stride visits are cheap, setting them between zeros is not.
+        spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
+        return "direct" if spread else "matmul"
+    spans = [(n - 1) * d + 1 for n, d in zip((height, width), spec.dilation, strict=True)]
+    if any(span > size for span, size in zip(spans, input_shape[1:3], strict=True)):
+        # XLA's CPU compiler takes a naive loop where the kernel exceeds the image without padding:
+        # 96 against 1.6 ms for 3x3 with 512 channels on 2x2.
+        return "im2col"
+    if spec.dilation != (1, 1):
+        return "direct"
+    if spec.strides == (1, 1):
+        return _unstrided(pass_, height * width, per_group, filters)
+    return _strided(pass_, max(height, width), per_group, filters)
+
+
+def _unstrided(pass_: str, taps: int, channels: int, filters: int) -> str:
+    """Few channels and few filters (LeNet, the first layer of a CIFAR net) leave lanes empty.
+
+    Shifted additions are the fastest first layer alone (0.50 against 0.76 ms for LeNet-5's), but
+    XLA computes them again wherever their result is used, the rectifier's mask included.
+    """
+    if taps == 1 or filters > 16:
+        return "direct"
+    if pass_ == "kernel_grad":
+        return "columns" if channels == 1 or taps * channels >= 100 else "direct"
+    if channels == 1 and pass_ == "input_grad":
+        return "shift_add"
+    return "columns" if channels <= 8 else "direct"
+
+
+def _strided(pass_: str, kernel: int, channels: int, filters: int) -> str:
+    """First layers on images: 7x7/2, 11x11/4 and 3x3/2 on three channels."""
+    if channels > 4 or filters < 16:
+        return "direct"
+    if pass_ == "forward":
+        return "space_to_depth" if kernel <= 3 else "direct"
+    if pass_ == "kernel_grad":
+        return "space_to_depth" if 5 <= kernel <= 7 else "direct"
+    return "space_to_depth" if kernel >= 7 else "direct"
+
+
+def run(
+    pass_: str,
+    spec: ConvSpec,
+    input_shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    static: tuple[Any, ...],
+    *arrays: jax.Array,
+) -> jax.Array:
+    """Computes one pass by the forced algorithm, or by the measured choice of each platform."""
+    own = partial(getattr(direct, pass_), spec, *static)
+    forced = getattr(ALGORITHMS.get(spec.algorithm or ""), pass_, None)
+    if forced is not None:
+        return forced(spec, *static, *arrays)
+    name = choose(pass_, spec, input_shape, kernel_shape)
+    if name == "direct":
+        return own(*arrays)
+    chosen = partial(getattr(ALGORITHMS[name], pass_), spec, *static)
+    return lax.platform_dependent(*arrays, cpu=chosen, default=own)

@@ -1,0 +1,20 @@
+"""`conv2d` by fast Fourier transforms, under its own name."""
+
+from __future__ import annotations
+
+from jaxtyping import Array, Float
+
+from cnnjax.ops.conv.conv2d import conv2d
+
+
+def fft_conv2d(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
+    **options,
+) -> Float[Array, "batch out_height out_width filters"]:
+    """Returns `conv2d(x, kernel, algorithm="fft", **options)`; its gradients are FFTs as well.
+
+    The cost does not grow with the kernel: it wins for kernels of tens of pixels. Rounding is that
+    of the transform, relative to the largest output rather than to each.
+    """
+    return conv2d(x, kernel, algorithm="fft", **options)

@@ -1,0 +1,133 @@
+"""The two gradients of a convolution as functions of their own: dL/dx and dL/dk."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops import sizes
+from cnnjax.ops.conv import rules
+from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.conv2d import prepare
+from cnnjax.ops.padding import pad_images
+
+
+def conv2d_input_grad(
+    grad: Float[Array, "batch out_height out_width filters"],
+    kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
+    input_shape: tuple[int, int, int, int],
+    *,
+    strides: sizes.PairLike = 1,
+    padding: sizes.PaddingLike = "SAME",
+    dilation: sizes.PairLike = 1,
+    groups: int = 1,
+    padding_mode: str | float = "zeros",
+    precision: lax.PrecisionLike = None,
+    algorithm: str | None = None,
+) -> Float[Array, "batch height width channels"]:
+    """Returns dL/dx of `conv2d`: the true convolution of the upstream gradient with the kernel.
+
+    dL/dx(r, c) = Σ_a Σ_b g(r - a, c - b) k(a, b), summed over the filters, where g is spread out
+    by the stride.
+
+    Args:
+      grad: dL/dy, (batch, out_height, out_width, filters).
+      kernel: the kernel of the forward pass, of the same dtype.
+      input_shape: the shape of x in the forward pass.
+      strides: as in `conv2d`, and so are the arguments that follow.
+
+    Returns:
+      dL/dx in the shape `input_shape`.
+
+    Raises:
+      ValueError: an argument is out of range, or the shapes do not fit.
+      TypeError: the dtypes differ or are not floating.
+    """
+    op = "conv2d_input_grad"
+    conv_spec.check_dtypes(op, grad=grad, kernel=kernel)
+    spec, pads = prepare(
+        op,
+        input_shape,
+        kernel.shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=groups,
+        precision=precision,
+        algorithm=algorithm,
+    )
+    padded = _padded(input_shape, pads)
+    _check_grad(op, grad.shape, padded, kernel.shape, spec)
+    dx = rules.input_grad(spec, padded[1:3], grad, kernel)
+    if pads is None:
+        return dx
+    images = jnp.zeros(input_shape, grad.dtype)
+    return jax.vjp(lambda x: pad_images(x, pads, padding_mode), images)[1](dx)[0]
+
+
+def conv2d_kernel_grad(
+    x: Float[Array, "batch height width channels"],
+    grad: Float[Array, "batch out_height out_width filters"],
+    kernel_shape: tuple[int, int, int, int],
+    *,
+    strides: sizes.PairLike = 1,
+    padding: sizes.PaddingLike = "SAME",
+    dilation: sizes.PairLike = 1,
+    groups: int = 1,
+    padding_mode: str | float = "zeros",
+    precision: lax.PrecisionLike = None,
+    algorithm: str | None = None,
+) -> Float[Array, "kernel_height kernel_width channels_per_group filters"]:
+    """Returns dL/dk of `conv2d`: the cross-correlation of the input and the upstream gradient.
+
+    dL/dk(a, b) = Σ_r Σ_c x(r·s + a, c·s + b) g(r, c), summed over the batch.
+
+    Args:
+      x: the input of the forward pass, (batch, height, width, channels).
+      grad: dL/dy, (batch, out_height, out_width, filters), of the same dtype.
+      kernel_shape: the shape of the kernel in the forward pass.
+      strides: as in `conv2d`, and so are the arguments that follow.
+
+    Returns:
+      dL/dk in the shape `kernel_shape`; zeros for an empty batch.
+
+    Raises:
+      ValueError: an argument is out of range, or the shapes do not fit.
+      TypeError: the dtypes differ or are not floating.
+    """
+    op = "conv2d_kernel_grad"
+    conv_spec.check_dtypes(op, x=x, grad=grad)
+    spec, pads = prepare(
+        op,
+        x.shape,
+        kernel_shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=groups,
+        precision=precision,
+        algorithm=algorithm,
+    )
+    _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
+    x = pad_images(x, pads, padding_mode) if pads else x
+    return rules.kernel_grad(spec, kernel_shape[:2], x, grad)
+
+
+def _padded(shape, pads):
+    (top, bottom), (left, right) = pads or ((0, 0), (0, 0))
+    return (shape[0], shape[1] + top + bottom, shape[2] + left + right, shape[3])
+
+
+def _check_grad(op, grad_shape, input_shape, kernel_shape, spec):
+    size = spec.output_size(input_shape[1:3], kernel_shape[:2])
+    expected = (input_shape[0], *size, kernel_shape[3])
+    if tuple(grad_shape) != expected:
+        raise ValueError(
+            f"{op}: grad must have the shape of the output, {expected}, for a kernel of "
+            f"{tuple(kernel_shape)} over (padded) images of {tuple(input_shape)}; "
+            f"got {tuple(grad_shape)}"
+        )

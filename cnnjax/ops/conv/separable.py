@@ -1,0 +1,110 @@
+"""Separable convolution: a two-dimensional kernel as a column times a row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnnjax.ops import sizes
+from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.conv2d import conv2d, prepare
+from cnnjax.ops.padding import pad_images
+
+
+class Separation(NamedTuple):
+    """A kernel's nearest rank-1 form.
+
+    Attributes:
+      column: (height, 1, 1, filters).
+      row: (1, width, 1, filters).
+      error: (filters,), the Frobenius norm of what is left out over that of the kernel.
+    """
+
+    column: Float[Array, "kernel_height 1 1 filters"]
+    row: Float[Array, "1 kernel_width 1 filters"]
+    error: Float[Array, " filters"]
+
+
+def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]) -> Separation:
+    """Returns the column and row whose outer product is nearest to each filter, and the error.
+
+    By the singular value decomposition K = Σ σ_i u_i v_iᵀ, the nearest is σ_1 u_1 v_1ᵀ, at a
+    distance √(σ_2² + σ_3² + …) (Eckart and Young 1936).
+
+    Args:
+      kernel: (height, width, 1, filters), one channel per group; float32 or float64.
+
+    Raises:
+      ValueError: the kernel sums over channels.
+    """
+    if kernel.ndim != 4 or kernel.shape[2] != 1:
+        raise ValueError(
+            "separate_kernel: kernel must have the shape (height, width, 1, filters), one channel "
+            f"per group, got {kernel.shape}; a sum over channels does not separate"
+        )
+    u, values, v = jnp.linalg.svd(jnp.moveaxis(kernel[:, :, 0], 2, 0), full_matrices=False)
+    scale = jnp.sqrt(values[:, :1])
+    column, row = u[:, :, 0] * scale, v[:, 0] * scale
+    norm = jnp.linalg.norm(values, axis=1)
+    error = jnp.linalg.norm(values[:, 1:], axis=1) / jnp.where(norm == 0, 1, norm)
+    return Separation(column.T[:, None, None, :], row.T[None, :, None, :], error)
+
+
+def separable_conv2d(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width 1 filters"],
+    *,
+    strides: sizes.PairLike = 1,
+    padding: sizes.PaddingLike = "SAME",
+    dilation: sizes.PairLike = 1,
+    padding_mode: str | float = "zeros",
+) -> tuple[Float[Array, "batch out_height out_width filters"], Float[Array, " filters"]]:
+    """Convolves each channel with the rank-1 form of its filters: K + K products, not K·K.
+
+    Args:
+      x: images, (batch, height, width, channels).
+      kernel: (height, width, 1, filters), filters a multiple of the channels (depthwise).
+      strides: as in `conv2d`, and so are the arguments that follow.
+
+    Returns:
+      The images as `conv2d(x, kernel, groups=channels, ...)` would give them for the rank-1
+      kernel, and the relative error of each filter's approximation; 0 (but for rounding) where
+      the filter is an outer product, as Gaussian, box and Sobel filters are.
+
+    Raises:
+      ValueError: as `conv2d` and `separate_kernel`.
+    """
+    op = "separable_conv2d"
+    conv_spec.check_dtypes(op, x=x, kernel=kernel)
+    spec, pads = prepare(
+        op,
+        x.shape,
+        kernel.shape,
+        padding,
+        padding_mode,
+        strides=strides,
+        dilation=dilation,
+        groups=x.shape[-1],
+    )
+    x = pad_images(x, pads, padding_mode) if pads else x
+    column, row, error = separate_kernel(kernel)
+    (down, across), (rows, columns) = spec.strides, spec.padding
+    x = conv2d(
+        x,
+        column,
+        strides=(down, 1),
+        padding=(rows, (0, 0)),
+        dilation=(spec.dilation[0], 1),
+        groups=spec.groups,
+    )
+    y = conv2d(
+        x,
+        row,
+        strides=(1, across),
+        padding=((0, 0), columns),
+        dilation=(1, spec.dilation[1]),
+        groups=kernel.shape[3],
+    )
+    return y, error

@@ -1,0 +1,100 @@
+"""Transposed convolution: the adjoint of `conv2d`, used to enlarge feature maps."""
+
+from __future__ import annotations
+
+import jax
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops import sizes
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.conv import dispatch, rules
+from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.algorithms import direct
+
+
+def conv2d_transpose(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
+    *,
+    strides: sizes.PairLike = 1,
+    padding: sizes.PaddingLike = "SAME",
+    output_padding: sizes.PairLike | None = None,
+    dilation: sizes.PairLike = 1,
+    groups: int = 1,
+    precision: lax.PrecisionLike = None,
+    algorithm: str | None = None,
+    backward: str = "ours",
+) -> Float[Array, "batch out_height out_width filters"]:
+    """Stamps the kernel at every input pixel, `strides` apart: y(s·r + a) += x(r) k(a).
+
+    It is the gradient with respect to its input of the `conv2d` that has the same strides, padding
+    and dilation and runs from y's size to x's (Dumoulin and Visin 2016, section 4). By that
+    duality its own gradients are a `conv2d` (dL/dx) and a `conv2d_kernel_grad` with the roles of
+    image and upstream gradient exchanged (dL/dk). `lax.conv_transpose` with its default
+    `transpose_kernel=False` stamps the kernel flipped over both axes.
+
+    Args:
+      x: images, (batch, height, width, channels).
+      kernel: (height, width, channels / groups, filters), of the same dtype.
+      strides: step between stamps, an int or a pair.
+      padding: what is cut off the result: "SAME" (output size is input size times stride),
+        "VALID" (nothing), an int, a pair, or ((top, bottom), (left, right)).
+      output_padding: rows and columns added at the bottom and right, less than the strides; it
+        picks among the sizes that a strided convolution maps to the same one.
+      dilation: step between kernel taps.
+      groups: blocks that channels and filters are cut into.
+      precision: lax's precision of the products.
+      algorithm: as in `conv2d`, of the convolution that this is the gradient of.
+      backward: "ours", or "native" for lax's own differentiation.
+
+    Returns:
+      (batch, out_height, out_width, filters), with out = (D - 1) S - 2P + K + output_padding.
+
+    Raises:
+      ValueError: an argument is out of range, or the shapes do not fit.
+      TypeError: the dtypes differ or are not floating.
+    """
+    op = "conv2d_transpose"
+    conv_spec.check_dtypes(op, x=x, kernel=kernel)
+    check_backward(op, backward)
+    conv_spec.check_shapes(op, x.shape, kernel.shape, groups)
+    steps = sizes.pair(op, "strides", strides)
+    holes = sizes.pair(op, "dilation", dilation)
+    extra = sizes.pair(op, "output_padding", output_padding or 0, minimum=0)
+    if any(e >= s for e, s in zip(extra, steps, strict=True)):
+        raise ValueError(
+            f"{op}: output_padding {extra} must be less than the strides {steps}; a larger output "
+            "is not what a convolution with these strides maps to the input's size"
+        )
+    window = kernel.shape[:2]
+    if isinstance(padding, str) and padding.upper() != "VALID":
+        size = tuple(n * s for n, s in zip(x.shape[1:3], steps, strict=True))
+        pads = sizes.resolve_padding(op, padding, (size[0], size[1]), window, steps, holes)
+    else:
+        pads = sizes.resolve_padding(op, padding, x.shape[1:3], window)
+        size = tuple(
+            (n - 1) * s - low - high + sizes.span(k, d)
+            for n, s, (low, high), k, d in zip(
+                x.shape[1:3], steps, pads, window, holes, strict=True
+            )
+        )
+    out_size = (size[0] + extra[0], size[1] + extra[1])
+    if min(out_size) < 1:
+        raise ValueError(
+            f"{op}: padding {padding!r} cuts everything off, the output size would be {out_size}; "
+            "pad less"
+        )
+    spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm)
+    turned = _exchanged(kernel, groups)
+    dispatch.check_algorithm(op, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
+    if backward == "native":
+        return direct.input_grad(spec, out_size, x, turned)
+    return rules.input_grad(spec, out_size, x, turned)
+
+
+def _exchanged(kernel: jax.Array, groups: int) -> jax.Array:
+    """Returns the kernel with channels and filters exchanged within each group."""
+    height, width, channels, filters = kernel.shape
+    kernel = kernel.reshape(height, width, channels, groups, filters // groups)
+    return kernel.transpose(0, 1, 4, 3, 2).reshape(height, width, filters // groups, -1)

@@ -1,0 +1,1 @@
+"""Normalisation of activations, with hand-derived backward rules."""

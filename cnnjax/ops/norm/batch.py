@@ -1,0 +1,198 @@
+"""Batch normalisation, with a backward rule that stores the input and two numbers per channel."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
+from cnnjax.ops.conv.rules import align_varying
+from cnnjax.ops.reverse_mode import reverse_mode_only
+
+__all__ = ["batch_norm", "batch_norm_inference"]
+
+Triple = tuple[jax.Array, jax.Array, jax.Array]
+Groups = tuple[tuple[int, ...], ...]
+
+
+def batch_norm(
+    x: Float[Array, "*batch channels"],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
+    *,
+    epsilon: float = 1e-5,
+    axis_name: str | tuple[str, ...] | None = None,
+    axis_index_groups: Groups | None = None,
+    backward: str = "ours",
+) -> tuple[Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]]:
+    """Normalises each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
+
+    μ and σ² (the biased variance, mean of squared deviations) are taken over all axes but the
+    last, in float32 for the half types. They are meant for running averages: no gradient flows
+    through the two that are returned.
+
+    Args:
+      x: activations, channels last, floating dtype; an empty batch has no statistics: NaN.
+      scale, bias: γ and β.
+      epsilon: added to the variance, in squared units of x.
+      axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
+        as well.
+      axis_index_groups: groups of indices along a single mapped axis, each with statistics of its
+        own; None for one group.
+      backward: "ours" for the rule written here, which stores `x`, μ and 1 / √(σ² + ε); "native"
+        for JAX's derivative, which forward mode needs.
+
+    Returns:
+      y in the dtype of `x`, then μ and σ² in float32 (float64 for float64).
+
+    Raises:
+      ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
+        there are groups but no axis.
+
+    Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
+    dL/dσ² put in.
+    """
+    _check("batch_norm", x, scale=scale, bias=bias)
+    check_backward("batch_norm", backward)
+    if axis_index_groups is not None and axis_name is None:
+        raise ValueError(
+            f"batch_norm: axis_index_groups is {axis_index_groups}, but axis_name is None; name "
+            "the mapped axis whose indices they are"
+        )
+    axis = (axis_name, axis_index_groups)
+    with jax.named_scope("batch_norm"):
+        if backward == "native":
+            y, mean, variance = _normalise(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
+        else:
+            marked = _marked(*align_varying(x, scale, bias))
+            y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis))
+        return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
+
+
+def batch_norm_inference(
+    x: Float[Array, "*batch channels"],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
+    mean: Float[Array, " channels"],
+    variance: Float[Array, " channels"],
+    *,
+    epsilon: float = 1e-5,
+) -> Float[Array, "*batch channels"]:
+    """Normalises with given statistics: y = scale (x - mean) / √(variance + ε) + bias.
+
+    One multiplication and one addition per value; JAX's derivative of that is already least, in
+    either mode.
+
+    Args:
+      x: activations, channels last, floating dtype.
+      scale, bias: γ and β.
+      mean, variance: statistics of the training set, such as running averages.
+      epsilon: added to the variance.
+
+    Returns:
+      y in the dtype of `x`; the half types are computed in float32.
+
+    Raises:
+      ValueError: one of the four does not have one value per channel, or `x` is not floating.
+
+    Source: Ioffe and Szegedy, 2015, algorithm 2.
+    """
+    _check("batch_norm_inference", x, scale=scale, bias=bias, mean=mean, variance=variance)
+    with jax.named_scope("batch_norm_inference"):
+        wide = sum_dtype(x.dtype)
+        scale, bias, mean, variance = (a.astype(wide) for a in (scale, bias, mean, variance))
+        factor = scale * lax.rsqrt(variance + epsilon)
+        return _affine(x, factor, bias - mean * factor)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _batch_norm(x, scale, bias, epsilon, axis):
+    return _normalise(x, scale, bias, epsilon, axis)[:3]
+
+
+def _forward(x, scale, bias, epsilon, axis):
+    y, mean, variance, inverse = _normalise(*_marked(x, scale, bias), epsilon, axis)
+    return (y, mean, variance), (x, scale, bias, mean, inverse)
+
+
+def _backward(epsilon, axis, residuals, grads):
+    """dL/dx = γ / σ (g - mean(g) - x̂ mean(g x̂)), with x̂ = (x - μ) / σ computed again."""
+    x, scale, bias, mean, inverse = residuals
+    wide = mean.dtype
+    grad = grads[0].astype(wide)
+    normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
+    bias_grad = channel_sums(grad)
+    scale_grad = channel_sums(grad * normal)
+    mean_grad = _over_devices(bias_grad / _count(x), axis)
+    mean_grad_normal = _over_devices(scale_grad / _count(x), axis)
+    centred = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
+    input_grad = _row(scale.astype(wide) * inverse, x) * centred
+    return (
+        input_grad.astype(x.dtype),
+        scale_grad.astype(scale.dtype),
+        bias_grad.astype(bias.dtype),
+    )
+
+
+_batch_norm.defvjp(_forward, _backward)
+
+
+def _normalise(x, scale, bias, epsilon, axis, sums=channel_sums):
+    """Returns y, the mean, the variance and 1 / √(variance + ε)."""
+    wide = sum_dtype(x.dtype)
+    values = x.astype(wide)
+    mean = _over_devices(sums(values) / _count(x), axis)
+    deviations = values - _row(mean, x)
+    variance = _over_devices(sums(deviations * deviations) / _count(x), axis)
+    inverse = lax.rsqrt(variance + epsilon)
+    factor = scale.astype(wide) * inverse
+    y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
+    return y.astype(x.dtype), mean, variance, inverse
+
+
+def _count(x: jax.Array) -> jax.Array:
+    """Values per channel, which may be symbolic."""
+    return jnp.asarray(math.prod(x.shape[:-1]), sum_dtype(x.dtype))
+
+
+def _marked(x: jax.Array, scale: jax.Array, bias: jax.Array) -> Triple:
+    return (
+        reverse_mode_only("batch_norm", x),
+        reverse_mode_only("batch_norm", scale),
+        reverse_mode_only("batch_norm", bias),
+    )
+
+
+def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
+    return (x.astype(factor.dtype) * _row(factor, x) + _row(offset, x)).astype(x.dtype)
+
+
+def _over_devices(value: jax.Array, axis) -> jax.Array:
+    name, groups = axis
+    return value if name is None else lax.pmean(value, name, axis_index_groups=groups)
+
+
+def _row(values: jax.Array, x: jax.Array) -> jax.Array:
+    return values.reshape((1,) * (x.ndim - 1) + values.shape)
+
+
+def _check(op: str, x: jax.Array, **per_channel: jax.Array) -> None:
+    if jnp.ndim(x) < 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(
+            f"{op}: x must be floating with at least a batch and a channel axis, got {x.dtype} "
+            f"{jnp.shape(x)}"
+        )
+    for name, values in per_channel.items():
+        if jnp.shape(values) != x.shape[-1:]:
+            raise ValueError(
+                f"{op}: {name} must have one value per channel, shape {x.shape[-1:]}, got "
+                f"{jnp.shape(values)}"
+            )

@@ -1,0 +1,122 @@
+"""Local response normalisation across channels, with a backward rule that stores its input only."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial, reduce
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.pool.window import check_images
+from cnnjax.ops.reverse_mode import reverse_mode_only
+
+__all__ = ["local_response_norm"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Constants:
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
+def local_response_norm(
+    x: Float[Array, "batch height width channels"],
+    *,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 2.0,
+    backward: str = "ours",
+) -> Float[Array, "batch height width channels"]:
+    """Divides each value by its neighbours' energy: b_i = a_i / (k + α Σ_j a_j²)^β.
+
+    The sum runs over the `size` channels around i, j = i - size // 2 … i + (size - 1) // 2, cut at
+    the first and the last. As in the paper, alpha is not divided by size (PyTorch and Caffe divide
+    it: give them size * alpha). The half types are computed in float32.
+
+    Args:
+      x: images, floating dtype.
+      size: the number n of channels summed over; for an even one, the extra is the lower channel.
+      alpha, beta, k: the paper's constants, without units.
+      backward: "ours" for the rule written here, which stores `x` alone; "native" for JAX's
+        derivative, which forward mode needs.
+
+    Returns:
+      An array of the shape and dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images, or `size` is not a positive int.
+
+    Source: Krizhevsky et al., 2012, section 3.3.
+    """
+    check_images("local_response_norm", x)
+    check_backward("local_response_norm", backward)
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"local_response_norm: size must be an int of at least 1, got {size!r}")
+    constants = _Constants(size, alpha, beta, k)
+    with jax.named_scope("local_response_norm"):
+        wide = x.astype(sum_dtype(x.dtype))
+        if backward == "native":
+            return _normalise(wide, constants).astype(x.dtype)
+        y = _norm(reverse_mode_only("local_response_norm", wide), constants)
+        return cast(jax.Array, y).astype(x.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _norm(x: jax.Array, constants: _Constants) -> jax.Array:
+    return _normalise(x, constants)
+
+
+def _forward(x: jax.Array, constants: _Constants):
+    return _norm(reverse_mode_only("local_response_norm", x), constants), x
+
+
+def _backward(constants: _Constants, x: jax.Array, grad: jax.Array):
+    return (_input_grad(x, grad, constants),)
+
+
+_norm.defvjp(_forward, _backward)
+
+
+def _normalise(x: jax.Array, constants: _Constants) -> jax.Array:
+    return x * _power(lax.rsqrt(_scale(x, constants)), constants.beta)
+
+
+def _input_grad(x: jax.Array, grad: jax.Array, constants: _Constants) -> jax.Array:
+    """dL/da_i = g_i z_i^-β - 2αβ a_i Σ_j g_j a_j z_j^-(β+1), over the j whose sum holds a_i.
+
+    Written without a division: XLA's CPU backend will not compute one twice, and would write out
+    every shifted array for its sake.
+    """
+    channels = x.shape[3]
+    root = lax.rsqrt(_scale(x, constants))
+    power = _power(root, constants.beta)
+    below, above = constants.size // 2, (constants.size - 1) // 2
+    zero = jnp.zeros((), x.dtype)
+    spread = lax.pad(grad * x * power * root * root, zero, [(0, 0, 0)] * 3 + [(above, below, 0)])
+    around = reduce(
+        lax.add, (lax.slice_in_dim(spread, i, i + channels, axis=3) for i in range(constants.size))
+    )
+    return grad * power - (2.0 * constants.alpha * constants.beta) * x * around
+
+
+def _scale(x: jax.Array, constants: _Constants) -> jax.Array:
+    """Returns z = k + α Σ a², the squares added up as shifted arrays."""
+    channels, squares, zero = x.shape[3], x * x, jnp.zeros((), x.dtype)
+    low, high = -(constants.size // 2), (constants.size - 1) // 2
+    shifts = range(max(low, 1 - channels), min(high, channels - 1) + 1)
+    shifted = (lax.pad(squares, zero, [(0, 0, 0)] * 3 + [(-s, s, 0)]) for s in shifts)
+    return constants.k + constants.alpha * reduce(lax.add, shifted)
+
+
+def _power(root: jax.Array, beta: float) -> jax.Array:
+    """Returns z^-beta from z^(-1/2), by square roots where beta is the papers' 3/4."""
+    return root * lax.sqrt(root) if beta == 0.75 else root ** (2.0 * beta)

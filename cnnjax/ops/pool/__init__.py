@@ -1,0 +1,1 @@
+"""Pooling, its inverse and enlarging, each with a hand-derived backward rule."""

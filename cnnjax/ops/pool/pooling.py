@@ -1,0 +1,189 @@
+"""Max, average and sum pooling of NHWC images."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.backward import check_backward
+from cnnjax.ops.pool.argmax import native_max_windows
+from cnnjax.ops.pool.maximum import max_windows
+from cnnjax.ops.pool.sums import lax_sum_windows, sum_windows
+from cnnjax.ops.pool.window import PoolWindow, check_images, pool_window
+from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.sizes import PaddingLike, PairLike
+
+__all__ = ["avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "sum_pool"]
+
+
+def max_pool(
+    x: Float[Array, "batch height width channels"],
+    window: PairLike,
+    *,
+    strides: PairLike | None = None,
+    padding: PaddingLike = "VALID",
+    dilation: PairLike = 1,
+    ceil_mode: bool = False,
+    backward: str = "ours",
+) -> Float[Array, "batch out_height out_width channels"]:
+    """Maximum over windows; the gradient goes to the maximum alone.
+
+    Of equal maxima the first, row by row, gets the gradient, as in lax. Padding counts as -inf. A
+    NaN in the window gives NaN.
+
+    Args:
+      x: images, floating dtype.
+      window: window height and width, in pixels; an int counts for both.
+      strides: steps between windows; by default the window, so that windows do not overlap.
+      padding: "SAME", "VALID", an int, a pair (rows, columns) or ((top, bottom), (left, right)).
+      dilation: steps between the elements of a window.
+      ceil_mode: round the output size up, so that no input at the bottom and right goes unread;
+        windows that would start beyond the input are left out (PyTorch's rule).
+      backward: "ours" for the rule written here; "native" for lax's derivative, which forward
+        mode (`jax.jvp`, `jax.jacfwd`) needs.
+
+    Returns:
+      The maxima, in the dtype of `x`.
+
+    Raises:
+      ValueError: an argument is out of range, or the window is larger than the padded input.
+
+    Source: LeCun et al., 1998, section II (subsampling); Krizhevsky et al., 2012, section 3.4
+    (overlapping windows).
+    """
+    check_backward("max_pool", backward)
+    where = pool_window("max_pool", x, window, strides, padding, dilation, ceil_mode)
+    with jax.named_scope("max_pool"):
+        if backward == "native":
+            return native_max_windows(x, where)
+        return max_windows(reverse_mode_only(where.op, x), where)
+
+
+def sum_pool(
+    x: Float[Array, "batch height width channels"],
+    window: PairLike,
+    *,
+    strides: PairLike | None = None,
+    padding: PaddingLike = "VALID",
+    dilation: PairLike = 1,
+    ceil_mode: bool = False,
+    backward: str = "ours",
+) -> Float[Array, "batch out_height out_width channels"]:
+    """Sum over windows; padding counts as 0.
+
+    bfloat16 and float16 are summed in float32 and rounded once.
+
+    Args:
+      x: images, floating dtype.
+      window: window height and width, in pixels; an int counts for both.
+      strides: steps between windows; by default the window.
+      padding: as in `max_pool`.
+      dilation: steps between the elements of a window.
+      ceil_mode: as in `max_pool`.
+      backward: as in `max_pool`.
+
+    Returns:
+      The sums, in the dtype of `x`.
+
+    Raises:
+      ValueError: an argument is out of range, or the window is larger than the padded input.
+    """
+    check_backward("sum_pool", backward)
+    where = pool_window("sum_pool", x, window, strides, padding, dilation, ceil_mode)
+    with jax.named_scope("sum_pool"):
+        return _sums(x, where, backward).astype(x.dtype)
+
+
+def avg_pool(
+    x: Float[Array, "batch height width channels"],
+    window: PairLike,
+    *,
+    strides: PairLike | None = None,
+    padding: PaddingLike = "VALID",
+    dilation: PairLike = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    backward: str = "ours",
+) -> Float[Array, "batch out_height out_width channels"]:
+    """Mean over windows.
+
+    bfloat16 and float16 are averaged in float32 and rounded once. What `ceil_mode` adds beyond the
+    padding is never counted. A window wholly in padding that is not counted has no mean: NaN.
+
+    Args:
+      x: images, floating dtype.
+      window: window height and width, in pixels; an int counts for both.
+      strides: steps between windows; by default the window.
+      padding: as in `max_pool`.
+      dilation: steps between the elements of a window.
+      ceil_mode: as in `max_pool`.
+      count_include_pad: divide by the window's elements including padding (zeros); else only by
+        those inside the image.
+      backward: as in `max_pool`.
+
+    Returns:
+      The means, in the dtype of `x`.
+
+    Raises:
+      ValueError: an argument is out of range, or the window is larger than the padded input.
+    """
+    check_backward("avg_pool", backward)
+    where = pool_window("avg_pool", x, window, strides, padding, dilation, ceil_mode)
+    with jax.named_scope("avg_pool"):
+        sums = _sums(x, where, backward)
+        counts = where.counts(count_include_pad)
+        if counts.size and (counts == counts.flat[0]).all():
+            counts = counts[:, :1, :1, :]
+        return (sums / jnp.asarray(counts, sums.dtype)).astype(x.dtype)
+
+
+def global_max_pool(
+    x: Float[Array, "batch height width channels"], *, keepdims: bool = False
+) -> Float[Array, "batch channels"]:
+    """Maximum over each image and channel: `max_pool` with the image as its window.
+
+    Args:
+      x: images, floating dtype.
+      keepdims: keep height and width as axes of size 1.
+
+    Returns:
+      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images.
+    """
+    check_images("global_max_pool", x)
+    y = max_pool(x, (x.shape[1], x.shape[2]))
+    return y if keepdims else y[:, 0, 0]
+
+
+def global_avg_pool(
+    x: Float[Array, "batch height width channels"], *, keepdims: bool = False
+) -> Float[Array, "batch channels"]:
+    """Mean over each image and channel, summed in float32 for the half types.
+
+    Args:
+      x: images, floating dtype.
+      keepdims: keep height and width as axes of size 1.
+
+    Returns:
+      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `x` is not a batch of floating-point images.
+
+    Source: Lin et al., Network in Network, 2014, section 3.2.
+    """
+    check_images("global_avg_pool", x)
+    y = avg_pool(x, (x.shape[1], x.shape[2]))
+    return y if keepdims else y[:, 0, 0]
+
+
+def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
+    """Returns the window sums in float32, or float64 for float64."""
+    wide = x.astype(sum_dtype(x.dtype))
+    if backward == "native":
+        return lax_sum_windows(wide, where)
+    return sum_windows(reverse_mode_only(where.op, wide), where)

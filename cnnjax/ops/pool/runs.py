@@ -1,0 +1,190 @@
+"""Runs of windows, and of inputs, that are alike: what lets pooling rules do without padding.
+
+Written as one expression, pooling with padding makes XLA's CPU backend write out a padded copy of
+its operand. Cut into runs, the windows inside the image read it as it lies, and the few at the
+edges leave out what they lack; put together again, the runs are one loop and need no memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cnnjax.ops.pool.window import PoolWindow
+from cnnjax.ops.sizes import Pair, span
+
+Run = TypeVar("Run")
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowRun:
+    """Neighbouring windows along one axis with the same elements inside the image.
+
+    Attributes:
+      first, last: the windows first … last - 1.
+      inside: for each element of the window, whether it lies inside the image.
+    """
+
+    first: int
+    last: int
+    inside: tuple[bool, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class InputRun:
+    """Neighbouring inputs along one axis that the same windows hold, in blocks of one stride.
+
+    Block m begins at padded position m * stride, where window m begins; the windows that may hold
+    its inputs are m, m - 1, m - 2 …
+
+    Attributes:
+      block: the first block.
+      blocks: how many blocks.
+      phase: the first position within each block.
+      phases: how many positions of each block.
+      lags: the l for which window m - l exists and holds an input of block m.
+    """
+
+    block: int
+    blocks: int
+    phase: int
+    phases: int
+    lags: tuple[int, ...]
+
+
+def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
+    """Returns the runs of windows along one axis (0 rows, 1 columns), in order."""
+    runs: list[WindowRun] = []
+    low, dilation, size = where.pads[axis][0], where.dilation[axis], where.size[axis]
+    for o in range(where.output[axis]):
+        start = o * where.strides[axis] - low
+        inside = tuple(0 <= start + k * dilation < size for k in range(where.window[axis]))
+        if runs and runs[-1].inside == inside:
+            runs[-1] = dataclasses.replace(runs[-1], last=o + 1)
+        else:
+            runs.append(WindowRun(o, o + 1, inside))
+    return runs
+
+
+def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
+    """Returns the runs of inputs along one axis (0 rows, 1 columns), in order."""
+    stride, lags = _stride_and_lags(where, axis)
+    outputs, size, low = where.output[axis], where.size[axis], where.pads[axis][0]
+    runs: list[InputRun] = []
+    position = 0
+    while position < size:
+        block, phase = divmod(position + low, stride)
+        phases = min(stride - phase, size - position)
+        held = tuple(lag for lag in lags if 0 <= block - lag < outputs)
+        whole = phases == stride
+        if runs and whole and runs[-1].phases == stride and runs[-1].lags == held:
+            runs[-1] = dataclasses.replace(runs[-1], blocks=runs[-1].blocks + 1)
+        else:
+            runs.append(InputRun(block, 1, phase, phases, held))
+        position += phases
+    return runs
+
+
+def offset_pitch(where: PoolWindow) -> Pair:
+    """Returns the extent of a window in whole strides, rows and columns.
+
+    An element's offset in its window is row * pitch[1] + column, in pixels; since the pitch covers
+    whole blocks, no two positions that a block can hold share an offset.
+    """
+    pitches = []
+    for axis in (0, 1):
+        stride, lags = _stride_and_lags(where, axis)
+        pitches.append((lags[-1] + 1) * stride)
+    return (pitches[0], pitches[1])
+
+
+def join_runs(
+    rows: Sequence[Run], columns: Sequence[Run], piece: Callable[[Run, Run], jax.Array]
+) -> jax.Array:
+    """Returns the pieces of every pair of runs, put together to one NHWC array."""
+    lines = [_join([piece(r, c) for c in columns], 2) for r in rows]
+    return _join(lines, 1)
+
+
+def read_windows(
+    x: jax.Array, where: PoolWindow, rows: WindowRun, columns: WindowRun, i: int, j: int
+) -> jax.Array | None:
+    """Returns element (i, j) of every window of two runs, or None if that is padding."""
+    if not (rows.inside[i] and columns.inside[j]):
+        return None
+    for axis, run, k in ((0, rows, i), (1, columns, j)):
+        stride = where.strides[axis]
+        start = run.first * stride - where.pads[axis][0] + k * where.dilation[axis]
+        stop = start + (run.last - run.first - 1) * stride + 1
+        x = lax.slice_in_dim(x, start, stop, stride, axis + 1)
+    return x
+
+
+def sum_of_holders(
+    like: jax.Array,
+    where: PoolWindow,
+    rows: InputRun,
+    columns: InputRun,
+    term: Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array], jax.Array],
+) -> jax.Array:
+    """Returns, for every input of two runs, the sum over the windows that may hold it.
+
+    Args:
+      like: an array of the output's shape; the result has its dtype.
+      where: the windows.
+      rows, columns: the runs.
+      term: maps (read, row, column) to what one window gives; `read` takes an array of the
+        output's shape to its values at that window, `row` and `column` are the input's position
+        in the window, in pixels. All broadcast to (batch, blocks, phases, blocks, phases,
+        channels).
+
+    Returns:
+      (batch, rows.blocks * rows.phases, columns.blocks * columns.phases, channels).
+    """
+    batch, _, _, channels = like.shape
+    shape = (batch, rows.blocks, rows.phases, columns.blocks, columns.phases, channels)
+    strides = tuple(_stride_and_lags(where, axis)[0] for axis in (0, 1))
+    total = None
+    for row_lag in rows.lags:
+        for column_lag in columns.lags:
+            first = (rows.block - row_lag, columns.block - column_lag)
+
+            def read(values: jax.Array, first: Pair = first) -> jax.Array:
+                values = lax.slice_in_dim(values, first[0], first[0] + rows.blocks, axis=1)
+                values = lax.slice_in_dim(values, first[1], first[1] + columns.blocks, axis=2)
+                return lax.broadcast_in_dim(values, shape, (0, 1, 3, 5))
+
+            row = _positions(rows, row_lag * strides[0], 2)
+            column = _positions(columns, column_lag * strides[1], 4)
+            given = term(read, row, column)
+            total = given if total is None else total + given
+    if total is None:
+        total = jnp.zeros(shape, like.dtype)
+    return total.reshape(
+        batch, rows.blocks * rows.phases, columns.blocks * columns.phases, channels
+    )
+
+
+def _positions(run: InputRun, start: int, axis: int) -> jax.Array:
+    shape = [1] * 6
+    shape[axis] = run.phases
+    return lax.broadcasted_iota(jnp.int32, shape, axis) + jnp.int32(start + run.phase)
+
+
+def _stride_and_lags(where: PoolWindow, axis: int) -> tuple[int, tuple[int, ...]]:
+    """Returns the stride, and the lags of the windows that can hold an input of a block."""
+    dilation = where.dilation[axis]
+    stride = where.strides[axis]
+    if where.output[axis] == 1:
+        # One window only: its stride is never taken, and the longest makes it one block.
+        stride = max(stride, span(where.window[axis], dilation))
+    return stride, tuple(sorted({k * dilation // stride for k in range(where.window[axis])}))
+
+
+def _join(parts: list[jax.Array], axis: int) -> jax.Array:
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=axis)

@@ -1,0 +1,139 @@
+"""Sum pooling and its backward rule: each input sums dL/dy over the windows that hold it."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cnnjax.ops.pool.forms import sum_form, sum_grad_form
+from cnnjax.ops.pool.runs import (
+    InputRun,
+    WindowRun,
+    input_runs,
+    join_runs,
+    read_windows,
+    sum_of_holders,
+    window_runs,
+)
+from cnnjax.ops.pool.window import PoolWindow
+from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.sizes import span
+
+
+def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns the sum over each window by `lax.reduce_window`."""
+    return lax.reduce_window(
+        x,
+        np.zeros((), x.dtype),
+        lax.add,
+        (1, *where.window, 1),
+        (1, *where.strides, 1),
+        ((0, 0), *where.pads, (0, 0)),
+        window_dilation=(1, *where.dilation, 1),
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns the sum over each window, in the dtype of `x`; padding counts as 0."""
+    return lax.platform_dependent(
+        x,
+        cpu=partial(_cpu_sums, where=where),
+        default=partial(lax_sum_windows, where=where),
+    )
+
+
+def sum_windows_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns dL/dx of sum pooling from dL/dy: dL/dx[i] = Σ dL/dy over the windows that hold i."""
+    return lax.platform_dependent(
+        grad,
+        cpu=partial(_cpu_input_grad, where=where),
+        default=partial(_lax_input_grad, where=where),
+    )
+
+
+def _forward(x: jax.Array, where: PoolWindow):
+    return sum_windows(reverse_mode_only(where.op, x), where), None
+
+
+def _backward(where: PoolWindow, _: None, grad: jax.Array):
+    return (sum_windows_input_grad(grad, where),)
+
+
+sum_windows.defvjp(_forward, _backward)
+
+
+def _lax_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns dL/dx in the form of lax's own transpose: window sums over the spread-out dL/dy."""
+    edges = []
+    for axis in (0, 1):
+        reach = span(where.window[axis], where.dilation[axis])
+        low = reach - 1 - where.pads[axis][0]
+        spread = (where.output[axis] - 1) * where.strides[axis] + 1
+        edges.append((low, where.size[axis] + reach - 1 - low - spread, where.strides[axis] - 1))
+    zero = np.zeros((), grad.dtype)
+    return lax.reduce_window(
+        lax.pad(grad, zero, [(0, 0, 0), *edges, (0, 0, 0)]),
+        zero,
+        lax.add,
+        (1, *where.window, 1),
+        (1, 1, 1, 1),
+        "VALID",
+        window_dilation=(1, *where.dilation, 1),
+    )
+
+
+def _cpu_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
+    form = sum_form(where)
+    if form == "lax":
+        return lax_sum_windows(x, where)
+    if form == "two_pass":
+        return _run_sums(_run_sums(x, where.along(0)), where.along(1))
+    return _run_sums(x, where)
+
+
+def _cpu_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
+    form = sum_grad_form(where)
+    if form == "lax":
+        return _lax_input_grad(grad, where)
+    if form == "two_pass":
+        return _run_input_grad(_run_input_grad(grad, where.along(1)), where.along(0))
+    return _run_input_grad(grad, where)
+
+
+def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
+    def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
+        elements = (
+            read_windows(x, where, rows, columns, i, j)
+            for i in range(where.window[0])
+            for j in range(where.window[1])
+        )
+        inside = [values for values in elements if values is not None]
+        if not inside:
+            shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
+            return jnp.zeros(shape, x.dtype)
+        return reduce(lax.add, inside)
+
+    return join_runs(window_runs(where, 0), window_runs(where, 1), piece)
+
+
+def _run_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
+    def term(read, row, column) -> jax.Array:
+        held = _is_element(row, where, 0) & _is_element(column, where, 1)
+        return jnp.where(held, read(grad), jnp.zeros((), grad.dtype))
+
+    def piece(rows: InputRun, columns: InputRun) -> jax.Array:
+        return sum_of_holders(grad, where, rows, columns, term)
+
+    return join_runs(input_runs(where, 0), input_runs(where, 1), piece)
+
+
+def _is_element(position: jax.Array, where: PoolWindow, axis: int) -> jax.Array:
+    """Returns whether a window has an element at `position` pixels from its start."""
+    dilation = where.dilation[axis]
+    inside = position <= jnp.int32((where.window[axis] - 1) * dilation)
+    return inside if dilation == 1 else inside & (position % jnp.int32(dilation) == 0)

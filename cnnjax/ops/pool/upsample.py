@@ -1,0 +1,65 @@
+"""Enlarging images by whole factors, the opposite of pooling."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.pool.window import check_images
+from cnnjax.ops.sizes import PairLike, pair
+
+__all__ = ["upsample_bilinear", "upsample_nearest"]
+
+
+def upsample_nearest(
+    x: Float[Array, "batch height width channels"], factor: PairLike
+) -> Float[Array, "batch out_height out_width channels"]:
+    """Repeats every pixel `factor` times down and across; its gradient is `sum_pool(g, factor)`.
+
+    Args:
+      x: images, floating dtype.
+      factor: how many times larger, an int or (rows, columns).
+
+    Returns:
+      (batch, height * rows, width * columns, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `factor` is not a positive int or a pair of them.
+    """
+    check_images("upsample_nearest", x)
+    rows, columns = pair("upsample_nearest", "factor", factor)
+    batch, height, width, channels = x.shape
+    with jax.named_scope("upsample_nearest"):
+        spread = jnp.broadcast_to(
+            x[:, :, None, :, None, :], (batch, height, rows, width, columns, channels)
+        )
+        return spread.reshape(batch, height * rows, width * columns, channels)
+
+
+def upsample_bilinear(
+    x: Float[Array, "batch height width channels"], factor: PairLike
+) -> Float[Array, "batch out_height out_width channels"]:
+    """Interpolates linearly between pixel centres; beyond the outermost ones, their value holds.
+
+    Output pixel r lies at (r + 1/2) / factor - 1/2 of the input: corners are not aligned
+    (PyTorch's `align_corners=False`). The half types are interpolated in float32.
+
+    Args:
+      x: images, floating dtype.
+      factor: how many times larger, an int or (rows, columns).
+
+    Returns:
+      (batch, height * rows, width * columns, channels), in the dtype of `x`.
+
+    Raises:
+      ValueError: `factor` is not a positive int or a pair of them.
+    """
+    check_images("upsample_bilinear", x)
+    rows, columns = pair("upsample_bilinear", "factor", factor)
+    batch, height, width, channels = x.shape
+    with jax.named_scope("upsample_bilinear"):
+        wide = x.astype(sum_dtype(x.dtype))
+        shape = (batch, height * rows, width * columns, channels)
+        return jax.image.resize(wide, shape, "bilinear", antialias=False).astype(x.dtype)

@@ -1,0 +1,1 @@
+"""Configurations of runs, and what is made of them."""

@@ -1,0 +1,89 @@
+"""Configurations of runs: defaults, checks, and the nearest key to a mistyped one.
+
+They are written as `ml_collections.ConfigDict` files under `experiments/configs/` and checked
+against `schema` before anything is built.
+"""
+
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from cnnjax.nearest import nearest_names
+from cnnjax.recipes.schema import RunConfig
+from cnnjax.training.errors import ConfigError
+
+
+def default_config() -> ConfigDict:
+    """Returns the defaults as an `ml_collections.ConfigDict`, which configuration files change.
+
+    It is locked: setting a key that does not exist raises.
+    """
+    config = ConfigDict(RunConfig().model_dump())
+    _place_types(config, RunConfig)
+    return config.lock()
+
+
+def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
+    """Gives every key whose default is None its type, which ConfigDict takes from the value."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, pydantic.BaseModel):
+            _place_types(config[name], type(field.default))
+        elif field.default is None:
+            kind = typing.get_args(field.annotation)[0]
+            config[name] = placeholder(kind if isinstance(kind, type) else str)  # str: Literal
+
+
+def parse_config(values: Mapping[str, Any]) -> RunConfig:
+    """Checks nested settings against the schema; keys that are not given keep their defaults.
+
+    Raises:
+        ConfigError: keys are unknown (with the nearest known one), or values have the wrong type or
+            lie out of range; all of them are named.
+    """
+    try:
+        return RunConfig.model_validate(dict(values))
+    except pydantic.ValidationError as error:
+        problems = [_describe(detail) for detail in error.errors()]
+        raise ConfigError("\n".join(f"config.{problem}" for problem in problems)) from None
+
+
+def _describe(detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{path} is unknown; {nearest_key(path)}"
+    message = detail["msg"][0].lower() + detail["msg"][1:]
+    return f"{path}: {detail['input']!r} was given; {message}"
+
+
+def nearest_key(path: str) -> str:
+    """Says which known key comes nearest to an unknown dotted one."""
+    known = known_keys()
+    section, _, last = path.rpartition(".")
+    # The right name in the wrong section, or a slip of the pen.
+    homonyms = [key for key in known if key.rpartition(".")[2] == last]
+    nearest = homonyms or [
+        key
+        for key in nearest_names(path, known, likeness=0.8)
+        # A long section in common makes paths alike whose last names are not.
+        if nearest_names(last, [key.rpartition(".")[2]], likeness=0.6)
+    ]
+    if nearest:
+        return f"did you mean config.{nearest[0]}?"
+    siblings = [key for key in known if key.rpartition(".")[0] == section] or known
+    return f"known: {', '.join(f'config.{key}' for key in siblings)}"
+
+
+def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    """Returns every dotted key of the schema, in its order."""
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
+            keys += known_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys

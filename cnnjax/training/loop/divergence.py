@@ -1,0 +1,130 @@
+"""Where NaN or infinity began: the step, and in it the layer, gradient or update."""
+
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax import patterns
+from cnnjax.analysis.calls import observe_calls
+from cnnjax.recipes.plan import Plan
+from cnnjax.tasks.classification import Batch
+from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
+from cnnjax.training.folder.finite import nonfinite_names
+from cnnjax.training.loop.loss_gradient import loss_gradient
+from cnnjax.training.loop.meter import LossNotFinite
+from cnnjax.training.loop.trainer import Trainer
+from cnnjax.training.step.state import TrainState
+
+_logger = logging.getLogger(__name__)
+
+
+def explain_divergence(
+    plan: Plan, trainer: Trainer, checkpoints: Checkpoints, noticed: LossNotFinite | StateNotFinite
+) -> str:
+    """Repeats the steps since the last good checkpoint, one by one, and says where it began.
+
+    While all is well this costs nothing: no state is kept and no step is looked at. Once a loss is
+    not finite there is nothing better to do than to repeat the way there, which comes out the same.
+
+    Args:
+        plan: the run.
+        trainer: does the steps; its state is given up.
+        checkpoints: where the last good state is; without one, the run's first state is made anew.
+        noticed: what was found.
+
+    Returns:
+        The step, the place in it, the last good checkpoint and what can be done.
+    """
+    saved = checkpoints.newest_verified(move_damaged=False)
+    begin = saved or 0
+    _logger.error("%s; repeating the steps since step %d to see where it began", noticed, begin)
+    if saved is None:
+        state = plan.init_state()
+        last_good = "there is no checkpoint yet"
+    else:
+        state = checkpoints.restore(saved, jax.eval_shape(plan.init_state))
+        last_good = (
+            f"the last good checkpoint is that of step {saved}, in "
+            f"{checkpoints.folder / f'{saved:08d}'}"
+        )
+    origin = _origin(plan, trainer, state, noticed.step)
+    return (
+        f"{noticed}. {origin}; {last_good}. A lower optimizer.learning_rate "
+        f"({plan.config.optimizer.learning_rate}), a longer schedule.warmup_epochs or "
+        "optimizer.gradient_clip may help"
+    )
+
+
+def _origin(plan: Plan, trainer: Trainer, state: TrainState, last: int) -> str:
+    if bad := nonfinite_names(state):
+        return f"It was there before the first step: {bad[0]} is not finite"
+    trainer.restart(state)
+    while trainer.step < last:
+        before = trainer.host_state()
+        sums = jax.device_get(trainer.advance())
+        bad = nonfinite_names(trainer.host_state())
+        if bad or not jnp.isfinite(sums["loss"]):
+            step = trainer.step
+            return f"It began at step {step}: " + (
+                _first_place(plan, before, trainer.batch(step - 1))
+                or (f"{bad[0]} is not finite after the update" if bad else "the loss is not finite")
+            )
+    return (
+        "Repeating the steps did not bring it back, so they do not come out the same on this "
+        "device each time"
+    )
+
+
+def _first_place(plan: Plan, before: TrainState, batch: Batch) -> str | None:
+    """Says what is not finite first in a step's forward and backward pass."""
+    for name in sorted(batch):
+        if jnp.issubdtype(batch[name].dtype, jnp.inexact) and not jnp.isfinite(batch[name]).all():
+            return f"the batch's {name} is not finite"
+    outputs = _finite_outputs(plan, before, batch)
+    for name, kind, finite in outputs:
+        if not finite:
+            layer = f"the layer {name} ({kind})" if name else f"the network ({kind}) itself"
+            return f"the output of {layer} is the first that is not finite"
+    found = loss_gradient(plan, before, batch)
+    finite = jax.device_get(jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), found))
+    bad = [
+        name
+        for name, good in zip(patterns.path_names(found), jax.tree.leaves(finite), strict=True)
+        if not good
+    ]
+    if not bad:
+        return None
+    # The backward pass meets the layer first that was called last.
+    called = {name: number for number, (name, _, _) in enumerate(outputs)}
+    first = max(bad, key=lambda name: called.get(name.rpartition("/")[0], -1))
+    return f"all outputs are finite, and the gradient of {first} is the first that is not"
+
+
+def _finite_outputs(plan: Plan, state: TrainState, batch: Batch) -> list[tuple[str, str, bool]]:
+    """Returns name, kind and finiteness of every module call's output, in order of their ends."""
+    ended: list[tuple[str, str]] = []
+    flags: dict[int, bool] = {}
+
+    def note(number: int, flag: Any) -> None:
+        # Blocks under one `lax.scan` come here once each.
+        flags[number] = flags.get(number, True) and bool(flag)
+
+    def around(call: Any, module: Any, inputs: Any, proceed: Any) -> Any:
+        output = proceed()
+        number = len(ended)
+        ended.append((call.name, call.kind))
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(output)]
+        # A callback, as values cannot leave a scan or a rematerialised block by other ways.
+        jax.debug.callback(lambda flag: note(number, flag), jnp.stack(finite).all())
+        return output
+
+    key = jax.random.fold_in(plan.keys()["dropout"], state.step)
+    with observe_calls(around):
+        loss = jax.jit(
+            lambda variables, batch: plan.task.loss(plan.model, variables, batch, key, train=True)
+        )
+        jax.block_until_ready(loss(state.variables, batch))
+    jax.effects_barrier()
+    return [(*what, flags.get(number, True)) for number, what in enumerate(ended)]

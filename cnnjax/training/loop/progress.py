@@ -1,0 +1,73 @@
+"""How far a run is: a line that moves on a terminal, now and then a line in a log."""
+
+import logging
+import sys
+import time
+
+from cnnjax.recipes.plan import Plan
+
+_logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 30.0
+"""Time between two lines where standard error is no terminal."""
+
+
+class Progress:
+    """Tells step, epoch, loss, images per second and the time left.
+
+    Args:
+        plan: the run.
+        step: steps done so far.
+        shown: whether anything is told at all.
+    """
+
+    def __init__(self, plan: Plan, step: int, shown: bool):
+        self._plan = plan
+        self._shown = shown
+        self._first_step, self._began = step, time.monotonic()
+        self._told = self._began
+        self._bar = None
+        if shown and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=max(plan.total_steps, step),
+                initial=step,
+                unit="step",
+                desc=plan.config.model.name,
+                dynamic_ncols=True,
+            )
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Takes the newest training metrics."""
+        if not self._shown:
+            return
+        epochs = -(-self._plan.total_steps // self._plan.epoch_steps)
+        epoch = f"{step / self._plan.epoch_steps:.1f}/{epochs}"
+        loss, speed = f"{metrics['loss']:.4f}", f"{metrics['images_per_second']:,.0f}"
+        if self._bar is not None:
+            self._bar.set_postfix(
+                {"epoch": epoch, "loss": loss, "images/s": speed.replace(",", " ")}, refresh=False
+            )
+            self._bar.update(step - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._told < LOG_SECONDS:
+            return
+        self._told = now
+        left = (self._plan.total_steps - step) * (now - self._began) / (step - self._first_step)
+        _logger.info(
+            "step %d/%d, epoch %s, loss %s, %s images/s, %s left",
+            *(step, self._plan.total_steps, epoch, loss, speed, _duration(left)),
+        )
+
+    def close(self) -> None:
+        """Leaves the line as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
