@@ -10,6 +10,7 @@ import pytest
 
 from cnnjax import data
 from cnnjax.data.prepare import builders, published_files
+from cnnjax.data.prepare import prepare as prepare_module
 from cnnjax.data.read.arrays import ImageArrays
 from cnnjax.data.read.tfds_store import open_prepared, quiet_tfds
 from scripts import prepare_data
@@ -105,7 +106,7 @@ def test_cifar10_is_read_in_each_form(tmp_path, monkeypatch, form):
             }
             contents[name] = pickle.dumps(batch)
     digests = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(original_files, "_CIFAR10_DIGESTS", digests)
+    monkeypatch.setattr(published_files, "_CIFAR10_DIGESTS", digests)
     if form == "archive":
         with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as tar:
             for name, content in contents.items():
@@ -146,12 +147,11 @@ def test_another_sets_images_are_noticed_by_their_count(tiny_mnist, tmp_path):
 
 
 def test_another_sets_images_are_noticed_by_their_mean(tmp_path, monkeypatch):
-
     def wrong(dataset, split, data_dir):
         count = dataset.split_sizes[split]
         return ImageArrays(np.zeros((count, 8, 8, 1), np.uint8), np.zeros(count, np.int32))
 
-    monkeypatch.setattr(preparation, "load_arrays", wrong)
+    monkeypatch.setattr(prepare_module, "load_arrays", wrong)
     with pytest.raises(data.DataError, match=r"digits: the training pixels .* are other images"):
         data.prepare("digits", data_dir=str(tmp_path))
 
