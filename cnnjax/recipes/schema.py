@@ -37,6 +37,23 @@ class ModelConfig(Section):
     overrides: dict[str, Any] = {}
 
 
+class StreamConfig(Section):
+    """A further stream of training examples, beside the one that `data` itself describes.
+
+    `name` is its dataset ("": that of the run). `examples` says which of its training split:
+    "trained", what the run trains on; "rest", what it neither trains on nor holds out; or "all". For
+    another dataset only "all" makes sense. The other keys are those of `data`.
+    """
+
+    name: str = ""
+    examples: Literal["trained", "rest", "all"] = "rest"
+    batch_size: int = Field(default=128, ge=1)
+    augmentation: str = ""
+    views: dict[str, str] = {}
+    order: Literal["shuffled", "balanced", "episodes"] = "shuffled"
+    episodes: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
+
+
 class DataConfig(Section):
     """Which images, and what is done to them on their way to the network.
 
@@ -53,6 +70,11 @@ class DataConfig(Section):
     `normalization` says whose mean and standard deviation pixels are normalised by: the dataset's,
     those that the model's registry entry states (AlexNet's constants are meant for pixels up to 255
     with the mean taken off, for one), or each image's own: global contrast normalisation.
+
+    `views` gives several augmentations of each training example, by the names under which they
+    stand in the batch, in place of `augmentation`. `order` is "shuffled", "balanced" (all classes
+    equally often) or "episodes" of `episodes` = (ways, shots, queries). `streams` holds further
+    streams of training examples by name.
     """
 
     name: str = "digits"
@@ -66,19 +88,23 @@ class DataConfig(Section):
     augmentation: str = ""
     validation_examples: int = Field(default=0, ge=0)
     train_examples: int | None = Field(default=None, ge=1)
+    views: dict[str, str] = {}
+    order: Literal["shuffled", "balanced", "episodes"] = "shuffled"
+    episodes: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
+    streams: dict[str, StreamConfig] = {}
 
 
-class LossConfig(Section):
-    """What training minimises.
+class TaskConfig(pydantic.BaseModel):
+    """What is learned: a name of the task registry, or a path, and the task's own settings."""
 
-    `label_smoothing` is for `softmax` alone. `auxiliary_weight` multiplies the loss of each
-    auxiliary head, where the network has any: 0.3 in GoogLeNet (Szegedy et al. 2014, section 5),
-    0.4 in the reference implementation of Inception-v3; 0 leaves the heads out.
-    """
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
-    name: Literal["softmax", "hinge", "sigmoid", "squared"] = "softmax"
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary_weight: float = Field(default=0.0, ge=0)
+    name: str = "classification"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The task's settings by name."""
+        return dict(self.model_extra or {})
 
 
 class OptimizerConfig(Section):
@@ -151,7 +177,7 @@ class RunConfig(Section):
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
-    loss: LossConfig = LossConfig()
+    task: TaskConfig = TaskConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     batch_norm: BatchNormConfig = BatchNormConfig()

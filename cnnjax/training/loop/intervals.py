@@ -1,4 +1,4 @@
-"""Training metrics, read from the device without making it wait."""
+"""Training metrics over intervals of steps, read from the device without making it wait."""
 
 import time
 from collections import deque
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cnnjax.recipes.plan import Plan
-from cnnjax.tasks.classification import Sums
+from cnnjax.tasks.base import Task
+from cnnjax.training.loop.trainer import StepMetrics
 
 STEPS_AHEAD = 8
 """Steps that may be on their way at once: they hide what the host does between two steps."""
@@ -36,9 +36,10 @@ class Interval:
 
     Attributes:
         step: the last of them.
-        metrics: means over them, `learning_rate` of the last, `images_per_second`, and, where
-            images are not on the device, `waiting_share`: the share of the time in which the host
-            waited for them (the devices may have had steps on their way meanwhile).
+        metrics: the task's over them, `learning_rate` of the last where it is known,
+            `images_per_second`, and, where examples are not on the device, `waiting_share`: the
+            share of the time in which the host waited for them (the devices may have had steps on
+            their way meanwhile).
     """
 
     step: int
@@ -47,23 +48,31 @@ class Interval:
 
 class _InFlight(NamedTuple):
     step: int
-    sums: Sums
+    metrics: StepMetrics
 
 
-class Meter:
+class Intervals:
     """Gathers the steps' metric sums, and reads them in intervals once the device is past them.
 
     Nothing is fetched between two intervals. The host runs at most `STEPS_AHEAD` steps ahead, so
     that the device finds its next step waiting while an interval is read and written.
 
     Args:
-        plan: the run.
+        task: turns sums into metrics.
+        batch_size: examples of a step.
         log_every: an interval ends at every step that this divides.
-        waited: returns how many seconds the steps have waited for their images so far.
+        waited: returns how many seconds the steps have waited for their examples so far.
     """
 
-    def __init__(self, plan: Plan, log_every: int, waited: Callable[[], float] = lambda: 0.0):
-        self._plan = plan
+    def __init__(
+        self,
+        task: Task,
+        batch_size: int,
+        log_every: int,
+        waited: Callable[[], float] = lambda: 0.0,
+    ):
+        self._task = task
+        self._batch_size = batch_size
         self._log_every = log_every
         self._waited = waited
         # Several processes have to find the same step at fault after having sent off as many.
@@ -76,16 +85,16 @@ class Meter:
         """Leaves out of the speed what happened since the last step."""
         self._since, self._waited_since = time.perf_counter(), self._waited()
 
-    def add(self, step: int, sums: Sums) -> Iterator[Interval]:
-        """Takes the sums of a step that was just sent off; yields intervals that are over.
+    def add(self, step: int, metrics: StepMetrics) -> Iterator[Interval]:
+        """Takes the metrics of a step that was just sent off; yields intervals that are over.
 
         Raises:
             LossNotFinite: a step of an interval that is over had a loss that is not.
         """
-        self._in_flight.append(_InFlight(step, sums))
+        self._in_flight.append(_InFlight(step, metrics))
         while self._in_flight and (
             len(self._in_flight) > STEPS_AHEAD
-            or (self._polls and _is_ready(self._in_flight[0].sums))
+            or (self._polls and _is_ready(self._in_flight[0].metrics))
         ):
             yield from self._land()
 
@@ -103,7 +112,7 @@ class Meter:
     def _land(self) -> Iterator[Interval]:
         """Waits for the oldest step."""
         first = self._in_flight.popleft()
-        jax.block_until_ready(first.sums)
+        jax.block_until_ready(first.metrics)
         self._done.append(first)
         if first.step % self._log_every == 0:
             yield self._read()
@@ -113,20 +122,19 @@ class Meter:
         waited = self._waited() - self._waited_since
         self.restart_clock()
         steps, self._done = self._done, []
-        fetched: list[Sums] = jax.device_get([sums for _, sums in steps])
-        for (step, _), sums in zip(steps, fetched, strict=True):
-            if not np.isfinite(sums["loss"]):
-                weight = max(float(sums["weight"]), 1)
-                raise LossNotFinite(step, float(sums["loss"]) / weight)
-        rate = [sums.pop("learning_rate") for sums in fetched][-1]
-        metrics = self._plan.task.metrics(jax.tree.map(lambda *values: sum(values), *fetched))
-        last = steps[-1].step
-        images = len(steps) * self._plan.config.data.batch_size
-        metrics |= {"learning_rate": float(rate), "images_per_second": images / seconds}
+        fetched: list[StepMetrics] = jax.device_get([metrics for _, metrics in steps])
+        for (step, _), known in zip(steps, fetched, strict=True):
+            if not np.isfinite(known.loss):
+                raise LossNotFinite(step, float(known.loss))
+        sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
+        metrics = self._task.metrics(sums)
+        if (rate := fetched[-1].learning_rate) is not None:
+            metrics["learning_rate"] = float(rate)
+        metrics["images_per_second"] = len(steps) * self._batch_size / seconds
         if waited:
             metrics["waiting_share"] = min(waited / seconds, 1.0)
-        return Interval(last, metrics)
+        return Interval(steps[-1].step, metrics)
 
 
-def _is_ready(sums: Sums) -> bool:
-    return all(value.is_ready() for value in jax.tree.leaves(sums))
+def _is_ready(metrics: StepMetrics) -> bool:
+    return all(value.is_ready() for value in jax.tree.leaves(metrics))
