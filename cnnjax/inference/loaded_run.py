@@ -1,6 +1,6 @@
 """A run read back from its folder: the trained network, ready to judge images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,8 @@ from jaxtyping import Array, Float, Int32, UInt8
 from cnnjax import data
 from cnnjax.inference.views import WHOLE_IMAGE
 from cnnjax.recipes.plan import Plan, make_plan
+from cnnjax.tasks.classification import Classification
+from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
@@ -61,8 +63,18 @@ class LoadedRun:
         """A name for each label."""
         return self.plan.dataset.class_names
 
+    @property
+    def task(self) -> Classification:
+        """What the network was trained for."""
+        return self.plan.task
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """The names of the model and of the dataset."""
+        return self.plan.config.model.name, self.plan.config.data.name
+
     @cached_property
-    def evaluated(self) -> data.Examples:
+    def examples(self) -> data.Examples:
         """The examples that are evaluated."""
         return self.plan.load_eval(self.data_dir, self.inputs.resident)
 
@@ -72,12 +84,12 @@ class LoadedRun:
 
         Those of a set too large for memory are decoded when they are indexed.
         """
-        return self.evaluated.images
+        return self.examples.images
 
     @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
         """Their labels."""
-        return self.evaluated.labels
+        return self.examples.labels
 
     def preprocess(
         self, images: UInt8[np.ndarray, "batch h w channels"]
@@ -95,36 +107,52 @@ class LoadedRun:
     def _predictor(self) -> Any:
         return make_predictor(self.plan)
 
-    def judge_evaluated(self) -> tuple[data.Examples, Float[np.ndarray, "examples classes"]]:
-        """Returns the evaluated examples that can be read, and each one's class probabilities.
+    def evaluated(self) -> Evaluated:
+        """Returns the evaluated examples that can be read, and each one's log-probabilities.
 
         Images that are not in memory are decoded ahead by `inputs.workers`, and not kept.
 
         Raises:
             DamagedImages: too many images cannot be read.
         """
-        examples = self.evaluated
-        if isinstance(examples, data.ImageArrays):
-            return examples, self.predict(examples.images)
+        examples = self.examples
         # By this process alone, also where others train beside it.
+        judge, predictions, weights = make_judge(self.plan, WHOLE_IMAGE), [], []
+        for images, batch_weights in self._batches(examples):
+            predictions.append(np.asarray(judge(self.variables, images)))
+            weights.append(batch_weights)
+        # What fills up the last batch has no weight, like an image that cannot be read.
+        kept = np.flatnonzero(np.concatenate(weights))
+        log_probabilities = np.concatenate(predictions)[kept]
+        chosen = examples if len(kept) == len(examples.labels) else examples.take(kept)
+        return Evaluated(
+            predictions=log_probabilities,
+            parts={"label": np.asarray(chosen.labels)},
+            images=chosen.images,
+            positions=kept,
+            split=self.plan.eval_split,
+        )
+
+    def _batches(self, examples: data.Examples) -> Iterator[tuple[Any, np.ndarray]]:
+        """Yields images and weights of batches of one size."""
+        count = len(examples.labels)
+        size = min(PREDICT_BATCH, count)
+        if isinstance(examples, data.ImageArrays):
+            for positions, weights in data.evaluation_batches(count, size):
+                yield examples.images[positions], weights
+            return
         stream = data.Stream(
             examples,
-            data.EvaluationOrder(len(examples), min(PREDICT_BATCH, len(examples))),
+            data.EvaluationOrder(count, size),
             workers=self.inputs.workers,
             max_damaged=self.inputs.max_damaged,
         )
-        judge, answers, weights = make_judge(self.plan, WHOLE_IMAGE), [], []
         for batch in stream.batches():
-            answers.append(np.asarray(judge(self.variables, batch["image"])))
-            weights.append(batch["weight"])
-        # What fills up the last batch has no weight, like an image that cannot be read.
-        kept = np.flatnonzero(np.concatenate(weights))
-        probabilities = np.exp(np.concatenate(answers)[kept])
-        return examples if len(kept) == len(examples) else examples.take(kept), probabilities
+            yield batch["image"], batch["weight"]
 
     def evaluate(self) -> dict[str, float]:
         """Returns `loss`, `accuracy` and `top5_error` (shares of 1) on `images`."""
-        evaluate = make_evaluator(self.plan, self.evaluated, inputs=self.inputs)
+        evaluate = make_evaluator(self.plan, self.examples, inputs=self.inputs)
         return evaluate(self.variables)
 
 

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from cnnjax import models
 from cnnjax.tasks import losses
+from cnnjax.tasks.classification_report import CURVES, classification_report
+from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
 
 Batch = Mapping[str, Array]
 Sums = dict[str, Float[Array, ""]]
@@ -150,6 +152,15 @@ class Classification:
             "accuracy": float(sums["top1"]) / weight,
             "top5_error": 1 - float(sums["top5"]) / weight,
         }
+
+    @property
+    def curves(self) -> tuple[MetricChart, ...]:
+        """How a report draws the logged metrics."""
+        return CURVES
+
+    def report_sections(self, evaluated: Evaluated) -> TaskReport:
+        """Returns what a report shows of the predictions, see `classification_report`."""
+        return classification_report(evaluated, self.class_names)
 
     def pictures(
         self,

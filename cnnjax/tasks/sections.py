@@ -4,6 +4,7 @@ A task makes these; `cnnjax.reports` draws them. A new task gets its page by giv
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +110,14 @@ class Section:
     parts: Sequence[Part]
     link: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuses what cannot stand in a link."""
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.anchor):
+            raise ValueError(
+                f"anchor: {self.anchor!r} of the section {self.title!r} cannot stand in a link; "
+                "give letters, digits and hyphens, a letter first"
+            )
+
 
 @dataclass(frozen=True)
 class Example:
@@ -160,6 +169,7 @@ class MetricChart:
             alone.
         also: name of what is left of it to 1, "error" for an accuracy, which is then drawn on a
             logarithmic axis as a second view; "" for none.
+        note: a sentence beneath it.
     """
 
     metric: str
@@ -167,6 +177,7 @@ class MetricChart:
     percent: bool = False
     log: bool = False
     also: str = ""
+    note: str = ""
 
 
 def percent(share: float, *, digits: int = 2, exact: bool = True) -> str:
