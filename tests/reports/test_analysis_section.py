@@ -9,10 +9,10 @@ from tests.reports.fakes import NoConvolution, StoredImages, fake_run, write_run
 from tests.reports.test_page import _Elements
 
 
-@pytest.mark.parametrize("kind", ["grey", pytest.param("colour", marks=pytest.mark.slow), "dense"])
+@pytest.mark.parametrize("kind", ["grey", pytest.param("color", marks=pytest.mark.slow), "dense"])
 def test_analysis_stands_on_the_page(tmp_path, kind):
     model = NoConvolution(10) if kind == "dense" else None
-    run = fake_run(count=30, wrong=3, size=12, channels=3 if kind == "colour" else 1, model=model)
+    run = fake_run(count=30, wrong=3, size=12, channels=3 if kind == "color" else 1, model=model)
     run.images = StoredImages(run.images)
     record = reports.read_run_record(write_run_folder(tmp_path))
     text = reports.render(record, run, analysis=True)

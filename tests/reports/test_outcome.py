@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from cnnjax.reports.outcome import Outcome
 from cnnjax.reports.outcome_calibration import calibration_section
 from cnnjax.reports.outcome_section import class_section

@@ -95,7 +95,7 @@ def test_confusion_cells_hold_the_counts(tmp_path):
     [
         ({"wrong": 0}, "No mistakes"),
         ({"classes": 100, "count": 300, "wrong": 50}, "most certain of 50 mistakes"),
-        ({"channels": 3}, "colour image"),
+        ({"channels": 3}, "color image"),
         ({"model": NoConvolution(10)}, "Confusion matrix"),
         ({"count": 1, "wrong": 1}, "The only mistake"),
     ],

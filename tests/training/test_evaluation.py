@@ -98,7 +98,7 @@ def test_training_evaluates_the_same_on_any_batch_size_and_devices(
     workdir, result = finished
     run = training.load_run(workdir, data_dir=data_dir)
     placement = placement_of(mode, devices)
-    evaluate = make_evaluator(run.plan, run.evaluated, 100, placement=placement)
+    evaluate = make_evaluator(run.plan, run.examples, 100, placement=placement)
     found = evaluate(placement.replicate(run.variables))
     assert found["accuracy"] == result.metrics["accuracy"]
     assert found["top5_error"] == pytest.approx(result.metrics["top5_error"], abs=1e-12)
