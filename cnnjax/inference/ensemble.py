@@ -166,7 +166,7 @@ def load_ensemble(
     last: int | None = None,
     views: Views = WHOLE_IMAGE,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> Ensemble:
     """Reads networks back from the folders of one run or several.
 

@@ -44,7 +44,7 @@ class LoadedRun:
     step: int
     data_dir: str | None
     workdir: Path
-    inputs: data.Inputs = field(default_factory=data.Inputs)
+    inputs: data.ReadOptions = field(default_factory=data.ReadOptions)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -72,18 +72,18 @@ class LoadedRun:
 
         Those of a set too large for memory are decoded when they are indexed.
         """
-        return self.evaluated.images
+        return data.lazy_images(self.evaluated)
 
     @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
         """Their labels."""
-        return self.evaluated.labels
+        return self.evaluated.column("label")
 
     def preprocess(
         self, images: UInt8[np.ndarray, "batch h w channels"]
     ) -> Float[Array, "batch height width channels"]:
         """Returns network inputs, float32, for stored images."""
-        return self.plan.pipeline.preprocess(jnp.asarray(images))
+        return self.plan.pipeline.preprocess.images(jnp.asarray(images))
 
     def predict(
         self, images: UInt8[np.ndarray, "examples h w channels"]
@@ -104,23 +104,25 @@ class LoadedRun:
             DamagedImages: too many images cannot be read.
         """
         examples = self.evaluated
-        if isinstance(examples, data.ImageArrays):
-            return examples, self.predict(examples.images)
+        if examples.arrays is not None:
+            return examples, self.predict(examples.arrays["image"])
         # By this process alone, also where others train beside it.
-        stream = data.Stream(
+        reader = data.Reader(
             examples,
             data.EvaluationOrder(len(examples), min(PREDICT_BATCH, len(examples))),
             workers=self.inputs.workers,
             max_damaged=self.inputs.max_damaged,
         )
         judge, answers, weights = make_judge(self.plan, WHOLE_IMAGE), [], []
-        for batch in stream.batches():
+        for batch in reader.batches():
             answers.append(np.asarray(judge(self.variables, batch["image"])))
             weights.append(batch["weight"])
         # What fills up the last batch has no weight, like an image that cannot be read.
         kept = np.flatnonzero(np.concatenate(weights))
         probabilities = np.exp(np.concatenate(answers)[kept])
-        return examples if len(kept) == len(examples) else examples.take(kept), probabilities
+        return examples if len(kept) == len(examples) else data.choose(
+            examples, kept
+        ), probabilities
 
     def evaluate(self) -> dict[str, float]:
         """Returns `loss`, `accuracy` and `top5_error` (shares of 1) on `images`."""
@@ -132,7 +134,7 @@ def load_run(
     workdir: str | Path,
     step: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> LoadedRun:
     """Reads a run back from its folder alone; nothing in the folder is changed.
 
@@ -156,7 +158,7 @@ def load_checkpoints(
     steps: Sequence[int] = (),
     last: int | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> list[LoadedRun]:
     """Reads several checkpoints of a run; nothing in its folder is changed.
 

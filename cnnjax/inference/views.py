@@ -91,11 +91,11 @@ class Views:
             size: height and width of a network input (not used by "whole").
         """
         if self.crops == "whole":
-            return [self._mirrored([preprocess(images)])]
+            return [self._mirrored([preprocess.images(images)])]
         margin = 2 * preprocess.pad
         groups = []
         for side in self.sides(size):
-            square = dataclasses.replace(preprocess, resize=side - margin)(images)
+            square = dataclasses.replace(preprocess, resize=side - margin).images(images)
             if self.crops == "dense":
                 groups.append(self._mirrored([square]))
                 continue

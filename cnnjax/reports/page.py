@@ -41,7 +41,7 @@ def write_report(
     *,
     analysis: bool = False,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
@@ -85,8 +85,10 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
     import jinja2
 
     examples, probabilities = loaded.judge_evaluated()
-    images = examples.images  # maybe not in memory: decoded where it is indexed
-    outcome = Outcome(probabilities, np.asarray(examples.labels), tuple(loaded.class_names))
+    images = data.lazy_images(examples)  # maybe not in memory: decoded where it is indexed
+    outcome = Outcome(
+        probabilities, np.asarray(examples.column("label")), tuple(loaded.class_names)
+    )
     example = _example(outcome)
     inputs = np.asarray(loaded.preprocess(images[example : example + 1]))
     environment = jinja2.Environment(

@@ -78,7 +78,7 @@ def train_and_evaluate(
     histograms_every: int = 0,
     profile_steps: str | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
     parallel: Parallel = Parallel(),  # noqa: B008 (it cannot be changed)
     progress: bool = True,
 ) -> RunResult:
@@ -146,7 +146,7 @@ def train_and_evaluate(
         environment = {
             **describe_environment(),
             "layout": placement.layout(),
-            "data": data.describe_examples(plan.dataset, examples),
+            "data": examples.identity(),
         }
         state, metrics = _restore(plan, checkpoints, environment)
         start, done = int(state.step), metrics is not None
@@ -197,11 +197,11 @@ def train_and_evaluate(
 
 
 def _mistakes(plan: Plan, variables: Any, evaluated: data.Examples) -> Any:
-    if isinstance(evaluated, data.EncodedImages):
-        evaluated = evaluated.first(PICTURED)
-    images = evaluated.images[:]
+    if evaluated.arrays is None:
+        evaluated = data.choose(evaluated, range(min(PICTURED, len(evaluated))))
+    images = data.lazy_images(evaluated)[:]
     probabilities = make_predictor(plan)(variables, images)
-    return plan.task.pictures(images, evaluated.labels, probabilities)
+    return plan.task.pictures(images, evaluated.column("label"), probabilities)
 
 
 def _restore(

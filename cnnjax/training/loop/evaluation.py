@@ -34,7 +34,7 @@ def make_evaluator(
     batch_size: int = EVAL_BATCH,
     *,
     placement: Placement | None = None,
-    inputs: data.Inputs | None = None,
+    inputs: data.ReadOptions | None = None,
 ) -> Callable[[dict[str, Any]], dict[str, float]]:
     """Returns a function from variables to the task's metrics over all the examples.
 
@@ -50,7 +50,7 @@ def make_evaluator(
     placement = placement or one_device()
 
     def batch_sums(variables: dict[str, Any], batch: Batch) -> Sums:
-        images = plan.pipeline.preprocess(batch["image"])
+        images = plan.pipeline.preprocess.images(batch["image"])
         return eval_step(variables, {**batch, "image": images}, model=plan.model, task=plan.task)
 
     compiled = placement.compile_sums(batch_sums)
@@ -119,7 +119,7 @@ def placed_batches(
     examples: data.Examples,
     batch_size: int,
     placement: Placement,
-    inputs: data.Inputs | None = None,
+    inputs: data.ReadOptions | None = None,
 ) -> Iterator[Batch]:
     """Cuts examples into batches of one size, in which each counts once, and puts them on devices.
 
@@ -136,28 +136,27 @@ def placed_batches(
     Raises:
         DamagedImages: too many images cannot be read.
     """
-    size = placement.round_up(min(batch_size, len(examples.labels)))
-    for rows in _host_batches(examples, size, inputs or data.Inputs()):
+    size = placement.round_up(min(batch_size, len(examples)))
+    for rows in _host_batches(examples, size, inputs or data.ReadOptions()):
         yield placement.put_batch({name: rows[name] for name in ("image", "label", "weight")})
 
 
 def _host_batches(
-    examples: data.Examples, size: int, inputs: data.Inputs
+    examples: data.Examples, size: int, inputs: data.ReadOptions
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Yields this process's rows of each batch."""
     processes, process = jax.process_count(), jax.process_index()
-    count = len(examples.labels)
-    if isinstance(examples, data.ImageArrays):
+    count = len(examples)
+    if examples.arrays is not None:
         rows = slice(process * size // processes, (process + 1) * size // processes)
         for positions, weights in data.evaluation_batches(count, size):
             own = positions[rows]
             yield {
-                "image": examples.images[own],
-                "label": examples.labels[own],
+                **examples.take(own),
                 "weight": weights[rows],
             }
         return
-    stream = data.Stream(
+    reader = data.Reader(
         examples,
         data.EvaluationOrder(count, size),
         process_index=process,
@@ -165,9 +164,9 @@ def _host_batches(
         workers=inputs.workers,
         max_damaged=inputs.max_damaged,
     )
-    yield from stream.batches()
-    if stream.damaged:
-        _logger.warning("%d images could not be read and do not count", len(stream.damaged))
+    yield from reader.batches()
+    if reader.damaged:
+        _logger.warning("%d images could not be read and do not count", len(reader.damaged))
 
 
 def one_device() -> Placement:

@@ -52,15 +52,15 @@ class ResidentFeed(Feed):
 
     Args:
         plan: the run.
-        arrays: the training examples.
+        examples: the training examples, in memory.
         placement: the devices.
     """
 
-    def __init__(self, plan: Plan, arrays: data.ImageArrays, placement: Placement):
+    def __init__(self, plan: Plan, examples: data.Examples, placement: Placement):
         self._plan = plan
-        self._arrays = arrays
+        self._examples = examples
         self._placement = placement
-        self._placed = placement.replicate((arrays.images, arrays.labels))
+        self._placed = placement.replicate((examples.column("image"), examples.column("label")))
         self._key = plan.keys()["order"]
         self._epoch = -1
         self._placed_order: Any = None
@@ -84,8 +84,7 @@ class ResidentFeed(Feed):
         size = self._plan.config.data.batch_size
         positions = np.asarray(take_positions(self._order(epoch), jnp.int32(step_in_epoch), size))
         return {
-            "image": self._arrays.images[positions],
-            "label": self._arrays.labels[positions],
+            **self._examples.take(positions),
             "weight": np.ones(size, np.float32),
             "position": positions,
         }
@@ -94,7 +93,7 @@ class ResidentFeed(Feed):
         """See `Feed.close`; nothing works ahead."""
 
     def _order(self, epoch: int) -> Int32[Array, " examples"]:
-        return data.epoch_order(self._key, epoch, len(self._arrays.labels))
+        return data.epoch_order(self._key, epoch, len(self._examples))
 
 
 class StreamedFeed(Feed):
@@ -108,7 +107,7 @@ class StreamedFeed(Feed):
     """
 
     def __init__(
-        self, plan: Plan, images: data.EncodedImages, placement: Placement, inputs: data.Inputs
+        self, plan: Plan, images: data.Examples, placement: Placement, inputs: data.ReadOptions
     ):
         self._plan = plan
         self._images = images
@@ -120,12 +119,12 @@ class StreamedFeed(Feed):
         self._next_step = -1
         self._given: tuple[int, Stored] | None = None
 
-    def _open(self, process_index: int, process_count: int) -> data.Stream:
+    def _open(self, process_index: int, process_count: int) -> data.Reader:
         config = self._plan.config
-        order = data.TrainingOrder(
+        order = data.ShuffledOrder(
             self._plan.keys()["order"], len(self._images), config.data.batch_size
         )
-        return data.Stream(
+        return data.Reader(
             self._images,
             order,
             seed=config.seed,
@@ -179,13 +178,13 @@ class StreamedFeed(Feed):
 
 
 def make_feed(
-    plan: Plan, examples: data.Examples, placement: Placement, inputs: data.Inputs
+    plan: Plan, examples: data.Examples, placement: Placement, inputs: data.ReadOptions
 ) -> Feed:
     """Returns what gives a run's steps their examples.
 
     Raises:
         ValueError: the processes cannot share a batch evenly.
     """
-    if isinstance(examples, data.ImageArrays):
+    if examples.arrays is not None:
         return ResidentFeed(plan, examples, placement)
     return StreamedFeed(plan, examples, placement, inputs)

@@ -44,11 +44,11 @@ class Trainer:
         examples: data.Examples,
         state: TrainState,
         placement: Placement,
-        inputs: data.Inputs | None = None,
+        inputs: data.ReadOptions | None = None,
     ):
         self._plan = plan
         self._placement = placement
-        self._feed = make_feed(plan, examples, placement, inputs or data.Inputs())
+        self._feed = make_feed(plan, examples, placement, inputs or data.ReadOptions())
         self._keys = plan.keys()
         config = plan.config
         self._model = placement.bind(

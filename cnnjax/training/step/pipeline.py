@@ -11,6 +11,8 @@ from cnnjax import data
 from cnnjax.data.augment.policy import Policy
 from cnnjax.tasks.classification import Batch
 
+_KINDS: Mapping[str, data.Kind] = {"image": "image"}
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -37,10 +39,10 @@ class Pipeline:
             key: a key of this epoch.
             axis_name: mapped axis over which the batch is spread, where there is one.
         """
-        unit = self.preprocess.to_unit(stored["image"])
+        unit = self.preprocess.to_unit(stored, _KINDS)["image"]
         augmented = data.augment_batch(self.policy, key, unit, stored["position"])
         batch = {
-            "image": self.preprocess.normalise(augmented),
+            "image": self.preprocess.normalise({"image": augmented}, _KINDS)["image"],
             "label": stored["label"],
             "weight": stored["weight"],
         }
