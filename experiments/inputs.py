@@ -33,9 +33,9 @@ _MAX_DAMAGED = flags.DEFINE_integer(
 )
 
 
-def read_inputs() -> data.Inputs:
+def read_inputs() -> data.ReadOptions:
     """Returns how images are read."""
-    return data.Inputs(
+    return data.ReadOptions(
         cast(data.Resident, _RESIDENT.value),
         data.Workers(_DECODE_THREADS.value, _DECODE_PROCESSES.value),
         _MAX_DAMAGED.value,

@@ -42,7 +42,7 @@ _SCALES = flags.DEFINE_list(
 _FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
 
 
-def read_ensemble(inputs: data.Inputs = data.Inputs()) -> training.Ensemble:  # noqa: B008
+def read_ensemble(inputs: data.ReadOptions = data.ReadOptions()) -> training.Ensemble:  # noqa: B008
     """Returns the networks that the flags name.
 
     Args:

@@ -31,6 +31,8 @@ class Dataset:
         config: configuration of the TFDS builder; "" where it has none.
         test_split: name under which the images of "test" are stored.
         folder: where a folder of images by class lies; None for TFDS sets.
+        split_by_hash: whether a folder holds CLASS/IMAGE, of which a hash of each image's path says
+            in which split it is.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Dataset:
     config: str = ""
     test_split: str = "test"
     folder: Path | None = None
+    split_by_hash: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -58,3 +61,7 @@ class Dataset:
     def stored_split(self, split: str) -> str:
         """Returns the name under which a split is stored."""
         return self.test_split if split == "test" else split
+
+    def describe(self, split: str) -> dict[str, str]:
+        """Returns what decides a split's stored examples and their order."""
+        return {"set": f"{self.name} {self.version}", "split": split}

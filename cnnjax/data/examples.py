@@ -39,6 +39,13 @@ Spec = Mapping[str, PartSpec]
 """The form of each part of an example, by the part's name."""
 
 
+def spec_of(arrays: Parts, kinds: Mapping[str, Kind]) -> Spec:
+    """Returns the form of one example of arrays [examples, ...]."""
+    return {
+        name: PartSpec(array.shape[1:], array.dtype, kinds[name]) for name, array in arrays.items()
+    }
+
+
 class Examples(abc.ABC):
     """A number of examples of one form, each with the same named parts.
 
@@ -149,10 +156,7 @@ class ArrayExamples(Examples):
     @cached_property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `Examples`."""
-        return {
-            name: PartSpec(array.shape[1:], array.dtype, self.kinds[name])
-            for name, array in self.arrays.items()
-        }
+        return spec_of(self.arrays, self.kinds)
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

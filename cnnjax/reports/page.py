@@ -46,7 +46,7 @@ def write_report(
     *,
     analysis: bool = False,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 

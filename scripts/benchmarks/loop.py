@@ -76,12 +76,12 @@ class Contest:
         self.compile_seconds = self.bare.compile()
         self.looped.compile()
 
-    def _examples(self, split: str) -> data.ImageArrays:
+    def _examples(self, split: str) -> data.Examples:
         dataset = self.plan.dataset
         rng = np.random.default_rng(0)
         size = dataset.split_sizes[split]
         images = rng.integers(0, 256, (size, *(dataset.image_shape or ())), np.uint8)
-        return data.ImageArrays(images, rng.integers(0, 10, size).astype(np.int32))
+        return data.from_arrays(image=images, label=rng.integers(0, 10, size))
 
     def _trainer(self) -> Trainer:
         state = self.plan.init_state()

@@ -23,7 +23,7 @@ def placement_of(mode, devices):
 def numbered(count):
     """Examples whose label is their position, and whose only pixel tells it too."""
     positions = np.arange(count, dtype=np.int32)
-    return data.ImageArrays(positions.astype(np.uint8).reshape(-1, 1, 1, 1), positions)
+    return data.from_arrays(image=positions.astype(np.uint8).reshape(-1, 1, 1, 1), label=positions)
 
 
 @pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 2), ("jit", 8), ("pmap", 4)])

@@ -25,7 +25,7 @@ def feeds(plan, data_dir, placement):
     """The same set kept on the device, and streamed."""
     for resident in ("always", "never"):
         examples = plan.load_train(data_dir, resident)
-        yield make_feed(plan, examples, placement, data.Inputs(resident))
+        yield make_feed(plan, examples, placement, data.ReadOptions(resident))
 
 
 def placed_batches(feed, plan, placement, steps):

@@ -33,17 +33,19 @@ def test_held_out_examples_are_apart_and_the_same_for_every_seed(tiny_config, da
     plan = training.make_plan(tiny_config)
     other = training.make_plan(tiny_config.model_copy(update={"seed": 5}))
     train, held_out = plan.load_train(data_dir), plan.load_eval(data_dir)
-    assert (len(train.labels), len(held_out.labels)) == (128, 1309)
-    np.testing.assert_array_equal(held_out.images, other.load_eval(data_dir).images)
-    whole = np.concatenate([train.images, held_out.images])
-    every = plan_with(data=DIGITS_28).load_train(data_dir).images
+    assert (len(train), len(held_out)) == (128, 1309)
+    np.testing.assert_array_equal(
+        held_out.column("image"), other.load_eval(data_dir).column("image")
+    )
+    whole = np.concatenate([train.column("image"), held_out.column("image")])
+    every = plan_with(data=DIGITS_28).load_train(data_dir).column("image")
     assert sorted(image.tobytes() for image in whole) == sorted(i.tobytes() for i in every)
 
 
 def test_nothing_held_out_means_the_test_split(data_dir):
     plan = plan_with(data=DIGITS_28)
     assert plan.eval_split == "test"
-    assert len(plan.load_eval(data_dir).labels) == 360
+    assert len(plan.load_eval(data_dir)) == 360
 
 
 @pytest.mark.parametrize(
@@ -120,12 +122,12 @@ def test_training_examples_are_limited_to_a_fixed_choice(data_dir):
         for count in (50, 100)
     )
     assert (few.epoch_steps, many.epoch_steps) == (5, 10)
-    images = {image.tobytes() for image in many.load_train(data_dir).images}
-    chosen = [image.tobytes() for image in few.load_train(data_dir).images]
+    images = {image.tobytes() for image in many.load_train(data_dir).column("image")}
+    chosen = [image.tobytes() for image in few.load_train(data_dir).column("image")]
     assert len(chosen) == 50
     assert set(chosen) <= images
     evaluated = few.load_eval(data_dir)
-    assert len(evaluated.labels) == 1000
+    assert len(evaluated) == 1000
 
 
 def test_precision_and_initialisation_reach_the_network():
@@ -142,7 +144,7 @@ def test_the_networks_own_statistics_are_on_its_scale():
         model={"name": "lenet5_1998"}, data=DIGITS_28 | {"normalization": "model", "pad": 2}
     )
     images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 1), np.uint8)
-    inputs = plan.pipeline.preprocess(images)
+    inputs = plan.pipeline.preprocess.images(images)
     np.testing.assert_allclose(inputs[:, 16, 16, 0], [-0.1, 1.175], atol=1e-6)
 
 

@@ -7,23 +7,25 @@ import numpy as np
 import pytest
 
 from cnnjax import data
+from cnnjax.data.orders import ShuffledOrder
 from cnnjax.data.read.encoded import load_encoded
-from cnnjax.data.read.reader import EvaluationOrder, Stream, TrainingOrder, Workers
+from cnnjax.data.read.order import EvaluationOrder
+from cnnjax.data.read.reader import Reader, Workers
 
 FRAMING = data.Framing(16, 12, areas=(0.2, 1.0))
 
 
-def photographs_of(folder, split="train", **options):
-    return load_encoded(data.dataset(f"folder:{folder}"), split, framing=FRAMING, **options)
+def photographs_of(folder, split="train"):
+    return load_encoded(data.dataset(f"folder:{folder}"), split, framing=FRAMING)
 
 
-def training(images, batch_size=8, **options) -> Stream:
-    order = TrainingOrder(jax.random.key(3), len(images), batch_size)
-    return Stream(images, order, seed=5, **options)
+def training(images, batch_size=8, **options) -> Reader:
+    order = ShuffledOrder(jax.random.key(3), len(images), batch_size)
+    return Reader(images, order, seed=5, **options)
 
 
-def take(stream: Stream, count: int, first_step: int = 0) -> list:
-    batches = stream.batches(first_step)
+def take(reader: Reader, count: int, first_step: int = 0) -> list:
+    batches = reader.batches(first_step)
     taken = [dict(next(batches)) for _ in range(count)]
     batches.close()
     return taken
@@ -43,7 +45,7 @@ def test_batches_do_not_depend_on_the_number_of_threads(photographs):
     assert_equal(one, take(training(images, workers=Workers(threads=3)), 7))
 
 
-def test_a_stream_begun_anywhere_goes_on_as_the_whole_one(photographs):
+def test_a_reader_started_anywhere_goes_on_as_the_whole_one(photographs):
     images = photographs_of(photographs)
     assert_equal(take(training(images), 7)[4:], take(training(images), 3, first_step=4))
 
@@ -84,14 +86,14 @@ def test_labels_belong_to_their_images(photographs):
 def test_each_epoch_and_seed_cuts_otherwise(photographs):
     images = photographs_of(photographs)
 
-    def cut_of_first(stream, first_step):
-        (batch,) = take(stream, 1, first_step)
+    def cut_of_first(reader, first_step):
+        (batch,) = take(reader, 1, first_step)
         return {int(p): image for p, image in zip(batch["position"], batch["image"], strict=True)}
 
-    order = TrainingOrder(jax.random.key(3), 24, 24)
-    first = cut_of_first(Stream(images, order, seed=5), 0)
-    second = cut_of_first(Stream(images, order, seed=5), 1)
-    other_seed = cut_of_first(Stream(images, order, seed=6), 0)
+    order = ShuffledOrder(jax.random.key(3), 24, 24)
+    first = cut_of_first(Reader(images, order, seed=5), 0)
+    second = cut_of_first(Reader(images, order, seed=5), 1)
+    other_seed = cut_of_first(Reader(images, order, seed=6), 0)
     differ = [
         [np.any(first[position] != other[position]) for position in range(24)]
         for other in (second, other_seed)
@@ -101,8 +103,8 @@ def test_each_epoch_and_seed_cuts_otherwise(photographs):
 
 def test_evaluation_shows_every_image_once_at_its_centre(photographs):
     images = photographs_of(photographs, "test")
-    stream = Stream(images, EvaluationOrder(7, 4))
-    batches = list(stream.batches())
+    reader = Reader(images, EvaluationOrder(7, 4))
+    batches = list(reader.batches())
     assert len(batches) == 2
     counted = [
         int(position)
@@ -111,15 +113,17 @@ def test_evaluation_shows_every_image_once_at_its_centre(photographs):
         if weight
     ]
     assert counted == list(range(7))
-    np.testing.assert_array_equal(batches[0]["image"], images.images[:4])
+    np.testing.assert_array_equal(batches[0]["image"], data.lazy_images(images)[:4])
 
 
 def test_chosen_examples_are_renumbered(photographs):
     chosen = np.array([20, 3, 11])
-    images = photographs_of(photographs, chosen=chosen)
+    images = data.choose(photographs_of(photographs), chosen)
     everything = photographs_of(photographs)
-    assert images.labels.tolist() == [2, 0, 1]
-    np.testing.assert_array_equal(images.images[np.array([1])], everything.images[3:4])
+    assert images.column("label").tolist() == [2, 0, 1]
+    np.testing.assert_array_equal(
+        data.lazy_images(images)[np.array([1])], data.lazy_images(everything)[3:4]
+    )
     assert images.name(0) == everything.name(20)
 
 
@@ -127,9 +131,10 @@ def test_a_streamed_set_of_one_size_gives_what_is_stored(tfds_dir):
     digits = data.dataset("digits")
     arrays = data.load_arrays(digits, "test", tfds_dir)
     streamed = data.load_examples(digits, "test", tfds_dir, resident="never")
-    np.testing.assert_array_equal(streamed.labels, arrays.labels)
-    np.testing.assert_array_equal(streamed.images[:], arrays.images)
-    assert streamed.images.shape == arrays.images.shape
+    np.testing.assert_array_equal(streamed.column("label"), arrays.column("label"))
+    images = data.lazy_images(streamed)
+    np.testing.assert_array_equal(images[:], arrays.arrays["image"])
+    assert images.shape == arrays.arrays["image"].shape
 
 
 @pytest.fixture
@@ -146,22 +151,22 @@ def damaged(photographs, tmp_path):
 
 def test_damaged_images_keep_their_place_and_do_not_count(damaged, photographs, caplog):
     _, images = damaged
-    stream = training(images)
+    reader = training(images)
     whole = take(training(photographs_of(photographs)), 6)
-    for found, batch in zip(take(stream, 6), whole, strict=True):
+    for found, batch in zip(take(reader, 6), whole, strict=True):
         broken = np.isin(found["position"], [4, 9 + 1, 23])
         np.testing.assert_array_equal(found["position"], batch["position"])
         np.testing.assert_array_equal(found["weight"], np.where(broken, 0, 1))
         np.testing.assert_array_equal(found["image"][~broken], batch["image"][~broken])
         assert (found["image"][broken] == 128).all()
-    names = sorted(name.rpartition("train/")[2] for name in stream.damaged)
+    names = sorted(name.rpartition("train/")[2] for name in reader.damaged)
     assert names == ["ants/004.jpg", "bees/001.jpg", "cats/006.jpg"]
     # Each is told once, in whatever epoch it comes again.
     told = [record for record in caplog.records if "left out" in record.message]
     assert len(told) == 3
 
 
-def test_too_many_damaged_images_stop_the_stream_with_their_names(damaged):
+def test_too_many_damaged_images_stop_the_reader_with_their_names(damaged):
     _, images = damaged
     with pytest.raises(data.DamagedImages, match=r"images: 3, more than the 2 that") as error:
         take(training(images, max_damaged=2), 3)
@@ -180,17 +185,17 @@ def test_a_vanished_folder_is_told_as_such(photographs, tmp_path):
 def test_an_image_of_another_size_is_damaged_where_all_have_one(tfds_dir):
     digits = data.load_examples(data.dataset("digits"), "test", tfds_dir, resident="never")
     assert isinstance(digits, data.EncodedImages)
-    larger = data.EncodedImages(digits.source, None, None, (9, 8, 1))
+    larger = data.EncodedImages(digits.source, None, (9, 8, 1))
     with pytest.raises(data.DamagedImages, match=r"it is \(8, 8, 1\), expected \(9, 8, 1\)"):
         take(training(larger, max_damaged=3), 1)
 
 
 def test_the_consumers_waiting_is_counted(photographs):
-    stream = training(photographs_of(photographs))
-    assert stream.waiting_share == 0
-    take(stream, 3)
-    assert stream.waited_seconds > 0
-    assert 0 < stream.waiting_share <= 1
+    reader = training(photographs_of(photographs))
+    assert reader.waiting_share == 0
+    take(reader, 3)
+    assert reader.waited_seconds > 0
+    assert 0 < reader.waiting_share <= 1
 
 
 def test_photographs_cannot_be_resident(photographs):
@@ -220,5 +225,6 @@ def test_batches_do_not_depend_on_the_number_of_processes(photographs):
 
 def test_prepared_sets_travel_to_other_processes(tfds_dir):
     digits = data.load_examples(data.dataset("digits"), "test", tfds_dir, resident="never")
-    first = digits.images[:3]  # opens the files, which stay behind
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(digits)).images[:3], first)
+    first = data.lazy_images(digits)[:3]  # opens the files, which stay behind
+    again = data.lazy_images(pickle.loads(pickle.dumps(digits)))
+    np.testing.assert_array_equal(again[:3], first)
