@@ -18,6 +18,7 @@ from cnnjax.data.orders import (
     positions_at,
 )
 from cnnjax.data.own_examples import from_arrays, from_generator, from_source
+from cnnjax.data.own_datasets import DATASETS, Splits, register_dataset
 from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.data.read.arrays import load_arrays
@@ -35,6 +36,7 @@ from cnnjax.data.read_options import ReadOptions, Resident, is_resident, kept_on
 from cnnjax.data.streams import Episodes, Stream
 
 __all__ = [
+    "DATASETS",
     "ArrayExamples",
     "BalancedOrder",
     "DamagedImage",
@@ -58,6 +60,7 @@ __all__ = [
     "Resident",
     "ShuffledOrder",
     "Spec",
+    "Splits",
     "Stream",
     "Workers",
     "augment_batch",
@@ -78,5 +81,6 @@ __all__ = [
     "parse_policy",
     "positions_at",
     "prepare",
+    "register_dataset",
     "steps_per_epoch",
 ]

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from cnnjax.data.examples import PartSpec, Spec
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
 
@@ -52,6 +56,13 @@ class Dataset:
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    def spec(self, shape: tuple[int, int, int]) -> Spec:
+        """Returns the form of its examples' parts, for images of that stored shape."""
+        return {
+            "image": PartSpec(shape, np.dtype(np.uint8), "image"),
+            "label": PartSpec((), np.dtype(np.int32), "label"),
+        }
 
     @property
     def tfds_name(self) -> str:

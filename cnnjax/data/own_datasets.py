@@ -7,6 +7,7 @@ from typing import Any
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import Examples
+from cnnjax.data.folders import FOLDER_PREFIX
 from cnnjax.parts import Registry, is_path
 
 DATASETS = Registry("dataset", example="my_package.data:load")
@@ -71,6 +72,11 @@ def register_dataset(name: str) -> Callable[[Any], Any]:
     return DATASETS.register(name)
 
 
+def own_name(name: str) -> bool:
+    """Whether a name is that of a dataset of one's own, or the path of one."""
+    return name in DATASETS or (is_path(name) and not name.startswith(FOLDER_PREFIX))
+
+
 def own_dataset(name: str) -> Splits | None:
     """Returns a dataset of one's own; None where the name is not that of one.
 
@@ -78,7 +84,7 @@ def own_dataset(name: str) -> Splits | None:
         PartError: a path leads to nothing.
         DataError: what is there does not return `Splits`.
     """
-    if name.startswith("folder:") or not (name in DATASETS or is_path(name)):
+    if not own_name(name):
         return None
     made = DATASETS.get(name)()
     if not isinstance(made, Splits):

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 
-from cnnjax.data.augment.policy import parse_policy
+from cnnjax.data.augment.policy import Policy, as_policy
 from cnnjax.data.examples import Examples
 from cnnjax.data.orders import (
     BalancedOrder,
@@ -60,7 +60,8 @@ class Stream:
     Attributes:
         examples: what is drawn from.
         batch_size: examples in a batch, over all devices.
-        augmentation: what is done to each example in training, such as "crop(4), flip".
+        augmentation: what is done to each example in training: a policy such as "crop(4), flip", a
+            function `(key, example) -> example`, or a sequence of those.
         views: in place of it, several augmentations of the same example, by the names under which
             they stand in the batch: `{"weak": "flip", "strong": "flip, cutout(8)"}`.
         order: "shuffled"; "balanced", with all classes equally often; `Episodes`; or a function
@@ -74,8 +75,8 @@ class Stream:
 
     examples: Examples
     batch_size: int
-    augmentation: str = ""
-    views: Mapping[str, str] | None = None
+    augmentation: Any = ""
+    views: Mapping[str, Any] | None = None
     order: NamedOrder | Episodes | OwnOrder = "shuffled"
     by: str | None = None
 
@@ -93,9 +94,10 @@ class Stream:
         self._check_order()
 
     @property
-    def augmentations(self) -> dict[str | None, str]:
-        """The augmentation of each view by its name; of the only one, without a name, by None."""
-        return {**self.views} if self.views else {None: self.augmentation}
+    def policies(self) -> dict[str, Policy]:
+        """What is done to an example, by the view's name; "" names the only one."""
+        given = dict(self.views) if self.views else {"": self.augmentation}
+        return {name: as_policy(policy) for name, policy in given.items()}
 
     @property
     def epoch_steps(self) -> int:
@@ -166,13 +168,7 @@ class Stream:
                         f"views: {name!r} cannot name a view; give a word other than "
                         f"{' and '.join(RESERVED)}"
                     )
-        for text in self.augmentations.values():
-            if not isinstance(text, str):
-                raise ValueError(
-                    f"augmentation: {text!r} was given; write a list of calls, and register a "
-                    "function of your own under a name first"
-                )
-            parse_policy(text)
+        _ = self.policies  # which refuses what is none
 
     def _check_order(self) -> None:
         if callable(self.order):

@@ -8,7 +8,7 @@ import flax.linen as linen
 
 from cnnjax import data
 from cnnjax.data.own_datasets import Splits, own_dataset
-from cnnjax.models.registry import MODELS
+from cnnjax.models.registry import record_model
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
 from cnnjax.recipes.network import input_statistics, make_network
@@ -88,7 +88,7 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
     mean, std = input_statistics(config, dataset, stored_shape[2])
     per_image = config.data.normalization == "image"
     task = make_task(config.task, dataset.class_names)
-    spec = own.train.spec if own else data.image_and_label(stored_shape)
+    spec = own.train.spec if own else dataset.spec(stored_shape)
     outputs = task.outputs(spec)
     return Blueprint(
         config=config,
@@ -106,7 +106,7 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
 def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     """Returns records of the parts that are not cnnjax's own."""
     from cnnjax.data.augment.policy import AUGMENTATIONS, policy_names
-    from cnnjax.data.own_datasets import DATASETS
+    from cnnjax.data.own_datasets import DATASETS, own_name
     from cnnjax.recipes.optimizers import OPTIMIZERS
     from cnnjax.recipes.schedules import SCHEDULES
 
@@ -115,13 +115,13 @@ def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     for stream in section.streams.values():
         policies += [stream.augmentation, *stream.views.values()]
     named = [
-        (MODELS, config.model.name),
         (TASKS, config.task.name),
         (OPTIMIZERS, config.optimizer.name),
         (SCHEDULES, config.schedule.name),
-        (DATASETS, section.name),
+        *((DATASETS, name) for name in (section.name,) if own_name(name)),
         *((AUGMENTATIONS, name) for policy in policies for name in policy_names(policy)),
     ]
-    records = [registry.record(name) for registry, name in named]
+    records = [record_model(config.model.name)]
+    records += [registry.record(name) for registry, name in named]
     unique = {repr(record): record for record in records if record}
     return tuple(unique.values())

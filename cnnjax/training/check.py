@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax import nn
-from cnnjax.data.augment.policy import as_policy
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import Run, kinds_of
 from cnnjax.training.step.gradients import check_parts
@@ -80,7 +79,7 @@ def _augmented(run: Run, name: str, policy: Any) -> tuple[int, ...]:
     def augmented(parts: Any) -> Any:
         unit = run.preprocess.to_unit(parts, kinds)
         one = {part: value[0] for part, value in unit.items()}
-        return as_policy(policy)(jax.random.key(0), one, kinds)
+        return policy(jax.random.key(0), one, kinds)
 
     return jax.eval_shape(augmented, stored)["image"].shape
 

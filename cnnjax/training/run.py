@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import optax
 
 from cnnjax import data, nn
-from cnnjax.data.augment.policy import as_policy
 from cnnjax.tasks.base import Task
 from cnnjax.training.devices.batch_norm_scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
@@ -164,7 +163,7 @@ class Run:
         return {
             name: Pipeline(
                 self.preprocess,
-                {view: as_policy(policy) for view, policy in stream.policies.items()},
+                stream.policies,
                 kinds_of(stream.examples),
                 number,
                 self.orders[name].repeats,

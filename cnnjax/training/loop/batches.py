@@ -135,7 +135,7 @@ class ReadSource(Source):
     def _open(self, process_index: int, process_count: int) -> data.Reader:
         return data.Reader(
             self._examples,
-            data.TrainingOrder(self._order),
+            self._order,
             seed=self._seed,
             process_index=process_index,
             process_count=process_count,
@@ -209,7 +209,7 @@ class Batches:
         for name, stream in run.streams.items():
             order = run.orders[name]
             arrays = stream.examples.arrays
-            if arrays is not None:
+            if arrays is not None and data.kept_on_device(stream.examples, options.resident):
                 self.sources[name] = ResidentSource(arrays, order, placement)
             else:
                 self.sources[name] = ReadSource(
