@@ -128,7 +128,7 @@ def train_and_evaluate(
     shapes = jax.eval_shape(plan.init_state)
     size, parts = config.data.batch_size, config.optimizer.accumulate
     placement = make_placement(parallel, shapes.params, size, parts)
-    placement.bind(plan.model, config.batch_norm, size // parts)
+    placement.batch_statistics(config.batch_norm, size // parts)  # refused before any work
     if parallel.mode is None and jax.process_count() > 1:
         raise ConfigError(
             f"--parallel: {jax.process_count()} processes train together; give jit or pmap"

@@ -51,9 +51,7 @@ class Trainer:
         self._feed = make_feed(plan, examples, placement, inputs or data.Inputs())
         self._keys = plan.keys()
         config = plan.config
-        self._model = placement.bind(
-            plan.model, config.batch_norm, config.data.batch_size // config.optimizer.accumulate
-        )
+        self._pass_size = config.data.batch_size // config.optimizer.accumulate
         self._optimizer = plan.optimizer(state.params)
         self.step = int(state.step)
         self.state = placement.place(state)
@@ -125,16 +123,17 @@ class Trainer:
         batch = plan.pipeline.train_stored(
             stored, self._augment_key(epoch), self._placement.axis_name
         )
-        after, sums = train_step(
-            state,
-            batch,
-            self._keys["dropout"],
-            model=self._model,
-            task=plan.task,
-            optimizer=self._optimizer,
-            recipe=plan.recipe,
-            axis_name=self._placement.axis_name,
-        )
+        with self._placement.batch_statistics(plan.config.batch_norm, self._pass_size):
+            after, sums = train_step(
+                state,
+                batch,
+                self._keys["dropout"],
+                model=plan.model,
+                task=plan.task,
+                optimizer=self._optimizer,
+                recipe=plan.recipe,
+                axis_name=self._placement.axis_name,
+            )
         # Known to the device alone where it depends on the losses.
         rate = current_rate(plan.schedule, state.step, after.opt_state)
         return after, {**sums, "learning_rate": rate}
