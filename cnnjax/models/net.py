@@ -31,19 +31,12 @@ class Net(linen.Module):
       dtype: dtype of the computation; parameters are float32.
       backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
       initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
-      norm_axis: name of the mapped axis over which batch statistics are averaged, or None; needed
-        under `pmap` and `shard_map` alone.
-      norm_axis_groups: groups of indices along that axis, each with statistics of its own.
-      norm_groups: number of parts of the batch, each with statistics of its own.
     """
 
     num_classes: int = 1000
     dtype: Any = jnp.float32
     backward: str = "ours"
     initialization: str = "paper"
-    norm_axis: str | None = None
-    norm_axis_groups: tuple[tuple[int, ...], ...] | None = None
-    norm_groups: int = 1
 
     # The layers whose outputs are logits, by their names among the parameters.
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
@@ -161,14 +154,11 @@ class Net(linen.Module):
         )
 
     def norm(self, train: bool, **fields: Any) -> functools.partial:
-        """`nn.BatchNorm` with this network's dtype and axis; `train` uses the batch's own."""
+        """`nn.BatchNorm` with this network's dtype; `train` uses the batch's own."""
         return functools.partial(
             nn.BatchNorm,
             use_running_average=not train,
             dtype=self.dtype,
-            axis_name=self.norm_axis,
-            axis_index_groups=self.norm_axis_groups,
-            groups=self.norm_groups,
             backward=self.backward,
             **fields,
         )

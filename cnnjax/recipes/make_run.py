@@ -13,7 +13,7 @@ from cnnjax.recipes.optimizers import make_optimizer
 from cnnjax.recipes.schedules import make_plateau, make_schedule
 from cnnjax.recipes.schema import DataConfig, RunConfig, StreamConfig
 from cnnjax.training.devices import processes
-from cnnjax.training.devices.batch_norm_scope import BatchNormScope
+from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import MAIN_STREAM, Run
 from cnnjax.training.step.state import TrainState

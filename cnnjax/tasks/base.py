@@ -161,9 +161,7 @@ class Task:
         """
         if not moment.train:
             return nn.apply_network(model, variables, batch["image"], train=False), {}
-        return nn.apply_network(
-            model, variables, batch["image"], train=True, key=moment.key, mutable=True
-        )
+        return nn.apply_network(model, variables, batch["image"], train=True, key=moment.key)
 
     def example_losses(self, outputs: Any, batch: Batch, moment: Moment) -> Float[Array, " batch"]:
         """Returns one loss an example, of which training minimises the weighted mean."""

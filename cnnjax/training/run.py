@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cnnjax import data, nn
+from cnnjax import data, nn, patterns
 from cnnjax.tasks.base import Task
-from cnnjax.training.devices.batch_norm_scope import BatchNormScope
+from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.step.batch import Pipeline
-from cnnjax.training.step.freezing import freeze, frozen_modules
+from cnnjax.training.step.freezing import freeze
 from cnnjax.training.step.state import TrainState, create_state
 from cnnjax.training.step.step import StepOptions
 
@@ -211,9 +211,11 @@ class Run:
         patterns_alone = any(isinstance(rule, str) for rule in self.frozen)
         return (*rules, (".*", False)) if patterns_alone else tuple(rules)
 
-    def frozen_modules(self, params: Any) -> tuple[str, ...]:
-        """Returns the paths of modules all of whose parameters are frozen."""
-        return frozen_modules(self.frozen_rules, params) if self.frozen else ()
+    def frozen_norms(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the paths of batch norms all of whose parameters are frozen."""
+        if not self.frozen:
+            return ()
+        return nn.frozen_norms(variables, patterns.match(self.frozen_rules, variables["params"]))
 
     def make_optimizer(self, params: Any) -> optax.GradientTransformationExtraArgs:
         """Returns the update rule for these parameters, with frozen ones left out."""

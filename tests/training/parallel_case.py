@@ -2,27 +2,27 @@
 
 import sys
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cnnjax import models, training
+from cnnjax import models, nn, training
 from cnnjax.data import evaluation_batches
 from cnnjax.patterns import path_names
-from cnnjax.recipes.schema import BatchNormConfig
 from cnnjax.tasks import Classification
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
-from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.devices.placement import BatchNormScope, make_placement
 from cnnjax.training.step.pipeline import take_positions
-from cnnjax.training.step.state import create_state, init_variables
+from cnnjax.training.step.state import create_state
 from cnnjax.training.step.step import Recipe
 
 BATCH = 64
 EXAMPLES = 128
 CLASSES = 10
-GLOBAL = BatchNormConfig()
+GLOBAL = BatchNormScope()
 SHARD_KERNELS = ("stage[23].*/kernel=-1", ".*=replicated")
 
 MULTI_PROCESS = {
@@ -40,6 +40,18 @@ def examples(dtype):
     return (patterns[labels] + noise).astype(dtype), labels
 
 
+class PlainLinen(linen.Module):
+    """A network that knows nothing of this package: grouped convolution and batch norm of flax."""
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        for features, groups in ((8, 1), (16, 4)):
+            x = linen.Conv(features, (3, 3), strides=2, feature_group_count=groups)(x)
+            x = linen.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+            x = linen.relu(x)
+        return linen.Dense(CLASSES)(x.mean(axis=(1, 2)))
+
+
 class Case:
     """The net under one placement.
 
@@ -48,18 +60,19 @@ class Case:
         dtype: of images, parameters and statistics.
         scope: which examples share batch statistics.
         parts: number of parts into which the batch is cut.
+        net: another network.
         fields: changes to the net.
     """
 
-    def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, **fields):
+    def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, net=None, **fields):
+        self.scope, self.parts = scope, parts
         self.recipe = Recipe(accumulate=parts)
         self.task = Classification(tuple("0123456789"))
         self.optimizer = optax.sgd(0.1, momentum=0.9)
         fields = {"widths": (8, 16, 32), **fields}
-        self.net = models.create_model("resnet8_cifar", dtype=dtype, **fields)
+        self.net = net or models.create_model("resnet8_cifar", dtype=dtype, **fields)
         state = self.first_state(dtype)
         self.placement = make_placement(parallel, state.params, BATCH, parts)
-        self.model = self.placement.bind(self.net, scope, BATCH // parts)
         self.state = self.placement.place(state)
         order = np.random.default_rng(1).permutation(EXAMPLES).astype(np.int32)
         self.data = self.placement.replicate((*examples(dtype), order))
@@ -70,7 +83,7 @@ class Case:
 
         @jax.jit  # op by op, it takes longer than compiling it once
         def init(key):
-            variables = init_variables(self.net, key, (16, 16, 3))
+            variables = nn.init_network(self.net, key, jnp.zeros((1, 16, 16, 3), jnp.float32))
             variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
             return create_state(variables, self.optimizer)
 
@@ -85,16 +98,17 @@ class Case:
             "label": labels[positions],
             "weight": jnp.ones(positions.shape, images.dtype),
         }
-        return training.train_step(
-            state,
-            batch,
-            jax.random.key(1),
-            model=self.model,
-            task=self.task,
-            optimizer=self.optimizer,
-            recipe=self.recipe,
-            axis_name=self.placement.axis_name,
-        )
+        with self.placement.batch_statistics(self.scope, BATCH // self.parts):
+            return training.train_step(
+                state,
+                batch,
+                jax.random.key(1),
+                model=self.net,
+                task=self.task,
+                optimizer=self.optimizer,
+                recipe=self.recipe,
+                axis_name=self.placement.axis_name,
+            )
 
     def run(self, steps):
         """Trains, and returns the mean loss of each step."""

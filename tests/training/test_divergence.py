@@ -38,8 +38,6 @@ class Reciprocal(nn.Module):
 class Countdown(nn.Module):
     """A step takes 0.25 from the parameter: after four of them it is 0."""
 
-    norm_groups: int = 1
-
     @nn.compact
     def __call__(self, x, train=False):
         x = nn.remat(Half)(name="first")(x.reshape(x.shape[0], -1))
@@ -50,8 +48,6 @@ class Countdown(nn.Module):
 class SquareRoot(nn.Module):
     """Finite at 0, but for its gradient."""
 
-    norm_groups: int = 1
-
     @nn.compact
     def __call__(self, x, train=False):
         x = nn.Dense(8, name="first")(x.reshape(x.shape[0], -1))
@@ -61,8 +57,6 @@ class SquareRoot(nn.Module):
 
 class BlownStatistics(nn.Module):
     """Logits know nothing of its statistics."""
-
-    norm_groups: int = 1
 
     @nn.compact
     def __call__(self, x, train=False):
@@ -145,8 +139,6 @@ def test_statistics_that_overflow_behind_a_finite_loss_are_named(plan_of, explai
 
 def test_parameters_that_begin_so_are_named(plan_of, explain):
     class Begun(nn.Module):
-        norm_groups: int = 1
-
         @nn.compact
         def __call__(self, x, train=False):
             x = nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))

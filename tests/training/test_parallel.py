@@ -5,12 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import models, training
+from cnnjax import training
 from cnnjax.data import evaluation_batches
-from cnnjax.recipes.schema import BatchNormConfig
 from cnnjax.training.devices.mesh import Parallel
-from cnnjax.training.devices.placement import make_placement
-from tests.training.parallel_case import BATCH, EXAMPLES, GLOBAL, SHARD_KERNELS, Case, examples
+from cnnjax.training.devices.placement import BatchNormScope, make_placement
+from tests.training.parallel_case import (
+    BATCH,
+    EXAMPLES,
+    GLOBAL,
+    SHARD_KERNELS,
+    Case,
+    PlainLinen,
+    examples,
+)
 
 ONE = Parallel()
 JIT = Parallel("jit")
@@ -26,6 +33,15 @@ def largest_difference(tree, other):
     return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
+def assert_same_training(trained, expected):
+    (losses, case), (expected_losses, one) = trained, expected
+    np.testing.assert_allclose(losses, expected_losses, rtol=0, atol=1e-9)
+    state, other = case.placement.fetch(case.state), one.placement.fetch(one.state)
+    for part in ("params", "collections", "opt_state"):
+        assert largest_difference(getattr(state, part), getattr(other, part)) < 1e-9, part
+    assert int(state.step) == STEPS
+
+
 @pytest.fixture(scope="module")
 def doubles():
     """Losses of 20 steps in float64, with the cases as they ended, by layout."""
@@ -38,15 +54,42 @@ def doubles():
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_eight_devices_compute_what_one_does(doubles, name):
-    losses, case = doubles[name]
-    expected_losses, one = doubles["one"]
-    np.testing.assert_allclose(losses, expected_losses, rtol=0, atol=1e-9)
-    state, expected = case.placement.fetch(case.state), one.placement.fetch(one.state)
-    assert largest_difference(state.params, expected.params) < 1e-9
-    assert largest_difference(state.collections, expected.collections) < 1e-9
-    assert largest_difference(state.opt_state, expected.opt_state) < 1e-9
-    assert int(state.step) == STEPS
+    assert_same_training(doubles[name], doubles["one"])
+    losses, _ = doubles[name]
     assert losses[-1] < 0.1 * losses[0]
+
+
+PLAIN_LAYOUTS = {
+    "jit": JIT,
+    "sharded": Parallel("jit", "data:4,model:2", ("(.*/)?kernel=-1", ".*=replicated")),
+    "pmap": PMAP,
+}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The same of a network of flax's own layers, one of them a grouped convolution."""
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        cases = {
+            name: Case(layout, np.float64, net=PlainLinen())
+            for name, layout in [("one", ONE), *PLAIN_LAYOUTS.items()]
+        }
+        return {name: (case.run(STEPS), case) for name, case in cases.items()}
+
+
+@pytest.mark.parametrize("name", PLAIN_LAYOUTS)
+def test_a_network_of_flax_layers_trains_on_eight_devices_as_on_one(plain, name):
+    assert_same_training(plain[name], plain["one"])
+    losses, _ = plain[name]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(("layout", "scope"), [(JIT, "device"), (PMAP, "group")])
+def test_groups_of_examples_are_refused_for_flax_batch_norm(layout, scope):
+    with pytest.raises(
+        ValueError, match=r"BatchNorm_0: flax.linen.BatchNorm cannot take .* groups"
+    ):
+        Case(layout, np.float32, BatchNormScope(scope, 4), net=PlainLinen())
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -123,10 +166,10 @@ def test_in_float32_the_first_gradients_agree(net, names):
         assert largest_difference(gradients[name], gradients["one"]) < 1e-5 * largest
 
 
-DEVICE = BatchNormConfig(scope="device")
-WIDE = BatchNormConfig(scope="group", group_size=16)
-NARROW = BatchNormConfig(scope="group", group_size=4)
-EIGHTHS = BatchNormConfig(scope="group", group_size=8)
+DEVICE = BatchNormScope(scope="device")
+WIDE = BatchNormScope(scope="group", group_size=16)
+NARROW = BatchNormScope(scope="group", group_size=4)
+EIGHTHS = BatchNormScope(scope="group", group_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +314,7 @@ def test_a_batch_cut_into_parts_must_divide_too():
 
 def test_groups_across_devices_that_pmap_cannot_make_are_refused():
     placement = make_placement(Parallel("pmap", "data:6"), SHAPES, 60)
-    model = models.create_model("resnet8_cifar")
     with pytest.raises(training.ConfigError, match="do not begin and end with the 10 of a device"):
-        placement.bind(model, BatchNormConfig(scope="group", group_size=15), 60)
+        placement.batch_statistics(BatchNormScope("group", 15), 60)
     with pytest.raises(training.ConfigError, match="give a divisor of the 60 examples"):
-        placement.bind(model, BatchNormConfig(scope="group", group_size=7), 60)
+        placement.batch_statistics(BatchNormScope("group", 7), 60)

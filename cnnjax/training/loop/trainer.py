@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import data
+from cnnjax import data, nn
 from cnnjax.tasks.base import Batch, Sums
 from cnnjax.training.devices.placement import Placement
 from cnnjax.training.loop.batches import Batches
@@ -63,7 +63,7 @@ class Trainer:
         self._placement = placement
         self._batches = Batches(run, placement, read or data.ReadOptions())
         self._optimizer = run.make_optimizer(state.params)
-        self._frozen = run.frozen_modules(state.params)
+        self._frozen = run.frozen_norms(state.variables)
         self.step = int(state.step)
         self.state = placement.place(state)
         self.compile_seconds = 0.0
@@ -135,7 +135,8 @@ class Trainer:
         run, axis_name = self._run, self._placement.axis_name
         batch = self._batch(self._batches.stored(state.step, given), state.step, axis_name)
         examples = run.first_batch_size // run.accumulate
-        with self._placement.batch_statistics(run.batch_norm, examples, frozen=self._frozen):
+        statistics = self._placement.batch_statistics(run.batch_norm, examples)
+        with statistics, nn.batch_statistics(frozen=self._frozen):
             after, result = train_step(
                 state,
                 batch,
