@@ -18,7 +18,7 @@ from cnnjax.patterns import path_names
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.folder.checkpoints import Checkpoints
-from tests.training.parallel_case import EXAMPLES, MULTI_PROCESS, Case
+from tests.training.devices.parallel_case import EXAMPLES, MULTI_PROCESS, Case
 
 ROOT = Path(__file__).parents[2]
 STEPS = 20
@@ -83,7 +83,7 @@ def both(begin):
 @pytest.mark.slow
 def test_two_processes_compute_what_one_device_does(tmp_path):
     port = free_port()
-    program = ["-m", "tests.training.parallel_case", f"127.0.0.1:{port}", "2"]
+    program = ["-m", "tests.training.devices.parallel_case", f"127.0.0.1:{port}", "2"]
     output = str(tmp_path / "result")
     with both(lambda number: start(*program, str(number), str(STEPS), output)) as processes:
         for process in processes:

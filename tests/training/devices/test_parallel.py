@@ -9,7 +9,7 @@ from cnnjax import training
 from cnnjax.data import evaluation_batches
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
-from tests.training.parallel_case import (
+from tests.training.devices.parallel_case import (
     BATCH,
     EXAMPLES,
     GLOBAL,
