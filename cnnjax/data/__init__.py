@@ -1,6 +1,15 @@
 """Image sets by name: TFDS builders and readers, order, preprocessing and augmentation."""
 
-from cnnjax.data.augment.policy import augment_batch, parse_policy
+from cnnjax.data import augment
+from cnnjax.data.augment import (
+    Mixup,
+    Policy,
+    as_policy,
+    augment_batch,
+    example_keys,
+    parse_policy,
+    register_augmentation,
+)
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DamagedImages, DataError
@@ -30,22 +39,28 @@ __all__ = [
     "Framing",
     "ImageArrays",
     "Inputs",
+    "Mixup",
+    "Policy",
     "Prepared",
     "Preprocess",
     "Resident",
     "Stream",
     "TrainingOrder",
     "Workers",
+    "as_policy",
+    "augment",
     "augment_batch",
     "dataset",
     "describe_examples",
     "epoch_order",
     "evaluation_batches",
+    "example_keys",
     "is_resident",
     "list_datasets",
     "load_arrays",
     "load_examples",
     "parse_policy",
     "prepare",
+    "register_augmentation",
     "steps_per_epoch",
 ]

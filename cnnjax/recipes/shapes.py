@@ -34,7 +34,8 @@ def check_shapes(
             f"{config.model.name} has no auxiliary heads here; set it to 0"
         )
     image = jax.ShapeDtypeStruct(image_shape, jnp.float32)
-    augmented = jax.eval_shape(policy, key, image)
+    label = jax.ShapeDtypeStruct((), jnp.int32)
+    augmented = jax.eval_shape(policy, key, {"image": image, "label": label})["image"]
     if augmented.shape == image.shape:
         return
     # Networks that end in a global average train on one size and are evaluated on another.

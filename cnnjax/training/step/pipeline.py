@@ -38,13 +38,14 @@ class Pipeline:
             axis_name: mapped axis over which the batch is spread, where there is one.
         """
         unit = self.preprocess.to_unit(stored["image"])
-        augmented = data.augment_batch(self.policy, key, unit, stored["position"])
+        keys = data.example_keys(key, stored["position"])
+        augmented = data.augment_batch(self.policy, keys, {"image": unit, "label": stored["label"]})
         batch = {
-            "image": self.preprocess.normalise(augmented),
-            "label": stored["label"],
+            "image": self.preprocess.normalise(augmented["image"]),
+            "label": augmented["label"],
             "weight": stored["weight"],
         }
-        return self.policy.mix(key, batch, stored["position"], self.num_classes, axis_name)
+        return self.policy.mix(keys, batch, num_classes=self.num_classes, axis_name=axis_name)
 
 
 def gather(
