@@ -1,6 +1,16 @@
 """Examples to learn from: sets by name, arrays and sources of one's own, streams, augmentation."""
 
-from cnnjax.data.augment.policy import augment_batch, parse_policy
+from cnnjax.data import augment
+from cnnjax.data.augment import (
+    AUGMENTATIONS,
+    Mixup,
+    Policy,
+    as_policy,
+    augment_batch,
+    example_keys,
+    parse_policy,
+    register_augmentation,
+)
 from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
@@ -17,8 +27,8 @@ from cnnjax.data.orders import (
     ShuffledOrder,
     positions_at,
 )
-from cnnjax.data.own_examples import from_arrays, from_generator, from_source
 from cnnjax.data.own_datasets import DATASETS, Splits, register_dataset
+from cnnjax.data.own_examples import from_arrays, from_generator, from_source
 from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.data.read.arrays import load_arrays
@@ -36,6 +46,7 @@ from cnnjax.data.read_options import ReadOptions, Resident, is_resident, kept_on
 from cnnjax.data.streams import Episodes, Stream
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATASETS",
     "ArrayExamples",
     "BalancedOrder",
@@ -51,8 +62,10 @@ __all__ = [
     "Framing",
     "FunctionOrder",
     "Kind",
+    "Mixup",
     "Order",
     "PartSpec",
+    "Policy",
     "Prepared",
     "Preprocess",
     "ReadOptions",
@@ -63,12 +76,15 @@ __all__ = [
     "Splits",
     "Stream",
     "Workers",
+    "as_policy",
+    "augment",
     "augment_batch",
     "blank_parts",
     "choose",
     "dataset",
     "epoch_order",
     "evaluation_batches",
+    "example_keys",
     "from_arrays",
     "from_generator",
     "from_source",
@@ -81,6 +97,7 @@ __all__ = [
     "parse_policy",
     "positions_at",
     "prepare",
+    "register_augmentation",
     "register_dataset",
     "steps_per_epoch",
 ]

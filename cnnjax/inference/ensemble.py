@@ -158,7 +158,9 @@ class Ensemble:
             return first.examples  # which says what is missing
         return first.load_examples(self.form.framing)
 
-    def assess(self, batch_size: int = EVAL_BATCH, placement: Placement | None = None) -> Evaluation:
+    def assess(
+        self, batch_size: int = EVAL_BATCH, placement: Placement | None = None
+    ) -> Evaluation:
         """Evaluates on the split that the members' runs evaluate, each image once.
 
         Args:
@@ -237,9 +239,7 @@ def load_ensemble(
     for name, values in (("workdir", [f.resolve() for f in folders]), ("steps", list(steps))):
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: given twice among {', '.join(map(str, values))}")
-    load = partial(
-        load_checkpoints, steps=steps, last=last, run=run, data_dir=data_dir, read=read
-    )
+    load = partial(load_checkpoints, steps=steps, last=last, run=run, data_dir=data_dir, read=read)
     members = [member for folder in folders for member in load(folder)]
     return Ensemble(tuple(members), views)
 

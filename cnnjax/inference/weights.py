@@ -96,7 +96,7 @@ def _load(
 def _create(model: str, source: str, num_classes: int, overrides: Mapping[str, Any]) -> Any:
     """Makes the network in the form that the source's weights need."""
     settings = dict(overrides)
-    if source != "cnnjax" and "variant" not in settings:
-        if "torchvision" in models.list_variants(model):
-            settings["variant"] = "torchvision"
+    foreign = source != "cnnjax" and "torchvision" in models.list_variants(model)
+    if foreign and "variant" not in settings:
+        settings["variant"] = "torchvision"
     return models.create_model(model, num_classes, **settings)

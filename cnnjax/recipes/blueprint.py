@@ -57,9 +57,7 @@ class Blueprint:
         return "validation" if self.config.data.validation_examples else "test"
 
 
-def make_blueprint(
-    config: RunConfig | Mapping[str, Any], data_dir: str | None = None
-) -> Blueprint:
+def make_blueprint(config: RunConfig | Mapping[str, Any], data_dir: str | None = None) -> Blueprint:
     """Makes what a configuration describes without its examples.
 
     Args:
@@ -105,7 +103,7 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
 
 def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     """Returns records of the parts that are not cnnjax's own."""
-    from cnnjax.data.augment.policy import AUGMENTATIONS, policy_names
+    from cnnjax.data.augment.language import call_names
     from cnnjax.data.own_datasets import DATASETS, own_name
     from cnnjax.recipes.optimizers import OPTIMIZERS
     from cnnjax.recipes.schedules import SCHEDULES
@@ -119,7 +117,7 @@ def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
         (OPTIMIZERS, config.optimizer.name),
         (SCHEDULES, config.schedule.name),
         *((DATASETS, name) for name in (section.name,) if own_name(name)),
-        *((AUGMENTATIONS, name) for policy in policies for name in policy_names(policy)),
+        *((data.AUGMENTATIONS, name) for policy in policies for name in call_names(policy)),
     ]
     records = [record_model(config.model.name)]
     records += [registry.record(name) for registry, name in named]

@@ -41,8 +41,8 @@ class StreamConfig(Section):
     """A further stream of training examples, beside the one that `data` itself describes.
 
     `name` is its dataset ("": that of the run). `examples` says which of its training split:
-    "trained", what the run trains on; "rest", what it neither trains on nor holds out; or "all". For
-    another dataset only "all" makes sense. The other keys are those of `data`.
+    "trained", what the run trains on; "rest", what it neither trains on nor holds out; or "all".
+    For another dataset only "all" makes sense. The other keys are those of `data`.
     """
 
     name: str = ""

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from cnnjax.nearest import did_you_mean
 from cnnjax.importing import import_part
+from cnnjax.nearest import did_you_mean
 from cnnjax.parts import is_path
 from cnnjax.recipes.schema import TaskConfig
 from cnnjax.tasks.base import Task
@@ -101,7 +101,9 @@ def make_task(config: TaskConfig, class_names: Sequence[str]) -> Task:
     """
     kind = task_class(config.name)
     settings = {
-        name: import_part(f"config.task.{name}", value) if isinstance(value, str) and is_path(value) else value
+        name: import_part(f"config.task.{name}", value)
+        if isinstance(value, str) and is_path(value)
+        else value
         for name, value in complete_task(config).settings.items()
     }
     if any(field.name == GIVEN_BY_DATA for field in dataclasses.fields(kind)):
@@ -110,3 +112,8 @@ def make_task(config: TaskConfig, class_names: Sequence[str]) -> Task:
         return kind(**settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"config.task: {error}") from error
+
+
+def _imported(key: str, value: Any) -> Any:
+    """A setting, or the part that it is the path of, such as a loss of one's own."""
+    return import_part(key, value) if isinstance(value, str) and is_path(value) else value

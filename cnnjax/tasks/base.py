@@ -176,7 +176,7 @@ class Task:
         return {}
 
     def example_rows(self, outputs: Any, batch: Batch) -> Rows:
-        """Returns arrays [batch, ...] that evaluation collects whole, for metrics that no sum gives.
+        """Returns arrays [batch, ...] that evaluation collects whole; for what no sum gives.
 
         A ranking of the whole split, for example; see `metrics`.
         """

@@ -79,8 +79,8 @@ class Classification(Task):
         if self.label_smoothing and self.loss_function != "softmax":
             raise ValueError(
                 f"task.label_smoothing: {self.label_smoothing} was given with the loss "
-                f"{self.loss_function}; it belongs to softmax: set it to 0, or task.loss_function to "
-                "'softmax'"
+                f"{self.loss_function}; it belongs to softmax: set it to 0, or "
+                "task.loss_function to 'softmax'"
             )
         if self.auxiliary_weight < 0:
             raise ValueError(
@@ -170,9 +170,7 @@ class Classification(Task):
         }[self.loss_function]
         return loss(logits, targets)
 
-    def example_metrics(
-        self, outputs: Heads, batch: Batch
-    ) -> Mapping[str, Float[Array, " batch"]]:
+    def example_metrics(self, outputs: Heads, batch: Batch) -> Mapping[str, Float[Array, " batch"]]:
         """Returns whether the label is within the top 1 and the top 5.
 
         An example whose logits are not all finite is counted as wrong; on equal logits the lower

@@ -2,8 +2,8 @@
 
 from cnnjax.training.callbacks import Callback
 from cnnjax.training.devices.allocator import keep_freed_memory
-from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from cnnjax import data
 from cnnjax.tasks.sections import Evaluated
@@ -52,8 +53,8 @@ def fit(
     run: Run,
     workdir: str | Path | None = None,
     *,
-    parallel: Parallel = Parallel(),
-    cadence: Cadence = Cadence(),
+    parallel: Parallel = Parallel(),  # noqa: B008 (it cannot be changed)
+    cadence: Cadence = Cadence(),  # noqa: B008 (it cannot be changed)
     extend_to: int | None = None,
     profile_steps: str | None = None,
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
@@ -233,7 +234,7 @@ def _log_pictures(run: Run, variables: Mapping[str, Any], log: RunLog, step: int
         predictions=predict(variables, images),
         parts={name: examples.column(name) for name in examples.spec if name != "image"},
         images=images,
-        positions=None,
+        positions=np.arange(len(examples)),
         split=run.split,
     )
     log.pictures(step, run.task.pictures(evaluated))

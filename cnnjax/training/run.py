@@ -73,7 +73,7 @@ class Run:
     accumulate: int = 1
     ema_decay: float = 0.0
     loss_scaling: bool = False
-    batch_norm: BatchNormScope = BatchNormScope()
+    batch_norm: BatchNormScope = field(default_factory=BatchNormScope)
     split: str = "test"
     variables: Mapping[str, Any] | None = None
     total_epochs: int | None = None
@@ -202,7 +202,8 @@ class Run:
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of a network input, as evaluation gives it."""
-        return self.preprocess.image_shape(self.main.examples.spec["image"].shape)
+        height, width, channels = self.main.examples.spec["image"].shape
+        return self.preprocess.image_shape((height, width, channels))
 
     @property
     def frozen_rules(self) -> tuple[tuple[str, bool], ...]:
@@ -219,8 +220,9 @@ class Run:
 
     def make_optimizer(self, params: Any) -> optax.GradientTransformationExtraArgs:
         """Returns the update rule for these parameters, with frozen ones left out."""
-        own = isinstance(self.optimizer, optax.GradientTransformation)
-        rule = self.optimizer if own else self.optimizer(params)
+        rule = self.optimizer
+        if not isinstance(rule, optax.GradientTransformation):
+            rule = rule(params)
         if self.frozen:
             rule = freeze(rule, self.frozen_rules, params)
         return optax.with_extra_args_support(rule)
@@ -258,4 +260,3 @@ class Run:
 def kinds_of(examples: data.Examples) -> dict[str, data.Kind]:
     """Returns what each part of examples is."""
     return {name: part.kind for name, part in examples.spec.items()}
-

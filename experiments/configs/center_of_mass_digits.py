@@ -1,6 +1,7 @@
 r"""Where the ink of a digit is: a task, a dataset and a configuration of one's own, in one file.
 
-python -m experiments.train --config=experiments/configs/center_of_mass_digits.py --workdir=runs/center
+python -m experiments.train --config=experiments/configs/center_of_mass_digits.py \
+    --workdir=runs/center
 
 A LeNet-5 gives two numbers, the row and the column of the digit's centre of mass, as shares of the
 image's side; the squared error is minimised. Nothing in cnnjax knows of this task.

@@ -23,18 +23,18 @@ from typing import Any
 import jax
 import numpy as np
 from absl import app, flags
+from cnnjax.recipes.plan import Plan, make_plan
+from cnnjax.training.loop.steps import Cadence, Steps
+from cnnjax.training.loop.watching import Watch
 
 from cnnjax import data, training
-from cnnjax.recipes.plan import Plan, make_plan
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.profiler import Profiler
-from cnnjax.training.loop.steps import Cadence, Steps
 from cnnjax.training.loop.stopping import StopRequest
 from cnnjax.training.loop.trainer import Trainer
-from cnnjax.training.loop.watching import Watch
 from scripts.benchmarks import machine
 from scripts.benchmarks.timing import interleaved
 

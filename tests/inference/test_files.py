@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from cnnjax.inference.answers import answer_files, check_output, write_answers
 from PIL import Image
 
 from cnnjax import training
-from cnnjax.inference.answers import answer_files, check_output, write_answers
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,15 @@
-"""Augmentations that change colours and leave every pixel where it is."""
+"""Augmentations that change colors and leave every pixel where it is."""
+
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
-from cnnjax.data.augment.shared import Augmentation, Image, check_probability
+from cnnjax.data.augment.checks import check_probability
+from cnnjax.data.augment.fill import Image
+from cnnjax.data.augment.transform import Color
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in a grey value (ITU-R BT.601), as Pillow has them."""
@@ -25,9 +29,8 @@ IMAGENET_EIGENVECTORS = (
 """The eigenvectors that go with them, as columns; rows are R, G and B."""
 
 
-def color_jitter(
-    brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0
-) -> Augmentation:
+@dataclass(frozen=True)
+class ColorJitter(Color):
     """Changes brightness, contrast, saturation and hue, in this order, each by a random amount.
 
     Howard 2013, section 2 (the first three), with the definitions of Pillow's `ImageEnhance`:
@@ -35,39 +38,56 @@ def color_jitter(
     a factor drawn evenly from 1 - amount to 1 + amount. Hues are turned by up to `hue` of a whole
     turn, to either side. Values are cut off at 0 and 1.
 
-    Raises:
-        ValueError: an amount is negative, or above 1 (`hue`: 0.5); or, when an image comes, hue or
-            saturation are to change and it is grey.
-    """
-    for name, value, most in (
-        ("brightness", brightness, 1),
-        ("contrast", contrast, 1),
-        ("saturation", saturation, 1),
-        ("hue", hue, 0.5),
-    ):
-        if not 0 <= value <= most:
-            raise ValueError(f"color_jitter: {name} is {value}; give 0 to {most}")
+    Attributes:
+        brightness: amount, 0 to 1.
+        contrast: amount, 0 to 1.
+        saturation: amount, 0 to 1.
+        hue: part of a whole turn, 0 to 0.5.
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
-        if saturation or hue:
+    Raises:
+        ValueError: an amount is negative, or too large; or, when an image comes, hue or saturation
+            are to change and it is grey.
+    """
+
+    name = "color_jitter"
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses arguments that cannot be."""
+        super().__post_init__()
+        for name, value, most in (
+            ("brightness", self.brightness, 1),
+            ("contrast", self.contrast, 1),
+            ("saturation", self.saturation, 1),
+            ("hue", self.hue, 0.5),
+        ):
+            if not 0 <= value <= most:
+                raise ValueError(f"color_jitter: {name} is {value}; give 0 to {most}")
+
+    def change(self, key: Key[Array, ""], image: Image) -> Image:
+        """See `PixelChange`."""
+        if self.saturation or self.hue:
             _check_rgb("color_jitter", image)
         keys = jax.random.split(key, 4)
 
         def factor(number: int, amount: float) -> Array:
             return jax.random.uniform(keys[number], minval=1 - amount, maxval=1 + amount)
 
-        if brightness:
-            image = _blend(image, jnp.zeros_like(image), factor(0, brightness))
-        if contrast:
-            image = _blend(image, jnp.full_like(image, _grey(image).mean()), factor(1, contrast))
-        if saturation:
+        if self.brightness:
+            image = _blend(image, jnp.zeros_like(image), factor(0, self.brightness))
+        if self.contrast:
+            mean = jnp.full_like(image, _grey(image).mean())
+            image = _blend(image, mean, factor(1, self.contrast))
+        if self.saturation:
             grey = jnp.broadcast_to(_grey(image), image.shape)
-            image = _blend(image, grey, factor(2, saturation))
-        if hue:
-            image = turn_hue(image, jax.random.uniform(keys[3], minval=-hue, maxval=hue))
+            image = _blend(image, grey, factor(2, self.saturation))
+        if self.hue:
+            image = turn_hue(image, jax.random.uniform(keys[3], minval=-self.hue, maxval=self.hue))
         return image
-
-    return apply
 
 
 def turn_hue(image: Image, turn: Array | float) -> Image:
@@ -92,17 +112,14 @@ def turn_hue(image: Image, turn: Array | float) -> Image:
     return jnp.stack(channels, axis=-1)
 
 
-def pca_color(
-    deviation: float = 0.1,
-    eigenvalues: tuple[float, ...] = IMAGENET_EIGENVALUES,
-    eigenvectors: tuple[tuple[float, ...], ...] = IMAGENET_EIGENVECTORS,
-) -> Augmentation:
-    """Adds one colour to all pixels, along the main directions in which a set's colours vary.
+@dataclass(frozen=True)
+class PcaColor(Color):
+    """Adds one color to all pixels, along the main directions in which a set's colors vary.
 
     Krizhevsky et al. 2012, section 4.1: each eigenvector times its eigenvalue times a number drawn
     from N(0, 0.1).
 
-    Args:
+    Attributes:
         deviation: of the normal distribution.
         eigenvalues: of the covariance of the set's values from 0 to 1; ImageNet's if not given.
         eigenvectors: as columns; see `color_basis` for those of another set.
@@ -110,26 +127,38 @@ def pca_color(
     Raises:
         ValueError: the deviation is negative; or, when an image comes, it is grey.
     """
-    if deviation < 0:
-        raise ValueError(f"pca_color: deviation is {deviation}; give 0 or more")
-    basis = np.asarray(eigenvectors, np.float32) * np.asarray(eigenvalues, np.float32)
-    if basis.shape != (3, 3):
-        raise ValueError(f"pca_color: the basis is of shape {basis.shape}; give 3 eigenvectors")
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
+    name = "pca_color"
+
+    deviation: float = 0.1
+    eigenvalues: tuple[float, ...] = IMAGENET_EIGENVALUES
+    eigenvectors: tuple[tuple[float, ...], ...] = IMAGENET_EIGENVECTORS
+
+    def __post_init__(self) -> None:
+        """Refuses arguments that cannot be."""
+        super().__post_init__()
+        if self.deviation < 0:
+            raise ValueError(f"pca_color: deviation is {self.deviation}; give 0 or more")
+        shapes = np.shape(self.eigenvalues), np.shape(self.eigenvectors)
+        if shapes != ((3,), (3, 3)):
+            raise ValueError(
+                f"pca_color: eigenvalues and eigenvectors are of shapes {shapes[0]} and "
+                f"{shapes[1]}; give 3, and 3 rows of 3"
+            )
+
+    def change(self, key: Key[Array, ""], image: Image) -> Image:
+        """See `PixelChange`."""
         _check_rgb("pca_color", image)
-        amounts = deviation * jax.random.normal(key, (3,))
-        # Written out: XLA of JAX 0.10 on the CPU repeats a sum that it fuses with the image.
-        color = sum(amounts[axis] * basis[:, axis] for axis in range(3))
-        return image + jnp.asarray(color, image.dtype).reshape(1, 1, 3)
-
-    return apply
+        basis = np.asarray(self.eigenvectors, np.float32) * np.asarray(self.eigenvalues, np.float32)
+        amounts = self.deviation * jax.random.normal(key, (3,))
+        color = jnp.matmul(jnp.asarray(basis), amounts, precision="highest")
+        return image + color.astype(image.dtype).reshape(1, 1, 3)
 
 
 def color_basis(
     images: UInt8[np.ndarray, "examples height width 3"],
 ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-    """Returns eigenvalues, largest first, and eigenvectors (columns) for `pca_color`.
+    """Returns eigenvalues, largest first, and eigenvectors (columns) for `PcaColor`.
 
     They are those of the covariance of the images' R, G and B values from 0 to 1.
     """
@@ -138,25 +167,36 @@ def color_basis(
     return eigenvalues[::-1], eigenvectors[:, ::-1]
 
 
-def autocontrast(probability: float = 0.5) -> Augmentation:
+@dataclass(frozen=True)
+class Autocontrast(Color):
     """Stretches each channel so that its darkest value becomes 0 and its brightest 1.
 
     Pillow's `ImageOps.autocontrast`, one of AutoAugment's operations (Cubuk et al. 2019, table 6).
     A channel of one value stays. For normalising the contrast of every image, in evaluation as
     well, set `data.normalization` to "image".
 
+    Attributes:
+        probability: of an image to be changed.
+
     Raises:
         ValueError: `probability` is none.
     """
-    check_probability("autocontrast", probability)
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
+    name = "autocontrast"
+
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuses arguments that cannot be."""
+        super().__post_init__()
+        check_probability("autocontrast", self.probability)
+
+    def change(self, key: Key[Array, ""], image: Image) -> Image:
+        """See `PixelChange`."""
         low = image.min(axis=(0, 1), keepdims=True)
         spread = image.max(axis=(0, 1), keepdims=True) - low
         stretched = jnp.where(spread > 0, (image - low) / jnp.where(spread > 0, spread, 1), image)
-        return jnp.where(jax.random.bernoulli(key, float(probability)), stretched, image)
-
-    return apply
+        return jnp.where(jax.random.bernoulli(key, float(self.probability)), stretched, image)
 
 
 def _blend(image: Image, other: Image, factor: Array) -> Image:
@@ -172,5 +212,6 @@ def _grey(image: Image) -> Float[Array, "height width 1"]:
 def _check_rgb(name: str, image: Image) -> None:
     if image.shape[-1] != 3:
         raise ValueError(
-            f"{name}: it changes colours, and the images have {image.shape[-1]} channels, not 3"
+            f"{name}: it changes colors, and the images have {image.shape[-1]} channels, not 3; "
+            "leave it out, or name the images that have colors, such as parts='image'"
         )

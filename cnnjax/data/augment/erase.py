@@ -1,77 +1,89 @@
-"""Augmentations that cover a part of the image."""
+"""Augmentations that cover a part of the image; masks, boxes and points stay as they are."""
+
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from cnnjax.data.augment.shared import (
-    Augmentation,
-    Fill,
-    Image,
-    check_probability,
-    check_range,
-    draw_aspects,
-    draw_box,
-    filled,
-    inside,
-)
+from cnnjax.data.augment.checks import check_probability, check_range
+from cnnjax.data.augment.fill import Fill, Image, filled
+from cnnjax.data.augment.rectangles import draw_aspects, draw_rectangle, inside
+from cnnjax.data.augment.transform import Erase
 
 
-def cutout(size: int, fill: Fill = 0.0) -> Augmentation:
-    """Covers a square centred on any pixel; it may reach beyond the edges.
+@dataclass(frozen=True)
+class Cutout(Erase):
+    """Covers a square centered on any pixel; it may reach beyond the edges.
 
     DeVries and Taylor 2017, section 3.2; their zeros are filled in after the mean was subtracted:
     the mean pixel.
 
-    Args:
+    Attributes:
         size: side of the square, in pixels.
-        fill: its colour.
+        fill: its color.
 
     Raises:
         ValueError: `size` is not positive.
     """
-    if size < 1:
-        raise ValueError(f"cutout: size is {size}; give 1 or more")
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
-        limits = jnp.asarray(image.shape[:2], jnp.int32)
+    name = "cutout"
+
+    size: int
+    fill: Fill = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses arguments that cannot be."""
+        super().__post_init__()
+        if self.size < 1:
+            raise ValueError(f"cutout: size is {self.size}; give 1 or more")
+
+    def change(self, key: Key[Array, ""], image: Image) -> Image:
+        """See `PixelChange`."""
+        height, width, _ = image.shape
+        limits = jnp.asarray((height, width), jnp.int32)
         center = jax.random.randint(key, (2,), jnp.zeros(2, jnp.int32), limits)
-        covered = inside(image, center - size // 2, jnp.full(2, size, jnp.int32))
-        return jnp.where(covered, filled(fill, image), image)
+        sides = jnp.full(2, self.size, jnp.int32)
+        covered = inside((height, width), center - self.size // 2, sides)
+        return jnp.where(covered, filled(self.fill, image), image)
 
-    return apply
 
-
-def random_erasing(
-    probability: float = 0.5,
-    area: tuple[float, float] = (0.02, 0.4),
-    aspect: tuple[float, float] = (0.3, 1 / 0.3),
-) -> Augmentation:
+@dataclass(frozen=True)
+class RandomErasing(Erase):
     """Fills a rectangle anywhere within the image with noise, even from 0 to 1.
 
     Zhong et al. 2017, algorithm 1 and section 4; where ten rectangles in a row do not fit, the
     image stays.
 
-    Args:
-        probability: of an image to be changed.
+    Attributes:
+        probability: of an example to be changed.
         area: bounds of the rectangle's share of the area.
         aspect: bounds of its height over its width, drawn evenly between them.
 
     Raises:
         ValueError: `probability` or bounds are none.
     """
-    check_probability("random_erasing", probability)
-    check_range("random_erasing", "area", area, 0, 1)
-    check_range("random_erasing", "aspect", aspect, 0, np.inf)
 
-    def apply(key: Key[Array, ""], image: Image) -> Image:
+    name = "random_erasing"
+
+    probability: float = 0.5
+    area: tuple[float, float] = (0.02, 0.4)
+    aspect: tuple[float, float] = (0.3, 1 / 0.3)
+
+    def __post_init__(self) -> None:
+        """Refuses arguments that cannot be."""
+        super().__post_init__()
+        check_probability("random_erasing", self.probability)
+        check_range("random_erasing", "area", self.area, 0, 1)
+        check_range("random_erasing", "aspect", self.aspect, 0, np.inf)
+
+    def change(self, key: Key[Array, ""], image: Image) -> Image:
+        """See `PixelChange`."""
         chance_key, aspect_key, box_key, noise_key = jax.random.split(key, 4)
-        aspects = draw_aspects(aspect_key, aspect, logarithmic=False)
+        aspects = draw_aspects(aspect_key, self.aspect, logarithmic=False)
         height, width, _ = image.shape
-        fits, corner, sides = draw_box(box_key, (height, width), area, aspects)
-        erased = fits & jax.random.bernoulli(chance_key, float(probability))
+        fits, corner, sides = draw_rectangle(box_key, (height, width), self.area, aspects)
+        erased = fits & jax.random.bernoulli(chance_key, float(self.probability))
         noise = jax.random.uniform(noise_key, image.shape, image.dtype)
-        return jnp.where(erased & inside(image, corner, sides), noise, image)
-
-    return apply
+        return jnp.where(erased & inside((height, width), corner, sides), noise, image)

@@ -1,20 +1,74 @@
 """Augmentations that mix the images of a batch, and with them their labels."""
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from cnnjax.data.augment.example import kinds_by_name, parts_of
+from cnnjax.data.augment.transform import Kinds, call_text
+from cnnjax.data.kinds import Kind
+
+
+class Mix(abc.ABC):
+    """An augmentation of a whole batch, which comes last in a policy.
+
+    Attributes:
+        name: its name in the policy language.
+        sort: "mix".
+        mixes: the kinds that it mixes.
+        refuses: the kinds that an example may not have, since they would be wrong afterwards.
+    """
+
+    name: ClassVar[str]
+    sort: ClassVar[str] = "mix"
+    mixes: ClassVar[tuple[Kind, ...]]
+    refuses: ClassVar[tuple[Kind, ...]] = ("mask", "boxes", "points")
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        keys: Key[Array, " batch"],
+        batch: Mapping[str, Array],
+        kinds: Kinds | None = None,
+        num_classes: int | None = None,
+        axis_name: str | None = None,
+    ) -> dict[str, Array]:
+        """Mixes a batch; see `Mixup`."""
+
+    def __str__(self) -> str:
+        """Returns the call of the policy language that makes it."""
+        return call_text(self.name, self)
+
+    def check_kinds(self, kinds: Kinds) -> None:
+        """Refuses batches with parts that cannot be mixed.
+
+        Raises:
+            ValueError: there are such.
+        """
+        refused = parts_of(kinds, *self.refuses)
+        if refused:
+            listed = ", ".join(f"{name} ({kinds[name]})" for name in refused)
+            raise ValueError(
+                f"{self.name}: it mixes parts of kind {' and '.join(self.mixes)}, and cannot mix "
+                f"{listed}; leave it out of the augmentation"
+            )
+
 
 @dataclass(frozen=True)
-class Mixup:
+class Mixup(Mix):
     """Mixes each image, and its label, with those of the example before it in the batch.
 
     Zhang et al. 2018, section 2: by a share drawn from Beta(alpha, alpha), here for each example
     under its own key, so that it depends neither on the batch's size nor on devices. The first
     example's partner is the last of the whole batch. An example of weight 0 is nobody's partner.
+
+    Parts of kind image and label are mixed, the label as `target`; masks, boxes and points are
+    refused; all other parts stay the example's own.
 
     Attributes:
         alpha: parameter of the distribution; the larger, the nearer the shares are to a half.
@@ -22,6 +76,9 @@ class Mixup:
     Raises:
         ValueError: `alpha` is not positive.
     """
+
+    name = "mixup"
+    mixes = ("image", "label")
 
     alpha: float = 0.2
 
@@ -34,31 +91,44 @@ class Mixup:
         self,
         keys: Key[Array, " batch"],
         batch: Mapping[str, Array],
-        num_classes: int,
+        kinds: Kinds | None = None,
+        num_classes: int | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Array]:
         """Returns the batch with mixed images, and their labels' shares as `target`.
 
         Args:
             keys: one for each example.
-            batch: `image` float [batch, height, width, channels], `label` int [batch], and
+            batch: images float [batch, height, width, channels], one label int [batch], and
                 `weight` float [batch].
+            kinds: the kind of each part whose name does not say it; see `kinds_by_name`.
             num_classes: number of labels.
             axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, each device with
                 as many examples in a row; None where the batch is whole.
+
+        Raises:
+            ValueError: the batch has a mask, boxes or points, lacks an image, a label or `weight`,
+                or has several labels; or `num_classes` is missing.
         """
+        kinds = kinds_by_name(batch, kinds)
+        self.check_kinds(kinds)
+        images, labels = parts_of(kinds, "image"), parts_of(kinds, "label")
+        if not images or len(labels) != 1 or "weight" not in batch:
+            raise ValueError(
+                "mixup: a batch has images, one label, and weight; this one has "
+                + ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+            )
+        if num_classes is None:
+            raise ValueError("mixup: num_classes is missing; give the number of labels")
         draw = jax.vmap(lambda key: jax.random.beta(key, self.alpha, self.alpha))
         # The larger share stays with the example itself, so that its label is the first one. As
         # Beta is symmetric, pairs are mixed as often in each way as without.
         own = draw(keys)
         own = jnp.maximum(own, 1 - own)
         own = jnp.where(_before(batch["weight"], axis_name) > 0, own, 1)
-        image, label = batch["image"], jax.nn.one_hot(batch["label"], num_classes)
-        return {
-            **batch,
-            "image": _mix(own, image, _before(image, axis_name)),
-            "target": _mix(own, label, _before(label, axis_name)),
-        }
+        label = jax.nn.one_hot(batch[labels[0]], num_classes)
+        mixed = {name: _mix(own, batch[name], _before(batch[name], axis_name)) for name in images}
+        return {**batch, **mixed, "target": _mix(own, label, _before(label, axis_name))}
 
 
 def _mix(

@@ -1,156 +1,192 @@
-"""One-line policies of random changes of training images, such as "crop(4), flip, mixup(0.2)".
+"""Policies: what is done to training examples, such as "crop(4), flip, mixup(0.2)".
 
-A policy is written as the calls it makes, in order; a bare name is a call without arguments. Every
-image has a key of its own, so that what happens to it depends neither on the batch nor on the
-device it is in.
+Every example has a key of its own, so that what happens to it depends neither on the batch nor on
+the device it is in.
 """
 
-import ast
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias, Union
 
 import jax
-from jaxtyping import Array, Float, Int, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key
 
-from cnnjax.data.augment.color import autocontrast, color_jitter, pca_color
-from cnnjax.data.augment.erase import cutout, random_erasing
-from cnnjax.data.augment.geometry import affine, crop, flip, resized_crop, shift
-from cnnjax.data.augment.mix import Mixup
-from cnnjax.data.augment.shared import Augmentation, Image, chain
-from cnnjax.nearest import did_you_mean
+from cnnjax.data.augment.example import Example, kinds_by_name
+from cnnjax.data.augment.language import parse_calls
+from cnnjax.data.augment.mix import Mix
+from cnnjax.data.augment.own import OwnTransform
+from cnnjax.data.augment.transform import Augmentation, Kinds, Transform
 
-_AUGMENTATIONS: dict[str, Callable[..., Augmentation | Mixup]] = {
-    "affine": affine,
-    "autocontrast": autocontrast,
-    "color_jitter": color_jitter,
-    "crop": crop,
-    "cutout": cutout,
-    "flip": flip,
-    "mixup": Mixup,
-    "pca_color": pca_color,
-    "random_erasing": random_erasing,
-    "resized_crop": resized_crop,
-    "shift": shift,
-}
-
-_EXAMPLE = '"crop(4), flip"'
+PolicyItem: TypeAlias = Union[str, Mix, Augmentation, "Policy"]
+"""Calls of the policy language, a function (key, example) -> example, a mix or a policy."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What is done to training images: to each one, and then to them together.
+    """What is done to training examples: to each one, and then to a batch of them together.
 
-    Calling it augments one image.
+    Calling it augments one example. Its text is calls of the policy language, as far as those name
+    its steps.
 
     Attributes:
-        steps: augmentations of one image, in order.
-        mixup: how images are mixed afterwards; None if they are not.
+        steps: augmentations of one example, in order.
+        mixing: how a batch is mixed afterwards; None if it is not.
     """
 
-    steps: tuple[Augmentation, ...]
-    mixup: Mixup | None = None
+    steps: tuple[Transform, ...] = ()
+    mixing: Mix | None = None
 
-    def __call__(self, key: Key[Array, ""], image: Image) -> Image:
-        """Augments one image, with pixels from 0 to 1, under a key of its own."""
-        return chain(list(self.steps))(key, image)
+    @classmethod
+    def of(cls, *items: PolicyItem) -> "Policy":
+        """Joins calls, functions and policies into one policy, from left to right.
+
+        Args:
+            *items: each a text such as "crop(4), flip", a function (key, example) -> example, a
+                policy, or at the end a mix, such as `Mixup(0.2)`.
+
+        Raises:
+            ValueError: an item is none of these, a text is wrong, or a mix is not the last.
+        """
+        made: list[Transform | Mix] = []
+        for item in items:
+            made += _steps(item)
+        mixes = [step for step in made if isinstance(step, Mix)]
+        if mixes and made[-1:] != mixes:
+            shown = ", ".join(map(str, made))
+            raise ValueError(
+                f"augmentation: {mixes[0].name} takes whole batches, and comes once and last; "
+                f"{shown!r} has it elsewhere too"
+            )
+        steps = tuple(step for step in made if isinstance(step, Transform))
+        return cls(steps, mixes[0] if mixes else None)
+
+    def __call__(
+        self, key: Key[Array, ""], example: Example, kinds: Kinds | None = None
+    ) -> dict[str, Array]:
+        """Augments one example under a key of its own; mixing, which takes batches, is left out.
+
+        Args:
+            key: the randomness.
+            example: its parts: images float [height, width, channels] from 0 to 1, masks int
+                [height, width], boxes float [boxes, 4] (top, left, bottom, right), points float
+                [points, 2] (row, column), and any others.
+            kinds: the kind of each part whose name does not say it.
+
+        Raises:
+            ValueError: a part does not have the form of its kind, or cannot be changed so.
+        """
+        kinds = kinds_by_name(example, kinds)
+        result = {name: jnp.asarray(part) for name, part in example.items()}
+        for position, step in enumerate(self.steps):
+            result = step(jax.random.fold_in(key, position), result, kinds)
+        return result
 
     def mix(
         self,
-        key: Key[Array, ""],
+        keys: Key[Array, " batch"],
         batch: Mapping[str, Array],
-        examples: Int[Array, " batch"],
-        num_classes: int,
+        kinds: Kinds | None = None,
+        num_classes: int | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Array]:
-        """Mixes the images of a batch where the policy says so; returns it as it is elsewhere.
+        """Mixes a batch where the policy says so; returns it as it is elsewhere.
 
         Args:
-            key: a key of this epoch, as for `augment_batch`.
+            keys: of the examples, as for `augment_batch`.
             batch: see `Mixup`.
-            examples: each image's position in the training split.
-            num_classes: number of labels.
+            kinds: see `Mixup`.
+            num_classes: number of labels; None will do for a policy that mixes none.
             axis_name: see `Mixup`.
         """
-        if self.mixup is None:
+        if self.mixing is None:
             return dict(batch)
         # What comes after the steps draws under the number that follows theirs.
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, len(self.steps)))(
-            _example_keys(key, examples)
-        )
-        return self.mixup(keys, batch, num_classes, axis_name)
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, len(self.steps)))(keys)
+        return self.mixing(keys, batch, kinds, num_classes, axis_name)
+
+    def __str__(self) -> str:
+        """Returns the calls that make it."""
+        mixing = [self.mixing] if self.mixing else []
+        return ", ".join(map(str, [*self.steps, *mixing]))
+
+
+Augmentations: TypeAlias = PolicyItem | Sequence[PolicyItem]
+"""What a policy is made of: one item, or several in order."""
+
+
+def _steps(item: Any) -> list[Transform | Mix]:
+    if isinstance(item, str):
+        return parse_calls(item)
+    if isinstance(item, Policy):
+        return [*item.steps, *([item.mixing] if item.mixing else [])]
+    if isinstance(item, Transform | Mix):
+        return [item]
+    if callable(item) and not inspect.isclass(item):
+        return [OwnTransform(item, _place(item))]
+    raise ValueError(
+        f"augmentation: {item!r} was given; give a text such as 'crop(4), flip', a function (key, "
+        "example) -> example, a data.Policy, or a list of these"
+    )
+
+
+def _place(function: Any) -> str:
+    """Returns where a function lives, for messages and records."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def parse_policy(policy: str) -> Policy:
-    """Turns a policy such as `"crop(4), flip"` into augmentations; "" changes nothing.
+    """Turns a text such as `"crop(4), flip"` into a policy; "" changes nothing.
 
     The calls are made from left to right; mixup comes last, since it takes whole batches.
 
     Raises:
         ValueError: the text is not such a list, or a name or argument in it is unknown.
     """
-    try:
-        calls = ast.parse(f"[{policy}]", mode="eval").body
-        if not isinstance(calls, ast.List):
-            raise SyntaxError
-    except SyntaxError:
-        raise ValueError(
-            f"augmentation: {policy!r} is not a list of calls; write e.g. {_EXAMPLE}"
-        ) from None
-    made = [_parse_call(call, policy) for call in calls.elts]
-    steps = tuple(step for step in made if not isinstance(step, Mixup))
-    mixups = [step for step in made if isinstance(step, Mixup)]
-    if mixups and made[-1:] != mixups:
-        raise ValueError(
-            f"augmentation: mixup takes whole batches, and comes once and last; {policy!r} has it "
-            "elsewhere too"
-        )
-    return Policy(steps, mixups[0] if mixups else None)
+    return Policy.of(policy)
 
 
-def _parse_call(call: ast.expr, policy: str) -> Augmentation | Mixup:
-    if isinstance(call, ast.Name):
-        call = ast.Call(call, [], [])
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-        raise ValueError(
-            f"augmentation: {ast.unparse(call)!r} in {policy!r} is not a call; "
-            f"write e.g. {_EXAMPLE}"
-        )
-    name = call.func.id
-    if name not in _AUGMENTATIONS:
-        hint = did_you_mean(name, _AUGMENTATIONS, count=1, likeness=0.6)
-        raise ValueError(
-            f"augmentation: {name!r} is unknown; {hint}known: {', '.join(sorted(_AUGMENTATIONS))}"
-        )
-    make = _AUGMENTATIONS[name]
-    form = inspect.signature(make).replace(return_annotation=inspect.Signature.empty)
-    try:
-        positional = [ast.literal_eval(value) for value in call.args]
-        named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
-        form.bind(*positional, **named)
-        return make(*positional, **named)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"augmentation: {ast.unparse(call)!r} cannot be made: {error}; its form is {name}{form}"
-        ) from None
+def as_policy(augmentation: Augmentations) -> Policy:
+    """Returns the policy that is meant by a text, a policy, a function, or a list of these.
+
+    Raises:
+        ValueError: it is none of these; see `Policy.of`.
+    """
+    if isinstance(augmentation, Policy):
+        return augmentation
+    if isinstance(augmentation, list | tuple):
+        return Policy.of(*augmentation)
+    return Policy.of(augmentation)  # pyright: ignore[reportArgumentType]
+
+
+def example_keys(
+    key: Key[Array, ""], draws: Int[Array, " batch"] | Sequence[int]
+) -> Key[Array, " batch"]:
+    """Returns a key for each example, folded from a common one.
+
+    Args:
+        key: a key of this epoch.
+        draws: what tells the examples apart: their positions in the training split.
+    """
+    draws = jnp.asarray(draws, jnp.int32)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, draws)
 
 
 def augment_batch(
-    augmentation: Augmentation,
-    key: Key[Array, ""],
-    images: Float[Array, "batch height width channels"],
-    examples: Int[Array, " batch"],
-) -> Float[Array, "batch height width channels"]:
-    """Augments each image under a key folded from `key` and its position in the dataset.
+    augmentation: Augmentations,
+    keys: Key[Array, " batch"],
+    batch: Mapping[str, Array],
+    kinds: Kinds | None = None,
+) -> dict[str, Array]:
+    """Augments each example of a batch under its own key; what mixes them is `Policy.mix`.
 
     Args:
-        augmentation: what is done to one image.
-        key: a key of this epoch.
-        images: float images [batch, height, width, channels].
-        examples: each image's position in the training split, int [batch].
+        augmentation: what is done to one example: a policy, or what `as_policy` takes.
+        keys: one for each example; see `example_keys`.
+        batch: parts [batch, ...]; see `Policy`.
+        kinds: the kind of each part whose name does not say it.
     """
-    return jax.vmap(augmentation)(_example_keys(key, examples), images)
-
-
-def _example_keys(key: Key[Array, ""], examples: Int[Array, " batch"]) -> Key[Array, " batch"]:
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)
+    policy = as_policy(augmentation)
+    return jax.vmap(lambda key, example: policy(key, example, kinds))(keys, dict(batch))

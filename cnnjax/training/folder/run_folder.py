@@ -120,8 +120,8 @@ def read_identity(workdir: Path) -> RunIdentity:
     if found != FORMAT:
         raise RunFolderError(
             f"workdir: {workdir} holds a run of form {found or 'before 2'}, which this version of "
-            f"cnnjax does not read (it reads form {FORMAT}); use the version that made it, or start "
-            "a new run in another folder"
+            f"cnnjax does not read (it reads form {FORMAT}); use the version that made it, or "
+            "start a new run in another folder"
         )
     try:
         return RunIdentity(values["made_by"], values["run"], values["parts"])

@@ -39,6 +39,7 @@ class Source(abc.ABC):
     def host_batch(self, step: int) -> Mapping[str, np.ndarray]:
         """Returns a step's whole batch of the stream as it is stored, in the host's memory."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Stops what works ahead."""
 
@@ -52,9 +53,7 @@ class ResidentSource(Source):
         placement: the devices.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, np.ndarray], order: data.Order, placement: Placement
-    ):
+    def __init__(self, arrays: Mapping[str, np.ndarray], order: data.Order, placement: Placement):
         self._arrays = arrays
         self._order = order
         self._placement = placement
@@ -97,6 +96,9 @@ class ResidentSource(Source):
             "position": positions,
             "draw": rows if self._order.repeats else positions,
         }
+
+    def close(self) -> None:
+        """See `Source.close`; nothing works ahead."""
 
 
 class ReadSource(Source):
@@ -236,7 +238,9 @@ class Batches:
     @property
     def damaged(self) -> dict[str, str]:
         """Names of examples that could not be read, with what is wrong with them."""
-        return {name: why for source in self.sources.values() for name, why in source.damaged.items()}
+        return {
+            name: why for source in self.sources.values() for name, why in source.damaged.items()
+        }
 
     def close(self) -> None:
         """Stops what reads ahead of the steps."""

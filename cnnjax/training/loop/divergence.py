@@ -23,7 +23,10 @@ _logger = logging.getLogger(__name__)
 
 
 def explain_divergence(
-    run: Run, trainer: Trainer, checkpoints: Checkpoints | None, noticed: LossNotFinite | StateNotFinite
+    run: Run,
+    trainer: Trainer,
+    checkpoints: Checkpoints | None,
+    noticed: LossNotFinite | StateNotFinite,
 ) -> str:
     """Repeats the steps since the last good checkpoint, one by one, and says where it began.
 

@@ -13,6 +13,7 @@ from cnnjax.tasks.base import Batch, Moment, Rows, Sums, Task
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
 from cnnjax.training.loop.prediction import paced
+from cnnjax.training.run import kinds_of
 
 EVAL_BATCH = 512
 
@@ -43,7 +44,7 @@ def make_evaluator(
         read: how examples are read that are not in memory.
     """
     placement = placement or one_device()
-    kinds = {name: part.kind for name, part in examples.spec.items()}
+    kinds = kinds_of(examples)
 
     def batch_values(variables: Any, state: Any, batch: Batch) -> tuple[Sums, Rows]:
         inputs = preprocess({name: batch[name] for name in kinds}, kinds)

@@ -66,9 +66,9 @@ class Pipeline:
         made: dict[str, Any] = {}
         for place, (name, policy) in enumerate(self.views.items()):
             own = jax.random.fold_in(view_key(key, self.number, place), when)
-            augmented = augment_batch(policy, own, stored["draw"], unit, self.kinds)
-            view = {**self.preprocess.normalize(augmented, self.kinds), **beside}
             keys = example_keys(own, stored["draw"])
+            augmented = augment_batch(policy, keys, unit, self.kinds)
+            view = {**self.preprocess.normalize(augmented, self.kinds), **beside}
             view = policy.mix(keys, view, self.kinds, self.num_classes, axis_name)
             if not name:
                 return view

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from cnnjax.training.step.pipeline import take_positions
 
 from cnnjax import models, nn, training
 from cnnjax.data import evaluation_batches
@@ -15,7 +16,6 @@ from cnnjax.tasks import Classification
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
-from cnnjax.training.step.pipeline import take_positions
 from cnnjax.training.step.state import create_state
 from cnnjax.training.step.step import Recipe
 

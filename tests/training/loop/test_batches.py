@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cnnjax.training.loop.feed import make_feed
 
 from cnnjax import data, training
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
-from cnnjax.training.loop.feed import make_feed
 
 STEPS = [0, 1, 2, 5, 3]
 

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cnnjax.recipes.plan import Plan
+from cnnjax.training.loop.meter import LossNotFinite
 
 from cnnjax import training
-from cnnjax.recipes.plan import Plan
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.loop.divergence import explain_divergence
-from cnnjax.training.loop.meter import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
 
 

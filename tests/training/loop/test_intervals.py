@@ -2,9 +2,9 @@ import math
 
 import jax.numpy as jnp
 import pytest
+from cnnjax.training.loop.meter import STEPS_AHEAD, LossNotFinite, Meter
 
 from cnnjax import training
-from cnnjax.training.loop.meter import STEPS_AHEAD, LossNotFinite, Meter
 
 
 class Late:

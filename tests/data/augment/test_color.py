@@ -1,18 +1,17 @@
 import colorsys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from cnnjax.data import parse_policy
 from cnnjax.data.augment.color import (
     IMAGENET_EIGENVALUES,
     IMAGENET_EIGENVECTORS,
     color_basis,
     turn_hue,
 )
+from tests.data.augment.images import augment_many
 
 RNG = np.random.default_rng(0)
 STORED = RNG.integers(0, 256, size=(6, 5, 3)).astype(np.uint8)
@@ -20,8 +19,7 @@ IMAGE = jnp.asarray(STORED / np.float32(255))
 
 
 def many(policy, image=IMAGE, count=100):
-    keys = jax.random.split(jax.random.key(0), count)
-    return np.asarray(jax.jit(jax.vmap(parse_policy(policy), in_axes=(0, None)))(keys, image))
+    return augment_many(policy, image, count)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +63,7 @@ def test_hue_keeps_the_brightest_and_the_darkest_value_of_each_pixel():
     assert np.abs(results - np.asarray(IMAGE)).max(axis=(1, 2, 3)).min() > 0.01
 
 
-def test_pca_colour_adds_one_colour_with_the_covariance_of_its_basis():
+def test_pca_color_adds_one_color_with_the_covariance_of_its_basis():
     added = many("pca_color(0.1)", count=20000) - np.asarray(IMAGE)
     np.testing.assert_allclose(added, np.broadcast_to(added[:, :1, :1], added.shape), atol=1e-6)
     colors = added[:, 0, 0].astype(np.float64)
@@ -100,7 +98,7 @@ def test_autocontrast_is_pillows():
     assert result.max() == pytest.approx(1)
 
 
-def test_autocontrast_leaves_one_colour_alone():
+def test_autocontrast_leaves_one_color_alone():
     plain = jnp.full((3, 3, 3), 0.3)
     np.testing.assert_allclose(many("autocontrast(1)", plain, 1)[0], plain, atol=1e-7)
 
@@ -108,7 +106,7 @@ def test_autocontrast_leaves_one_colour_alone():
 @pytest.mark.parametrize(
     "policy", ["color_jitter(hue=0.1)", "color_jitter(0, 0, 0.1)", "pca_color"]
 )
-def test_colours_of_grey_images_cannot_change(policy):
+def test_colors_of_grey_images_cannot_change(policy):
     with pytest.raises(ValueError, match="the images have 1 channels, not 3"):
         many(policy, IMAGE[..., :1])
 

@@ -1,16 +1,13 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.data import parse_policy
+from tests.data.augment.images import augment_many
 
 RNG = np.random.default_rng(0)
 
 
-def many(policy, image, count=300):
-    keys = jax.random.split(jax.random.key(0), count)
-    augment = jax.jit(jax.vmap(parse_policy(policy), in_axes=(0, None)))
-    return np.asarray(augment(keys, jnp.asarray(image)))
+def many(policy, image):
+    return augment_many(policy, jnp.asarray(image), 300)
 
 
 def test_cutout_covers_a_square_around_any_pixel():

@@ -5,17 +5,19 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
-from cnnjax.data import parse_policy
-from cnnjax.data.augment.geometry import warp
+from cnnjax.data.augment.motion import Turn
+from tests.data.augment.images import augment_image, augment_many
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.uniform(size=(7, 9, 3)).astype(np.float32)
 
 
 def many(policy, image, count=200):
-    keys = jax.random.split(jax.random.key(0), count)
-    augment = parse_policy(policy)
-    return np.asarray(jax.jit(jax.vmap(augment, in_axes=(0, None)))(keys, jnp.asarray(image)))
+    return augment_many(policy, jnp.asarray(image), count)
+
+
+def turn(image, angle, factor, moves, fill=0.0):
+    return Turn(angle, factor, moves, image.shape[:2], fill).move_image(image)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +69,24 @@ def test_resized_crops_are_resizes_of_parts():
 def test_a_resized_crop_that_fits_nowhere_is_the_whole_image():
     # Four times as wide as high, of the whole area: it cannot be within a square.
     image = jnp.asarray(IMAGE[:, :7])
-    result = parse_policy("resized_crop(area=(1, 1), aspect=(0.25, 0.26))")(
-        jax.random.key(0), image
+    result = augment_image(
+        "resized_crop(area=(1, 1), aspect=(0.25, 0.26))", jax.random.key(0), image
     )
     np.testing.assert_allclose(result, image, atol=1e-6)
 
 
 @pytest.mark.parametrize(("angle", "factor"), [(0.5, 1.0), (-0.3, 1.4), (0.0, 0.7)])
-def test_warping_is_scipys_affine_transform(angle, factor):
+def test_turning_is_scipys_affine_transform(angle, factor):
     moves = np.array([0.6, -1.3])
     # The map from the result's pixels to the image's: rows count downwards.
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / factor
+    linear = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / factor
     middle = np.array([3.0, 4.0])
     expected = np.stack(
         [
             scipy.ndimage.affine_transform(
                 IMAGE[..., channel].astype(np.float64),
-                turn,
-                middle - turn @ (middle + moves),
+                linear,
+                middle - linear @ (middle + moves),
                 order=1,
                 mode="grid-constant",
             )
@@ -92,19 +94,19 @@ def test_warping_is_scipys_affine_transform(angle, factor):
         ],
         axis=-1,
     )
-    result = warp(jnp.asarray(IMAGE), angle, factor, jnp.asarray(moves, jnp.float32))
+    result = turn(jnp.asarray(IMAGE), angle, factor, jnp.asarray(moves, jnp.float32))
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_a_quarter_turn_is_counter_clockwise():
     square = jnp.asarray(IMAGE[:, :7])
-    turned = warp(square, np.pi / 2, 1.0, jnp.zeros(2))
+    turned = turn(square, np.pi / 2, 1.0, jnp.zeros(2))
     np.testing.assert_allclose(turned, np.rot90(square), atol=1e-5)
 
 
-def test_what_enters_has_the_fill_colour():
+def test_what_enters_has_the_fill_color():
     plain = np.full((5, 5, 3), 0.5, np.float32)
-    moved = warp(jnp.asarray(plain), 0.0, 1.0, jnp.array([2.0, 0.0]), (0.1, 0.2, 0.3))
+    moved = turn(jnp.asarray(plain), 0.0, 1.0, jnp.array([2.0, 0.0]), (0.1, 0.2, 0.3))
     np.testing.assert_allclose(moved[:2], np.tile([0.1, 0.2, 0.3], (2, 5, 1)), atol=1e-6)
     np.testing.assert_allclose(moved[2:], plain[2:], atol=1e-6)
 

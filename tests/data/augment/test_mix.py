@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
-from cnnjax.data import parse_policy
+from cnnjax.data import example_keys, parse_policy
 
 RNG = np.random.default_rng(0)
 SIZE = 8
@@ -18,7 +18,8 @@ KEY = jax.random.key(3)
 
 @jax.jit
 def mix(batch, examples):
-    return parse_policy("mixup(0.4)").mix(KEY, batch, examples, num_classes=3)
+    keys = example_keys(KEY, examples)
+    return parse_policy("mixup(0.4)").mix(keys, batch, num_classes=3)
 
 
 def mixed(batch=BATCH, examples=EXAMPLES):
@@ -62,7 +63,9 @@ def test_a_batch_spread_over_devices_is_mixed_like_a_whole_one():
     spread = jax.tree.map(lambda a: a.reshape(4, 2, *a.shape[1:]), (BATCH, EXAMPLES))
 
     def on_device(batch, examples):
-        return parse_policy("mixup(0.4)").mix(KEY, batch, examples, 3, axis_name="data")
+        keys = example_keys(KEY, examples)
+        policy = parse_policy("mixup(0.4)")
+        return policy.mix(keys, batch, num_classes=3, axis_name="data")
 
     parts = jax.jit(jax.vmap(on_device, axis_name="data"))(*spread)
     joined = jax.tree.map(lambda a: a.reshape(SIZE, *a.shape[2:]), parts)
@@ -80,6 +83,6 @@ def test_an_example_of_weight_zero_is_nobodys_partner():
 
 
 def test_a_policy_without_mixup_leaves_the_batch():
-    batch = parse_policy("flip").mix(KEY, BATCH, EXAMPLES, 3)
+    batch = parse_policy("flip").mix(example_keys(KEY, EXAMPLES), BATCH)
     assert batch.keys() == BATCH.keys()
     assert batch["image"] is BATCH["image"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cnnjax import data
+from tests.data.augment.images import augment_image, augment_many
 
 IMAGE = jnp.arange(1, 26, dtype=jnp.float32).reshape(5, 5, 1)
 
@@ -20,9 +21,7 @@ def shifted(image, down, right):
 
 
 def test_shift_gives_each_translation_and_nothing_else():
-    augment = data.parse_policy("shift(1)")
-    keys = jax.random.split(jax.random.key(0), 300)
-    results = np.asarray(jax.vmap(augment, in_axes=(0, None))(keys, IMAGE))
+    results = augment_many("shift(1)", IMAGE, 300)
     possible = {
         shifted(np.asarray(IMAGE), down, right).tobytes()
         for down in (-1, 0, 1)
@@ -36,7 +35,12 @@ def test_an_image_is_augmented_alike_in_any_batch():
         "crop(1), flip, affine(20, (0.8, 1.2)), color_jitter(0.4, 0.4, 0.4, 0.1), pca_color, "
         "cutout(2), random_erasing, resized_crop(7)"
     )
-    compiled = jax.jit(lambda *batch: data.augment_batch(augment, jax.random.key(2), *batch))
+
+    @jax.jit
+    def compiled(images, positions):
+        keys = data.example_keys(jax.random.key(2), positions)
+        return data.augment_batch(augment, keys, {"image": images})["image"]
+
     # As many pixels as make XLA cut its loops.
     images = jax.random.uniform(jax.random.key(1), (900, 8, 8, 3))
     positions = 3 * jnp.arange(900, dtype=jnp.int32)
@@ -48,16 +52,11 @@ def test_an_image_is_augmented_alike_in_any_batch():
 
 
 def test_an_empty_policy_changes_nothing():
-    augment = data.parse_policy("")
-    np.testing.assert_array_equal(augment(jax.random.key(0), IMAGE), IMAGE)
+    np.testing.assert_array_equal(augment_image("", jax.random.key(0), IMAGE), IMAGE)
 
 
 def test_a_bare_name_is_a_call():
-    keys = jax.random.split(jax.random.key(0), 20)
-    bare, called = (
-        jax.vmap(data.parse_policy(policy), in_axes=(0, None))(keys, IMAGE)
-        for policy in ("flip", "flip()")
-    )
+    bare, called = (augment_many(policy, IMAGE, 20) for policy in ("flip", "flip()"))
     np.testing.assert_array_equal(bare, called)
 
 
@@ -80,17 +79,15 @@ def test_a_bare_name_is_a_call():
 def test_arguments_that_change_nothing_give_the_image(policy):
     image = IMAGE / 26
     if policy.startswith("cutout"):  # the least that it can do: up to one pixel each
-        differing = np.asarray(data.parse_policy(policy)(jax.random.key(0), image)) != image
+        differing = np.asarray(augment_image(policy, jax.random.key(0), image)) != image
         assert 1 <= differing.sum() <= 2
         return
-    augmented = data.parse_policy(policy)(jax.random.key(0), image)
+    augmented = augment_image(policy, jax.random.key(0), image)
     np.testing.assert_allclose(augmented, image, atol=1e-7)
 
 
 def test_calls_of_a_policy_draw_independently():
-    twice = data.parse_policy("shift(1), shift(pixels=1)")
-    keys = jax.random.split(jax.random.key(0), 300)
-    results = np.asarray(jax.vmap(twice, in_axes=(0, None))(keys, IMAGE))
+    results = augment_many("shift(1), shift(pixels=1)", IMAGE, 300)
     # Were both draws equal, an image could move by 0 or 2 in a direction but never by 1.
     assert shifted(np.asarray(IMAGE), 1, 0).tobytes() in {result.tobytes() for result in results}
 
@@ -102,7 +99,10 @@ def test_calls_of_a_policy_draw_independently():
         ("shift", r"'shift\(\)' cannot be made: missing a required argument: 'pixels'"),
         ("2", "'2' in '2' is not a call"),
         ("shfit(2)", "'shfit' is unknown; did you mean shift"),
-        ("shift(2, 3)", r"cannot be made.*its form is shift\(pixels: int\)$"),
+        (
+            "shift(2, 3)",
+            r"cannot be made.*its form is shift\(pixels: int, \*, mask_fill: int = 255\)$",
+        ),
         ("shift(-1)", "pixels is -1; give 0 or more"),
         ("mixup(0.2), flip", "mixup takes whole batches, and comes once and last"),
         ("mixup, flip, mixup", "mixup takes whole batches, and comes once and last"),

@@ -1,0 +1,139 @@
+"""One example as augmentations see it: parts by name, each of a kind."""
+
+from collections.abc import Mapping
+from typing import cast, get_args
+
+import jax.numpy as jnp
+from jaxtyping import Array, Shaped
+
+from cnnjax.data.kinds import Kind
+from cnnjax.nearest import did_you_mean
+
+Example = Mapping[str, Shaped[Array, "..."]]
+"""Parts of one example: an image float [height, width, channels] from 0 to 1, a mask int
+[height, width], boxes float [boxes, 4], points float [points, 2], a label, …"""
+
+_NAMED_AS_KIND = ("image", "label", "mask", "boxes", "points")
+
+
+def kinds_by_name(example: Mapping[str, object], kinds: Mapping[str, Kind] | None) -> dict:
+    """Returns the kind of each part: as given, else as its name says, else "value".
+
+    The names that say it are image, label, mask, boxes and points, and those that end in _count.
+
+    Args:
+        example: the parts.
+        kinds: kinds of the parts whose names do not say it.
+
+    Raises:
+        ValueError: a kind is unknown, or given for a part that is not there.
+    """
+    given = dict(kinds or {})
+    for name, kind in given.items():
+        if name not in example:
+            raise ValueError(
+                f"kinds: {name!r} is no part of the example; {did_you_mean(name, example)}"
+                f"its parts are {', '.join(example)}"
+            )
+        if kind not in get_args(Kind):
+            raise ValueError(
+                f"kinds: {kind!r} of the part {name!r} is unknown; "
+                f"{did_you_mean(str(kind), get_args(Kind))}known: {', '.join(get_args(Kind))}"
+            )
+    return {name: given.get(name, _kind(name)) for name in example}
+
+
+def _kind(name: str) -> Kind:
+    if name in _NAMED_AS_KIND:
+        return cast(Kind, name)
+    return "count" if name.endswith("_count") else "value"
+
+
+def parts_of(kinds: Mapping[str, Kind], *wanted: Kind) -> list[str]:
+    """Returns the names of the parts of some kinds."""
+    return [name for name, kind in kinds.items() if kind in wanted]
+
+
+def check_image(name: str, image: Array) -> None:
+    """Refuses a part of kind image that is not float [height, width, channels].
+
+    Args:
+        name: the part's.
+        image: the part.
+    """
+    if image.ndim != 3:
+        raise ValueError(
+            f"{name}: an image of shape {image.shape} was given; one example's is [height, width, "
+            "channels] (augment_batch takes whole batches)"
+        )
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(
+            f"{name}: an image of {image.dtype} was given; augmentations take floats from 0 to 1: "
+            "divide by 255"
+        )
+
+
+def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+    """Returns the height and width that all images and masks of an example have.
+
+    Args:
+        step: name of the augmentation that asks, for messages.
+        example: the parts.
+        kinds: the kind of each part.
+
+    Raises:
+        ValueError: there is no image or mask, one has another size than the first, or one does not
+            have the form of its kind.
+    """
+    names = parts_of(kinds, "image", "mask")
+    if not names:
+        raise ValueError(
+            f"{step}: the example has no part of kind image or mask; its parts are "
+            + ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        )
+    for name in names:
+        (check_image if kinds[name] == "image" else _check_mask)(name, example[name])
+    first, *others = names
+    size = example[first].shape[:2]
+    for name in others:
+        if example[name].shape[:2] != size:
+            raise ValueError(
+                f"{step}: {name} is {_sides(example[name])}, but {first} is "
+                f"{_sides(example[first])}; images and masks that are changed together have one "
+                f"size: resize {name}, or declare it as of kind value to leave it alone"
+            )
+    return size
+
+
+def check_rows(name: str, kind: Kind, rows: Array) -> None:
+    """Refuses boxes that are not float [boxes, 4] and points that are not float [points, 2].
+
+    Args:
+        name: the part's.
+        kind: boxes or points.
+        rows: the part.
+    """
+    columns = "top, left, bottom, right" if kind == "boxes" else "row, column"
+    if rows.ndim != 2 or rows.shape[1] != len(columns.split()):
+        raise ValueError(
+            f"{name}: shape {rows.shape} was given; {kind} of an example are rows of ({columns})"
+        )
+    if not jnp.issubdtype(rows.dtype, jnp.floating):
+        raise ValueError(f"{name}: {rows.dtype} was given; {kind} are floats: give float32")
+
+
+def _check_mask(name: str, mask: Array) -> None:
+    if mask.ndim != 2 and not (mask.ndim == 3 and mask.shape[2] == 1):
+        raise ValueError(
+            f"{name}: a mask of shape {mask.shape} was given; one example's is [height, width] or "
+            "[height, width, 1]"
+        )
+    if not jnp.issubdtype(mask.dtype, jnp.integer):
+        raise ValueError(
+            f"{name}: a mask of {mask.dtype} was given; masks hold a whole number for each pixel: "
+            "give uint8 or int32"
+        )
+
+
+def _sides(part: Array) -> str:
+    return "x".join(map(str, part.shape[:2]))

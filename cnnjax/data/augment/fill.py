@@ -1,0 +1,49 @@
+"""What enters where an example has no pixels: a color in images, a label in masks."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
+
+Image = Float[Array, "height width channels"]
+"""Pixels from 0 to 1."""
+
+Mask = Int[Array, "height width *one"]
+"""A label for each pixel; the last axis, if it is there, has one entry."""
+
+Fill = float | tuple[float, ...]
+"""A pixel's value from 0 to 1, one for all channels or one for each."""
+
+IGNORED_LABEL = 255
+"""What no loss or score counts: the border of PASCAL VOC, and torchvision's `ignore_index`."""
+
+
+def filled(fill: Fill, image: Image) -> Image:
+    """Returns an image of one color, of the shape and dtype of another.
+
+    Raises:
+        ValueError: `fill` has values for another number of channels.
+    """
+    values = np.atleast_1d(np.asarray(fill, np.float32))
+    channels = image.shape[-1]
+    if values.size not in (1, channels):
+        raise ValueError(
+            f"fill: {fill} has {values.size} values for images of {channels} channels; give one "
+            "for all, or one for each"
+        )
+    color = jnp.asarray(values, image.dtype).reshape(1, 1, -1)
+    return jnp.broadcast_to(color, image.shape)
+
+
+def filling_label(mask_fill: int, mask: Mask) -> Shaped[Array, ""]:
+    """Returns the label that enters a mask, of the mask's dtype.
+
+    Raises:
+        ValueError: the dtype cannot hold it.
+    """
+    limits = jnp.iinfo(mask.dtype)
+    if not limits.min <= mask_fill <= limits.max:
+        raise ValueError(
+            f"mask_fill: a mask of {mask.dtype} cannot hold {mask_fill}; give {limits.min} to "
+            f"{limits.max}, or a mask of uint8 or int32"
+        )
+    return jnp.asarray(mask_fill, mask.dtype)

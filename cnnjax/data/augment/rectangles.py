@@ -1,0 +1,65 @@
+"""Random rectangles within an image."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int32, Key
+
+_ATTEMPTS = 10
+
+
+def draw_rectangle(
+    key: Key[Array, ""],
+    size: tuple[int, int],
+    area: tuple[float, float],
+    aspects: Float[Array, " attempts"],
+) -> tuple[Bool[Array, ""], Int32[Array, "2"], Int32[Array, "2"]]:
+    """Draws a rectangle within an image by its share of the area and its aspect ratio.
+
+    As many are drawn as there are aspect ratios; the first that fits into the image counts.
+
+    Args:
+        key: the randomness.
+        size: the image's height and width.
+        area: bounds between which the share of the area is drawn.
+        aspects: height over width of each attempt.
+
+    Returns:
+        Whether any fits; the rectangle's top and left; its height and width.
+    """
+    area_key, place_key = jax.random.split(key)
+    shares = jax.random.uniform(area_key, aspects.shape, minval=area[0], maxval=area[1])
+    pixels = shares * float(size[0] * size[1])
+    sides = jnp.stack([jnp.sqrt(pixels * aspects), jnp.sqrt(pixels / aspects)], axis=1)
+    sides = jnp.round(sides).astype(jnp.int32)
+    limits = jnp.asarray(size, jnp.int32)
+    fits = ((sides > 0) & (sides <= limits.reshape(1, 2))).all(axis=1)
+    chosen = sides[jnp.argmax(fits)]
+    places = jax.random.uniform(place_key, (2,))
+    corner = jnp.floor(places * (limits - chosen + 1).astype(jnp.float32)).astype(jnp.int32)
+    return fits.any(), corner, chosen
+
+
+def draw_aspects(
+    key: Key[Array, ""], aspect: tuple[float, float], logarithmic: bool
+) -> Float[Array, " attempts"]:
+    """Draws aspect ratios for `draw_rectangle`, evenly on a linear or on a logarithmic scale."""
+    low, high = (np.log(aspect) if logarithmic else np.asarray(aspect)).tolist()
+    drawn = jax.random.uniform(key, (_ATTEMPTS,), minval=low, maxval=high)
+    return jnp.exp(drawn) if logarithmic else drawn
+
+
+def inside(
+    size: tuple[int, int], corner: Int32[Array, "2"], sides: Int32[Array, "2"]
+) -> Bool[Array, "height width 1"]:
+    """Returns which pixels of an image lie in a rectangle, which may reach beyond the image.
+
+    Args:
+        size: the image's height and width.
+        corner: the rectangle's top and left.
+        sides: its height and width.
+    """
+    rows = jnp.arange(size[0]).reshape(-1, 1, 1)
+    columns = jnp.arange(size[1]).reshape(1, -1, 1)
+    in_rows = (rows >= corner[0]) & (rows < corner[0] + sides[0])
+    return in_rows & ((columns >= corner[1]) & (columns < corner[1] + sides[1]))
