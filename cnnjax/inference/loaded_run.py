@@ -124,7 +124,9 @@ class LoadedRun:
         # What fills up the last batch has no weight, like an image that cannot be read.
         kept = np.flatnonzero(np.concatenate(weights))
         log_probabilities = np.concatenate(predictions)[kept]
-        chosen = examples if len(kept) == len(examples.labels) else examples.take(kept)
+        chosen = examples
+        if not isinstance(examples, data.ImageArrays) and len(kept) < len(examples.labels):
+            chosen = examples.take(kept)
         return Evaluated(
             predictions=log_probabilities,
             parts={"label": np.asarray(chosen.labels)},
