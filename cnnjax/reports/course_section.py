@@ -126,12 +126,19 @@ def _checkpoint_facts(record: RunRecord) -> list[tuple[str, str]]:
     if scored:
         best = max(scored, key=lambda event: (event["score"], -event["step"]))
         note = (
-            f"step {best['step']:,}, with a score of {best['score']:.4g} on the {record.split} "
+            f"step {best['step']:,}, {_chosen_by(best)} on the {record.split} "
             f"images; the last, of step {last:,}, is shown here"
         )
     else:
         note = "none was chosen: the test images choose nothing, and none were held out for it"
     return [("Last checkpoint", f"step {last:,}"), ("Best checkpoint", note)]
+
+
+def _chosen_by(saved: Mapping[str, Any]) -> str:
+    """By what a checkpoint was chosen, in words."""
+    if "metric" not in saved:
+        return f"with a score of {saved['score']:.4g}"
+    return f"with {saved['metric'].replace('_', ' ')} {saved['value']:.4g}"
 
 
 def _time_facts(record: RunRecord) -> list[tuple[str, str]]:

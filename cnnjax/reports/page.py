@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax import data
+from cnnjax import data, inference, training
 from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.course_section import course_section
 from cnnjax.reports.curves_section import curves_section
@@ -18,7 +18,6 @@ from cnnjax.reports.run_figures import disagreements, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.reports.task_sections import draw_section
 from cnnjax.tasks.sections import Evaluated, Example, Section, TaskReport
-from cnnjax.training import load_run
 
 _OWN_ANCHORS = (
     *("curves", "course", "kernels", "activations", "cost", "looking", "invariance", "health"),
@@ -45,8 +44,9 @@ def write_report(
     workdir: str | os.PathLike,
     *,
     analysis: bool = False,
+    run: training.Run | str | None = None,
     data_dir: str | None = None,
-    inputs: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
@@ -54,8 +54,9 @@ def write_report(
       workdir: the folder of a training run.
       analysis: whether the network is analysed too: what it costs, what it looks at and how it
         behaves. It takes longer.
+      run: the run, where it was made in Python, or the path of a function that makes it.
       data_dir: TFDS data folder, None for TFDS's default.
-      inputs: how images are read that are not in memory.
+      read: how images are read that are not in memory.
 
     Returns:
       The path of the page.
@@ -67,7 +68,7 @@ def write_report(
     """
     check_installed()
     record = read_run_record(workdir)
-    network = load_run(record.workdir, data_dir=data_dir, inputs=inputs)
+    network = inference.load(record.workdir, run=run, data_dir=data_dir, read=read)
     page = render(record, network, analysis=analysis)
     return _write_whole(record.workdir / "report.html", page)
 
@@ -78,7 +79,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     Args:
       record: what the run folder says.
       network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
-        names of the model and the dataset), `preprocess(images)`, and `evaluated()`, which gives
+        names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
         `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
         its `curves` of the logged metrics.
       analysis: whether the network is analysed too.
@@ -97,7 +98,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     curves = tuple(getattr(network.task, "curves", ()))
     example = report.example or _first(evaluated)
     image = np.asarray(evaluated.images[np.array([example.place])])
-    inputs = np.asarray(network.preprocess(image))
+    inputs = np.asarray(network.inputs(image))
     return (
         _environment()
         .get_template("report.html")

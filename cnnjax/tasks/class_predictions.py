@@ -120,7 +120,7 @@ class ClassPredictions:
 
     @cached_property
     def _numbers(self) -> Bool[np.ndarray, " images"]:
-        return ~np.isnan(self.log_probabilities).any(axis=1)
+        return ~np.isnan(self.log_probabilities.max(axis=1))
 
     @property
     def _classes(self) -> int:

@@ -121,6 +121,7 @@ def fit(
             facts = {**describe_code(), **environment, "resumed_from": first or None}
             facts["layout"] = placement.describe(trainer.state)
             facts["model"], facts["dataset"] = run.names
+            facts["batch_size"] = run.first_batch_size
             run_folder.start_run(folder.path, folder.identity, facts)
         with (
             closing(Profiler(Path(workdir or "."), profiled)) as profiler,

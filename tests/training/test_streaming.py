@@ -71,12 +71,12 @@ def test_a_damaged_image_is_left_out_and_named(streamed, folder):
     assert list(finished["left_out"]) == [str(folder / "train" / "bees" / "003.jpg")]
 
 
-def test_a_streamed_set_is_judged_once_and_what_is_damaged_left_out(
+def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     streamed, config, folder, tmp_path
 ):
-    run = training.load_run(streamed[0], inputs=data.ReadOptions(workers=data.Workers(threads=1)))
-    examples, probabilities = run.judge_evaluated()
-    np.testing.assert_allclose(probabilities, run.predict(run.images[:]), atol=1e-6)
+    run = training.load_run(streamed[0], inputs=data.Inputs(workers=data.Workers(threads=1)))
+    whole = run.evaluated()
+    np.testing.assert_allclose(np.exp(whole.predictions), run.predict(run.images[:]), atol=1e-6)
     # The same run with one test image that is none.
     broken = tmp_path / "photographs"
     shutil.copytree(folder, broken)
@@ -85,12 +85,14 @@ def test_a_streamed_set_is_judged_once_and_what_is_damaged_left_out(
     shutil.copytree(streamed[0], workdir)
     text = (workdir / "config.json").read_text()
     (workdir / "config.json").write_text(text.replace(str(folder), str(broken)))
-    fewer, kept = training.load_run(workdir).judge_evaluated()
-    assert len(fewer) == len(kept) == len(examples) - 1
-    np.testing.assert_allclose(kept, np.delete(probabilities, 1, axis=0), atol=1e-6)
-    np.testing.assert_array_equal(fewer.read(1)["image"], examples.read(2)["image"])
+    fewer = training.load_run(workdir).evaluated()
+    assert fewer.positions.tolist() == np.delete(whole.positions, 1).tolist()
+    np.testing.assert_array_equal(fewer.parts["label"], np.delete(whole.parts["label"], 1))
+    expected = np.delete(whole.predictions, 1, axis=0)
+    np.testing.assert_allclose(fewer.predictions, expected, atol=1e-5)
+    np.testing.assert_array_equal(fewer.images[1], whole.images[2])
     with pytest.raises(data.DamagedImages, match="more than the 0 that"):
-        training.load_run(workdir, inputs=data.ReadOptions(max_damaged=0)).judge_evaluated()
+        training.load_run(workdir, inputs=data.Inputs(max_damaged=0)).evaluated()
 
 
 def test_a_resumed_stream_ends_where_an_undisturbed_one_does(streamed, config, tmp_path):
@@ -98,7 +100,7 @@ def test_a_resumed_stream_ends_where_an_undisturbed_one_does(streamed, config, t
     shutil.copytree(streamed[0], workdir)
     shutil.rmtree(workdir / "checkpoints" / f"{6:08d}")
     # Other workers make no difference.
-    train(config, workdir, inputs=data.ReadOptions(workers=data.Workers(threads=1)))
+    train(config, workdir, inputs=data.Inputs(workers=data.Workers(threads=1)))
     assert Checkpoints(workdir / "checkpoints").steps() == [3, 6]
     assert parameters(workdir) == parameters(streamed[0])
 
@@ -107,7 +109,7 @@ def test_more_damaged_images_than_allowed_stop_the_run(config, folder, tmp_path)
     with pytest.raises(
         data.DamagedImages, match=r"unreadable images: 1, more than the 0 .*\n.*003"
     ):
-        train(config, tmp_path / "run", inputs=data.ReadOptions(max_damaged=0))
+        train(config, tmp_path / "run", inputs=data.Inputs(max_damaged=0))
 
 
 def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path):
@@ -139,7 +141,8 @@ def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
         training.make_plan(training.parse_config({"data": values}))
     plan = training.make_plan(training.parse_config({"data": {**values, "validation_examples": 5}}))
     held_out, trained = plan.load_eval(None), plan.load_train(None)
-    assert held_out.arrays is trained.arrays is None
+    assert isinstance(held_out, data.EncodedImages)
+    assert isinstance(trained, data.EncodedImages)
     names = [split.name(i) for split in (held_out, trained) for i in range(len(split))]
     assert (len(held_out), len(set(names))) == (5, 24)
 

@@ -63,9 +63,11 @@ class RunLog:
             with self._writing():
                 self._events.write(event, step, **details)
 
-    def saved(self, step: int, folder: Path, score: float | None) -> None:
-        """Notes a checkpoint."""
-        self.event("saved", step, score=score)
+    def saved(self, step: int, folder: Path, score: float | None, metrics: Any) -> None:
+        """Notes a checkpoint, and by which metric it may be chosen."""
+        metric = self._run.task.score.metric
+        chosen = {} if score is None else {"metric": metric, "value": metrics[metric]}
+        self.event("saved", step, score=score, **chosen)
         for callback in self._callbacks:
             callback.on_checkpoint(step, folder)
 

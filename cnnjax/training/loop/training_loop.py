@@ -187,7 +187,7 @@ class TrainingLoop:
                 },
                 score,
             )
-            self.log.saved(step, self.checkpoints.path(step), score)
+            self.log.saved(step, self.checkpoints.path(step), score, self.metrics)
         self._intervals.restart_clock()
 
     def _score(self) -> float | None:
