@@ -8,6 +8,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from cnnjax.tasks.classification import Batch, Classification, Sums
+from cnnjax.training.step.changes import add_changes, apply_mean, changes, sum_changes
 
 Result = tuple[Any, Sums, dict[str, Any]]
 
@@ -28,9 +29,9 @@ def batch_gradients(
 
     With several parts, part p holds the examples p, p + parts, p + 2 parts, ..., so that a batch
     that is spread over devices stays spread. Every part is normalised by its own batch statistics
-    and starts from the same running ones; what comes out is their mean. This is what one pass with
-    batch statistics over groups (the parts) computes; without batch norm it is the gradient of the
-    whole batch, since losses and weights are added up before they are divided.
+    and starts from the same running ones, which move by the mean of the changes. This is what one
+    pass with batch statistics over groups (the parts) computes; without batch norm it is the
+    gradient of the whole batch, since losses and weights are added up before they are divided.
 
     Args:
         params: the parameters.
@@ -68,19 +69,30 @@ def batch_gradients(
         gradients, (sums, updated) = jax.grad(share, has_aux=True)(params)
         return gradients, sums, updated
 
-    if parts == 1:
+    if parts == 1 and axis_name is None:
         gradients, sums, updated = gradients_of(batch, key)
     else:
-        gradients, sums, updated = _added_up(gradients_of, batch, key, parts)
-    if axis_name is not None:
-        gradients, sums = jax.lax.psum((gradients, sums), axis_name)
-        updated = jax.lax.pmean(updated, axis_name)
+
+        def changes_of(part: Batch, key: Key[Array, ""]) -> Result:
+            gradients, sums, updated = gradients_of(part, key)
+            return gradients, sums, changes({n: collections[n] for n in updated}, updated)
+
+        if parts == 1:
+            gradients, sums, changed = changes_of(batch, key)
+        else:
+            gradients, sums, changed = _added_up(changes_of, batch, key, parts)
+        count = parts
+        if axis_name is not None:
+            gradients, sums = jax.lax.psum((gradients, sums), axis_name)
+            changed = sum_changes(changed, axis_name)
+            count *= jax.lax.axis_size(axis_name)
+        updated = apply_mean({n: collections[n] for n in changed}, changed, count)
     if scale is not None:
         gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
     return gradients, sums, updated
 
 
-def _added_up(gradients_of: Any, batch: Batch, key: Key[Array, ""], parts: int) -> Result:
+def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) -> Result:
     """Runs the parts one after another, so that the activations of one at a time are in memory."""
     size = len(batch["weight"])
     if size % parts:
@@ -94,12 +106,13 @@ def _added_up(gradients_of: Any, batch: Batch, key: Key[Array, ""], parts: int) 
 
     def add(total: Result, numbered: tuple[Batch, Array]) -> tuple[Result, None]:
         part, number = numbered
-        result = gradients_of(part, jax.random.fold_in(key, number))
-        return jax.tree.map(jnp.add, total, result), None
+        *sums, changed = changes_of(part, jax.random.fold_in(key, number))
+        added = jax.tree.map(jnp.add, total[:2], tuple(sums))
+        return (*added, add_changes(total[2], changed)), None
 
     cut_batch = jax.tree.map(cut, batch)
     first = jax.tree.map(lambda values: values[0], cut_batch)
-    shapes = jax.eval_shape(gradients_of, first, key)
+    shapes = jax.eval_shape(changes_of, first, key)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    (gradients, sums, updated), _ = jax.lax.scan(add, zeros, (cut_batch, jnp.arange(parts)))
-    return gradients, sums, jax.tree.map(lambda total: total / parts, updated)
+    total, _ = jax.lax.scan(add, zeros, (cut_batch, jnp.arange(parts)))
+    return total
