@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import flax.linen as linen
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.image_layout import check_pixels, naming_layout
 from cnnjax.models.initializers import SCHEMES, Initializers
 from cnnjax.models.input_sizes import square_sizes, telling_sizes
 
@@ -96,25 +97,32 @@ class Net(linen.Module):
 
     @linen.nowrap
     def init_with_output(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; the error of images that are too small says which sizes work."""
-        with self.telling_sizes(args, kwargs):
+        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        with self.checked_images(None, args, kwargs):
             return super().init_with_output(rngs, *args, **kwargs)
 
     @linen.nowrap
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; the error of images that are too small says which sizes work."""
-        with self.telling_sizes(args, kwargs):
+        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        with self.checked_images(variables, args, kwargs):
             return super().apply(variables, *args, **kwargs)
 
     @linen.nowrap
-    def telling_sizes(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> contextlib.AbstractContextManager[None]:
-        """See `telling_sizes` of `cnnjax.models.input_sizes`; of the arguments of `__call__`."""
+    @contextlib.contextmanager
+    def checked_images(
+        self, variables: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Iterator[None]:
+        """Within the block, errors about the images among the arguments of `__call__` help.
+
+        Whole numbers are refused; images with the channels first, or too small, are named so.
+        """
         images = args[0] if args else kwargs.get("x")
         if images is None or kwargs.get("method") is not None:
-            return contextlib.nullcontext()
-        return telling_sizes(self, images)
+            yield
+            return
+        check_pixels(self, images)
+        with naming_layout(self, variables, images), telling_sizes(self, images):
+            yield
 
     @property
     def initializers(self) -> Initializers:

@@ -1,6 +1,6 @@
 """Gradients of a batch's loss, of the whole batch at once or of parts that are added up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as linen
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from cnnjax.tasks.base import Batch, Moment, Sums, Task
+from cnnjax.training.step.changes import add_changes, apply_mean, changes, sum_changes
 from cnnjax.training.step.state import TrainState
 
 Result = tuple[Any, Float[Array, ""], Sums, dict[str, Any]]
@@ -28,9 +29,9 @@ def batch_gradients(
 
     With several parts, part p holds the examples p, p + parts, p + 2 parts, ..., so that a batch
     that is spread over devices stays spread. Every part is normalised by its own batch statistics
-    and starts from the same running ones; what comes out is their mean. This is what one pass with
-    batch statistics over groups (the parts) computes; without batch norm it is the gradient of the
-    whole batch, since every part's loss is divided by the totals of the whole batch.
+    and starts from the same running ones, which move by the mean of the changes. This is what one
+    pass with batch statistics over groups (the parts) computes; without batch norm it is the
+    gradient of the whole batch, since every part's loss is divided by the totals of the batch.
 
     Args:
         state: the state before the step. Where it has a loss scale, the loss is multiplied by it
@@ -73,19 +74,46 @@ def batch_gradients(
         gradients, (loss, sums, updated) = jax.grad(share, has_aux=True)(state.params)
         return gradients, loss, sums, dict(updated)
 
-    if parts == 1:
+    if parts == 1 and axis_name is None:
         gradients, loss, sums, updated = gradients_of(batch, key)
     else:
-        gradients, loss, sums, updated = _added_up(gradients_of, batch, key, parts)
-    if axis_name is not None:
-        gradients, loss, sums = jax.lax.psum((gradients, loss, sums), axis_name)
-        updated = jax.lax.pmean(updated, axis_name)
+        gradients, loss, sums, updated = _joined(
+            gradients_of, batch, key, state.collections, parts, axis_name
+        )
     if scale is not None:
         gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
     return gradients, loss, sums, updated
 
 
-def _added_up(gradients_of: Any, batch: Batch, key: Key[Array, ""], parts: int) -> Result:
+def _joined(
+    gradients_of: Callable[..., Result],
+    batch: Batch,
+    key: Key[Array, ""],
+    collections: Mapping[str, Any],
+    parts: int,
+    axis_name: str | None,
+) -> Result:
+    """Adds up the parts of a batch and the devices' shares of it."""
+
+    def changes_of(part: Batch, key: Key[Array, ""]) -> Result:
+        gradients, loss, sums, updated = gradients_of(part, key)
+        before = {name: collections[name] for name in updated}
+        return gradients, loss, sums, changes(before, updated)
+
+    if parts == 1:
+        gradients, loss, sums, changed = changes_of(batch, key)
+    else:
+        gradients, loss, sums, changed = _added_up(changes_of, batch, key, parts)
+    count = parts
+    if axis_name is not None:
+        gradients, loss, sums = jax.lax.psum((gradients, loss, sums), axis_name)
+        changed = sum_changes(changed, axis_name)
+        count *= jax.lax.axis_size(axis_name)
+    before = {name: collections[name] for name in changed}
+    return gradients, loss, sums, apply_mean(before, changed, count)
+
+
+def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) -> Result:
     """Runs the parts one after another, so that the activations of one at a time are in memory."""
     check_parts(batch, parts)
 
@@ -95,16 +123,16 @@ def _added_up(gradients_of: Any, batch: Batch, key: Key[Array, ""], parts: int) 
 
     def add(total: Result, numbered: tuple[Batch, Array]) -> tuple[Result, None]:
         part, number = numbered
-        result = gradients_of(part, jax.random.fold_in(key, number))
-        return jax.tree.map(jnp.add, total, result), None
+        *sums, changed = changes_of(part, jax.random.fold_in(key, number))
+        added = jax.tree.map(jnp.add, total[:3], tuple(sums))
+        return (*added, add_changes(total[3], changed)), None
 
     cut_batch = jax.tree.map(cut, batch)
     first = jax.tree.map(lambda values: values[0], cut_batch)
-    shapes = jax.eval_shape(gradients_of, first, key)
+    shapes = jax.eval_shape(changes_of, first, key)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     total, _ = jax.lax.scan(add, zeros, (cut_batch, jnp.arange(parts)))
-    gradients, loss, sums, updated = total
-    return gradients, loss, sums, jax.tree.map(lambda leaf: leaf / parts, updated)
+    return total
 
 
 def check_parts(batch: Mapping[str, Any], parts: int) -> None:
