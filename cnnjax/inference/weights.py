@@ -26,8 +26,8 @@ def from_weights(
     source: str | None = None,
     *,
     class_names: Sequence[str] | None = None,
-    examples: Callable[[data.Framing | None], data.Examples] | None = None,
-    data_name: str = "no data",
+    data_name: str | None = None,
+    data_dir: str | None = None,
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
     **overrides: Any,
 ) -> Network:
@@ -37,16 +37,18 @@ def from_weights(
         model: registered name, such as "resnet50".
         weights: the file, or "hub:NAME" for published weights by a registered name or repository.
         source: "torchvision", "timm" or "cnnjax"; None to recognise it by the tensors' names.
-        class_names: a name for each output; None for ImageNet's English names.
-        examples: reads examples to evaluate, framed as asked for; None for none.
-        data_name: what these are called.
+        class_names: a name for each output; None for those of `data_name`, or for ImageNet's
+            English ones.
+        data_name: the dataset that is evaluated, such as "folder:photographs"; None for none.
+        data_dir: TFDS data folder; None means TFDS's default.
         read: how examples are read that are not in memory.
         **overrides: see `models.create_model`.
 
     Raises:
         ConfigError: there is no such network or file, or they do not fit.
     """
-    names = tuple(class_names or classes.imagenet_names())
+    dataset = None if data_name is None else data.dataset(data_name, data_dir)
+    names = tuple(class_names or (dataset.class_names if dataset else classes.imagenet_names()))
     try:
         source, net, variables = _load(model, _path(weights), source, len(names), overrides)
         info = models.model_info(model, overrides.get("variant"))
@@ -62,13 +64,27 @@ def from_weights(
         variables=variables,
         preprocess=data.Preprocess(None, 0, mean, std),
         form=ImageForm(info.input_size, framing),
-        title=(model, data_name),
+        title=(model, data_name or "no data"),
         origin=f"{weights} ({source})",
         data_identity=data_name,
-        load_examples=examples,
+        load_examples=None if dataset is None else _loader(dataset, framing, data_dir, read),
         read=read,
         config={"model": model, "weights": str(weights), "source": source, **overrides},
     )
+
+
+def _loader(
+    dataset: data.Dataset,
+    framing: data.Framing | None,
+    data_dir: str | None,
+    read: data.ReadOptions,
+) -> Callable[[data.Framing | None], data.Examples]:
+    def load(asked: data.Framing | None) -> data.Examples:
+        split = "test" if "test" in dataset.split_sizes else "train"
+        chosen = None if dataset.image_shape is not None else asked or framing
+        return data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
+
+    return load
 
 
 def _path(weights: str | Path) -> Path:

@@ -21,7 +21,7 @@ from cnnjax.training.errors import ConfigError
 def default_config() -> ConfigDict:
     """Returns the defaults as an `ml_collections.ConfigDict`, which configuration files change.
 
-    It is locked: setting a key that does not exist raises.
+    They run as they are. The ConfigDict is locked: setting a key that does not exist raises.
     """
     config = ConfigDict(parse_config({}).model_dump())
     _place_types(config, RunConfig)

@@ -6,6 +6,8 @@ from absl import flags
 
 from cnnjax import data
 
+GROUP = "Data"
+
 _RESIDENT = flags.DEFINE_enum(
     "resident",
     "auto",
@@ -33,7 +35,7 @@ _MAX_DAMAGED = flags.DEFINE_integer(
 )
 
 
-def read_inputs() -> data.ReadOptions:
+def read_options() -> data.ReadOptions:
     """Returns how images are read."""
     return data.ReadOptions(
         cast(data.Resident, _RESIDENT.value),
