@@ -16,6 +16,7 @@ from cnnjax.recipes.schedules import make_plateau, make_schedule
 from cnnjax.recipes.shapes import check_shapes
 from cnnjax.tasks import Classification
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.step.freezing import freeze
 from cnnjax.training.step.pipeline import Pipeline
 from cnnjax.training.step.state import TrainState, create_state, init_variables
 from cnnjax.training.step.step import Recipe
@@ -67,7 +68,8 @@ class Plan:
     def optimizer(self, params: dict) -> optax.GradientTransformation:
         """Returns the update rule for these parameters."""
         plateau = make_plateau(self.config.schedule, self.epoch_steps)
-        return make_optimizer(self.config.optimizer, self.schedule, params, plateau)
+        rule = make_optimizer(self.config.optimizer, self.schedule, params, plateau)
+        return freeze(rule, self.config.optimizer.frozen, params)
 
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
@@ -220,9 +222,10 @@ def _extended_steps(config: RunConfig, extend_to: int, epoch_steps: int) -> int:
         raise ValueError(
             f"extend_to: {extend_to} epochs are fewer than the configuration's {config.epochs}"
         )
-    if config.schedule.name == "cosine" and not config.schedule.final_factor:
+    name = config.schedule.name
+    if name in ("cosine", "polynomial") and not config.schedule.final_factor:
         raise ValueError(
-            f"extend_to: the cosine schedule ends at a learning rate of 0 after {config.epochs} "
+            f"extend_to: the {name} schedule ends at a learning rate of 0 after {config.epochs} "
             "epochs, so that a longer run would learn nothing; start a new run with more epochs"
         )
     return extend_to * epoch_steps

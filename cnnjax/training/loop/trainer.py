@@ -11,10 +11,10 @@ from jaxtyping import Array
 
 from cnnjax import data
 from cnnjax.recipes.plan import Plan
-from cnnjax.recipes.schedules import current_rate
 from cnnjax.tasks.classification import Batch, Sums
 from cnnjax.training.devices.placement import Placement
 from cnnjax.training.loop.feed import make_feed
+from cnnjax.training.step.rate import current_rate
 from cnnjax.training.step.state import TrainState
 from cnnjax.training.step.step import train_step
 
