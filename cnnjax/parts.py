@@ -113,6 +113,15 @@ class Registry(Generic[Part]):
             )
         raise self.unknown(name, self._parts, f"known: {', '.join(self) or 'none'}")
 
+    def check(self, name: str) -> None:
+        """Refuses what is neither a registered name nor a path; a path isn't imported yet.
+
+        Raises:
+            PartError: see `get`.
+        """
+        if not is_path(name):
+            self.get(name)
+
     def unknown(self, name: str, known: Iterable[str], listing: str) -> PartError:
         """Returns the error for a name that is none of those known.
 

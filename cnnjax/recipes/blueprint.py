@@ -105,8 +105,8 @@ def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     """Returns records of the parts that are not cnnjax's own."""
     from cnnjax.data.augment.language import call_names
     from cnnjax.data.own_datasets import DATASETS, own_name
-    from cnnjax.recipes.optimizers import OPTIMIZERS
-    from cnnjax.recipes.schedules import SCHEDULES
+    from cnnjax.recipes.optimizer_table import OPTIMIZERS
+    from cnnjax.recipes.schedule_table import SCHEDULES
 
     section = config.data
     policies = [section.augmentation, *section.views.values()]

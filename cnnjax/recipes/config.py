@@ -73,6 +73,8 @@ def _describe(detail: Any) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{path} is unknown; {nearest_key(path)}"
+    if detail["type"] == "value_error":  # of our own, which names what was given
+        return f"{path}: {detail['ctx']['error']}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{path}: {detail['input']!r} was given; {message}"
 

@@ -6,7 +6,11 @@ Reading and checking configurations is `config`'s part.
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from cnnjax.parts import Registry
+from cnnjax.recipes.optimizer_table import OPTIMIZERS
+from cnnjax.recipes.schedule_table import SCHEDULES
 
 Value = TypeVar("Value")
 
@@ -16,6 +20,16 @@ def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_as_tuple(item) for item in value)
     return value
+
+
+def _known_to(registry: Registry) -> AfterValidator:
+    """Names of the registry, and paths."""
+
+    def check(name: str) -> str:
+        registry.check(name)
+        return name
+
+    return AfterValidator(check)
 
 
 Rules = Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_as_tuple)]
@@ -119,9 +133,16 @@ class TaskConfig(pydantic.BaseModel):
 class OptimizerConfig(Section):
     """The update rule.
 
-    `momentum` is Adam's first decay rate too. `beta2` is the decay rate of the mean squared
-    gradient (None: 0.999 for Adam and AdamW, 0.9 for RMSProp), `epsilon` is added to that mean's
-    root (None: 1e-8). `gradient_clip` bounds the gradients' norm over all parameters, decay left
+    `name` is one of optax's (`sgd`, `adam`, `adamw`, `rmsprop`, `lamb`, `lion`, `muon`, ...), one
+    that you registered, or the path of a function `(learning_rate, **options)` that returns an
+    `optax.GradientTransformation`, such as `my_package.optim:my_rule`. `options` are its further
+    keyword arguments.
+
+    `momentum` (None: 0.9 for `sgd` and `rmsprop`) is Adam's first decay rate too. `beta2` is the
+    decay rate of the mean squared gradient, `epsilon` is added to that mean's root. Where they are
+    None, optax's defaults hold.
+
+    `gradient_clip` bounds the gradients' norm over all parameters, decay left
     out (None: no bound). `accumulate` cuts every batch into that many parts, whose gradients are
     added up before one update.
 
@@ -131,9 +152,11 @@ class OptimizerConfig(Section):
     the learning rate (empty: 1), `frozen` whether the parameter stays as it is (empty: none does).
     """
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(default="sgd", description="The rule")
+    name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
+        default="sgd", description="A name of optax, or a path: my_package.optim:my_rule"
+    )
     learning_rate: float = Field(default=0.1, gt=0, description="The schedule's peak")
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float | None = Field(default=None, ge=0, lt=1)
     nesterov: bool = Field(default=False, description="Nesterov's form of the momentum")
     beta2: float | None = Field(default=None, ge=0, lt=1)
     epsilon: float | None = Field(default=None, gt=0)
@@ -145,24 +168,30 @@ class OptimizerConfig(Section):
     decay: Rules[bool] = ()
     rates: Rules[float] = ()
     frozen: Rules[bool] = ()
+    options: dict[str, Any] = {}
 
 
 class ScheduleConfig(Section):
     """How the learning rate moves over the run's steps.
 
     It rises linearly over `warmup_epochs`, then follows `name`:
-    `constant`; `cosine`, down to `final_factor` of the peak rate; `step`, multiplied by `factor` at
-    each of `boundaries` (in epochs from the start, warm-up included); `plateau`, multiplied by
-    `factor` whenever the mean training loss of an epoch has not been lower than the best one before
-    for `patience` epochs.
+    `constant`; `cosine` or `polynomial`, down to `final_factor` of the peak rate; `step`,
+    multiplied by `factor` (None: 0.1) at each of `boundaries` (in epochs from the start, warm-up
+    included); `exponential`, multiplied by `factor` over each epoch; `onecycle`, up and down;
+    `plateau`, multiplied by `factor` (None: 0.1) whenever the mean training loss of an epoch has
+    not been lower than the best one before for `patience` epochs; one that you registered, or the
+    path of a function `(learning_rate, total_steps, epoch_steps, **options)` that returns an
+    `optax.Schedule`, such as `my_package.rates:my_schedule`. `options` are further keyword
+    arguments (see `cnnjax.recipes.schedule_table`).
     """
 
-    name: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    name: Annotated[str, _known_to(SCHEDULES)] = "constant"
     warmup_epochs: float = Field(default=0.0, ge=0)
-    final_factor: float = Field(default=0.0, ge=0, le=1)
+    final_factor: float | None = Field(default=None, ge=0, le=1)
     boundaries: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
-    factor: float = Field(default=0.1, gt=0, lt=1)
+    factor: float | None = Field(default=None, gt=0, lt=1)
     patience: int = Field(default=5, ge=1)
+    options: dict[str, Any] = {}
 
 
 class BatchNormConfig(Section):

@@ -28,7 +28,7 @@ def test_the_default_config_dict_refuses_unknown_keys():
         ({"epochs": 2.5}, r"config\.epochs: 2\.5 was given"),
         ({"epochs": 0}, r"greater than or equal to 1"),
         ({"optimizer": {"learning_rate": float("nan")}}, "finite"),
-        ({"optimizer": {"name": "sdg"}}, "'sgd', 'adam', 'adamw' or 'rmsprop'"),
+        ({"optimizer": {"name": "sdg"}}, r"optimizer\.name: .*'sdg'; did you mean sgd"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(values, message):

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -95,26 +94,11 @@ def test_rules_scale_the_rate(name):
         np.testing.assert_allclose(scaled[number], factor * plain[number], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
-def test_a_frozen_parameter_stays_without_state_or_decay(name):
-    rules = ((".*/kernel", True), (".*", False))
-    config = OptimizerConfig(name=name, weight_decay=0.1, frozen=rules, gradient_clip=0.1)
-    kernel, bias, kernel2, _ = two_updates(config)
-    np.testing.assert_array_equal([kernel, kernel2], np.zeros((2, 2)))
-    assert (bias != 0).all()
-    state = make_optimizer(config, lambda step: 0.1, PARAMS).init(PARAMS)
-    assert {leaf.shape for leaf in jax.tree.leaves(state)} <= {(), (1,)}
-    if name == "sgd":  # its update is in proportion to the gradient, whose norm is the bias's alone
-        np.testing.assert_allclose(bias, [0.01], rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"frozen": (("c1/kernel", True),)}, r"optimizer\.frozen: parameters c1/bias match none"),
         ({"rates": (("c2/.*", 2.0), (".*", 1.0))}, r"optimizer\.rates: the patterns 'c2/\.\*' are"),
         ({"decay": (("(", True),)}, r"optimizer\.decay: pattern '\(' is not a regular expression"),
-        ({"frozen": ((".*", True),)}, "every parameter is frozen; leave some to train"),
         ({"beta2": 0.9}, r"optimizer\.beta2: 0\.9 was given with sgd, which has none"),
     ],
 )

@@ -4,8 +4,9 @@ import optax
 import pytest
 
 from cnnjax.recipes.optimizers import make_optimizer
-from cnnjax.recipes.schedules import current_rate, make_plateau, make_schedule
+from cnnjax.recipes.schedules import make_plateau, make_schedule
 from cnnjax.recipes.schema import OptimizerConfig, ScheduleConfig
+from cnnjax.training.step.rate import current_rate
 
 
 def test_cosine_schedule_meets_its_closed_form():
