@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax import data
+
 
 class SmallNet(nn.Module):
     """Two convolutions and a dense layer, written with flax alone."""
@@ -36,6 +38,7 @@ class StoredImages:
 
     def __init__(self, images):
         self.images, self.read = images, set()
+        self.shape, self.dtype = images.shape, images.dtype
 
     def __len__(self):
         return len(self.images)
@@ -64,7 +67,8 @@ class FakeRun:
         return jnp.asarray(images, jnp.float32) / 255
 
     def judge_evaluated(self):
-        return self, self.probabilities
+        parts = {"image": self.images, "label": self.labels}
+        return data.ArrayExamples(parts, {"image": "image", "label": "label"}), self.probabilities
 
 
 def fake_run(*, classes=10, channels=1, count=60, wrong=7, size=8, model=None) -> FakeRun:
