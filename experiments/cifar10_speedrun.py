@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnnjax import data, training
+from cnnjax import data, inference, training
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.launch import launch
 from cnnjax.training.folder.environment import describe_code, describe_environment
@@ -69,7 +69,7 @@ _OUTPUT = flags.DEFINE_string(
 def main(arguments: Sequence[str]) -> None:
     """Runs all seeds."""
     del arguments
-    output = training.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
+    output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     recipe = _read_recipe()
     images, labels = _read_images("train", _TRAIN_EXAMPLES.value)
     test_images, test_labels = _read_images("test", _TEST_EXAMPLES.value)

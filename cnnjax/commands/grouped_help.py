@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import flags
 
+from cnnjax import recipes
 from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import MEANINGS
 from cnnjax.commands.schema_help import schema_help

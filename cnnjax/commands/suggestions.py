@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from absl import flags
 
+from cnnjax import recipes
 from cnnjax.nearest import nearest_names
 
 PREFIX = "config."

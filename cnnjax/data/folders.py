@@ -34,7 +34,8 @@ def folder_dataset(name: str) -> Dataset:
     Classes are the subfolders of `train`, in alphabetical order; images are regular files that end
     in .bmp, .jpeg, .jpg, .png or .webp. Without `train`, classes are the subfolders themselves, and
     a hash of each image's path within the folder puts about a fifth of the images to the test:
-    those there stay where they are when others come. Each class keeps one to train on.
+    those there stay where they are when others come. Each class keeps at least one to train on,
+    which is the only one that may move: to the test, once there are others.
 
     Args:
         name: the path, with or without `folder:` before it.

@@ -55,7 +55,7 @@ class SourceExamples(Examples):
     ):
         self._source = source
         self._parts = parts
-        self._kinds = dict(kinds or {})
+        self._kinds: dict[str, Kind] = dict(kinds or {})
         self._version = version
         self.spec = spec if spec is not None else spec_of(*self._checked(0))
         if spec is not None:

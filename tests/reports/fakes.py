@@ -79,7 +79,7 @@ class FakeNetwork:
     step: int = 20
     title: tuple[str, str] = ("small", "digits")
 
-    def preprocess(self, images):
+    def inputs(self, images):
         return jnp.asarray(images, jnp.float32) / 255
 
     def evaluated(self):

@@ -1,10 +1,6 @@
-"""Runs made of parts of one's own, one kind each; and a program that trains one, to be killed.
-
-python -m tests.training.own_parts NAME WORKDIR
-"""
+"""Runs made of parts of one's own, one kind each; and a program that trains one, to be killed."""
 
 import os
-import sys
 from dataclasses import dataclass
 
 import flax.linen as linen
@@ -130,7 +126,3 @@ def main(name, workdir):
         callbacks=[Announce()],
         progress=False,
     )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
