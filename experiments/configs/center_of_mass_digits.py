@@ -71,7 +71,9 @@ class Center(tasks.Task):
 def get_config():
     """Returns the configuration."""
     config = default_config()
+    config.model.name = "lenet5"
     config.data.name = f"{HERE}:load"
+    config.data.resize = 32
     with config.unlocked():
         config.task = task_section(f"{HERE}:Center")
     config.optimizer.name = "adam"
