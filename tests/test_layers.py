@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("nearest", "patterns", "ops"),
+    ("compiler", "nearest", "patterns"),
+    ("ops",),
     ("nn",),
     ("models",),
     ("data", "analysis"),
