@@ -1,5 +1,50 @@
-"""Convolutional networks in JAX and Flax, with hand-derived backward rules."""
+"""Convolutional networks in JAX and Flax, with hand-derived backward rules.
 
-from cnnjax import models, nn, ops
+The packages are loaded when they are first used: `from cnnjax import ops` loads no Flax.
+"""
 
-__all__ = ["models", "nn", "ops"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cnnjax import compiler
+
+# Before jax starts its backend, and so before anything else.
+compiler.guard()
+
+if TYPE_CHECKING:
+    from cnnjax import (
+        analysis,
+        data,
+        inference,
+        models,
+        nn,
+        ops,
+        recipes,
+        reports,
+        tasks,
+        training,
+    )
+
+__all__ = [
+    "analysis",
+    "compiler",
+    "data",
+    "inference",
+    "models",
+    "nn",
+    "ops",
+    "recipes",
+    "reports",
+    "tasks",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"cnnjax.{name}")
+    raise AttributeError(f"module 'cnnjax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,6 +11,8 @@ os.environ["XLA_FLAGS"] = (
 # scikit-learn's threads spin while they wait, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Before anything computes: importing cnnjax adds a flag of its own to XLA_FLAGS.
+import cnnjax  # noqa: F401, I001
 import jax
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

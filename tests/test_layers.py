@@ -9,16 +9,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("nearest",),
+    ("compiler", "nearest", "patterns"),
     ("importing",),
-    ("parts", "patterns", "ops"),
+    ("parts", "ops"),
     ("nn",),
     ("models",),
     ("data", "analysis"),
     ("tasks",),
     ("training",),
+    ("recipes",),
+    ("inference",),
     ("reports",),
-    ("transfer", "search"),
+    ("commands",),
 )
 """The packages from the bottom up; those on one line do not import each other."""
 

@@ -3,10 +3,10 @@
 Images are NHWC, kernels are HWIO. Only names are handed on here; each subject has its file.
 """
 
+from cnnjax.compiler import compiler_options
 from cnnjax.ops import filters
 from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
 from cnnjax.ops.bias import add_bias
-from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv.algorithms.im2col import col2im, im2col
 from cnnjax.ops.conv.batch_axis import batch_over
 from cnnjax.ops.conv.conv2d import conv2d, convolve2d

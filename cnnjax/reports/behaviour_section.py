@@ -5,6 +5,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from cnnjax import compiler
 from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.behaviour.embedding import canvas, embed_features
 from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
@@ -187,7 +188,7 @@ def embedding_section(
     if len(inputs) < 10:
         return []
     layer = _before_output(model, variables, inputs[:1])
-    compute = jax.jit(lambda v, x: stage_activations(model, v, x)[layer])
+    compute = compiler.jit(lambda v, x: stage_activations(model, v, x)[layer])
     features = in_batches(lambda images: compute(variables, images), inputs)
     # Mistakes first: they are drawn where others would cover them.
     order = np.arange(len(images)) if right is None else np.argsort(right, kind="stable")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax import compiler
 from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import module_calls
 from cnnjax.analysis.cost.summary import Summary
@@ -159,13 +160,13 @@ def _projections(
 ) -> list[dict[str, Any]]:
     """For the busiest maps, the image that excites each most and its deconvnet projection."""
 
-    @jax.jit
+    @compiler.jit
     def highest(variables: Any, images: Any) -> Any:
         return activations(model, variables, images, names=[layer])[layer].max(axis=(1, 2))
 
     peaks = in_batches(lambda images: highest(variables, images), inputs)
     busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
-    project = jax.jit(lambda v, images, c: deconvnet(model, v, images, layer, c))
+    project = compiler.jit(lambda v, images, c: deconvnet(model, v, images, layer, c))
     projections = []
     for channel in sorted(busiest.tolist()):
         image = int(peaks[:, channel].argmax())

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 
-from cnnjax.ops.compiler import compiler_options
+from cnnjax.compiler import compiler_options
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
 from scripts.benchmarks.contestants import normal

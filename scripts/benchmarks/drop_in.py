@@ -19,7 +19,7 @@ import optax
 from jax import lax
 
 from cnnjax import ops
-from cnnjax.ops.compiler import compiler_options
+from cnnjax.compiler import compiler_options
 from scripts.benchmarks.timing import Times, interleaved
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))

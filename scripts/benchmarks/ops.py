@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax import training
-from cnnjax.ops.compiler import compiler_options
+from cnnjax.compiler import compiler_options
 from scripts.benchmarks import ops_report
 from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.contestants import Pass, passes

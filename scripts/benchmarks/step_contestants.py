@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from cnnjax import models
-from cnnjax.ops.compiler import compiler_options
+from cnnjax.compiler import compiler_options
 from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.jax_step import compile_step
 from scripts.benchmarks.whole_nets import WholeNet

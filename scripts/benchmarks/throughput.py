@@ -26,7 +26,7 @@ import numpy as np
 import optax
 
 from cnnjax import analysis, models
-from cnnjax.ops.compiler import compiler_options
+from cnnjax.compiler import compiler_options
 from scripts.benchmarks.jax_step import JaxStep, compile_step
 from scripts.benchmarks.machine import describe
 from scripts.benchmarks.peaks import peak_flops

@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from cnnjax import compiler
 from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import evaluation_arguments, image_batch
 
@@ -129,7 +130,7 @@ def invariance_curves(
     arguments = evaluation_arguments(model, apply_arguments)
     images = image_batch(images, "invariance_curves")
 
-    @jax.jit
+    @compiler.jit
     def measure(variables: Any, sources: Array, images: Array, labels: Array) -> Array:
         logits: Any = model.apply(variables, _resampled(images, sources, fill), **arguments)
         own = jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], axis=1)[:, 0]

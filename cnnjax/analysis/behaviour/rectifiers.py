@@ -11,6 +11,7 @@ from jax import ad_checkpoint
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jaxtyping import Array, Bool
 
+from cnnjax import compiler
 from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
 
@@ -125,7 +126,7 @@ def dead_units(
     """
     order: list[str] = []
 
-    @jax.jit
+    @compiler.jit
     def alive(variables: Any, images: Any) -> list[Array]:
         """Whether each unit of each ReLU is on anywhere, by image."""
         found: dict[str, Array] = {}

@@ -12,6 +12,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from cnnjax import compiler
 from cnnjax.analysis.calls import ModuleCall, evaluation_arguments, observe_calls
 from cnnjax.analysis.looks.activations import activation_shapes
 
@@ -72,7 +73,7 @@ def layer_signals(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.sum(), outputs
 
-    @jax.jit
+    @compiler.jit
     def measure(variables: Any, images: Array, labels: Array) -> dict[str, tuple[Array, ...]]:
         offsets = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
         gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, images, labels)
@@ -135,7 +136,7 @@ def depth_study(
     keys = jax.random.split(key, depth + 2)
     weights = jnp.stack([initializer(k, (width, width), jnp.float32) for k in keys[:depth]])
     inputs, end = (jax.random.normal(k, (batch, width)) for k in keys[depth:])
-    measured = jax.jit(_depth_statistics, static_argnums=0)(activation, weights, inputs, end)
+    measured = compiler.jit(_depth_statistics, static_argnums=0)(activation, weights, inputs, end)
     return DepthStudy(*jax.device_get(measured))
 
 

@@ -11,6 +11,7 @@ import optax
 
 from cnnjax.analysis.calls import training_arguments
 from cnnjax.analysis.cost.summary import shape_variables
+from cnnjax.compiler import compiler_options
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def training_step_bytes(
         changes, optimizer_state = optimizer.update(grads, optimizer_state, params)
         return (optax.apply_updates(params, changes), optimizer_state, {**rest, **updates}), value
 
-    compiled = jax.jit(step, donate_argnums=0).lower(state, images, labels, key).compile()
-    plan: Any = compiled.memory_analysis()
+    lowered = jax.jit(step, donate_argnums=0).lower(state, images, labels, key)
+    plan: Any = lowered.compile(compiler_options=compiler_options()).memory_analysis()
     return (
         plan.argument_size_in_bytes
         + plan.output_size_in_bytes

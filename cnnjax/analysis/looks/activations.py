@@ -8,6 +8,7 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cnnjax import compiler
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
 from cnnjax.models.features import apply_with_features
 from cnnjax.models.net import Net
@@ -147,7 +148,7 @@ def _features(model: Net, variables: Any, images: Any) -> dict[str, Array]:
         return features
 
     # jit returns a dict sorted by its keys.
-    features = jax.jit(run)(variables, images)
+    features = compiler.jit(run)(variables, images)
     return {name: features[name] for name in order}
 
 
@@ -180,7 +181,7 @@ def _captured(
         return [outputs[name] for name in names]
 
     # A list: jit returns a dict sorted by its keys.
-    kept = jax.jit(run)(variables, images)
+    kept = compiler.jit(run)(variables, images)
     return dict(zip(names, kept, strict=True))
 
 

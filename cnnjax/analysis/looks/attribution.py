@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from cnnjax import compiler
 from cnnjax.analysis.calls import apply_edited, evaluation_arguments, image_batch
 from cnnjax.analysis.looks.activations import activation_shapes
 
@@ -46,7 +47,7 @@ def saliency(
         logits: Any = model.apply(variables, images, **arguments)
         return class_scores(logits, chosen).sum()
 
-    gradient = jax.jit(jax.grad(score))(images, variables)
+    gradient = compiler.jit(jax.grad(score))(images, variables)
     return jnp.abs(gradient).max(axis=-1)
 
 
@@ -95,7 +96,7 @@ def grad_cam(
         return class_scores(logits, chosen).sum(), kept[0]
 
     start = jnp.zeros(shape.shape, shape.dtype)
-    gradient, maps = jax.jit(jax.grad(score, has_aux=True))(start, images, variables)
+    gradient, maps = compiler.jit(jax.grad(score, has_aux=True))(start, images, variables)
     weights = gradient.mean(axis=(1, 2), keepdims=True)
     return jnp.maximum((maps * weights).sum(axis=-1), 0)
 
@@ -147,7 +148,7 @@ def occlusion_map(
         )[None]
         return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
 
-    @jax.jit
+    @compiler.jit
     def probabilities(variables: Any, image: Array, label: Array, top: Array) -> Array:
         batch = jax.vmap(lambda left: hidden(image, top, left))(lefts)
         logits: Any = model.apply(variables, batch, **arguments)

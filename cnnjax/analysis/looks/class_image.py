@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from cnnjax import compiler
 from cnnjax.analysis.calls import evaluation_arguments, image_batch
 from cnnjax.analysis.looks.attribution import class_of_each, class_scores
 from cnnjax.ops.filters import gaussian_blur
@@ -79,7 +80,7 @@ def class_images(
         size = jnp.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
         return images + learning_rate * gradient / jnp.maximum(size, 1e-12), scores
 
-    @jax.jit
+    @compiler.jit
     def run(variables: Any, start: Array) -> tuple[Array, Array]:
         return jax.lax.scan(partial(climb, variables), start, jnp.arange(steps))
 

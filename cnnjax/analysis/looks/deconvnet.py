@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cnnjax import compiler
 from cnnjax.analysis.behaviour.rectifiers import run_with_rectifiers
 from cnnjax.analysis.calls import image_batch
 
@@ -62,7 +63,7 @@ def deconvnet(
         chosen = jnp.take(maps(variables, images), channel, axis=-1)
         return chosen.max(axis=(1, 2)).sum()
 
-    return jax.jit(jax.grad(strongest))(images, variables, jnp.asarray(channel))
+    return compiler.jit(jax.grad(strongest))(images, variables, jnp.asarray(channel))
 
 
 @jax.custom_vjp

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cnnjax import compiler
 from cnnjax.analysis.calls import image_batch
 from cnnjax.analysis.looks.activations import activations
 
@@ -50,7 +51,7 @@ def effective_receptive_field(
         return maps[:, maps.shape[1] // 2, maps.shape[2] // 2].sum()
 
     images = image_batch(images, "effective_receptive_field")
-    gradients = jax.jit(jax.grad(middle))(images, variables)
+    gradients = compiler.jit(jax.grad(middle))(images, variables)
     gradient = jnp.abs(gradients).mean(axis=0).sum(axis=-1)
     largest = gradient.max()
     return gradient / jnp.where(largest > 0, largest, 1)
