@@ -3,12 +3,12 @@
 from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
+from flax import linen
 from jaxtyping import Array, Int32, Key
 
+from cnnjax import nn
 from cnnjax.training.step.ema import start_average
 from cnnjax.training.step.loss_scaling import LossScale
 
@@ -46,13 +46,10 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def init_variables(
-    model: nn.Module, key: Key[Array, ""], image_shape: tuple[int, int, int]
+    model: linen.Module, key: Key[Array, ""], image_shape: tuple[int, int, int]
 ) -> dict[str, Any]:
     """Returns fresh variables of a model for images of that height, width and channels."""
-    params_key, dropout_key = jax.random.split(key)
-    images = jnp.zeros((1, *image_shape), jnp.float32)
-    variables = model.init({"params": params_key, "dropout": dropout_key}, images, train=False)
-    return dict(variables)
+    return nn.init_network(model, key, jnp.zeros((1, *image_shape), jnp.float32))
 
 
 def create_state(
