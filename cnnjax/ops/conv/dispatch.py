@@ -141,7 +141,7 @@ def run(
     forced = getattr(ALGORITHMS.get(spec.algorithm or ""), pass_, None)
     name = choose(pass_, spec, input_shape, kernel_shape)
     if forced is not None:
-        function = partial(forced, spec, *static)
+        function: Any = partial(forced, spec, *static)
     elif name == "direct":
         function = own
     else:

@@ -61,11 +61,12 @@ class Case:
         scope: which examples share batch statistics.
         parts: number of parts into which the batch is cut.
         net: another network.
+        frozen: modules whose batch statistics are to stay as they are.
         fields: changes to the net.
     """
 
-    def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, net=None, **fields):
-        self.scope, self.parts = scope, parts
+    def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, net=None, frozen=(), **fields):
+        self.scope, self.parts, self.frozen = scope, parts, frozen
         self.recipe = Recipe(accumulate=parts)
         self.task = Classification(tuple("0123456789"))
         self.optimizer = optax.sgd(0.1, momentum=0.9)
@@ -98,7 +99,8 @@ class Case:
             "label": labels[positions],
             "weight": jnp.ones(positions.shape, images.dtype),
         }
-        with self.placement.batch_statistics(self.scope, BATCH // self.parts):
+        scope = self.placement.batch_statistics(self.scope, BATCH // self.parts)
+        with scope, nn.batch_statistics(frozen=self.frozen):
             return training.train_step(
                 state,
                 batch,

@@ -84,6 +84,19 @@ def test_a_network_of_flax_layers_trains_on_eight_devices_as_on_one(plain, name)
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize("layout", [JIT, PMAP], ids=["jit", "pmap"])
+def test_frozen_batch_statistics_stay_bit_identical(layout):
+    with jax.numpy_dtype_promotion("standard"):
+        case = Case(layout, np.float32, parts=2, net=PlainLinen(), frozen=("BatchNorm_0",))
+    odd = jax.tree.map(lambda leaf: leaf + 0.1, case.state.collections)
+    before = case.placement.fetch(odd)["batch_stats"]
+    case.state = case.state.replace(collections=odd)
+    case.run(2)
+    after = case.placement.fetch(case.state).collections["batch_stats"]
+    assert largest_difference(after["BatchNorm_0"], before["BatchNorm_0"]) == 0
+    assert largest_difference(after["BatchNorm_1"], before["BatchNorm_1"]) > 1e-3
+
+
 @pytest.mark.parametrize(("layout", "scope"), [(JIT, "device"), (PMAP, "group")])
 def test_groups_of_examples_are_refused_for_flax_batch_norm(layout, scope):
     with pytest.raises(
