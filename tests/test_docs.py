@@ -20,9 +20,7 @@ def blocks_of(text):
 
 
 def test_code_keeps_the_lines_of_its_page():
-    text = (
-        "# Title\n\n```python\na = 1\n```\n\n```sh\nls\n```\n\n```python\nb = a\n\nc = b\n```\n"
-    )
+    text = "# Title\n\n```python\na = 1\n```\n\n```sh\nls\n```\n\n```python\nb = a\n\nc = b\n```\n"
     assert list(blocks_of(text)) == ["\n" * 3 + "a = 1\n", "\n" * 11 + "b = a\n\nc = b\n"]
 
 
