@@ -58,6 +58,31 @@ def unused(rules: Sequence[tuple[str, Any]], tree: Any) -> list[str]:
     return [pattern for number, (pattern, _) in enumerate(rules) if number not in used]
 
 
+def check(key: str, rules: Sequence[tuple[str, Any]], tree: Any) -> None:
+    """Refuses rules that leave paths of a tree out, or that match none; no rules are allowed.
+
+    Args:
+        key: what the rules are called where they are set, for the message.
+        rules: see `match`.
+        tree: any pytree; only its structure matters.
+
+    Raises:
+        ValueError: naming the paths or the patterns.
+    """
+    if not rules:
+        return
+    try:
+        match(rules, tree)
+        useless = unused(rules, tree)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+    if useless:
+        raise ValueError(
+            f"{key}: the patterns {', '.join(map(repr, useless))} are the first to match of no "
+            f"parameter; there are {', '.join(path_names(tree))}"
+        )
+
+
 def _first_matches(rules: Sequence[tuple[str, Any]], tree: Any) -> Iterator[tuple[str, int | None]]:
     """Yields each leaf's path and the number of the first rule that matches it."""
     compiled = []

@@ -18,12 +18,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import jax.numpy as jnp
+import numpy as np
 from absl import flags
 
-from cnnjax import data, training
+from cnnjax import data, inference, training
+from cnnjax.commands.flags.data_dir import read_data_dir
+from cnnjax.commands.launch import launch
 from cnnjax.training.folder.environment import describe_code, describe_environment
-from experiments.data_dir import read_data_dir
-from experiments.launch import launch
 from experiments.speedrun import trials
 from experiments.speedrun.network import SpeedNet
 from experiments.speedrun.programs import Dispatch, make_programs
@@ -68,11 +69,11 @@ _OUTPUT = flags.DEFINE_string(
 def main(arguments: Sequence[str]) -> None:
     """Runs all seeds."""
     del arguments
-    output = training.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
+    output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     recipe = _read_recipe()
-    train = _read_images("train", _TRAIN_EXAMPLES.value)
-    test = _read_images("test", _TEST_EXAMPLES.value)
-    recipe.epoch_steps(len(train.images))
+    images, labels = _read_images("train", _TRAIN_EXAMPLES.value)
+    test_images, test_labels = _read_images("test", _TEST_EXAMPLES.value)
+    recipe.epoch_steps(len(images))
     dataset = data.dataset("cifar10")
     run = Run(
         recipe,
@@ -85,13 +86,19 @@ def main(arguments: Sequence[str]) -> None:
             _BACKWARD.value,
         ),
         data.Preprocess(None, 0, dataset.mean, dataset.std),
-        len(train.images),
+        len(images),
     )
-    programs = make_programs(run, *train, cut_into_chunks(*test), cast(Dispatch, _DISPATCH.value))
+    programs = make_programs(
+        run,
+        images,
+        labels,
+        cut_into_chunks(test_images, test_labels),
+        cast(Dispatch, _DISPATCH.value),
+    )
     print(f"compiled in {programs.compile_seconds:.1f} s; {run.total_steps} steps a run")
     done = []
     for trial in trials.run_trials(
-        programs, _SEEDS.value, len(test.images), warm_up=_WARM_UP.value
+        programs, _SEEDS.value, len(test_images), warm_up=_WARM_UP.value
     ):
         print(
             f"seed {trial.seed:<4} accuracy {trial.accuracy:.2%}  one view "
@@ -107,8 +114,8 @@ def main(arguments: Sequence[str]) -> None:
         "width": _WIDTH.value,
         "backward": _BACKWARD.value,
         "dispatch": _DISPATCH.value,
-        "train_examples": len(train.images),
-        "test_examples": len(test.images),
+        "train_examples": len(images),
+        "test_examples": len(test_images),
         "steps": run.total_steps,
         "warm_up": _WARM_UP.value,
         "compile_seconds": programs.compile_seconds,
@@ -126,13 +133,13 @@ def _read_recipe() -> Recipe:
     return RECIPES[_RECIPE.value].resized(_EPOCHS.value, _BATCH_SIZE.value)
 
 
-def _read_images(split: str, count: int | None) -> data.ImageArrays:
-    arrays = data.load_arrays(data.dataset("cifar10"), split, read_data_dir())
-    if count is not None and count > len(arrays.images):
+def _read_images(split: str, count: int | None) -> tuple[np.ndarray, np.ndarray]:
+    examples = data.load_arrays(data.dataset("cifar10"), split, read_data_dir())
+    if count is not None and count > len(examples):
         raise training.ConfigError(
-            f"--{split}_examples: {count} is more than the {len(arrays.images)} {split} images"
+            f"--{split}_examples: {count} is more than the {len(examples)} {split} images"
         )
-    return data.ImageArrays(arrays.images[:count], arrays.labels[:count])
+    return examples.arrays["image"][:count], examples.arrays["label"][:count]
 
 
 def _last_line(summary: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ import jax
 import numpy as np
 
 from cnnjax import models
+from cnnjax.models.net import Net
 from scripts.torchvision_import import import_torchvision
 
 LIMIT = 1e-4
@@ -178,6 +179,7 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
     path = folder / "weights.safetensors"
     safetensors.torch.save_file(state, path)
     model = models.create_model(case.name, variant=case.variant, **case.ours)
+    assert isinstance(model, Net)
     variables = models.load_pretrained(model, path, case.library)
     if case.library == "torchvision":
         models.export_torchvision(model, variables, path)

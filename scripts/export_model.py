@@ -101,6 +101,8 @@ def main() -> None:
         model = models.create_model(
             arguments.name, arguments.num_classes, variant=arguments.variant
         )
+        if not isinstance(model, Net):
+            raise ValueError(f"{arguments.name} is no network of cnnjax; export its own way")
         info = models.model_info(arguments.name, arguments.variant)
         height, width, channels = arguments.input_size or info.input_size
         size = (height, width, channels)

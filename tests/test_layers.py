@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("nearest", "patterns", "ops"),
+    ("nearest",),
+    ("importing",),
+    ("parts", "patterns", "ops"),
     ("nn",),
     ("models",),
     ("data", "analysis"),

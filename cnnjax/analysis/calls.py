@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,15 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.nearest import did_you_mean
-
-# What Flax models call the switch between training and evaluation, and its evaluation value.
-_EVALUATION_ARGUMENTS: Mapping[str, bool] = {
-    "train": False,
-    "training": False,
-    "is_training": False,
-    "deterministic": True,
-    "use_running_average": True,
-}
+from cnnjax.nn import mode_arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,27 +47,7 @@ def evaluation_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str
     Raises:
       TypeError: `__call__` needs further arguments, or does not take one that was given.
     """
-    parameters = list(inspect.signature(type(model).__call__).parameters.values())[2:]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    unknown = sorted(set(given) - set(named))
-    if unknown and not takes_any:
-        raise TypeError(
-            f"{type(model).__name__}: __call__ takes no argument {', '.join(map(repr, unknown))}; "
-            f"it takes the input and {sorted(named) or 'nothing else'}"
-        )
-    arguments = dict(given)
-    for name, parameter in named.items():
-        if name in given:
-            continue
-        if name in _EVALUATION_ARGUMENTS:
-            arguments[name] = _EVALUATION_ARGUMENTS[name]
-        elif parameter.default is parameter.empty:
-            raise TypeError(
-                f"{type(model).__name__}: __call__ needs the argument {name!r}, which was not "
-                f"given; pass it by keyword, {name}=..."
-            )
-    return arguments
+    return mode_arguments(model, False, given)
 
 
 def training_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,11 +55,7 @@ def training_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, 
 
     Args and errors are those of `evaluation_arguments`; the switches have the other value.
     """
-    arguments = evaluation_arguments(model, given)
-    for name, value in _EVALUATION_ARGUMENTS.items():
-        if name in arguments and name not in given:
-            arguments[name] = not value
-    return arguments
+    return mode_arguments(model, True, given)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""Image sets by name: TFDS builders and readers, order, preprocessing and augmentation."""
+"""Examples to learn from: sets by name, arrays and sources of one's own, streams, augmentation."""
 
 from cnnjax.data import augment
 from cnnjax.data.augment import (
+    AUGMENTATIONS,
     Mixup,
     Policy,
     as_policy,
@@ -10,57 +11,93 @@ from cnnjax.data.augment import (
     parse_policy,
     register_augmentation,
 )
+from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DamagedImages, DataError
-from cnnjax.data.inputs import (
-    Examples,
-    Inputs,
-    Resident,
-    describe_examples,
-    is_resident,
-    load_examples,
+from cnnjax.data.examples import ArrayExamples, Examples, PartSpec, Spec, choose
+from cnnjax.data.kinds import Kind
+from cnnjax.data.lazy_images import lazy_images
+from cnnjax.data.load import load_examples
+from cnnjax.data.orders import (
+    BalancedOrder,
+    EpisodeOrder,
+    FunctionOrder,
+    Order,
+    ShuffledOrder,
+    positions_at,
 )
+from cnnjax.data.own_datasets import DATASETS, Splits, register_dataset
+from cnnjax.data.own_examples import from_arrays, from_generator, from_source
 from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
-from cnnjax.data.read.arrays import ImageArrays, load_arrays
+from cnnjax.data.read.arrays import load_arrays
+from cnnjax.data.read.decode import DamagedImage
 from cnnjax.data.read.encoded import EncodedImages
 from cnnjax.data.read.framing import Framing
-from cnnjax.data.read.order import epoch_order, evaluation_batches, steps_per_epoch
-from cnnjax.data.read.reader import EvaluationOrder, Stream, TrainingOrder, Workers
+from cnnjax.data.read.order import (
+    EvaluationOrder,
+    epoch_order,
+    evaluation_batches,
+    steps_per_epoch,
+)
+from cnnjax.data.read.reader import Reader, Workers
+from cnnjax.data.read_options import ReadOptions, Resident, is_resident, kept_on_device
+from cnnjax.data.streams import Episodes, Stream
 
 __all__ = [
+    "AUGMENTATIONS",
+    "DATASETS",
+    "ArrayExamples",
+    "BalancedOrder",
+    "DamagedImage",
     "DamagedImages",
     "DataError",
     "Dataset",
     "EncodedImages",
+    "EpisodeOrder",
+    "Episodes",
     "EvaluationOrder",
     "Examples",
     "Framing",
-    "ImageArrays",
-    "Inputs",
+    "FunctionOrder",
+    "Kind",
     "Mixup",
+    "Order",
+    "PartSpec",
     "Policy",
     "Prepared",
     "Preprocess",
+    "ReadOptions",
+    "Reader",
     "Resident",
+    "ShuffledOrder",
+    "Spec",
+    "Splits",
     "Stream",
-    "TrainingOrder",
     "Workers",
     "as_policy",
     "augment",
     "augment_batch",
+    "blank_parts",
+    "choose",
     "dataset",
-    "describe_examples",
     "epoch_order",
     "evaluation_batches",
     "example_keys",
+    "from_arrays",
+    "from_generator",
+    "from_source",
     "is_resident",
+    "kept_on_device",
+    "lazy_images",
     "list_datasets",
     "load_arrays",
     "load_examples",
     "parse_policy",
+    "positions_at",
     "prepare",
     "register_augmentation",
+    "register_dataset",
     "steps_per_epoch",
 ]

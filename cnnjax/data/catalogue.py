@@ -1,6 +1,7 @@
 """The image sets that are read by name."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from cnnjax.data import classes
@@ -127,12 +128,13 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         name: one of the catalogue; any other TFDS set that is prepared in the data folder and has
             an image and a label (`flowers` or, with a configuration, `imagenette/160px-v2`); or
             `folder:PATH`, a folder that holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`
-            (or `val`, or `validation`).
+            (or `val`, or `validation`), or `CLASS/IMAGE` alone, see `folder_dataset`. `folder:` may
+            be left out where the folder exists and no set has its name.
         data_dir: TFDS data folder; None means TFDS's default.
 
     Returns:
         What is known of it. Sets outside the catalogue state ImageNet's mean and standard
-        deviation if they are in colour, and 0.5 for both if they are grey.
+        deviation if they are in color, and 0.5 for both if they are grey.
 
     Raises:
         DataError: no set has that name (the message lists the nearest), or it is not in the
@@ -147,6 +149,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     folder = find_prepared(name, data_dir)
     if folder is not None:
         return _described(name, folder)
+    if Path(name).expanduser().is_dir():
+        return folder_dataset(name)
     base = name.partition("/")[0]
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:

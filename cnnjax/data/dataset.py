@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from cnnjax.data.examples import PartSpec, Spec
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
 
@@ -31,6 +35,8 @@ class Dataset:
         config: configuration of the TFDS builder; "" where it has none.
         test_split: name under which the images of "test" are stored.
         folder: where a folder of images by class lies; None for TFDS sets.
+        split_by_hash: whether a folder holds CLASS/IMAGE, of which a hash of each image's path says
+            in which split it is.
     """
 
     name: str
@@ -44,11 +50,19 @@ class Dataset:
     config: str = ""
     test_split: str = "test"
     folder: Path | None = None
+    split_by_hash: bool = False
 
     @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    def spec(self, shape: tuple[int, int, int]) -> Spec:
+        """Returns the form of its examples' parts, for images of that stored shape."""
+        return {
+            "image": PartSpec(shape, np.dtype(np.uint8), "image"),
+            "label": PartSpec((), np.dtype(np.int32), "label"),
+        }
 
     @property
     def tfds_name(self) -> str:
@@ -58,3 +72,7 @@ class Dataset:
     def stored_split(self, split: str) -> str:
         """Returns the name under which a split is stored."""
         return self.test_split if split == "test" else split
+
+    def describe(self, split: str) -> dict[str, str]:
+        """Returns what decides a split's stored examples and their order."""
+        return {"set": f"{self.name} {self.version}", "split": split}

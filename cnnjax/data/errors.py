@@ -1,4 +1,4 @@
-"""What reading images raises when its user, not its code, has to mend something."""
+"""What reading images raises when its user, not its code, has to fix something."""
 
 
 class DataError(ValueError):

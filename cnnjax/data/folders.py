@@ -1,4 +1,4 @@
-"""Folders of images by class: `train/CLASS/IMAGE`, `test/CLASS/IMAGE`."""
+"""Folders of images by class: `train/CLASS/IMAGE` and `test/CLASS/IMAGE`, or `CLASS/IMAGE`."""
 
 import dataclasses
 import hashlib
@@ -14,6 +14,9 @@ FOLDER_PREFIX = "folder:"
 TEST_NAMES = ("test", "val", "validation")
 """Names of the folder of test images; the first one that is there counts."""
 
+TEST_SHARE = 0.2
+"""Share of the images that a hash of their paths puts to the test, where no folder does."""
+
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 """What the names of image files end in, in lower case."""
 
@@ -28,40 +31,47 @@ class Listing(NamedTuple):
 def folder_dataset(name: str) -> Dataset:
     """Describes a folder of images by class.
 
-    Classes are the subfolders of `train`, in alphabetical order; images are files that end in
-    .bmp, .jpeg, .jpg, .png or .webp.
+    Classes are the subfolders of `train`, in alphabetical order; images are regular files that end
+    in .bmp, .jpeg, .jpg, .png or .webp. Without `train`, classes are the subfolders themselves, and
+    a hash of each image's path within the folder puts about a fifth of the images to the test:
+    those there stay where they are when others come. Each class keeps at least one to train on,
+    which is the only one that may move: to the test, once there are others.
 
     Args:
-        name: `folder:` and the path.
+        name: the path, with or without `folder:` before it.
 
     Raises:
-        DataError: the folder or its `train` does not exist, there are no classes, a class has no
-            images, or one is tested that is not trained.
+        DataError: the folder does not exist or has no `train` beside its test images, there are no
+            classes, a class has no images, or one is tested that is not trained.
     """
-    folder = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-    if not (folder / "train").is_dir():
+    path = name.removeprefix(FOLDER_PREFIX)
+    folder = Path(path).expanduser()
+    parts = [split for split in TEST_NAMES if (folder / split).is_dir()]
+    whole = (folder / "train").is_dir()
+    if not folder.is_dir() or (parts and not whole):
         missing = folder / "train" if folder.is_dir() else folder
         raise DataError(
             f"dataset: {name}: there is no folder {missing}; "
-            "give a folder that holds train/CLASS/IMAGE and test/CLASS/IMAGE"
+            "give a folder that holds train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE"
         )
-    class_names = tuple(_subfolders(folder / "train"))
-    test_split = next((split for split in TEST_NAMES if (folder / split).is_dir()), None)
+    classes_in = folder / "train" if whole else folder
     dataset = Dataset(
-        name=name,
+        name=FOLDER_PREFIX + path,
         image_shape=None,
-        class_names=class_names,
+        class_names=tuple(_subfolders(classes_in)),
         split_sizes={},
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         source=str(folder.absolute()),
-        test_split=test_split or "test",
+        test_split=parts[0] if parts else "test",
         folder=folder.absolute(),
+        split_by_hash=not whole,
     )
     names = hashlib.sha256()
-    for split in ("train", "test") if test_split else ("train",):
+    for split in ("train", "test") if parts or not whole else ("train",):
         paths = list_split(dataset, split).paths
-        dataset.split_sizes[split] = len(paths)
+        if paths:
+            dataset.split_sizes[split] = len(paths)
         for path in paths:
             names.update(os.fsencode(path.relative_to(dataset.source)) + b"\0")
     return dataclasses.replace(dataset, version=names.hexdigest()[:12])
@@ -74,7 +84,9 @@ def list_split(dataset: Dataset, split: str) -> Listing:
         DataError: the folder vanished, a class has no images or is unknown, or there is no class.
     """
     assert dataset.folder is not None  # the caller chose by it
-    folder = dataset.folder / dataset.stored_split(split)
+    folder = dataset.folder
+    if not dataset.split_by_hash:
+        folder = folder / dataset.stored_split(split)
     if not folder.is_dir():
         raise DataError(f"dataset: {dataset.name}: there is no folder {folder} (any more)")
     found = _subfolders(folder)
@@ -84,26 +96,54 @@ def list_split(dataset: Dataset, split: str) -> Listing:
             f"dataset: {dataset.name}: {folder} has classes that train has not: "
             f"{', '.join(unknown)}; remove them, or add images of them to train"
         )
+    if not found:
+        raise DataError(
+            f"dataset: {dataset.name}: {folder} holds no class folders; "
+            "put each class's images into a folder of its own"
+        )
     listing = Listing([], [])
     for class_name in found:
-        images = sorted(
-            path
-            for path in (folder / class_name).iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
+        images = _images(folder / class_name)
         if not images:
             raise DataError(
                 f"dataset: {dataset.name}: the class folder {folder / class_name} holds no image "
                 f"({', '.join(sorted(IMAGE_SUFFIXES))}); add some or remove it"
             )
+        if dataset.split_by_hash:
+            images = _split_by_hash(images, folder)[split]
         listing.paths.extend(images)
         listing.labels.extend([dataset.class_names.index(class_name)] * len(images))
-    if not listing.paths:
-        raise DataError(
-            f"dataset: {dataset.name}: {folder} holds no class folders; "
-            "put each class's images into a folder of its own"
-        )
     return listing
+
+
+def _split_by_hash(images: list[Path], folder: Path) -> dict[str, list[Path]]:
+    """Splits the images of a class by a number from 0 to 1 that each one's path gives."""
+    places = [_place(image, folder) for image in images]
+    # The image with the largest number is the last to be tested: one is left to train on.
+    bound = min(TEST_SHARE, max(places))
+    paired = list(zip(images, places, strict=True))
+    return {
+        "train": [image for image, place in paired if place >= bound],
+        "test": [image for image, place in paired if place < bound],
+    }
+
+
+def _place(image: Path, folder: Path) -> float:
+    digest = hashlib.sha256(os.fsencode(image.relative_to(folder).as_posix())).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _images(folder: Path) -> list[Path]:
+    """Lists the image files of a class; pipes, sockets and links to nothing are none."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        ]
+    return [folder / name for name in sorted(names)]
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -1,30 +1,56 @@
-"""From stored images to network inputs: scale, resize, pad, normalise."""
+"""From stored examples to network inputs: scale, resize, pad, normalise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
+
+from cnnjax.data.kinds import Kind
+
+IGNORED = 255
+"""Value of the pixels of a mask that belong to no class: those that padding adds."""
+
+Images = Float[Array, "batch height width channels"]
+Parts = Mapping[str, Array]
+Kinds = Mapping[str, Kind]
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """The fixed part of the input pipeline, in two halves between which augmentation takes place.
 
+    As it is by default it scales uint8 images to 0 … 1 and does nothing else.
+
     Attributes:
         resize: side of the square to which images are resized bilinearly; None keeps their size.
         pad: pixels of zero added on each side after resizing.
-        mean: what is subtracted per channel, on the scale 0 to 1.
-        std: what the difference is divided by per channel.
+        mean: what is subtracted per channel, on the scale 0 to 1; one value for all channels alike.
+        std: what the difference is divided by per channel; one value for all channels alike.
         per_image: whether each image's own mean and standard deviation, over all its pixels and
             channels, take the place of `mean` and `std`: global contrast normalisation.
+
+    Raises:
+        ValueError: the numbers cannot work.
     """
 
-    resize: int | None
-    pad: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    resize: int | None = None
+    pad: int = 0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
     per_image: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and self.resize < 1:
+            raise ValueError(f"resize: {self.resize} was given; give 1 or more, or None")
+        if self.pad < 0:
+            raise ValueError(f"pad: {self.pad} was given; give 0 or more")
+        if not self.mean or not self.std or min(self.std) <= 0:
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} were given; give one value for all channels, "
+                "or one for each, with deviations above 0"
+            )
 
     def image_shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
         """Returns height, width and channels of a network input for a stored image's."""
@@ -33,35 +59,87 @@ class Preprocess:
             height = width = self.resize
         return height + 2 * self.pad, width + 2 * self.pad, channels
 
-    def to_unit(
-        self, images: UInt8[Array, "batch h w channels"]
-    ) -> Float[Array, "batch height width channels"]:
-        """Scales to 0 .. 1 in float32, resizes and pads."""
-        x = images.astype(jnp.float32) / 255
+    def to_unit(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
+        """Scales images to 0 … 1, resizes and pads, and moves along what belongs to them.
+
+        Args:
+            parts: of a batch, as they are stored. Masks are resized to the nearest pixel and padded
+                with `IGNORED`; boxes and points are in pixels, where the first pixel goes from 0 to
+                1. All of a batch has the size of its first image, or else its first mask.
+            kinds: the kind of each part; what has none stays as it is.
+        """
+        moved = dict(parts)
+        size = _size(parts, kinds)
+        for name, kind in kinds.items():
+            if kind == "image":
+                moved[name] = self._unit_images(parts[name])
+            elif kind == "mask":
+                moved[name] = self._unit_mask(parts[name])
+            elif kind in ("boxes", "points") and size is not None:
+                moved[name] = self._unit_places(parts[name], size)
+        return moved
+
+    def normalize(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
+        """Subtracts the mean of images and divides by the deviation, of each channel or image."""
+        images = {
+            name: self._normalized(parts[name]) for name, kind in kinds.items() if kind == "image"
+        }
+        return {**parts, **images}
+
+    def __call__(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
+        """Both halves, without augmentation: what evaluation gives to the network."""
+        return self.normalize(self.to_unit(parts, kinds), kinds)
+
+    def images(self, images: Num[Array, "batch h w channels"]) -> Images:
+        """Both halves for stored images alone."""
+        return self._normalized(self._unit_images(jnp.asarray(images)))
+
+    def _unit_images(self, images: Num[Array, "batch h w channels"]) -> Images:
+        x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         if self.resize is not None:
             shape = (x.shape[0], self.resize, self.resize, x.shape[3])
             x = jax.image.resize(x, shape, method="bilinear")
-        margin = (self.pad, self.pad)
-        return jnp.pad(x, ((0, 0), margin, margin, (0, 0)))
+        return jnp.pad(x, ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)))
 
-    def normalise(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch height width channels"]:
-        """Subtracts the mean and divides by the standard deviation, of each channel or image."""
+    def _unit_mask(self, mask: Array) -> Array:
+        if self.resize is not None:
+            shape = (mask.shape[0], self.resize, self.resize)
+            mask = jax.image.resize(mask, shape, method="nearest")
+        margin = (self.pad, self.pad)
+        return jnp.pad(mask, ((0, 0), margin, margin), constant_values=IGNORED)
+
+    def _unit_places(self, places: Array, size: tuple[int, int]) -> Array:
+        """Moves boxes or points [batch, maximum, 4 or 2], which alternate rows and columns."""
+        if self.resize is not None:
+            scale = [self.resize / side for side in size] * (places.shape[-1] // 2)
+            places = places * jnp.asarray(scale, places.dtype).reshape(1, 1, -1)
+        return places + self.pad
+
+    def _normalized(self, x: Images) -> Images:
         if self.per_image:
-            return normalise_contrast(x)
+            return normalize_contrast(x)
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, x.shape[-1]):
+                raise ValueError(
+                    f"{name}: {values} has {len(values)} values, but the images have {x.shape[-1]} "
+                    "channels; give one value for all, or one for each"
+                )
         mean = jnp.asarray(self.mean, x.dtype).reshape(1, 1, 1, -1)
         std = jnp.asarray(self.std, x.dtype).reshape(1, 1, 1, -1)
         return (x - mean) / std
 
-    def __call__(
-        self, images: UInt8[Array, "batch h w channels"]
-    ) -> Float[Array, "batch height width channels"]:
-        """Both halves, without augmentation: what evaluation feeds to the network."""
-        return self.normalise(self.to_unit(images))
+
+def _size(parts: Parts, kinds: Kinds) -> tuple[int, int] | None:
+    """Height and width of what is stored; None where it has no pixels."""
+    for wanted in ("image", "mask"):
+        for name, kind in kinds.items():
+            if kind == wanted:
+                height, width = parts[name].shape[1:3]
+                return height, width
+    return None
 
 
-def normalise_contrast(
+def normalize_contrast(
     x: Float[Array, "batch height width channels"], epsilon: float = 1e-2
 ) -> Float[Array, "batch height width channels"]:
     """Gives each image a mean of 0 and a standard deviation of 1 over its pixels and channels.

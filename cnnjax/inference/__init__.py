@@ -1,1 +1,34 @@
-"""Trained networks again: loaded, and asked about images."""
+"""Trained networks again: loaded from runs or weights, asked about images, evaluated together."""
+
+from cnnjax.inference.ensemble import Ensemble, load_ensemble
+from cnnjax.inference.files import (
+    FilePrediction,
+    check_output,
+    format_evaluation,
+    predict_files,
+    write_evaluation,
+    write_predictions,
+)
+from cnnjax.inference.images import find_images, read_images
+from cnnjax.inference.load import load, load_checkpoints
+from cnnjax.inference.network import Network
+from cnnjax.inference.views import Views
+from cnnjax.inference.weights import from_weights
+
+__all__ = [
+    "Ensemble",
+    "FilePrediction",
+    "Network",
+    "Views",
+    "check_output",
+    "find_images",
+    "format_evaluation",
+    "from_weights",
+    "load",
+    "load_checkpoints",
+    "load_ensemble",
+    "predict_files",
+    "read_images",
+    "write_evaluation",
+    "write_predictions",
+]

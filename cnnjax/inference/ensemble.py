@@ -1,7 +1,6 @@
-"""Trained networks that judge images together, each image in several views."""
+"""Trained networks that predict together, each image in several views."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,54 +9,60 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, UInt8
 
-from cnnjax import data
+from cnnjax import compiler, data
 from cnnjax.inference.images import ImageForm
-from cnnjax.inference.loaded_run import LoadedRun, load_checkpoints
-from cnnjax.inference.views import WHOLE_IMAGE, Views, log_mean
-from cnnjax.tasks.assessment import Assessment, assessment_sums
-from cnnjax.training.devices.mesh import Parallel
-from cnnjax.training.devices.placement import Placement, make_placement
+from cnnjax.inference.load import load_checkpoints
+from cnnjax.inference.network import Network
+from cnnjax.inference.views import WHOLE_IMAGE, Views, combined
+from cnnjax.tasks.base import Evaluation, Task
+from cnnjax.training.devices.placement import Placement
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.loop.evaluation import (
     EVAL_BATCH,
-    PREDICT_BATCH,
     add_up,
-    make_judge,
+    all_devices,
+    make_evaluator,
     placed_batches,
-    probabilities,
 )
+from cnnjax.training.loop.prediction import PREDICT_BATCH, predict_all
+from cnnjax.training.run import Run
 
 Images = UInt8[Array, "batch h w channels"] | UInt8[np.ndarray, "batch h w channels"]
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks whose probabilities are averaged, over members and views alike.
+    """Trained networks whose predictions are joined, over members and views alike.
 
     Attributes:
-        members: one network or more, of one dataset.
+        members: one network or more, of one task and one dataset.
         views: what each of them is shown of an image.
 
     Raises:
-        ConfigError: the members' classes, their datasets or what they hold out differ, or one of
-            them cannot be shown the views.
+        ConfigError: the members' tasks, their datasets or what they hold out differ, predictions
+            cannot be joined, or one of the members cannot be shown the views.
 
     Source: of averaging, Krizhevsky et al. 2012, section 4.1 (views) and table 2 (networks).
     """
 
-    members: Sequence[LoadedRun]
+    members: Sequence[Network]
     views: Views = WHOLE_IMAGE
 
     def __post_init__(self) -> None:
-        """Makes sure that the members can judge together."""
+        """Makes sure that the members can predict together."""
         first = self.members[0]
         for member in self.members[1:]:
             _check_agreement(first, member)
         for member in self.members:
-            self.views.check(member.plan.image_shape, member.plan.pipeline.preprocess.pad)
-        framings = [member.plan.framing for member in self.members]
+            self.views.check(member.image_shape, member.preprocess.pad)
+        if not self.is_plain and not self.task.combines:
+            raise ConfigError(
+                f"{type(self.task).__name__}: its predictions cannot be joined; give one network "
+                "and one checkpoint, and leave crops, scales and flip out"
+            )
+        framings = [member.form.framing for member in self.members]
         parts = {f"{f.crop} of {f.short_side} pixels" for f in framings if f is not None}
         if self.views.crops == "whole" and len(parts) > 1:
             raise ConfigError(
@@ -66,35 +71,50 @@ class Ensemble:
             )
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """A name for each label."""
-        return self.members[0].class_names
+    def task(self) -> Task:
+        """What the members were trained for."""
+        return self.members[0].task
 
     @property
     def split(self) -> str:
         """Name of what `assess` evaluates: "test", or "validation" where examples are held out."""
-        return self.members[0].plan.eval_split
+        return self.members[0].split
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one network, which is shown the whole image alone."""
+        return len(self.members) == 1 and self.views == WHOLE_IMAGE
 
     def describe(self) -> list[dict[str, Any]]:
-        """Returns workdir, model and step of each member, as JSON values."""
+        """Returns where each member comes from, as JSON values."""
         return [
-            {"workdir": str(m.workdir), "model": m.plan.config.model.name, "step": m.step}
-            for m in self.members
+            {"origin": member.origin, "model": member.title[0], "step": member.step}
+            for member in self.members
         ]
 
     @cached_property
-    def _judges(self) -> list[Any]:
+    def _predictors(self) -> list[Callable[[Any, Any], Any]]:
         """A compiled function for each member; checkpoints of one run share theirs."""
         made: dict[int, Any] = {}
         for member in self.members:
-            if id(member.plan) not in made:
-                made[id(member.plan)] = make_judge(member.plan, self.views)
-        return [made[id(member.plan)] for member in self.members]
+            if id(member.model) not in made:
+                made[id(member.model)] = _predictor(member, self.views)
+        return [made[id(member.model)] for member in self.members]
 
-    def log_probabilities(
-        self, images: Images, variables: Sequence[Any] | None = None
-    ) -> Float[Array, "batch classes"]:
-        """Returns the logarithm of the members' mean probabilities, float32.
+    @cached_property
+    def _join(self) -> Callable[[list[Any]], Any]:
+        task = self.task
+
+        @compiler.jit
+        def join(predictions: list[Any]) -> Any:
+            return combined(task, jax.tree.map(lambda *leaves: jnp.stack(leaves), *predictions))
+
+        return join
+
+    def batch_predictions(
+        self, images: Images, variables: Sequence[Mapping[str, Any]] | None = None
+    ) -> Any:
+        """Returns the joined predictions [batch, ...] for images of the dataset's size.
 
         Args:
             images: as stored.
@@ -102,61 +122,87 @@ class Ensemble:
         """
         if variables is None:
             variables = [member.variables for member in self.members]
-        opinions = [judge(v, images) for judge, v in zip(self._judges, variables, strict=True)]
-        return _log_mean(opinions)
+        return self._join(
+            [predict(v, images) for predict, v in zip(self._predictors, variables, strict=True)]
+        )
 
     def predict(
         self, images: UInt8[np.ndarray, "examples h w channels"], batch_size: int = PREDICT_BATCH
-    ) -> Float[np.ndarray, "examples classes"]:
-        """Returns class probabilities, float32, for stored images of the dataset's size."""
-        return probabilities(self.log_probabilities, images, batch_size)
+    ) -> Any:
+        """Returns the joined predictions [examples, ...], NumPy arrays; see `Task.predict`."""
+        return predict_all(self.batch_predictions, images, batch_size)
 
     @cached_property
     def form(self) -> ImageForm:
         """What the members' images are brought to before they are shown."""
-        plan = self.members[0].plan
-        if plan.framing is None or self.views.crops == "whole":
-            return ImageForm(plan.stored_shape, plan.framing)
+        form = self.members[0].form
+        if form.framing is None or self.views.crops == "whole":
+            return form
         # Photographs: the central square, as large as the largest view asks for.
         sides = [
-            side - 2 * member.plan.pipeline.preprocess.pad
+            side - 2 * member.preprocess.pad
             for member in self.members
-            for side in self.views.sides(member.plan.image_shape[0])
+            for side in self.views.sides(member.image_shape[0])
         ]
         return ImageForm((max(sides), max(sides), 3), data.Framing(max(sides), max(sides)))
 
+    @cached_property
+    def examples(self) -> data.Examples:
+        """The examples that the members' runs evaluate, in the form that the views need.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        first = self.members[0]
+        if first.load_examples is None:
+            return first.examples  # which says what is missing
+        return first.load_examples(self.form.framing)
+
     def assess(
         self, batch_size: int = EVAL_BATCH, placement: Placement | None = None
-    ) -> Assessment:
+    ) -> Evaluation:
         """Evaluates on the split that the members' runs evaluate, each image once.
 
         Args:
-            batch_size: examples judged at once, on all devices together.
+            batch_size: examples evaluated at once, on all devices together.
             placement: devices that share each batch; None for all there are.
         """
         placement = placement or all_devices()
-        first = self.members[0]
-        plan = dataclasses.replace(first.plan, framing=self.form.framing)
-        examples = plan.load_eval(first.data_dir, first.inputs.resident)
+        first, task = self.members[0], self.task
+        if not task.combines:
+            evaluate = make_evaluator(
+                first.model,
+                task,
+                first.preprocess,
+                self.examples,
+                batch_size,
+                placement=placement,
+                read=first.read,
+            )
+            metrics = evaluate(placement.replicate(first.variables), first.task_state)
+            lines = [*task.lines(self.split, metrics), ("examples", f"{len(self.examples):,}")]
+            return Evaluation(metrics, lines, dict(metrics))
         variables = [placement.replicate(member.variables) for member in self.members]
-        batch_sums = placement.compile_sums(assessment_sums)
+        batch_sums = placement.compile_sums(task.prediction_sums)
 
         def sums() -> Iterator[Any]:
-            for batch in placed_batches(examples, batch_size, placement, first.inputs):
-                answers = self.log_probabilities(batch["image"], variables)
-                yield batch_sums(answers, batch["label"], batch["weight"])
+            for batch in placed_batches(self.examples, batch_size, placement, first.read):
+                predictions = self.batch_predictions(batch["image"], variables)
+                yield batch_sums(predictions, batch), {}
 
-        return Assessment.from_sums(add_up(sums()), self.class_names)
-
-
-def all_devices() -> Placement:
-    """Returns the placement that spreads batches over all devices."""
-    return make_placement(Parallel("jit"), {}, batch_size=jax.device_count())
+        return task.assess(add_up(sums())[0])
 
 
-@jax.jit
-def _log_mean(opinions: list[Float[Array, "batch classes"]]) -> Float[Array, "batch classes"]:
-    return log_mean(jnp.stack(opinions))
+def _predictor(member: Network, views: Views) -> Callable[[Any, Any], Any]:
+    size = member.image_shape[0]
+
+    @compiler.jit
+    def predict(variables: Any, images: Any) -> Any:
+        return views.predictions(
+            member.model, variables, member.task, member.preprocess, images, size
+        )
+
+    return predict
 
 
 def load_ensemble(
@@ -165,8 +211,9 @@ def load_ensemble(
     steps: Sequence[int] = (),
     last: int | None = None,
     views: Views = WHOLE_IMAGE,
+    run: Run | str | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> Ensemble:
     """Reads networks back from the folders of one run or several.
 
@@ -175,11 +222,12 @@ def load_ensemble(
         steps: the checkpoints of each run that take part; empty for the newest one, or for `last`.
         last: take the newest `last` checkpoints of each run.
         views: what the networks are shown; the whole image alone, if not given.
+        run: the run, where it was made in Python; see `load`.
         data_dir: TFDS data folder; None means TFDS's default.
-        inputs: how the images that are evaluated are read.
+        read: how the images that are evaluated are read.
 
     Raises:
-        ConfigError: the networks cannot judge together, or the arguments do not go together.
+        ConfigError: the networks cannot predict together, or the arguments do not go together.
         RunFolderError: a folder holds no run, or no checkpoint yet.
         CheckpointError: a checkpoint that was asked for does not exist or is damaged.
     """
@@ -190,31 +238,31 @@ def load_ensemble(
         raise ConfigError("workdir: none was given; name the folder of a run, or of several")
     for name, values in (("workdir", [f.resolve() for f in folders]), ("steps", list(steps))):
         if len(set(values)) < len(values):
-            raise ConfigError(f"{name}: one stands there twice: {', '.join(map(str, values))}")
-    load = partial(load_checkpoints, steps=steps, last=last, data_dir=data_dir, inputs=inputs)
+            raise ConfigError(f"{name}: given twice among {', '.join(map(str, values))}")
+    load = partial(load_checkpoints, steps=steps, last=last, run=run, data_dir=data_dir, read=read)
     members = [member for folder in folders for member in load(folder)]
     return Ensemble(tuple(members), views)
 
 
-def _check_agreement(first: LoadedRun, other: LoadedRun) -> None:
-    """Refuses networks whose answers do not mean the same, or that evaluate different images."""
-    if first.plan is other.plan:
+def _check_agreement(first: Network, other: Network) -> None:
+    """Refuses networks whose predictions mean something else, or that evaluate other images."""
+    if first.model is other.model:
         return
-    where = f"{first.workdir} and {other.workdir}"
-    if first.class_names != other.class_names:
+    where = f"{first.origin} and {other.origin}"
+    names, theirs = (getattr(member.task, "class_names", ()) for member in (first, other))
+    if type(first.task) is not type(other.task) or names != theirs:
         raise ConfigError(
-            f"workdir: {where} do not have the same classes: {_names(first)} and {_names(other)}; "
-            "only networks of the same classes can be averaged"
+            f"workdir: {where} do not have the same task and classes: {_names(first)} and "
+            f"{_names(other)}; only networks of the same classes can be joined"
         )
-    for key in ("name", "validation_examples"):
-        mine, theirs = (getattr(run.plan.config.data, key) for run in (first, other))
-        if mine != theirs:
-            raise ConfigError(
-                f"workdir: {where} do not evaluate the same images: data.{key} is {mine!r} and "
-                f"{theirs!r}; evaluate them apart"
-            )
+    if first.data_identity != other.data_identity:
+        raise ConfigError(
+            f"workdir: {where} do not evaluate the same images: {first.data_identity} and "
+            f"{other.data_identity}; evaluate them apart"
+        )
 
 
-def _names(run: LoadedRun) -> str:
-    names = run.class_names
-    return ", ".join(names[:3]) + (f", … ({len(names)})" if len(names) > 3 else "")
+def _names(network: Network) -> str:
+    names = getattr(network.task, "class_names", ())
+    listed = ", ".join(names[:3]) + (f", … ({len(names)})" if len(names) > 3 else "")
+    return f"{type(network.task).__name__} {listed}".strip()

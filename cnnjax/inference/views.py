@@ -1,6 +1,6 @@
-"""Test-time augmentation: several views of each image, whose probabilities are averaged.
+"""Test-time augmentation: several views of each image, whose predictions are joined.
 
-All views of an image are judged together, so that each image counts once.
+All views of an image are evaluated together, so that each image counts once.
 """
 
 import dataclasses
@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from cnnjax import models
+from cnnjax import models, nn
 from cnnjax.data import Preprocess
+from cnnjax.tasks.base import Task
 from cnnjax.training.errors import ConfigError
 
 Crops = Literal["whole", "center", "ten", "dense"]
@@ -91,11 +93,11 @@ class Views:
             size: height and width of a network input (not used by "whole").
         """
         if self.crops == "whole":
-            return [self._mirrored([preprocess(images)])]
+            return [self._mirrored([preprocess.images(images)])]
         margin = 2 * preprocess.pad
         groups = []
         for side in self.sides(size):
-            square = dataclasses.replace(preprocess, resize=side - margin)(images)
+            square = dataclasses.replace(preprocess, resize=side - margin).images(images)
             if self.crops == "dense":
                 groups.append(self._mirrored([square]))
                 continue
@@ -112,39 +114,34 @@ class Views:
             views = [*views, *(view[:, :, ::-1] for view in views)]
         return jnp.stack(views)
 
-    def log_probabilities(
+    def predictions(
         self,
-        model: Any,
+        model: linen.Module,
         variables: Mapping[str, Any],
+        task: Task,
         preprocess: Preprocess,
         images: UInt8[Array, "batch h w channels"],
         size: int,
-    ) -> Float[Array, "batch classes"]:
-        """Returns the logarithm of the mean probabilities over all views, in float32.
-
-        Probabilities are the softmax of the network's logits, whatever it was trained with. Where
-        an image's logits are not all finite in every view, its row is NaN.
+    ) -> Any:
+        """Returns the task's predictions [batch, ...], joined over all views.
 
         Args:
-            model, variables: the network.
+            model, variables, task: the network.
             preprocess, images, size: see `inputs`.
 
         Raises:
             ValueError: the network cannot be moved over larger images, which "dense" asks for.
+            TaskError: the task's predictions cannot be joined.
         """
 
-        def judge(view: Images) -> Float[Array, "batch classes"]:
+        def of_view(view: Images) -> Any:
             if self.crops == "dense":
-                logits: Any = models.apply_densely(model, variables, view)
-            else:
-                logits = model.apply(variables, view, train=False)
-            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-            finite = jnp.isfinite(logits).all(axis=-1, keepdims=True)
-            return jnp.where(finite, jax.nn.log_softmax(logits), jnp.nan)
+                return task.predict(models.apply_densely(model, variables, view))
+            return task.predict(nn.apply_network(model, variables, view, train=False))
 
         # One after the other: the network is compiled once for a shape, and memory stays small.
-        groups = [jax.lax.map(judge, group) for group in self.inputs(preprocess, images, size)]
-        return log_mean(jnp.concatenate(groups))
+        groups = [jax.lax.map(of_view, group) for group in self.inputs(preprocess, images, size)]
+        return combined(task, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups))
 
     def describe(self, size: int) -> str:
         """Says in a few words what is shown, for a network of that size."""
@@ -164,11 +161,8 @@ WHOLE_IMAGE = Views()
 """The image as in evaluation during training."""
 
 
-def log_mean(
-    log_probabilities: Float[Array, "opinions batch classes"],
-) -> Float[Array, "batch classes"]:
-    """Returns the logarithm of the mean of probabilities that are given as logarithms."""
-    count = log_probabilities.shape[0]
-    if count == 1:  # exactly as it is
-        return log_probabilities[0]
-    return jax.nn.logsumexp(log_probabilities, axis=0) - jnp.log(jnp.float32(count))
+def combined(task: Task, predictions: Any) -> Any:
+    """Returns predictions [opinions, batch, ...] joined into one; a single one as it is."""
+    if jax.tree.leaves(predictions)[0].shape[0] == 1:
+        return jax.tree.map(lambda leaf: leaf[0], predictions)
+    return task.combine(predictions)

@@ -14,9 +14,17 @@ from cnnjax.models import (
     zfnet,
 )
 from cnnjax.models.classifier import reset_classifier
+from cnnjax.models.create import create_model
 from cnnjax.models.dense_evaluation import apply_densely
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
-from cnnjax.models.registry import ModelInfo, create_model, list_models, list_variants, model_info
+from cnnjax.models.registry import (
+    ModelInfo,
+    list_models,
+    list_variants,
+    model_info,
+    record_model,
+    register_model,
+)
 from cnnjax.models.weights import (
     WeightsError,
     download_pretrained,
@@ -45,6 +53,8 @@ __all__ = [
     "load_pretrained",
     "model_info",
     "preact_resnet",
+    "record_model",
+    "register_model",
     "reset_classifier",
     "resnet",
     "save_pretrained",

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.errors
+import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax.models.net import SLIDING, Net
 
 
 def apply_densely(
-    model: Net, variables: Mapping[str, Any], x: Float[Array, "batch height width channels"]
+    model: linen.Module,
+    variables: Mapping[str, Any],
+    x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch classes"]:
     """Applies a network fully convolutionally and averages its class scores over all positions.
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -12,7 +13,7 @@ from cnnjax.models.net import FEATURES, Net
 
 
 def apply_with_features(
-    model: Net,
+    model: linen.Module,
     variables: Mapping[str, Any],
     x: Float[Array, "batch height width channels"],
     *,

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import flax.linen as linen
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.image_layout import check_pixels, naming_layout
 from cnnjax.models.initializers import SCHEMES, Initializers
 from cnnjax.models.input_sizes import square_sizes, telling_sizes
 
@@ -31,19 +32,12 @@ class Net(linen.Module):
       dtype: dtype of the computation; parameters are float32.
       backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
       initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
-      norm_axis: name of the mapped axis over which batch statistics are averaged, or None; needed
-        under `pmap` and `shard_map` alone.
-      norm_axis_groups: groups of indices along that axis, each with statistics of its own.
-      norm_groups: number of parts of the batch, each with statistics of its own.
     """
 
     num_classes: int = 1000
     dtype: Any = jnp.float32
     backward: str = "ours"
     initialization: str = "paper"
-    norm_axis: str | None = None
-    norm_axis_groups: tuple[tuple[int, ...], ...] | None = None
-    norm_groups: int = 1
 
     # The layers whose outputs are logits, by their names among the parameters.
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
@@ -103,25 +97,32 @@ class Net(linen.Module):
 
     @linen.nowrap
     def init_with_output(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; the error of images that are too small says which sizes work."""
-        with self.telling_sizes(args, kwargs):
+        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        with self.checked_images(None, args, kwargs):
             return super().init_with_output(rngs, *args, **kwargs)
 
     @linen.nowrap
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; the error of images that are too small says which sizes work."""
-        with self.telling_sizes(args, kwargs):
+        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        with self.checked_images(variables, args, kwargs):
             return super().apply(variables, *args, **kwargs)
 
     @linen.nowrap
-    def telling_sizes(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> contextlib.AbstractContextManager[None]:
-        """See `telling_sizes` of `cnnjax.models.input_sizes`; of the arguments of `__call__`."""
+    @contextlib.contextmanager
+    def checked_images(
+        self, variables: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Iterator[None]:
+        """Within the block, errors about the images among the arguments of `__call__` help.
+
+        Whole numbers are refused; images with the channels first, or too small, are named so.
+        """
         images = args[0] if args else kwargs.get("x")
         if images is None or kwargs.get("method") is not None:
-            return contextlib.nullcontext()
-        return telling_sizes(self, images)
+            yield
+            return
+        check_pixels(self, images)
+        with naming_layout(self, variables, images), telling_sizes(self, images):
+            yield
 
     @property
     def initializers(self) -> Initializers:
@@ -161,14 +162,11 @@ class Net(linen.Module):
         )
 
     def norm(self, train: bool, **fields: Any) -> functools.partial:
-        """`nn.BatchNorm` with this network's dtype and axis; `train` uses the batch's own."""
+        """`nn.BatchNorm` with this network's dtype; `train` uses the batch's own."""
         return functools.partial(
             nn.BatchNorm,
             use_running_average=not train,
             dtype=self.dtype,
-            axis_name=self.norm_axis,
-            axis_index_groups=self.norm_axis_groups,
-            groups=self.norm_groups,
             backward=self.backward,
             **fields,
         )

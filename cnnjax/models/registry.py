@@ -4,12 +4,13 @@ import dataclasses
 import fnmatch
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-import jax.numpy as jnp
+import flax.linen as linen
 
-from cnnjax.models.net import Net
-from cnnjax.nearest import did_you_mean
+from cnnjax.parts import Registry, is_path
+
+Maker = TypeVar("Maker", bound=Callable[..., linen.Module])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,25 +47,29 @@ class ModelInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A registered network: its class, its settings and its figures; variants are entries too."""
+    """A network: what makes it, its settings and its figures; variants are entries too.
 
-    net: type[Net]
+    What makes it is its class, or a function that returns it.
+    """
+
+    net: Callable[..., linen.Module]
     settings: Mapping[str, Any]
     info: ModelInfo
     variants: Mapping[str, "Entry"]
 
 
-_entries: dict[str, Entry] = {}
+MODELS: Registry[Entry] = Registry("model", example="my_package.nets:MyNet")
 _aliases: dict[str, str] = {}
 _families: list[tuple[re.Pattern[str], str, Callable[..., Entry]]] = []
 
 
 def register(
-    net: type[Net],
+    net: Callable[..., linen.Module],
     info: ModelInfo,
     *,
     aliases: tuple[str, ...] = (),
     variants: Mapping[str, Entry] | None = None,
+    replace: bool = False,
     **settings: Any,
 ) -> None:
     """Enters a network under `info.name`.
@@ -74,16 +79,69 @@ def register(
       info: what it expects and what is published of it.
       aliases: further names.
       variants: other forms of the same network, by their names.
+      replace: whether the name may be another network's, which it then is no longer.
       **settings: the fields of `net` that make it this network.
 
     Raises:
       ValueError: the name or an alias is taken.
     """
     for name in (info.name, *aliases):
-        if name in _entries or name in _aliases:
+        if name in _aliases or (name in MODELS and name in aliases):
             raise ValueError(f"register: the name {name!r} is taken")
-    _entries[info.name] = Entry(net, settings, info, variants or {})
+    MODELS.add(info.name, Entry(net, settings, info, variants or {}), replace=replace)
     _aliases.update(dict.fromkeys(aliases, info.name))
+
+
+def register_model(
+    name: str,
+    *,
+    input_size: tuple[int, int, int],
+    source: str = "",
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    scale: float = 1.0,
+    replace: bool = False,
+    **settings: Any,
+) -> Callable[[Maker], Maker]:
+    """Returns a decorator that makes a Linen module, or a function that makes one, a known network.
+
+    `create_model(name)` then makes it, and a configuration may name it. The number of classes and
+    the dtype are given to it as `num_classes` and `dtype`, if it takes such arguments. At the top
+    level of a module or of a configuration file, a run finds it again in another process.
+
+    Args:
+      name: the name.
+      input_size: height, width and channels of the images.
+      source: where it comes from; empty for its module and class.
+      mean, std: statistics of the input's channels, which `data.normalization="model"` takes; None
+        for pixels as they are.
+      scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
+      replace: whether the name may be another network's, which it then is no longer.
+      **settings: arguments that make it this network.
+
+    Raises:
+      ValueError: the name is taken, or the statistics aren't those of as many channels.
+    """
+    channels = input_size[2] if len(input_size) == 3 else 0
+    if channels < 1:
+        raise ValueError(
+            f"register_model: input_size must be (height, width, channels), got {input_size!r}"
+        )
+    mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
+    for key, values in (("mean", mean), ("std", std)):
+        if len(values) != channels:
+            raise ValueError(
+                f"register_model: {key} must have one number for each of the {channels} channels "
+                f"of input_size, got {values!r}"
+            )
+
+    def enter(net: Maker) -> Maker:
+        stated = source or f"{net.__module__}:{getattr(net, '__qualname__', name)}"
+        info = ModelInfo(name, stated, input_size, None, mean=mean, std=std, scale=scale)
+        register(net, info, replace=replace, **settings)
+        return net
+
+    return enter
 
 
 def register_family(pattern: str, form: str, entry: Callable[..., Entry]) -> None:
@@ -108,7 +166,7 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns:
       The names that match.
     """
-    names = (name for name in _entries if fnmatch.fnmatchcase(name, pattern))
+    names = (name for name in MODELS if fnmatch.fnmatchcase(name, pattern))
     # Numbers by value, so that resnet50 comes before resnet101.
     return sorted(
         names, key=lambda n: [p.zfill(6) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
@@ -121,72 +179,42 @@ def list_variants(name: str) -> list[str]:
     Raises:
       ValueError: there is no such network; the message gives the nearest names.
     """
-    return list(_find(name, None).variants)
+    return list(find_entry(name).variants)
 
 
 def model_info(name: str, variant: str | None = None) -> ModelInfo:
     """What the network `name` expects, and its published figures.
 
     Raises:
-      ValueError: there is no such network or variant; the message gives the nearest names.
+      ValueError: there is no such network or variant (the message gives the nearest names), or it
+        was given by its path, where nothing is stated.
     """
-    return _find(name, variant).info
+    info = find_entry(name, variant).info
+    if is_path(name):
+        raise ValueError(
+            f"model_info: nothing is stated of {name!r}; give its class a name and an input size "
+            "with @models.register_model('my_net', input_size=(32, 32, 3)), and use that name"
+        )
+    return info
 
 
-def create_model(
-    name: str,
-    num_classes: int | None = None,
-    dtype: Any = jnp.float32,
-    *,
-    variant: str | None = None,
-    **overrides: Any,
-) -> Net:
-    """Makes the network `name`, a Flax module without parameters.
-
-    Args:
-      name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4".
-      num_classes: number of logits; None means as published.
-      dtype: dtype of the computation; parameters are float32 always.
-      variant: a registered form, such as "torchvision" for the one that library's weights need.
-      **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
-        `initialization="he"` or `dropout_rate=0.3`.
-
-    Returns:
-      The module. `model.init(key, x)` gives its variables, `model.apply(variables, x,
-      train=False)` its logits.
+def record_model(name: str) -> dict[str, Any]:
+    """Where a network of the user's lives, for `cnnjax.parts.restore`; {} for cnnjax's own.
 
     Raises:
-      ValueError: an unknown name or variant (the message gives the nearest names), an unknown
-        override (the message gives the allowed ones), or a value that is not allowed.
+      ValueError: there is no such network.
     """
-    entry = _find(name, variant)
-    allowed = allowed_overrides(entry.net)
-    unknown = sorted(set(overrides) - set(allowed))
-    if unknown:
-        raise ValueError(
-            f"create_model: {name} takes no {', '.join(map(repr, unknown))}; allowed are "
-            f"{', '.join(allowed)}"
-        )
-    settings = {**entry.settings, **overrides, "dtype": dtype}
-    if num_classes is not None:
-        settings["num_classes"] = num_classes
-    return entry.net(**settings)
+    find_entry(name)
+    return MODELS.record(name) if name in MODELS or is_path(name) else {}
 
 
-def allowed_overrides(net: type[Net]) -> list[str]:
-    """The fields of a network's class that `create_model` lets be set."""
-    given = ("name", "parent", "dtype", "num_classes")
-    return sorted(f.name for f in dataclasses.fields(net) if f.init and f.name not in given)
+def find_entry(name: str, variant: str | None = None) -> Entry:
+    """The network of a name, an alias, a family's name, or a path.
 
-
-def _find(name: str, variant: str | None) -> Entry:
-    entry = _entries.get(_aliases.get(name, name)) or _from_family(name)
-    if entry is None:
-        forms = ", ".join(form for _, form, _ in _families)
-        raise ValueError(
-            f"unknown model {name!r}; {did_you_mean(name, [*_entries, *_aliases])}"
-            "list_models() gives all" + (f", and every {forms} is one too" if forms else "")
-        )
+    Raises:
+      ValueError: there is no such network or variant; the message gives the nearest names.
+    """
+    entry = _entry(_aliases.get(name, name))
     if variant is None:
         return entry
     if variant not in entry.variants:
@@ -195,8 +223,24 @@ def _find(name: str, variant: str | None) -> Entry:
     return entry.variants[variant]
 
 
-def _from_family(name: str) -> Entry | None:
+def _entry(name: str) -> Entry:
+    if name in MODELS:
+        return MODELS.get(name)
     for pattern, _, entry in _families:
         if match := pattern.fullmatch(name):
             return entry(**match.groupdict())
-    return None
+    if ":" in name:
+        part: Any = MODELS.get(name)
+        if not callable(part) or isinstance(part, linen.Module):
+            raise ValueError(
+                f"model {name!r} is a {type(part).__name__} object; give the path of a "
+                "flax.linen.Module's class, or of a function that returns such a module"
+            )
+        net: Any = part
+        return Entry(net, {}, ModelInfo(name, "", (0, 0, 0), None), {})
+    forms = ", ".join(form for _, form, _ in _families)
+    raise MODELS.unknown(
+        name,
+        [*MODELS, *_aliases],
+        "list_models() gives all" + (f", and every {forms} is one too" if forms else ""),
+    )

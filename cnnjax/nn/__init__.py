@@ -1,6 +1,9 @@
 """Flax Linen modules: thin shells over `cnnjax.ops`."""
 
 from cnnjax.nn.adaptive_pool import AdaptiveAvgPool
+from cnnjax.nn.batch_axis import batch_over
+from cnnjax.nn.batch_statistics import batch_statistics, current_statistics, frozen_norms
+from cnnjax.nn.calling import apply_network, init_network, mode_arguments
 from cnnjax.nn.conv import Conv
 from cnnjax.nn.dense import Dense
 from cnnjax.nn.layer_errors import naming_layer
@@ -17,5 +20,12 @@ __all__ = [
     "LocalResponseNorm",
     "MaxPool",
     "SparseConv",
+    "apply_network",
+    "batch_over",
+    "batch_statistics",
+    "current_statistics",
+    "frozen_norms",
+    "init_network",
+    "mode_arguments",
     "naming_layer",
 ]

@@ -6,7 +6,6 @@ from typing import Any
 import flax.linen as linen
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
-from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax import ops
@@ -94,7 +93,7 @@ class Conv(linen.Conv):
                     backward=self.backward,
                 )
             else:
-                convolve = self.conv_general_dilated or lax.conv_general_dilated
+                convolve = self.conv_general_dilated or ops.lax_conv_general_dilated
                 y = convolve(
                     x,
                     kernel,

@@ -1,7 +1,7 @@
 """Normalisation as Flax modules: batch normalisation and local response normalisation."""
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import ops
+from cnnjax.nn.batch_statistics import current_statistics
 from cnnjax.ops.materialize import materialized
 
 
@@ -25,11 +26,12 @@ class BatchNorm(linen.Module):
       epsilon: added to the variance.
       dtype: dtype of the result; parameters and statistics are float32.
       scale_init: initialiser of gamma; beta starts at 0.
-      axis_name: mapped axis over which the batch's statistics are averaged, or None.
+      axis_name: mapped axis over which the batch's statistics are averaged, or None. A layer that
+        gives this or one of the next two takes none of the three from `nn.batch_statistics`.
       axis_index_groups: groups of indices along that axis, each with statistics of its own.
       groups: number of equal parts of consecutive examples that the batch is cut into, each with
         statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); what enters the
-        running statistics is their average.
+        running statistics is their average. None is 1, or what `nn.batch_statistics` says.
       backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
@@ -42,8 +44,10 @@ class BatchNorm(linen.Module):
     scale_init: Any = linen.initializers.ones
     axis_name: str | None = None
     axis_index_groups: tuple[tuple[int, ...], ...] | None = None
-    groups: int = 1
+    groups: int | None = None
     backward: str = "ours"
+
+    reads_batch_statistics: ClassVar[bool] = True
 
     @linen.compact
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
@@ -57,7 +61,7 @@ class BatchNorm(linen.Module):
         bias = self.param("bias", linen.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
-        if self.use_running_average:
+        if self.use_running_average or self._is_frozen():
             y = ops.batch_norm_inference(
                 x, scale, bias, running_mean.value, running_var.value, epsilon=self.epsilon
             )
@@ -73,19 +77,29 @@ class BatchNorm(linen.Module):
         rule = functools.partial(ops.batch_norm, epsilon=self.epsilon, backward=self.backward)
         if self.is_initializing():  # outside of the mapped function, and with any batch
             return rule(x, scale, bias)
-        rule = functools.partial(
-            rule, axis_name=self.axis_name, axis_index_groups=self.axis_index_groups
-        )
-        if self.groups == 1:
+        axis, axis_groups, groups = self._shared_over()
+        rule = functools.partial(rule, axis_name=axis, axis_index_groups=axis_groups)
+        if groups == 1:
             return rule(x, scale, bias)
-        if self.groups < 1 or x.shape[0] % self.groups:
+        if groups < 1 or x.shape[0] % groups:
             raise ValueError(
-                f"BatchNorm: groups is {self.groups}, but a batch of {x.shape[0]} cannot be cut "
+                f"BatchNorm: groups is {groups}, but a batch of {x.shape[0]} cannot be cut "
                 "into that many equal parts; choose a divisor of the batch"
             )
-        parts = x.reshape(self.groups, x.shape[0] // self.groups, *x.shape[1:])
+        parts = x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
         y, mean, var = jax.vmap(rule, in_axes=(0, None, None))(parts, scale, bias)
         return y.reshape(x.shape), mean.mean(axis=0), var.mean(axis=0)
+
+    def _is_frozen(self) -> bool:
+        return not self.is_initializing() and current_statistics().is_frozen(self.path)
+
+    def _shared_over(self) -> tuple[Any, Any, int]:
+        """The mapped axis, groups along it, and groups of examples."""
+        own = (self.axis_name, self.axis_index_groups, self.groups)
+        if any(value is not None for value in own):
+            return self.axis_name, self.axis_index_groups, 1 if self.groups is None else self.groups
+        around = current_statistics()
+        return around.axis, around.axis_groups, around.groups
 
 
 class LocalResponseNorm(linen.Module):

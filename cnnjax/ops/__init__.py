@@ -8,10 +8,11 @@ from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
 from cnnjax.ops.bias import add_bias
 from cnnjax.ops.compiler import compiler_options
 from cnnjax.ops.conv.algorithms.im2col import col2im, im2col
+from cnnjax.ops.conv.batch_axis import batch_over
 from cnnjax.ops.conv.conv2d import conv2d, convolve2d
 from cnnjax.ops.conv.fft import fft_conv2d
 from cnnjax.ops.conv.grads import conv2d_input_grad, conv2d_kernel_grad
-from cnnjax.ops.conv.lax_bridge import conv_general_dilated
+from cnnjax.ops.conv.lax_bridge import conv_general_dilated, lax_conv_general_dilated
 from cnnjax.ops.conv.separable import Separation, separable_conv2d, separate_kernel
 from cnnjax.ops.conv.transpose import conv2d_transpose
 from cnnjax.ops.dense import dense
@@ -30,6 +31,7 @@ __all__ = [
     "avg_pool",
     "batch_norm",
     "batch_norm_inference",
+    "batch_over",
     "col2im",
     "compiler_options",
     "conv2d",
@@ -44,6 +46,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "im2col",
+    "lax_conv_general_dilated",
     "leaky_relu",
     "local_contrast_norm",
     "local_response_norm",

@@ -1,1 +1,25 @@
 """Configurations of runs, and what is made of them."""
+
+from cnnjax.recipes.blueprint import Blueprint, make_blueprint
+from cnnjax.recipes.config import (
+    default_config,
+    known_keys,
+    nearest_key,
+    parse_config,
+    task_section,
+)
+from cnnjax.recipes.make_run import load_evaluated, make_run
+from cnnjax.recipes.schema import RunConfig
+
+__all__ = [
+    "Blueprint",
+    "RunConfig",
+    "default_config",
+    "known_keys",
+    "load_evaluated",
+    "make_blueprint",
+    "make_run",
+    "nearest_key",
+    "parse_config",
+    "task_section",
+]

@@ -13,18 +13,29 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from cnnjax.nearest import nearest_names
-from cnnjax.recipes.schema import RunConfig
+from cnnjax.recipes.schema import RunConfig, TaskConfig
+from cnnjax.recipes.tasks import complete_task, task_settings
 from cnnjax.training.errors import ConfigError
 
 
 def default_config() -> ConfigDict:
     """Returns the defaults as an `ml_collections.ConfigDict`, which configuration files change.
 
-    It is locked: setting a key that does not exist raises.
+    They run as they are. The ConfigDict is locked: setting a key that does not exist raises.
     """
-    config = ConfigDict(RunConfig().model_dump())
+    config = ConfigDict(parse_config({}).model_dump())
     _place_types(config, RunConfig)
     return config.lock()
+
+
+def task_section(name: str, **settings: Any) -> ConfigDict:
+    """Returns the section `task` of a configuration for another task than the default one.
+
+    Args:
+        name: of the task registry, or a path such as "my_package.tasks:Depth".
+        **settings: those that differ from the task's defaults.
+    """
+    return ConfigDict(complete_task(TaskConfig(name=name, **settings)).model_dump())
 
 
 def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
@@ -37,24 +48,33 @@ def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
             config[name] = placeholder(kind if isinstance(kind, type) else str)  # str: Literal
 
 
-def parse_config(values: Mapping[str, Any]) -> RunConfig:
+def parse_config(values: Mapping[str, Any] | ConfigDict | RunConfig) -> RunConfig:
     """Checks nested settings against the schema; keys that are not given keep their defaults.
+
+    Args:
+        values: nested mappings, a `ConfigDict`, or a configuration that was checked before.
 
     Raises:
         ConfigError: keys are unknown (with the nearest known one), or values have the wrong type or
             lie out of range; all of them are named.
     """
+    if isinstance(values, RunConfig):
+        return values
+    plain = values.to_dict() if isinstance(values, ConfigDict) else dict(values)
     try:
-        return RunConfig.model_validate(dict(values))
+        config = RunConfig.model_validate(plain)
     except pydantic.ValidationError as error:
         problems = [_describe(detail) for detail in error.errors()]
         raise ConfigError("\n".join(f"config.{problem}" for problem in problems)) from None
+    return config.model_copy(update={"task": complete_task(config.task)})
 
 
 def _describe(detail: Any) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{path} is unknown; {nearest_key(path)}"
+    if detail["type"] == "value_error":  # of our own, which names what was given
+        return f"{path}: {detail['ctx']['error']}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{path}: {detail['input']!r} was given; {message}"
 
@@ -84,6 +104,8 @@ def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") 
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
             keys += known_keys(inner, f"{prefix}{name}.")
+            if inner is TaskConfig:
+                keys += [f"{prefix}{name}.{setting}" for setting in task_settings()]
         else:
             keys.append(prefix + name)
     return keys

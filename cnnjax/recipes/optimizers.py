@@ -1,16 +1,33 @@
-"""Optimisers: which update rule, and what it does to which parameter, in terms of optax."""
+"""Optimizers: which update rule, and what it does to which parameter, in terms of optax."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import optax
 
 from cnnjax import patterns
+from cnnjax.recipes.optimizer_table import OPTIMIZERS
 from cnnjax.recipes.schema import OptimizerConfig
+from cnnjax.recipes.signatures import check_options, keyword_defaults
 
 DECAY_RULES = ((r"(.*/)?kernel", True), (r".*", False))
 """Weight decay acts on kernels; biases, scales and other coefficients are left alone."""
+
+ARGUMENTS = {
+    "momentum": ("momentum", "b1"),
+    "nesterov": ("nesterov",),
+    "beta2": ("b2", "decay"),
+    "epsilon": ("eps",),
+}
+"""Keys of the configuration, and what rules call them."""
+
+DECAYS = ("weight_decay", "weight_decay_rate")
+MASKS = ("mask", "weight_decay_mask")
+
+MOMENTUM = {"sgd": 0.9, "rmsprop": 0.9}
+"""Where none is given and the rule's own default is none at all."""
 
 
 def make_optimizer(
@@ -19,16 +36,17 @@ def make_optimizer(
     params: Any,
     plateau: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Returns the update rule for parameters of this structure.
+    """Returns the update rule for parameters of this structure; freezing some is another matter.
 
-    In order: the gradients of frozen parameters are dropped, the others clipped by their global
-    norm (Pascanu et al. 2013, section 3.2), then weight decay, the rule, the parameters' own rates.
-    A frozen parameter has no state, and does not decay; batch statistics move on in any layer.
+    In order: the gradients are clipped by their global norm (Pascanu et al. 2013, section 3.2),
+    then weight decay, the rule, the parameters' own rates.
 
-    `sgd`, `adam` and `rmsprop` add `weight_decay * parameter` to the gradient, as PyTorch and the
-    classic papers do (an L2 penalty of half that weight); `adamw` decays the weights apart from the
-    gradient (Loshchilov and Hutter 2019). RMSProp divides by the root of the mean squared gradient
-    plus `epsilon`, and its momentum acts after the learning rate, as in TensorFlow.
+    A rule that has weight decay of its own decays as optax has it: `adamw` and most others apart
+    from the gradient (Loshchilov and Hutter 2019), `lars` in the gradient that it scales,
+    `adafactor` without the learning rate. The others (`sgd`, `adam`, `rmsprop`) add `weight_decay *
+    parameter` to the gradient, as PyTorch and the classic papers do (an L2 penalty of half that
+    weight). RMSProp divides by the root of the mean squared gradient plus `epsilon`, and its
+    momentum acts after the learning rate, as in TensorFlow.
 
     Args:
         config: which rule.
@@ -37,66 +55,100 @@ def make_optimizer(
         plateau: what multiplies the updates by a factor found from the losses.
 
     Raises:
-        ValueError: rules of `decay`, `rates` or `frozen` leave parameters out or match none, all
-            parameters are frozen, or keys of another rule are set.
+        ValueError: there is no such rule, it doesn't take an option or key that is set, or rules of
+            `decay` or `rates` leave parameters out or match none.
     """
-    _check_keys(config)
     decay_rules = config.decay or DECAY_RULES
-    for key in ("decay", "rates", "frozen"):
-        _check_rules(key, getattr(config, key), params)
+    for key in ("decay", "rates"):
+        patterns.check(f"optimizer.{key}", getattr(config, key), params)
 
-    parts = []
+    steps = []
     if config.gradient_clip is not None:
-        parts.append(optax.clip_by_global_norm(config.gradient_clip))
+        steps.append(optax.clip_by_global_norm(config.gradient_clip))
     # Rules are matched where they act: frozen parameters are missing from the trees there.
-    parts.append(_rule(config, schedule, lambda tree: patterns.match(decay_rules, tree)))
+    steps += _rule(config, schedule, lambda tree: patterns.match(decay_rules, tree))
     if config.rates:
-        parts.append(_scale_by_rules(config.rates))
-    rule = optax.chain(*parts) if len(parts) > 1 else parts[0]
-    if config.frozen:
-        labels = patterns.match(
-            [(pattern, "frozen" if frozen else "trained") for pattern, frozen in config.frozen],
-            params,
-        )
-        if "trained" not in jax.tree.leaves(labels):
-            raise ValueError("optimizer.frozen: every parameter is frozen; leave some to train")
-        rule = optax.partition({"trained": rule, "frozen": optax.set_to_zero()}, labels)
+        steps.append(_scale_by_rules(config.rates))
     if plateau is not None:
-        rule = optax.chain(rule, plateau)
+        steps.append(plateau)
+    rule = optax.chain(*steps) if len(steps) > 1 else steps[0]
     return optax.with_extra_args_support(rule)
 
 
 def _rule(
-    config: OptimizerConfig, schedule: optax.Schedule, decayed: Any
-) -> optax.GradientTransformation:
-    beta2 = config.beta2 if config.beta2 is not None else 0.999
-    epsilon = config.epsilon if config.epsilon is not None else 1e-8
-    if config.name == "adamw":
-        return optax.adamw(
-            schedule,
-            b1=config.momentum,
-            b2=beta2,
-            eps=epsilon,
-            weight_decay=config.weight_decay,
-            mask=decayed,
-            nesterov=config.nesterov,
+    config: OptimizerConfig, schedule: optax.Schedule, decayed: Callable[[Any], Any]
+) -> list[optax.GradientTransformation]:
+    """Returns the rule, after the decay of the gradients where it has none of its own."""
+    function = OPTIMIZERS.get(config.name)
+    takes = keyword_defaults(function, positional=1)
+    known = takes or {}
+    given = _given_keys(config, known)
+    decay = next((name for name in DECAYS if name in known), None)
+    mask = next((name for name in MASKS if name in known), None)
+    before = []
+    keys = {argument: key for key, argument in _arguments(known).items() if argument in given}
+    if decay and mask:
+        given |= {decay: _or_none(config.weight_decay, known[decay]), mask: decayed}
+        keys |= {decay: "weight_decay", mask: "decay"}
+    elif decay and config.weight_decay:
+        raise ValueError(
+            f"optimizer.weight_decay: {config.name} decays all parameters alike, which "
+            f"optimizer.decay can't choose; set optimizer.options.{decay} instead"
         )
-    penalty = optax.add_decayed_weights(config.weight_decay, mask=decayed)
-    if config.name == "adam":
-        rule = optax.adam(
-            schedule, b1=config.momentum, b2=beta2, eps=epsilon, nesterov=config.nesterov
+    elif config.weight_decay or config.name in ("sgd", "adam", "rmsprop"):
+        before.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
+    options = dict(config.options)
+    check_options("optimizer", config.name, options, takes, keys)
+    given |= options
+    missing = [n for n, value in known.items() if value is inspect.Parameter.empty]
+    if missing := [name for name in missing if name not in given]:
+        raise ValueError(
+            f"optimizer.options: {config.name} needs {', '.join(missing)}; set "
+            f"optimizer.options.{missing[0]}"
         )
-    elif config.name == "rmsprop":
-        rule = optax.rmsprop(
-            schedule,
-            decay=config.beta2 if config.beta2 is not None else 0.9,
-            eps=epsilon,
-            momentum=config.momentum or None,
-            nesterov=config.nesterov,
+    rule = function(schedule, **given)
+    if not (hasattr(rule, "init") and hasattr(rule, "update")):
+        raise ValueError(
+            f"optimizer.name: {config.name} returns a {type(rule).__name__}; it must return an "
+            "optax.GradientTransformation"
         )
-    else:
-        rule = optax.sgd(schedule, momentum=config.momentum or None, nesterov=config.nesterov)
-    return optax.chain(penalty, rule)
+    return [*before, rule]
+
+
+def _arguments(known: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what a rule calls the keys of the configuration that it has."""
+    found = {key: [n for n in names if n in known] for key, names in ARGUMENTS.items()}
+    return {key: names[0] for key, names in found.items() if names}
+
+
+def _given_keys(config: OptimizerConfig, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the rule's arguments that keys of the configuration set."""
+    arguments = _arguments(known)
+    values = {
+        "momentum": config.momentum,
+        "nesterov": config.nesterov or None,
+        "beta2": config.beta2,
+        "epsilon": config.epsilon,
+    }
+    if config.momentum is None:
+        values["momentum"] = MOMENTUM.get(config.name)
+    given = {}
+    for key, value in values.items():
+        if value is None:
+            continue
+        if key not in arguments:
+            raise ValueError(
+                f"optimizer.{key}: {value} was given with {config.name}, which has none; leave it "
+                "out, set another optimizer.name, or one of optimizer.options: "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
+        given[arguments[key]] = _or_none(value, known[arguments[key]])
+    return given
+
+
+def _or_none(value: float, default: Any) -> float | None:
+    """Returns None for a zero where a rule says None for what it leaves out."""
+    return None if not value and default is None else value
 
 
 def _scale_by_rules(rules: Sequence[tuple[str, float]]) -> optax.GradientTransformation:
@@ -106,27 +158,3 @@ def _scale_by_rules(rules: Sequence[tuple[str, float]]) -> optax.GradientTransfo
         return jax.tree.map(lambda factor, update: factor * update, factors, updates)
 
     return optax.stateless(scale)
-
-
-def _check_keys(config: OptimizerConfig) -> None:
-    for key in ("beta2", "epsilon"):
-        if config.name == "sgd" and getattr(config, key) is not None:
-            raise ValueError(
-                f"optimizer.{key}: {getattr(config, key)} was given with sgd, which has none; "
-                "leave it out, or set optimizer.name to 'adam', 'adamw' or 'rmsprop'"
-            )
-
-
-def _check_rules(key: str, rules: Sequence[tuple[str, Any]], params: Any) -> None:
-    if not rules:
-        return
-    try:
-        patterns.match(rules, params)
-        useless = patterns.unused(rules, params)
-    except ValueError as error:
-        raise ValueError(f"optimizer.{key}: {error}") from None
-    if useless:
-        raise ValueError(
-            f"optimizer.{key}: the patterns {', '.join(map(repr, useless))} are the first to match "
-            f"of no parameter; there are {', '.join(patterns.path_names(params))}"
-        )

@@ -1,18 +1,21 @@
 """Learning rates over the steps of a run."""
 
-import itertools
-from typing import Any
+import inspect
 
-import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
-from optax.contrib import ReduceLROnPlateauState, reduce_on_plateau
+from optax.contrib import reduce_on_plateau
 
+from cnnjax.recipes.schedule_table import SCHEDULES
 from cnnjax.recipes.schema import ScheduleConfig
+from cnnjax.recipes.signatures import check_options, keyword_defaults
 
 PLATEAU_TOLERANCE = 1e-4
 """By which share a mean loss must be lower than the best one before to count as lower."""
+
+PLATEAU_FACTOR = 0.1
+
+KEYS = ("boundaries", "factor", "final_factor", "patience")
+"""Keys of the configuration that schedules take under the same name."""
 
 
 def make_schedule(
@@ -21,7 +24,7 @@ def make_schedule(
     """Returns the learning rate as a function of the step.
 
     That of `plateau` depends on the losses besides; what it is multiplied by is part of the
-    optimiser's state, see `make_plateau`.
+    optimizer's state, see `make_plateau`.
 
     Args:
         config: which schedule.
@@ -30,27 +33,33 @@ def make_schedule(
         epoch_steps: steps of one epoch, the unit of the warm-up and of the boundaries.
 
     Raises:
-        ValueError: the warm-up is longer than the run, the boundaries do not rise within the run or
-            are none, or keys of another schedule are set.
+        ValueError: there is no such schedule, the warm-up is longer than the run, the boundaries do
+            not rise within the run or are none, or keys or options of another schedule are set.
     """
-    _check_keys(config)
     warmup = round(config.warmup_epochs * epoch_steps)
     if warmup >= total_steps:
         raise ValueError(
             f"schedule.warmup_epochs: {config.warmup_epochs} epochs are {warmup} steps, "
             f"the whole run has {total_steps}; shorten the warm-up or lengthen the run"
         )
-    if config.name == "cosine":
-        after = optax.cosine_decay_schedule(
-            learning_rate, total_steps - warmup, alpha=config.final_factor
+    function = SCHEDULES.get(config.name)
+    takes = keyword_defaults(function, positional=3)
+    given = _given_keys(config, takes or {})
+    keys = {key: key for key in KEYS if key in (takes or {})}
+    check_options("schedule", config.name, config.options, takes, keys)
+    given |= config.options
+    for name, default in (takes or {}).items():
+        if default is inspect.Parameter.empty and name not in given:
+            key = name if name in KEYS else f"options.{name}"
+            raise ValueError(f"schedule.{key}: {config.name} needs it; set it")
+    if "warmup_steps" in (takes or {}):
+        given["warmup_steps"] = warmup
+    after = function(learning_rate, total_steps - warmup, epoch_steps, **given)
+    if not callable(after):
+        raise ValueError(
+            f"schedule.name: {config.name} returns a {type(after).__name__}; it must return a "
+            "function of the step, an optax.Schedule"
         )
-    elif config.name == "step":
-        boundaries = _boundary_steps(config, warmup, total_steps, epoch_steps)
-        # Counted from the warm-up's end, as what follows it is.
-        factors = {step - warmup: config.factor for step in boundaries}
-        after = optax.piecewise_constant_schedule(learning_rate, factors)
-    else:
-        after = optax.constant_schedule(learning_rate)
     if not warmup:
         return after
     ramp = optax.linear_schedule(learning_rate / warmup, learning_rate, warmup)
@@ -63,61 +72,29 @@ def make_plateau(
     """Returns what multiplies the updates by the plateau schedule's factor; None for other ones.
 
     It is given each step's loss as `value` and looks at their mean at the end of every epoch. Its
-    state (the factor, the best mean, the epochs since) is saved with the optimiser's.
+    state (the factor, the best mean, the epochs since) is saved with the optimizer's.
     """
     if config.name != "plateau":
         return None
     return reduce_on_plateau(
-        factor=config.factor,
+        factor=PLATEAU_FACTOR if config.factor is None else config.factor,
         patience=config.patience,
         rtol=PLATEAU_TOLERANCE,
         accumulation_size=epoch_steps,
     )
 
 
-def current_rate(
-    schedule: optax.Schedule, step: Int[Array, ""] | int, opt_state: optax.OptState
-) -> Float[Array, ""]:
-    """Returns the learning rate at a step, the plateau's factor in the optimiser's state included.
-
-    Args:
-        schedule: as `make_schedule` returns it.
-        step: number of steps done before the one that is meant.
-        opt_state: the optimiser's state after that step.
-    """
-    rate = jnp.asarray(schedule(step))
-
-    def is_plateau(node: Any) -> bool:
-        return isinstance(node, ReduceLROnPlateauState)
-
-    for node in jax.tree.leaves(opt_state, is_leaf=is_plateau):
-        if is_plateau(node):
-            rate = rate * jnp.asarray(node.scale).astype(rate.dtype)
-    return rate
-
-
-def _check_keys(config: ScheduleConfig) -> None:
-    if config.name == "step" and not config.boundaries:
-        raise ValueError(
-            "schedule.boundaries: the step schedule has none; give the epochs at which the rate is "
-            "multiplied by schedule.factor, such as (30, 60)"
-        )
-    for key, of_schedule in (("boundaries", "step"), ("final_factor", "cosine")):
-        if getattr(config, key) and config.name != of_schedule:
+def _given_keys(config: ScheduleConfig, takes: dict) -> dict:
+    """Returns the schedule's arguments that keys of the configuration set."""
+    given = {}
+    for key in KEYS:
+        value = getattr(config, key)
+        if key in takes and value is not None:
+            given[key] = value
+        elif key not in takes and value not in (None, ()) and key != "patience":
+            owners = [n for n in SCHEDULES if key in (keyword_defaults(SCHEDULES.get(n), 3) or {})]
             raise ValueError(
-                f"schedule.{key}: {getattr(config, key)} was given with the schedule "
-                f"{config.name}; it belongs to {of_schedule}: leave it out, or set schedule.name"
+                f"schedule.{key}: {value} was given with the schedule {config.name}; it belongs to "
+                f"{', '.join(owners)}: leave it out, or set schedule.name"
             )
-
-
-def _boundary_steps(
-    config: ScheduleConfig, warmup: int, total_steps: int, epoch_steps: int
-) -> list[int]:
-    steps = [round(epoch * epoch_steps) for epoch in config.boundaries]
-    bounds = [warmup, *steps, total_steps]
-    if any(after <= before for before, after in itertools.pairwise(bounds)):
-        raise ValueError(
-            f"schedule.boundaries: epochs {config.boundaries} are the steps {steps}; they must "
-            f"rise, between the warm-up's end ({warmup}) and the run's ({total_steps})"
-        )
-    return steps
+    return given

@@ -6,7 +6,11 @@ Reading and checking configurations is `config`'s part.
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from cnnjax.parts import Registry
+from cnnjax.recipes.optimizer_table import OPTIMIZERS
+from cnnjax.recipes.schedule_table import SCHEDULES
 
 Value = TypeVar("Value")
 
@@ -16,6 +20,16 @@ def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_as_tuple(item) for item in value)
     return value
+
+
+def _known_to(registry: Registry) -> AfterValidator:
+    """Names of the registry, and paths."""
+
+    def check(name: str) -> str:
+        registry.check(name)
+        return name
+
+    return AfterValidator(check)
 
 
 Rules = Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_as_tuple)]
@@ -33,8 +47,30 @@ class Section(pydantic.BaseModel):
 class ModelConfig(Section):
     """Which network: a name of the model registry, and changes to its fields."""
 
-    name: str = "lenet5"
-    overrides: dict[str, Any] = {}
+    name: str = Field(
+        default="resnet20_cifar",
+        description="A name that models.list_models() has, or a path: my_package.nets:MyNet",
+    )
+    overrides: dict[str, Any] = Field(
+        default={}, description="Values for fields of the network, by the fields' names"
+    )
+
+
+class StreamConfig(Section):
+    """A further stream of training examples, beside the one that `data` itself describes.
+
+    `name` is its dataset ("": that of the run). `examples` says which of its training split:
+    "trained", what the run trains on; "rest", what it neither trains on nor holds out; or "all".
+    For another dataset only "all" makes sense. The other keys are those of `data`.
+    """
+
+    name: str = ""
+    examples: Literal["trained", "rest", "all"] = "rest"
+    batch_size: int = Field(default=128, ge=1)
+    augmentation: str = ""
+    views: dict[str, str] = {}
+    order: Literal["shuffled", "balanced", "episodes"] = "shuffled"
+    episodes: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class DataConfig(Section):
@@ -53,40 +89,60 @@ class DataConfig(Section):
     `normalization` says whose mean and standard deviation pixels are normalised by: the dataset's,
     those that the model's registry entry states (AlexNet's constants are meant for pixels up to 255
     with the mean taken off, for one), or each image's own: global contrast normalisation.
+
+    `views` gives several augmentations of each training example, by the names under which they
+    stand in the batch, in place of `augmentation`. `order` is "shuffled", "balanced" (all classes
+    equally often) or "episodes" of `episodes` = (ways, shots, queries). `streams` holds further
+    streams of training examples by name.
     """
 
-    name: str = "digits"
-    batch_size: int = Field(default=128, ge=1)
+    name: str = Field(
+        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+    )
+    batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)
     crop: int | None = Field(default=None, ge=1)
     crop_short_sides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
     crop_areas: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
-    pad: int = Field(default=0, ge=0)
+    pad: int = Field(default=0, ge=0, description="Pixels added on each side, after resizing")
     normalization: Literal["dataset", "model", "image"] = "dataset"
-    augmentation: str = ""
+    augmentation: str = Field(
+        default="", description="What is done to training images, e.g. 'crop(4), flip, mixup(0.2)'"
+    )
     validation_examples: int = Field(default=0, ge=0)
     train_examples: int | None = Field(default=None, ge=1)
+    views: dict[str, str] = {}
+    order: Literal["shuffled", "balanced", "episodes"] = "shuffled"
+    episodes: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
+    streams: dict[str, StreamConfig] = {}
 
 
-class LossConfig(Section):
-    """What training minimises.
+class TaskConfig(pydantic.BaseModel):
+    """What is learned: a name of the task registry, or a path, and the task's own settings."""
 
-    `label_smoothing` is for `softmax` alone. `auxiliary_weight` multiplies the loss of each
-    auxiliary head, where the network has any: 0.3 in GoogLeNet (Szegedy et al. 2014, section 5),
-    0.4 in the reference implementation of Inception-v3; 0 leaves the heads out.
-    """
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
-    name: Literal["softmax", "hinge", "sigmoid", "squared"] = "softmax"
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary_weight: float = Field(default=0.0, ge=0)
+    name: str = "classification"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The task's settings by name."""
+        return dict(self.model_extra or {})
 
 
 class OptimizerConfig(Section):
     """The update rule.
 
-    `momentum` is Adam's first decay rate too. `beta2` is the decay rate of the mean squared
-    gradient (None: 0.999 for Adam and AdamW, 0.9 for RMSProp), `epsilon` is added to that mean's
-    root (None: 1e-8). `gradient_clip` bounds the gradients' norm over all parameters, decay left
+    `name` is one of optax's (`sgd`, `adam`, `adamw`, `rmsprop`, `lamb`, `lion`, `muon`, ...), one
+    that you registered, or the path of a function `(learning_rate, **options)` that returns an
+    `optax.GradientTransformation`, such as `my_package.optim:my_rule`. `options` are its further
+    keyword arguments.
+
+    `momentum` (None: 0.9 for `sgd` and `rmsprop`) is Adam's first decay rate too. `beta2` is the
+    decay rate of the mean squared gradient, `epsilon` is added to that mean's root. Where they are
+    None, optax's defaults hold.
+
+    `gradient_clip` bounds the gradients' norm over all parameters, decay left
     out (None: no bound). `accumulate` cuts every batch into that many parts, whose gradients are
     added up before one update.
 
@@ -96,36 +152,46 @@ class OptimizerConfig(Section):
     the learning rate (empty: 1), `frozen` whether the parameter stays as it is (empty: none does).
     """
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
-    learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = False
+    name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
+        default="sgd", description="A name of optax, or a path: my_package.optim:my_rule"
+    )
+    learning_rate: float = Field(default=0.1, gt=0, description="The schedule's peak")
+    momentum: float | None = Field(default=None, ge=0, lt=1)
+    nesterov: bool = Field(default=False, description="Nesterov's form of the momentum")
     beta2: float | None = Field(default=None, ge=0, lt=1)
     epsilon: float | None = Field(default=None, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="Factor by which parameters are drawn to zero"
+    )
     gradient_clip: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1)
     decay: Rules[bool] = ()
     rates: Rules[float] = ()
     frozen: Rules[bool] = ()
+    options: dict[str, Any] = {}
 
 
 class ScheduleConfig(Section):
     """How the learning rate moves over the run's steps.
 
     It rises linearly over `warmup_epochs`, then follows `name`:
-    `constant`; `cosine`, down to `final_factor` of the peak rate; `step`, multiplied by `factor` at
-    each of `boundaries` (in epochs from the start, warm-up included); `plateau`, multiplied by
-    `factor` whenever the mean training loss of an epoch has not been lower than the best one before
-    for `patience` epochs.
+    `constant`; `cosine` or `polynomial`, down to `final_factor` of the peak rate; `step`,
+    multiplied by `factor` (None: 0.1) at each of `boundaries` (in epochs from the start, warm-up
+    included); `exponential`, multiplied by `factor` over each epoch; `onecycle`, up and down;
+    `plateau`, multiplied by `factor` (None: 0.1) whenever the mean training loss of an epoch has
+    not been lower than the best one before for `patience` epochs; one that you registered, or the
+    path of a function `(learning_rate, total_steps, epoch_steps, **options)` that returns an
+    `optax.Schedule`, such as `my_package.rates:my_schedule`. `options` are further keyword
+    arguments (see `cnnjax.recipes.schedule_table`).
     """
 
-    name: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    name: Annotated[str, _known_to(SCHEDULES)] = "constant"
     warmup_epochs: float = Field(default=0.0, ge=0)
-    final_factor: float = Field(default=0.0, ge=0, le=1)
+    final_factor: float | None = Field(default=None, ge=0, le=1)
     boundaries: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
-    factor: float = Field(default=0.1, gt=0, lt=1)
+    factor: float | None = Field(default=None, gt=0, lt=1)
     patience: int = Field(default=5, ge=1)
+    options: dict[str, Any] = {}
 
 
 class BatchNormConfig(Section):
@@ -147,16 +213,21 @@ class RunConfig(Section):
     exponential moving average of parameters and batch statistics, which is what is evaluated
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
+
+    The default run is LeNet-5 on the embedded digits, which are enlarged to the 28x28 that it is
+    meant for, within a margin of 2 (LeCun et al. 1998, section II.B).
     """
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
-    loss: LossConfig = LossConfig()
+    task: TaskConfig = TaskConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     batch_norm: BatchNormConfig = BatchNormConfig()
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     initialization: Literal["paper", "he", "xavier", "lecun"] | None = None
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    epochs: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    epochs: int = Field(default=10, ge=1, description="Passes over the training examples")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="Of parameters, order, augmentation and dropout"
+    )

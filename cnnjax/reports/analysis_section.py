@@ -1,4 +1,4 @@
-"""All that `cnnjax.analysis` has to say of one trained network, as data for the template."""
+"""All that `cnnjax.analysis` finds in one trained network, as data for the template."""
 
 import logging
 import time
@@ -14,8 +14,9 @@ from cnnjax.reports.behaviour_section import (
     health_section,
     invariance_section,
 )
+from cnnjax.reports.chosen_classes import chosen_classes
 from cnnjax.reports.looking_section import looking_section
-from cnnjax.reports.outcome import Outcome
+from cnnjax.tasks.sections import Evaluated
 
 # Enough images for curves of a per cent, few enough for a minute.
 _IMAGES = 360
@@ -23,54 +24,65 @@ _IMAGES = 360
 _logger = logging.getLogger(__name__)
 
 
-def analyse(loaded: Any, images: Any, outcome: Outcome) -> dict[str, Any]:
+def analyse(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     """What the network costs, what it looks at and how it behaves; each part is logged.
 
     Args:
-      loaded: the trained network, as `cnnjax.training.load_run` returns it.
-      images: the test images as they are stored; those that are looked at are indexed.
-      outcome: the network's predictions on them.
+      network: the trained network, see `cnnjax.reports.render`.
+      evaluated: the evaluated examples and the predictions on them; images that are looked at are
+        indexed.
 
     Returns:
-      Sections by name; those that do not apply to the network are None or empty.
+      Sections by name; those that do not apply to the network or its task are None or empty.
     """
-    total = len(outcome.labels)
+    total = len(evaluated)
     # Evenly spaced, so that a sorted test set shows all of its classes.
     indices = np.unique(np.linspace(0, total - 1, min(total, _IMAGES)).round().astype(int))
-    images, labels = np.asarray(images[indices]), np.asarray(outcome.labels)[indices]
-    inputs = np.asarray(loaded.preprocess(images))
-    model, variables = loaded.model, loaded.variables
-    right = outcome.predicted[indices] == labels
-    summary = _told(
+    images = np.asarray(evaluated.images[indices])
+    inputs = np.asarray(network.preprocess(images))
+    model, variables = network.model, network.variables
+    classes = chosen_classes(network.task, evaluated, indices)
+    labels = None if classes is None else classes.labels
+    summary = _logged(
         "what the layers cost",
         lambda: summarize(model, inputs.shape[1:], variables=variables),
     )
     products = summary.multiply_adds
-    sections: dict[str, Callable[[], Any]] = {
-        "looking": lambda: looking_section(
-            model, variables, inputs, images, indices, outcome, summary
+    sections: dict[str, tuple[str, Callable[[], Any]]] = {
+        "looking": (
+            "what the network looks at",
+            lambda: looking_section(model, variables, inputs, images, classes, summary),
         ),
-        "invariance": lambda: invariance_section(model, variables, inputs, labels, products),
-        "health": lambda: health_section(model, variables, inputs, labels),
-        "embedding": lambda: embedding_section(model, variables, inputs, images, right),
+        "health": (
+            "signals through the layers",
+            lambda: health_section(model, variables, inputs, labels),
+        ),
+        "embedding": (
+            "like beside like",
+            lambda: embedding_section(
+                model, variables, inputs, images, None if classes is None else classes.right
+            ),
+        ),
     }
-    told = {
-        "looking": "what the network looks at",
-        "invariance": "whether the answer stays",
-        "health": "signals through the layers",
-        "embedding": "like beside like",
-    }
+    if labels is not None:
+        sections["invariance"] = (
+            "whether the prediction stays",
+            lambda: invariance_section(model, variables, inputs, labels, products),
+        )
     return {
         "cost": cost_section(summary),
-        **{name: _told(told[name], make) for name, make in sections.items()},
+        "invariance": None,
+        **{name: _logged(what, make) for name, (what, make) in sections.items()},
         "images": len(images),
+        "classes": classes is not None,
+        "more_classes": classes is not None and len(classes.class_names) > 10,
     }
 
 
-def _told(what: str, make: Callable[[], Any]) -> Any:
-    """Says what is made, makes it, and says how long it took."""
+def _logged(what: str, make: Callable[[], Any]) -> Any:
+    """Logs what is made, makes it, and logs how long it took."""
     _logger.info("analysis: %s ...", what)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     made = make()
-    _logger.info("analysis: %s: %.0f s", what, time.perf_counter() - begun)
+    _logger.info("analysis: %s: %.0f s", what, time.perf_counter() - start)
     return made

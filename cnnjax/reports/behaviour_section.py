@@ -9,15 +9,20 @@ from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.behaviour.embedding import canvas, embed_features
 from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
 from cnnjax.analysis.behaviour.rectifiers import dead_units
-from cnnjax.analysis.behaviour.signals import layer_signals
+from cnnjax.analysis.behaviour.signals import LayerSignal, layer_signals
 from cnnjax.analysis.cost.summary import Summary
 from cnnjax.analysis.cost.summary_formats import compact, pair_text, totals
 from cnnjax.analysis.cost.tables import shape_text
-from cnnjax.analysis.looks.activations import stage_activations
-from cnnjax.reports.charts import Series, line_chart
-from cnnjax.reports.pictures import colour_tile
+from cnnjax.analysis.looks.activations import (
+    activation_shapes,
+    activations,
+    stage_activations,
+)
+from cnnjax.reports.charts import Line, line_chart
+from cnnjax.reports.pictures import color_tile
 
 _RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
+_NEUTRAL = (0.25, 0.25, 0.25)
 # Multiply-adds that the curves may cost, and images that they have at least.
 _INVARIANCE_BUDGET = 2e11
 _LEAST_IMAGES = 60
@@ -94,9 +99,10 @@ def invariance_section(
                 "name": curve.change,
                 "chart": line_chart(
                     [
-                        Series("train", x, (100 * curve.accuracy).tolist()),
-                        Series("test", x, (100 * curve.probability).tolist(), marker="s"),
+                        Line(1, x, (100 * curve.accuracy).tolist()),
+                        Line(2, x, (100 * curve.probability).tolist(), marker="s"),
                     ],
+                    name=f"invariance-{curve.change}",
                     across=units[curve.change],
                     up="%",
                 ),
@@ -108,11 +114,24 @@ def invariance_section(
 
 
 def health_section(
-    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray
+    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray | None
 ) -> dict[str, Any]:
-    """Activation statistics, gradients by depth and dead ReLUs."""
-    signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
+    """Activation statistics, gradients by depth and dead ReLUs.
+
+    Args:
+      model, variables: the network.
+      inputs: network inputs, float32 [batch, height, width, channels].
+      labels: their classes; None where the network has none, which leaves the gradients out.
+    """
+    if labels is None:
+        signals = _spreads(model, variables, inputs[:BATCH])
+    else:
+        signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
     dead = dead_units(model, variables, inputs)
+    depth = range(1, len(signals) + 1)
+    lines = [Line(1, depth, [signal.std for signal in signals])]
+    if labels is not None:
+        lines.append(Line(2, depth, [signal.gradient for signal in signals], "s"))
     return {
         "rows": [
             {
@@ -128,39 +147,51 @@ def health_section(
             for signal in signals
         ],
         "chart": line_chart(
-            [
-                Series("train", range(1, len(signals) + 1), [s.std for s in signals]),
-                Series("test", range(1, len(signals) + 1), [s.gradient for s in signals], "s"),
-            ],
-            across="layer, from first to last",
-            up="size",
-            log=True,
+            lines, name="signals", across="layer, from first to last", up="size", log=True
         ),
+        "gradients": labels is not None,
         "dead": sum(int(np.sum(d)) for d in dead.values()),
         "rectified": sum(int(d.size) for d in dead.values()),
         "images": len(inputs),
     }
 
 
+def _spreads(model: Any, variables: Any, inputs: np.ndarray) -> list[LayerSignal]:
+    """The statistics of each layer's output, without a loss whose gradient could be taken."""
+    names = list(activation_shapes(model, variables, inputs))
+
+    @jax.jit
+    def measure(variables: Any, inputs: Any) -> dict[str, tuple[Any, ...]]:
+        outputs = activations(model, variables, inputs, names=names)
+        return {name: (x.mean(), x.std(), (x <= 0).mean()) for name, x in outputs.items()}
+
+    measured = jax.device_get(measure(variables, inputs))
+    return [LayerSignal(name, *map(float, measured[name]), gradient=np.nan) for name in names]
+
+
 def embedding_section(
-    model: Any, variables: Any, inputs: np.ndarray, images: np.ndarray, right: np.ndarray
+    model: Any,
+    variables: Any,
+    inputs: np.ndarray,
+    images: np.ndarray,
+    right: np.ndarray | None,
 ) -> list[dict[str, Any]]:
-    """The last features before the logits in the plane, with the images at their places.
+    """The last features before the output in the plane, with the images at their places.
 
     Args:
       model, variables: the network.
       inputs: network inputs.
       images: the same images as they are stored, uint8.
-      right: whether each was named rightly.
+      right: whether each was predicted rightly; None where that is no question.
     """
     if len(inputs) < 10:
         return []
-    layer = _before_logits(model, variables, inputs[:1])
+    layer = _before_output(model, variables, inputs[:1])
     compute = jax.jit(lambda v, x: stage_activations(model, v, x)[layer])
     features = in_batches(lambda images: compute(variables, images), inputs)
     # Mistakes first: they are drawn where others would cover them.
-    order = np.argsort(right, kind="stable")
-    thumbs = _thumbnails(images[order], right[order])
+    order = np.arange(len(images)) if right is None else np.argsort(right, kind="stable")
+    thumbs = _thumbnails(images[order], None if right is None else right[order])
     methods: tuple[tuple[Literal["tsne", "pca"], str], ...] = (("tsne", "t-SNE"), ("pca", "PCA"))
     sections = []
     for method, label in methods:
@@ -169,14 +200,14 @@ def embedding_section(
             {
                 "method": label,
                 "layer": layer,
-                "picture": colour_tile(canvas(places[order], thumbs, size=900)),
+                "picture": color_tile(canvas(places[order], thumbs, size=900)),
             }
         )
     return sections
 
 
-def _before_logits(model: Any, variables: Any, inputs: np.ndarray) -> str:
-    """The last of the network's stages that is not the logits; they, where there is no other."""
+def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
+    """The last of the network's stages that is not the output; it, where there is no other."""
     order: list[str] = []
 
     def run(variables: Any, inputs: Any) -> tuple[list[Any], Any]:
@@ -190,16 +221,17 @@ def _before_logits(model: Any, variables: Any, inputs: np.ndarray) -> str:
     return order[-2] if len(vectors) > 1 and ends_with_logits else order[-1]
 
 
-def _thumbnails(images: np.ndarray, right: np.ndarray, side: int = 22) -> np.ndarray:
+def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) -> np.ndarray:
     """Small pictures in 0..1: grey ones blue where right and orange where wrong, on white."""
     from PIL import Image
 
     thumbs = []
-    for image, good in zip(images, right, strict=True):
+    for place, image in enumerate(images):
         grey = image.shape[-1] == 1
         picture = Image.fromarray(image[..., 0] if grey else image[..., :3])
         picture = np.asarray(picture.resize((side, side), Image.Resampling.BOX), np.float32) / 255
-        tint = np.array(_RIGHT if good else _WRONG, np.float32)
+        tint = np.array(_NEUTRAL if right is None else _RIGHT if right[place] else _WRONG)
+        tint = tint.astype(np.float32)
         if grey:
             thumbs.append(1 - picture[..., None] * (1 - tint))
             continue

@@ -3,78 +3,55 @@
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from cnnjax.reports.run_record import RunRecord
-
-# matplotlib draws in these colours, and each then becomes a variable of the style sheet.
+# matplotlib draws in these colors, and each then becomes a variable of the style sheet.
 _THEME = {
     "#010101": "var(--ink)",
     "#020202": "var(--muted)",
     "#030303": "var(--line)",
-    "#040404": "var(--train)",
-    "#050505": "var(--test)",
+    "#040404": "var(--c1)",
+    "#050505": "var(--c2)",
+    "#060606": "var(--c3)",
+    "#070707": "var(--c4)",
+    "#080808": "var(--c5)",
+    "#090909": "var(--c6)",
 }
-_INK, _MUTED, _LINE, _TRAIN, _TEST = _THEME
+_INK, _MUTED, _LINE, *_COLORS = _THEME
 
-
-def loss_chart(record: RunRecord, *, log: bool) -> str | None:
-    """The loss over the epochs, on training batches and on the evaluated split.
-
-    Returns:
-      An `<svg>` element; `None` on a logarithmic axis where no loss is above 0.
-    """
-    return _chart(record, "loss", lambda line: line["loss"], log=log, label="loss")
-
-
-def accuracy_chart(record: RunRecord) -> str | None:
-    """The accuracy in per cent over the epochs, on a linear axis."""
-    return _chart(
-        record, "accuracy", lambda line: 100 * line["accuracy"], log=False, label="accuracy, %"
-    )
-
-
-def error_chart(record: RunRecord) -> str | None:
-    """The error, 100 % less the accuracy, on a logarithmic axis; points without error left out."""
-    return _chart(
-        record, "accuracy", lambda line: 100 * (1 - line["accuracy"]), log=True, label="error, %"
-    )
-
-
-def _chart(record: RunRecord, key: str, value, *, log: bool, label: str) -> str | None:
-    train = _points(record.train, key, value)
-    evaluated = _points(record.evaluated, key, value)
-    series = [
-        Series("train", *train, marker="." if len(train[0]) < 3 else ""),
-        Series("test", *evaluated, marker="o"),
-    ]
-    return line_chart(series, log=log, across="epoch", up=label)
+TRAIN, EVALUATED = 1, 2
+"""Colors of what is of training batches and of the evaluated split."""
 
 
 @dataclass(frozen=True)
-class Series:
+class Line:
     """One line of a chart.
 
     Attributes:
-      colour: "train" or "test", the two colours of the theme.
+      color: 1 to 6, the colors of the style sheet; 0 for a thin dashed line of a neutral one.
       x, y: the points.
       marker: matplotlib's mark of a point; "" for none.
+      joined: whether the points are joined.
     """
 
-    colour: str
+    color: int
     x: Sequence[float]
     y: Sequence[float]
     marker: str = "o"
+    joined: bool = True
 
 
-def line_chart(series: Sequence[Series], *, across: str, up: str, log: bool = False) -> str | None:
-    """Lines over a common axis, in the page's colours.
+def line_chart(
+    lines: Sequence[Line], *, name: str, across: str, up: str, log: bool = False
+) -> str | None:
+    """Lines over a common axis, in the page's colors.
 
     Args:
-      series: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
+      lines: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
         left out.
+      name: of the chart on its page, where no other has it.
       across: what the horizontal axis shows.
       up: what the vertical axis shows.
       log: whether the vertical axis is logarithmic.
@@ -83,36 +60,15 @@ def line_chart(series: Sequence[Series], *, across: str, up: str, log: bool = Fa
       An `<svg>` element; None where there is no point to draw.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.4, 3.4), dpi=72, layout="constrained")
     axes = figure.add_subplot()
-    drawn = False
-    for line in series:
-        pairs = [
-            (x, y)
-            for x, y in zip(line.x, line.y, strict=True)
-            if math.isfinite(y) and (y > 0 or not log)
-        ]
-        drawn = drawn or bool(pairs)
-        axes.plot(
-            [x for x, _ in pairs],
-            [y for _, y in pairs],
-            color={"train": _TRAIN, "test": _TEST}[line.colour],
-            linewidth=2,
-            marker=line.marker,
-            markersize=5 if len(pairs) < 60 else 2.5,
-        )
-    if not drawn:
+    drawn = [_draw(axes, line, log) for line in lines]
+    if not any(drawn):
         return None
     if log:
-        axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        few = math.log10(high / low) < 1.6
-        subs = (1.0, 2.0, 5.0) if few else (1.0,)
-        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
+        _logarithmic_axis(axes)
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -125,18 +81,43 @@ def line_chart(series: Sequence[Series], *, across: str, up: str, log: bool = Fa
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_LINE)
-    name = re.sub(r"\W+", "", f"{across}-{up}") + ("-log" if log else "-linear")
-    return _themed_svg(figure, name)
+    return _themed_svg(figure, re.sub(r"[^\w-]+", "-", name) + ("-log" if log else "-linear"))
 
 
-def _points(lines: Sequence[Mapping[str, Any]], key: str, value) -> tuple[list[float], list[float]]:
-    """Epochs and values of the lines that have the metric."""
-    pairs = [(float(line["epoch"]), float(value(line))) for line in lines if key in line]
-    return [x for x, _ in pairs], [y for _, y in pairs]
+def _draw(axes, line: Line, log: bool) -> bool:
+    """Draws a line's points, and returns whether there are any."""
+    pairs = [
+        (x, y)
+        for x, y in zip(line.x, line.y, strict=True)
+        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
+    ]
+    style: Literal["-", "--", "None"] = "-" if line.joined else "None"
+    axes.plot(
+        [x for x, _ in pairs],
+        [y for _, y in pairs],
+        color=_COLORS[line.color - 1] if line.color else _MUTED,
+        linestyle=style if line.color else "--",
+        linewidth=2 if line.color else 1.2,
+        marker=line.marker,
+        markersize=5 if len(pairs) < 60 else 2.5,
+    )
+    return bool(pairs)
+
+
+def _logarithmic_axis(axes) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    few = math.log10(high / low) < 1.6
+    subs = (1.0, 2.0, 5.0) if few else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
 
 
 def _themed_svg(figure, name: str) -> str:
-    """The figure as an `<svg>` in the theme's colours, its ids beginning with `name`."""
+    """The figure as an `<svg>` in the theme's colors, its ids beginning with `name`."""
     import matplotlib
 
     stream = io.StringIO()
@@ -146,8 +127,8 @@ def _themed_svg(figure, name: str) -> str:
     svg = svg[svg.index("<svg") :]
     # Its style element would hold for the whole page.
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    for colour, variable in _THEME.items():
-        svg = svg.replace(colour, variable)
+    for color, variable in _THEME.items():
+        svg = svg.replace(color, variable)
     # Text in the page's own typeface, and no fixed size: the style sheet sets the width.
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r"<svg \1\2", svg, count=1)

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.reports.charts import Series, line_chart
+from cnnjax.reports.charts import EVALUATED, TRAIN, Line, line_chart
+from cnnjax.reports.curves_section import metric_points
+from cnnjax.reports.formats import size
 from cnnjax.reports.run_record import RunRecord
 
 _NAMED_IMAGES = 20
@@ -16,7 +18,7 @@ def course_section(record: RunRecord) -> dict[str, Any]:
     """Charts of learning rate and speed, facts, the run's events and the images left out.
 
     Returns:
-      `charts`, each with a name, its views as (axis, svg) and a caption; `facts`, pairs of a name
+      `charts`, each with a title, its views as (axis, svg) and a caption; `facts`, pairs of a name
       and a sentence; `events`, each with a time, a step and what happened; `left_out`, images with
       what is wrong with them, and `more`, the number of those that are not listed.
     """
@@ -29,21 +31,30 @@ def course_section(record: RunRecord) -> dict[str, Any]:
             *_checkpoint_facts(record),
             *_time_facts(record),
         ],
-        "events": told_events(record.events),
+        "events": events_in_words(record.events),
         "left_out": sorted(left_out.items())[:_NAMED_IMAGES],
         "more": max(len(left_out) - _NAMED_IMAGES, 0),
     }
 
 
 def _rate_chart(record: RunRecord) -> dict[str, Any] | None:
-    x, y = _points(record.train, "learning_rate")
+    x, y = metric_points(record.train, "learning_rate")
     if not x:
         return None
-    series = [Series("train", x, y, marker="." if len(x) < 3 else "")]
+    lines = [Line(TRAIN, x, y, marker="." if len(x) < 3 else "")]
     return {
-        "name": "learning rate",
+        "title": "Learning rate",
         "views": [
-            (axis, line_chart(series, across="epoch", up="learning rate", log=axis != "linear"))
+            (
+                axis,
+                line_chart(
+                    lines,
+                    name="learning-rate",
+                    across="epoch",
+                    up="learning rate",
+                    log=axis != "linear",
+                ),
+            )
             for axis in ("linear", "logarithmic")
         ],
         "caption": f"From {y[0]:.3g} to {y[-1]:.3g}; {max(y):.3g} at its peak.",
@@ -51,33 +62,25 @@ def _rate_chart(record: RunRecord) -> dict[str, Any] | None:
 
 
 def _speed_chart(record: RunRecord) -> dict[str, Any] | None:
-    x, y = _points(record.train, "images_per_second")
+    x, y = metric_points(record.train, "images_per_second")
     if not x:
         return None
-    views = [
-        (
-            "images/s",
-            line_chart(
-                [Series("train", x, y, marker="." if len(x) < 3 else "")],
-                across="epoch",
-                up="images per second",
-            ),
-        )
-    ]
-    epochs, shares = _points(record.train, "waiting_share")
+    speed = [Line(TRAIN, x, y, marker="." if len(x) < 3 else "")]
+    views = [("images/s", line_chart(speed, name="speed", across="epoch", up="images per second"))]
+    epochs, shares = metric_points(record.train, "waiting_share")
     if shares:
-        waiting = [Series("test", epochs, [100 * share for share in shares], marker="")]
-        views.append(("waiting", line_chart(waiting, across="epoch", up="waiting for images, %")))
+        waiting = [Line(EVALUATED, epochs, [100 * share for share in shares], marker="")]
+        views.append(
+            (
+                "waiting",
+                line_chart(waiting, name="waiting", across="epoch", up="waiting for images, %"),
+            )
+        )
     return {
-        "name": "speed",
+        "title": "Speed",
         "views": views,
         "caption": f"{float(np.median(y)):,.0f} images a second at the median.",
     }
-
-
-def _points(lines: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    pairs = [(float(line["epoch"]), float(line[key])) for line in lines if key in line]
-    return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def _device_facts(layout: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -87,14 +90,14 @@ def _device_facts(layout: Mapping[str, Any]) -> list[tuple[str, str]]:
     count = int(np.prod(list(mesh.values())))
     if count == 1:
         return [("Devices", f"one: {devices[0]}" if devices else "one")]
-    axes = " × ".join(f"{size} {axis}" for axis, size in mesh.items())
+    axes = " × ".join(f"{length} {axis}" for axis, length in mesh.items())
     how = "one program over a mesh" if layout["parallel"] == "jit" else "a replica on each device"
     processes = f", {layout['processes']} processes" if layout["processes"] > 1 else ""
     facts = [("Devices", f"{count} ({axes}{processes}), {how} (--parallel={layout['parallel']})")]
     if "parameter_bytes" in layout:
         whole, held = layout["parameter_bytes"], layout["parameter_bytes_per_device"]
         share = "all of them" if held >= whole else f"{100 * held / whole:.1f} % of them"
-        facts.append(("Parameters on a device", f"{_size(held)} of {_size(whole)}, {share}"))
+        facts.append(("Parameters on a device", f"{size(held)} of {size(whole)}, {share}"))
     return facts
 
 
@@ -123,12 +126,19 @@ def _checkpoint_facts(record: RunRecord) -> list[tuple[str, str]]:
     if scored:
         best = max(scored, key=lambda event: (event["score"], -event["step"]))
         note = (
-            f"step {best['step']:,}, {100 * best['score']:.2f} % of the validation images right; "
-            f"the last, of step {last:,}, is shown here"
+            f"step {best['step']:,}, {_chosen_by(best)} on the {record.split} "
+            f"images; the last, of step {last:,}, is shown here"
         )
     else:
         note = "none was chosen: the test images choose nothing, and none were held out for it"
     return [("Last checkpoint", f"step {last:,}"), ("Best checkpoint", note)]
+
+
+def _chosen_by(saved: Mapping[str, Any]) -> str:
+    """By what a checkpoint was chosen, in words."""
+    if "metric" not in saved:
+        return f"with a score of {saved['score']:.4g}"
+    return f"with {saved['metric'].replace('_', ' ')} {saved['value']:.4g}"
 
 
 def _time_facts(record: RunRecord) -> list[tuple[str, str]]:
@@ -153,20 +163,20 @@ def _left_out(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {name: why for event in events for name, why in event.get("left_out", {}).items()}
 
 
-def told_events(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def events_in_words(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns what happened to a run, without its checkpoints, in words.
 
     Args:
       events: as `cnnjax.training.read_events` gives them.
     """
     events = [event for event in events if event["event"] != "saved"]
-    told = []
+    words = []
     for place, event in enumerate(events):
         before = events[place - 1]["event"] if place else None
         after = events[place + 1]["event"] if place + 1 < len(events) else None
         if event["event"] == "resumed" and before == "finished" and after in (None, "resumed"):
             continue  # a finished run that was only looked at
-        told.append(
+        words.append(
             {
                 "time": event["time"].replace("T", " ")[:19],
                 "step": event["step"],
@@ -174,7 +184,7 @@ def told_events(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "bad": event["event"] == "diverged",
             }
         )
-    return told
+    return words
 
 
 def _in_words(event: Mapping[str, Any], before: str | None) -> str:
@@ -197,13 +207,3 @@ def _in_words(event: Mapping[str, Any], before: str | None) -> str:
             return "wrote a trace of the steps up to here"
         case other:
             return other
-
-
-def _size(count: int) -> str:
-    """A number of bytes in the unit that suits it."""
-    size, unit = float(count), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"

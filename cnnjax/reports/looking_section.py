@@ -1,6 +1,7 @@
 """The page's pictures of what the network looks at: for single images, maps and classes."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,8 +16,8 @@ from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.looks.class_image import class_images
 from cnnjax.analysis.looks.deconvnet import deconvnet
 from cnnjax.analysis.looks.effective_field import effective_receptive_field, effective_size
-from cnnjax.reports.outcome import Outcome
-from cnnjax.reports.pictures import boxed, colour_tile, heat_map, photo, rescaled
+from cnnjax.reports.pictures import boxed, color_tile, heat_map, photo, rescaled
+from cnnjax.tasks.class_predictions import ClassPredictions
 
 _EXAMPLES = 5
 _DECONVOLVED = 8
@@ -34,8 +35,7 @@ def looking_section(
     variables: Any,
     inputs: np.ndarray,
     images: np.ndarray,
-    indices: np.ndarray,
-    outcome: Outcome,
+    classes: ClassPredictions | None,
     summary: Summary,
 ) -> dict[str, Any] | None:
     """What the network looks at; None for a network without maps.
@@ -44,8 +44,8 @@ def looking_section(
       model, variables: the network.
       inputs: network inputs, float32 [batch, height, width, channels].
       images: the same images as they are stored, uint8.
-      indices: their places in the test set.
-      outcome: the predictions on the test set.
+      classes: their true and predicted classes; None where they have none, which leaves out what
+        is shown of a class.
       summary: of the network.
     """
     layers = _map_layers(model, variables, inputs)
@@ -54,10 +54,14 @@ def looking_section(
     last = layers[-1]
     return {
         "layer": last,
-        "examples": _examples(model, variables, inputs, images, indices, outcome, summary, last),
+        "examples": []
+        if classes is None
+        else _examples(model, variables, inputs, images, classes, summary, last),
         "fields": _fields(model, variables, inputs, layers, summary),
         "projections": _projections(model, variables, inputs, images, last),
-        "classes": _class_pictures(model, variables, inputs, outcome, summary),
+        "classes": []
+        if classes is None
+        else _class_pictures(model, variables, inputs, classes.class_names, summary),
     }
 
 
@@ -75,18 +79,20 @@ def _examples(
     variables: Any,
     inputs: np.ndarray,
     images: np.ndarray,
-    indices: np.ndarray,
-    outcome: Outcome,
+    classes: ClassPredictions,
     summary: Summary,
     layer: str,
 ) -> list[dict[str, Any]]:
     """The pictures of a few images, of as many classes as there are."""
-    said = outcome.predicted[indices]
-    _, chosen = np.unique(said, return_index=True)
-    chosen = np.sort(chosen)[:_EXAMPLES]
-    classes = jnp.asarray(said[chosen])
-    salient = np.asarray(saliency(model, variables, inputs[chosen], classes))
-    cams = np.asarray(grad_cam(model, variables, inputs[chosen], classes, layer))
+    names = classes.class_names
+    predicted, chosen = np.unique(classes.predicted, return_index=True)
+    # An image without a prediction has the number after the last class.
+    chosen = np.sort(chosen[predicted < len(names)])[:_EXAMPLES]
+    if not len(chosen):
+        return []
+    found = jnp.asarray(classes.predicted[chosen])
+    salient = np.asarray(saliency(model, variables, inputs[chosen], found))
+    cams = np.asarray(grad_cam(model, variables, inputs[chosen], found, layer))
     height, width = inputs.shape[1:3]
     patch = max(min(height, width) // 5, 1)
     places = _OCCLUSION_BUDGET / (len(chosen) * max(summary.multiply_adds, 1))
@@ -94,15 +100,15 @@ def _examples(
     stride = max(-(-(max(height, width) - patch) // (across - 1)), 1)
     examples = []
     occluded = np.asarray(
-        occlusion_map(model, variables, inputs[chosen], classes, patch=patch, stride=stride)
+        occlusion_map(model, variables, inputs[chosen], found, patch=patch, stride=stride)
     )
     for i, place in enumerate(chosen):
         hidden = occluded[i]
         examples.append(
             {
                 "picture": photo(images[place], max_side=128),
-                "said": outcome.class_names[int(said[place])],
-                "truth": outcome.class_names[int(outcome.labels[indices[place]])],
+                "predicted": names[int(classes.predicted[place])],
+                "truth": names[int(classes.labels[place])],
                 "saliency": heat_map(salient[i], low=0, high=float(salient[i].max())),
                 "cam": heat_map(cams[i], low=0, high=float(cams[i].max())),
                 # Bright is where hiding costs most.
@@ -168,17 +174,17 @@ def _projections(
             {
                 "channel": channel,
                 "picture": photo(images[image], max_side=96),
-                "projection": colour_tile(rescaled(projected)),
+                "projection": color_tile(rescaled(projected)),
             }
         )
     return projections
 
 
 def _class_pictures(
-    model: Any, variables: Any, inputs: np.ndarray, outcome: Outcome, summary: Summary
+    model: Any, variables: Any, inputs: np.ndarray, names: Sequence[str], summary: Summary
 ) -> list[dict[str, Any]]:
     """The images that the network finds most like each class."""
-    classes = range(min(len(outcome.class_names), _CLASSES))
+    classes = range(min(len(names), _CLASSES))
     steps = _CLASS_IMAGE_BUDGET / (3 * max(summary.multiply_adds, 1) * len(classes))
     steps = int(np.clip(steps, *_CLASS_IMAGE_STEPS))
     # From a mean image: from zeros, a network without biases has nowhere to go.
@@ -198,8 +204,8 @@ def _class_pictures(
     )
     return [
         {
-            "name": outcome.class_names[c],
-            "picture": colour_tile(rescaled(np.asarray(found[c]))),
+            "name": names[c],
+            "picture": color_tile(rescaled(np.asarray(found[c]))),
             "score": float(scores[-1, c]),
         }
         for c in classes

@@ -6,8 +6,10 @@ import numpy as np
 
 from cnnjax.analysis.looks.activations import stage_activations
 from cnnjax.analysis.looks.kernels import first_layer_kernels, kernel_pictures
-from cnnjax.reports.outcome import Outcome
-from cnnjax.reports.pictures import colour_tile, heat_map, photo, value_range
+from cnnjax.reports.formats import sentence
+from cnnjax.reports.pictures import color_tile, heat_map, photo, value_range
+from cnnjax.reports.task_sections import draw_bars, has_long_names
+from cnnjax.tasks.sections import Example
 
 _SHOWN_KERNELS = 96
 _SHOWN_MAPS = 16
@@ -27,33 +29,32 @@ def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, 
         return None
     pictures = kernel_pictures(kernel)
     if pictures.shape[-1] == 3:
-        tiles = [colour_tile(picture) for picture in pictures[:_SHOWN_KERNELS]]
+        tiles = [color_tile(picture) for picture in pictures[:_SHOWN_KERNELS]]
     else:
         tiles = [
-            heat_map(picture[..., 0], low=-1, high=1, colours="PuOr")
+            heat_map(picture[..., 0], low=-1, high=1, colors="PuOr")
             for picture in pictures[:_SHOWN_KERNELS]
         ]
     return {
         "layer": name,
         "tiles": tiles,
         "total": len(pictures),
-        "colour": pictures.shape[-1] == 3,
+        "color": pictures.shape[-1] == 3,
         "shape": " × ".join(map(str, kernel.shape)),
         "largest": float(np.abs(np.asarray(kernel)).max()),
     }
 
 
 def activation_section(
-    model: Any, variables: Any, inputs: np.ndarray, image: np.ndarray, outcome: Outcome, index: int
+    model: Any, variables: Any, inputs: np.ndarray, image: np.ndarray, example: Example
 ) -> dict[str, Any]:
-    """The way of one test image through the network, layer by layer.
+    """The way of one image through the network, layer by layer.
 
     Args:
       model, variables: the network.
       inputs: the image as network input, float32 [1, height, width, channels].
       image: the raw image, uint8 [height, width, channels].
-      outcome: the predictions on the test set.
-      index: the image's place in the test set.
+      example: which image it is, and what the network made of it.
     """
     layers = []
     for name, values in stage_activations(model, variables, inputs).items():
@@ -64,14 +65,13 @@ def activation_section(
             layers.append(_vector_layer(name, array))
     return {
         "picture": photo(image, max_side=192),
-        "index": index,
+        "name": sentence(example.name),
         "input_shape": " × ".join(map(str, inputs.shape[1:])),
-        "truth": outcome.class_names[outcome.labels[index]],
         "layers": layers,
-        "guesses": [
-            {"name": outcome.class_names[c], "probability": p, "right": c == outcome.labels[index]}
-            for c, p in outcome.top(index, 5)
-        ],
+        "bars": draw_bars(example.bars),
+        "long": has_long_names(example.bars),
+        "heading": example.heading,
+        "note": example.note,
     }
 
 

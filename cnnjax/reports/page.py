@@ -3,22 +3,26 @@
 import importlib.util
 import os
 import pathlib
-import re
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from cnnjax import data
+from cnnjax import data, inference, training
 from cnnjax.reports.analysis_section import analyse
-from cnnjax.reports.charts import accuracy_chart, error_chart, loss_chart
 from cnnjax.reports.course_section import course_section
+from cnnjax.reports.curves_section import curves_section
+from cnnjax.reports.formats import breakable
 from cnnjax.reports.network_section import activation_section, kernel_section
-from cnnjax.reports.outcome import Outcome
-from cnnjax.reports.outcome_calibration import calibration_section
-from cnnjax.reports.outcome_section import class_section, confusion_section, pictured_images
+from cnnjax.reports.run_figures import disagreements, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
-from cnnjax.training import load_run
+from cnnjax.reports.task_sections import draw_section
+from cnnjax.tasks.sections import Evaluated, Example, Section, TaskReport
+
+_OWN_ANCHORS = (
+    *("curves", "course", "kernels", "activations", "cost", "looking", "invariance", "health"),
+    *("embedding", "settings"),
+)
 
 
 def check_installed() -> None:
@@ -40,8 +44,9 @@ def write_report(
     workdir: str | os.PathLike,
     *,
     analysis: bool = False,
+    run: training.Run | str | None = None,
     data_dir: str | None = None,
-    inputs: data.Inputs = data.Inputs(),  # noqa: B008 (it cannot be changed)
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
@@ -49,8 +54,9 @@ def write_report(
       workdir: the folder of a training run.
       analysis: whether the network is analysed too: what it costs, what it looks at and how it
         behaves. It takes longer.
+      run: the run, where it was made in Python, or the path of a function that makes it.
       data_dir: TFDS data folder, None for TFDS's default.
-      inputs: how images are read that are not in memory.
+      read: how images are read that are not in memory.
 
     Returns:
       The path of the page.
@@ -62,17 +68,20 @@ def write_report(
     """
     check_installed()
     record = read_run_record(workdir)
-    loaded = load_run(record.workdir, data_dir=data_dir, inputs=inputs)
-    page = render(record, loaded, analysis=analysis)
+    network = inference.load(record.workdir, run=run, data_dir=data_dir, read=read)
+    page = render(record, network, analysis=analysis)
     return _write_whole(record.workdir / "report.html", page)
 
 
-def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
+def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     """The page as text.
 
     Args:
       record: what the run folder says.
-      loaded: the trained network and the test set, as `cnnjax.training.load_run` returns them.
+      network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
+        names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
+        `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
+        its `curves` of the logged metrics.
       analysis: whether the network is analysed too.
 
     Returns:
@@ -80,15 +89,44 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
 
     Raises:
       ImportError: matplotlib or jinja2 is not installed.
+      ValueError: two sections have one anchor.
     """
     check_installed()
+    evaluated: Evaluated = network.evaluated()
+    report: TaskReport = network.task.report_sections(evaluated)
+    _check_anchors(report.sections)
+    curves = tuple(getattr(network.task, "curves", ()))
+    example = report.example or _first(evaluated)
+    image = np.asarray(evaluated.images[np.array([example.place])])
+    inputs = np.asarray(network.inputs(image))
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            run=record.run,
+            title=network.title,
+            step=int(network.step),
+            figures=(*report.figures, *run_figures(record, network.variables)),
+            best=report.figures[0].value if report.figures else None,
+            warnings=disagreements(record, network.step, report.metrics, curves, len(evaluated)),
+            curves=curves_section(record, curves),
+            split=record.split,
+            course=course_section(record),
+            sections=[draw_section(section) for section in report.sections],
+            kernels=kernel_section(network.model, network.variables, inputs),
+            activations=activation_section(
+                network.model, network.variables, inputs, image[0], example
+            ),
+            analysis=analyse(network, evaluated) if analysis else None,
+            config=flat_items(record.config),
+            environment=flat_items(record.run),
+        )
+    )
+
+
+def _environment() -> Any:
     import jinja2
 
-    examples, probabilities = loaded.judge_evaluated()
-    images = examples.images  # maybe not in memory: decoded where it is indexed
-    outcome = Outcome(probabilities, np.asarray(examples.labels), tuple(loaded.class_names))
-    example = _example(outcome)
-    inputs = np.asarray(loaded.preprocess(images[example : example + 1]))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cnnjax.reports"),
         autoescape=True,
@@ -96,116 +134,24 @@ def render(record: RunRecord, loaded: Any, *, analysis: bool = False) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(
-        percent=_percent, compact=_compact, duration=_duration, breakable=_breakable
-    )
-    return environment.get_template("report.html").render(
-        run=record.run,
-        title=_title(record),
-        long_names=max(map(len, outcome.class_names)) > 3,
-        headline=_headline(record, loaded, outcome),
-        charts=[
-            {
-                "name": "loss",
-                "views": [
-                    ("logarithmic", loss_chart(record, log=True)),
-                    ("linear", loss_chart(record, log=False)),
-                ],
-            },
-            {
-                "name": "accuracy",
-                "views": [
-                    ("linear", accuracy_chart(record)),
-                    ("error, logarithmic", error_chart(record)),
-                ],
-            },
-        ],
-        last_train=record.train[-1] if record.train else None,
-        last_evaluated=record.evaluated[-1] if record.evaluated else None,
-        split=record.split,
-        course=course_section(record),
-        confusion=confusion_section(outcome),
-        classes=class_section(outcome),
-        calibration=calibration_section(outcome),
-        mistakes=pictured_images(outcome, images, outcome.mistakes()),
-        narrowest=pictured_images(outcome, images, outcome.narrowest()[:8]),
-        kernels=kernel_section(loaded.model, loaded.variables, inputs),
-        activations=activation_section(
-            loaded.model, loaded.variables, inputs, images[example], outcome, example
-        ),
-        analysis=analyse(loaded, images, outcome) if analysis else None,
-        config=flat_items(record.config),
-        environment=flat_items(record.run),
-    )
+    environment.filters["breakable"] = breakable
+    return environment
 
 
-def _example(outcome: Outcome) -> int:
-    """The image shown on its way through the network: the rightly named one of most certainty."""
-    certainty = outcome.probabilities.max(axis=1)
-    return int(np.argmax(np.where(outcome.predicted == outcome.labels, certainty, certainty - 1)))
+def _check_anchors(sections: Sequence[Section]) -> None:
+    taken = list(_OWN_ANCHORS)
+    for section in sections:
+        if section.anchor in taken:
+            raise ValueError(
+                f"anchor: {section.anchor!r} of the section {section.title!r} is taken on the "
+                f"page; give another than {', '.join(taken)}"
+            )
+        taken.append(section.anchor)
 
 
-def _title(record: RunRecord) -> tuple[str, str]:
-    """The names of the model and the dataset, as far as the run tells them."""
-
-    return record.run.get("model", "a network"), record.run.get("dataset", "a dataset")
-
-
-def _headline(record: RunRecord, loaded: Any, outcome: Outcome) -> dict[str, Any]:
-    """The figures at the head of the page, and a warning where two sources disagree."""
-    total = len(outcome.labels)
-    accuracy = outcome.right / total
-    logged = record.evaluated[-1] if record.evaluated else {}
-    warning = None
-    if "accuracy" in logged and abs(logged["accuracy"] - accuracy) * total > 0.5:
-        warning = (
-            f"The metrics of step {logged['step']} say {_percent(logged['accuracy'])} on the "
-            f"{record.split} set; the checkpoint of step {loaded.step}, which this page shows, "
-            f"gives {_percent(accuracy)}."
-        )
-    lines = [*record.train, *record.evaluated]
-    speeds = [line["images_per_second"] for line in record.train if "images_per_second" in line]
-    return {
-        "accuracy": accuracy,
-        "right": outcome.right,
-        "total": total,
-        "top5_error": outcome.top5_misses / total,
-        "top5_misses": outcome.top5_misses,
-        "classes": len(outcome.class_names),
-        "parameters": sum(
-            int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(loaded.variables["params"])
-        ),
-        "seconds": record.training_seconds,
-        "speed": float(np.median(speeds)) if speeds else None,
-        "epochs": max(float(line.get("epoch", 0)) for line in lines),
-        "step": int(loaded.step),
-        "warning": warning,
-    }
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def _compact(value: float) -> str:
-    """A number with three significant digits."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _breakable(name: str) -> Any:
-    """A dotted name that may be broken after its dots and underscores, escaped for HTML."""
-    import markupsafe
-
-    parts = re.split(r"(?<=[._])", name)
-    return markupsafe.Markup("<wbr>").join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+def _first(evaluated: Evaluated) -> Example:
+    """The example of a task that chooses none."""
+    return Example(0, f"{evaluated.split} image {evaluated.positions[0]}")
 
 
 def _write_whole(path: pathlib.Path, text: str) -> pathlib.Path:

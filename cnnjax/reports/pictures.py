@@ -30,16 +30,16 @@ def heat_map(
     *,
     low: float,
     high: float,
-    colours: str = "viridis",
+    colors: str = "viridis",
     max_side: int = 64,
 ) -> str:
-    """Values as colours, as a data URI.
+    """Values as colors, as a data URI.
 
     Args:
       values: [height, width].
-      low: the value of the first colour; smaller ones, and NaN, have it too.
-      high: the value of the last colour; larger ones have it too.
-      colours: the name of a matplotlib colour map.
+      low: the value of the first color; smaller ones, and NaN, have it too.
+      high: the value of the last color; larger ones have it too.
+      colors: the name of a matplotlib color map.
       max_side: larger maps are averaged down to this many pixels on their longer side.
     """
     import matplotlib
@@ -50,12 +50,12 @@ def heat_map(
     picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
     indices = np.round(np.asarray(picture) * (_LEVELS - 1)).astype(np.uint8)
     picture = Image.fromarray(indices)
-    table = matplotlib.colormaps[colours](np.linspace(0, 1, _LEVELS))
+    table = matplotlib.colormaps[colors](np.linspace(0, 1, _LEVELS))
     picture.putpalette((table[:, :3] * 255).round().astype(np.uint8).tobytes())
     return _data_uri(picture)
 
 
-def colour_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
+def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
     """Grey or RGB values in 0..1 as a data URI."""
     values = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
     return _data_uri(Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values))
@@ -78,7 +78,7 @@ def boxed(
     *,
     side: int,
 ) -> str:
-    """A map in 0..1 as colours with a white box around a part, as a data URI.
+    """A map in 0..1 as colors with a white box around a part, as a data URI.
 
     Args:
       values: [height, width].
@@ -89,8 +89,8 @@ def boxed(
     import matplotlib
     from PIL import ImageDraw
 
-    colours = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
-    picture = Image.fromarray((colours * 255).round().astype(np.uint8))
+    colors = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
+    picture = Image.fromarray((colors * 255).round().astype(np.uint8))
     height, width = values.shape
     scale = side / max(height, width)
     size = (round(width * scale), round(height * scale))

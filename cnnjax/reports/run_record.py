@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnjax.training import RunFolderError, read_events, read_metrics
+from cnnjax.training.folder.run_folder import read_identity
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RunRecord:
     @property
     def training_seconds(self) -> float | None:
         """Time spent in training steps, evaluation and compilation left out; None if not known."""
-        batch = self.config.get("data", {}).get("batch_size")
+        batch = self.run.get("batch_size")
         if batch is None or not all(line.get("images_per_second") for line in self.train):
             return None
         steps = [0, *(line["step"] for line in self.train)]
@@ -74,8 +75,8 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
     evaluated = [line for line in lines if line["split"] != "train"]
     split = evaluated[-1]["split"] if evaluated else "test"
     run = _read_object(folder / "run.json") if (folder / "run.json").is_file() else {}
-    config, events = _read_object(folder / "config.json"), read_events(folder)
-    return RunRecord(folder, config, run, train, evaluated, split, events)
+    identity, events = read_identity(folder), read_events(folder)
+    return RunRecord(folder, identity.values, run, train, evaluated, split, events)
 
 
 def _read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -1,5 +1,18 @@
-"""What is learned: each task gives a loss, metric sums that add up exactly, and pictures."""
+"""What is learned: each task gives a loss, metric sums that add up exactly, and a report."""
 
+from cnnjax.tasks.base import Answer, Evaluation, Moment, Score, Task, TaskError, weighted_sums
 from cnnjax.tasks.classification import Classification
+from cnnjax.tasks.registry import TASKS, register_task
 
-__all__ = ["Classification"]
+__all__ = [
+    "TASKS",
+    "Answer",
+    "Classification",
+    "Evaluation",
+    "Moment",
+    "Score",
+    "Task",
+    "TaskError",
+    "register_task",
+    "weighted_sums",
+]

@@ -1,21 +1,9 @@
-"""Training: a pure step, the loop around it, its run folder, and the way back from that folder."""
+"""Training: a run made of objects, the loop that fits it, and the folder it leaves."""
 
-from cnnjax.inference.answers import (
-    Answer,
-    answer_files,
-    check_output,
-    format_assessment,
-    write_answers,
-    write_assessment,
-)
-from cnnjax.inference.ensemble import Ensemble, load_ensemble
-from cnnjax.inference.images import find_images, read_images
-from cnnjax.inference.loaded_run import LoadedRun, load_run
-from cnnjax.inference.views import Views
-from cnnjax.recipes.config import RunConfig, default_config, known_keys, nearest_key, parse_config
-from cnnjax.recipes.plan import Plan, make_plan
+from cnnjax.training.callbacks import Callback
 from cnnjax.training.devices.allocator import keep_freed_memory
 from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,
@@ -23,48 +11,35 @@ from cnnjax.training.errors import (
     TrainingDiverged,
     TrainingStopped,
 )
-from cnnjax.training.fit import RunResult, train_and_evaluate
+from cnnjax.training.fit import fit
 from cnnjax.training.folder.events import read_events
 from cnnjax.training.folder.metrics import read_metrics
-from cnnjax.training.loop.evaluation import EVAL_BATCH, format_metrics
+from cnnjax.training.loop.evaluation import EVAL_BATCH
+from cnnjax.training.loop.training_loop import Cadence
+from cnnjax.training.result import RunResult, format_lines
+from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
-from cnnjax.training.step.step import eval_step, train_step
+from cnnjax.training.step.step import StepOptions, train_step
 
 __all__ = [
     "EVAL_BATCH",
-    "Answer",
+    "BatchNormScope",
+    "Cadence",
+    "Callback",
     "CheckpointError",
     "ConfigError",
-    "Ensemble",
-    "LoadedRun",
     "Parallel",
-    "Plan",
-    "RunConfig",
+    "Run",
     "RunFolderError",
     "RunResult",
+    "StepOptions",
     "TrainState",
     "TrainingDiverged",
     "TrainingStopped",
-    "Views",
-    "answer_files",
-    "check_output",
-    "default_config",
-    "eval_step",
-    "find_images",
-    "format_assessment",
-    "format_metrics",
+    "fit",
+    "format_lines",
     "keep_freed_memory",
-    "known_keys",
-    "load_ensemble",
-    "load_run",
-    "make_plan",
-    "nearest_key",
-    "parse_config",
     "read_events",
-    "read_images",
     "read_metrics",
-    "train_and_evaluate",
     "train_step",
-    "write_answers",
-    "write_assessment",
 ]

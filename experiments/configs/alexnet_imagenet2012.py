@@ -13,12 +13,12 @@ loss, not the validation error, stops falling; decay leaves biases alone.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.data.name = "imagenet2012"
     config.model.name = "alexnet"
     config.data.resize = 256

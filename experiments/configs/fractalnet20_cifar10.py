@@ -11,12 +11,12 @@ paper has 4.60 % error. No weight decay.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "fractalnet20"
     config.data.name = "cifar10"
     config.data.augmentation = "crop(4, fill=(0.4914, 0.4822, 0.4465)), flip"

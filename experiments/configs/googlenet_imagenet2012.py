@@ -13,12 +13,12 @@ Caffe's reproduction's). It was trained asynchronously; steps are synchronous he
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.data.name = "imagenet2012"
     config.model.name = "googlenet"
     config.data.resize = 256
@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     config.data.normalization = "model"
     config.data.augmentation = "flip, color_jitter(0.4, 0.4, 0.4)"
     config.data.batch_size = 256
-    config.loss.auxiliary_weight = 0.3
+    config.task.auxiliary_weight = 0.3
     config.optimizer.learning_rate = 0.01
     config.optimizer.weight_decay = 2e-4
     config.schedule.name = "step"

@@ -14,12 +14,12 @@ squared gradient starts at 0, TensorFlow's at 1.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.data.name = "imagenet2012"
     config.model.name = "inception_v3"
     config.data.resize = 342
@@ -28,8 +28,8 @@ def get_config() -> ConfigDict:
     config.data.normalization = "model"
     config.data.augmentation = "flip, color_jitter(0.125, 0.5, 0.5, 0.2)"
     config.data.batch_size = 32
-    config.loss.label_smoothing = 0.1
-    config.loss.auxiliary_weight = 0.4
+    config.task.label_smoothing = 0.1
+    config.task.auxiliary_weight = 0.4
     config.optimizer.name = "rmsprop"
     config.optimizer.learning_rate = 0.045
     config.optimizer.beta2 = 0.9

@@ -15,12 +15,12 @@ equation 9 without its rubbish class: softmax cross-entropy of minus the penalti
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "lenet5_1998"
     config.data.name = "mnist"
     config.data.pad = 2

@@ -8,12 +8,12 @@ section II.B), and shifted by up to two pixels in training.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "lenet5"
     config.data.name = "digits"
     config.data.resize = 28
@@ -24,6 +24,6 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 5e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
-    config.loss.label_smoothing = 0.1
+    config.task.label_smoothing = 0.1
     config.epochs = 100
     return config

@@ -11,12 +11,12 @@ was chosen on what, and the result: `docs/results/mnist.md`.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "lenet5"
     config.data.name = "mnist"
     config.data.pad = 2
@@ -26,6 +26,6 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 4e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
-    config.loss.label_smoothing = 0.1
+    config.task.label_smoothing = 0.1
     config.epochs = 30
     return config

@@ -14,12 +14,12 @@ off the mean of each pixel. The margin has the mean colour, which is what the pa
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "resnet20_cifar"
     config.data.name = "cifar10"
     config.data.augmentation = "crop(4, fill=(0.4914, 0.4822, 0.4465)), flip"

@@ -13,12 +13,12 @@ Deviation: the paper divides the rate by 10 when the error stops improving; here
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.data.name = "imagenet2012"
     config.model.name = "resnet50"
     config.model.overrides = {"variant": "paper"}

@@ -10,12 +10,12 @@ schedule.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "resnet8_cifar"
     config.data.name = "digits"
     config.data.resize = 16

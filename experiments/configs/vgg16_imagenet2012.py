@@ -14,12 +14,12 @@ deviation too.
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.data.name = "imagenet2012"
     config.model.name = "vgg16"
     config.initialization = "xavier"

@@ -11,12 +11,12 @@ dropout of 0.3 within the blocks, with which the paper has 3.89 % error (4.00 % 
 
 from ml_collections import ConfigDict
 
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    config = training.default_config()
+    config = recipes.default_config()
     config.model.name = "wrn28_10"
     config.model.overrides = {"dropout_rate": 0.3}
     config.data.name = "cifar10"

@@ -102,7 +102,7 @@ class Run:
         init_key, batch_key = jax.random.split(key)
         variables = self.model.init(init_key, self._inputs(images[:1]), train=False)
         params = dict(variables["params"])
-        kernel = whitening_kernel(self.preprocess(images[:IMAGES]))
+        kernel = whitening_kernel(self.preprocess.images(images[:IMAGES]))
         params["whiten"] = {**params["whiten"], "kernel": kernel}
         batch_stats = variables["batch_stats"]
         slow = () if self.recipe.lookahead is None else (params, batch_stats)
@@ -184,4 +184,4 @@ class Run:
         return plain.sum(), mean.sum()
 
     def _inputs(self, images: UInt8[Array, "batch height width channels"]) -> Array:
-        return self.preprocess(images).astype(self.model.dtype)
+        return self.preprocess.images(images).astype(self.model.dtype)

@@ -23,18 +23,18 @@ from typing import Any
 import jax
 import numpy as np
 from absl import app, flags
+from cnnjax.recipes.plan import Plan, make_plan
+from cnnjax.training.loop.steps import Cadence, Steps
+from cnnjax.training.loop.watching import Watch
 
 from cnnjax import data, training
-from cnnjax.recipes.plan import Plan, make_plan
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.profiler import Profiler
-from cnnjax.training.loop.steps import Cadence, Steps
 from cnnjax.training.loop.stopping import StopRequest
 from cnnjax.training.loop.trainer import Trainer
-from cnnjax.training.loop.watching import Watch
 from scripts.benchmarks import machine
 from scripts.benchmarks.timing import interleaved
 
@@ -76,12 +76,12 @@ class Contest:
         self.compile_seconds = self.bare.compile()
         self.looped.compile()
 
-    def _examples(self, split: str) -> data.ImageArrays:
+    def _examples(self, split: str) -> data.Examples:
         dataset = self.plan.dataset
         rng = np.random.default_rng(0)
         size = dataset.split_sizes[split]
         images = rng.integers(0, 256, (size, *(dataset.image_shape or ())), np.uint8)
-        return data.ImageArrays(images, rng.integers(0, 10, size).astype(np.int32))
+        return data.from_arrays(image=images, label=rng.integers(0, 10, size))
 
     def _trainer(self) -> Trainer:
         state = self.plan.init_state()

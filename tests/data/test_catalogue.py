@@ -86,7 +86,9 @@ def test_a_prepared_set_outside_the_catalogue_is_described_by_its_files(greys_di
     assert greys.split_sizes == {"train": 6, "test": 6}
     assert greys.test_split == "validation"
     arrays = data.load_arrays(greys, "test", greys_dir)
-    np.testing.assert_array_equal(arrays.images[:, 0, 0, 0] > 128, arrays.labels == 1)
+    np.testing.assert_array_equal(
+        arrays.column("image")[:, 0, 0, 0] > 128, arrays.column("label") == 1
+    )
 
 
 def test_a_set_that_is_not_prepared_names_the_command(tmp_path):

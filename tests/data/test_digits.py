@@ -20,24 +20,24 @@ def test_the_split_is_the_fixed_stratified_one(splits):
         wanted = np.round(load_digits().images[indices] * 255 / 16).astype(np.uint8)
         # TFDS shuffles the examples it stores: compare them as multisets of (pixels, label).
         expected = sorted((w.tobytes(), labels[i]) for w, i in zip(wanted, indices, strict=True))
-        arrays = splits[name]
+        arrays = splits[name].arrays
         stored = sorted(
             (image.tobytes(), label)
-            for image, label in zip(arrays.images, arrays.labels, strict=True)
+            for image, label in zip(arrays["image"], arrays["label"], strict=True)
         )
         assert stored == expected
 
 
 def test_the_catalogue_states_the_mean_and_deviation_of_the_training_pixels(splits):
     digits = data.dataset("digits")
-    pixels = splits["train"].images.astype(np.float64) / 255
+    pixels = splits["train"].arrays["image"].astype(np.float64) / 255
     assert pixels.mean() == pytest.approx(digits.mean[0], abs=5e-5)
     assert pixels.std() == pytest.approx(digits.std[0], abs=5e-5)
 
 
 def test_images_and_labels_have_the_stored_types(splits):
-    assert splits["train"].images.shape == (1437, 8, 8, 1)
-    assert splits["test"].labels.shape == (360,)
-    assert splits["train"].images.dtype == np.uint8
-    assert splits["train"].labels.dtype == np.int32
-    assert splits["train"].images.max() == 255
+    assert splits["train"].arrays["image"].shape == (1437, 8, 8, 1)
+    assert splits["test"].arrays["label"].shape == (360,)
+    assert splits["train"].arrays["image"].dtype == np.uint8
+    assert splits["train"].arrays["label"].dtype == np.int32
+    assert splits["train"].arrays["image"].max() == 255

@@ -1,8 +1,13 @@
+import hashlib
+import os
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cnnjax import data
+from cnnjax.data.folders import list_split
 
 
 @pytest.fixture
@@ -40,6 +45,9 @@ def test_the_version_of_a_folder_tells_which_images_it_holds(folder, photographs
 def test_other_files_are_no_images(folder):
     (folder / "train" / "ants" / "notes.txt").write_text("six legs")
     (folder / "train" / "ants" / ".hidden.jpg").write_bytes(b"")
+    os.mkfifo(folder / "train" / "ants" / "pipe.jpg")
+    (folder / "train" / "ants" / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "train" / "ants" / "folder.jpg").mkdir()
     assert data.dataset(f"folder:{folder}").split_sizes["train"] == 24
 
 
@@ -67,3 +75,83 @@ def test_images_without_class_folders_are_told(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(data.DataError, match=r"train holds no class folders"):
         data.dataset(f"folder:{tmp_path}")
+
+
+def write_classes(folder, counts):
+    for class_name, count in counts.items():
+        (folder / class_name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (4, 4)).save(folder / class_name / f"{number:04}.png")
+    return folder
+
+
+def names_of(dataset, split):
+    return {os.path.relpath(path, dataset.folder) for path in list_split(dataset, split).paths}
+
+
+def test_classes_without_train_are_split_by_a_hash(tmp_path):
+    folder = write_classes(tmp_path / "pets", {"cats": 300, "dogs": 200})
+    found = data.dataset(f"folder:{folder}")
+    assert found.class_names == ("cats", "dogs")
+    train, test = names_of(found, "train"), names_of(found, "test")
+    assert not train & test
+    assert len(train | test) == sum(found.split_sizes.values()) == 500
+    # A fifth, within four standard deviations of a binomial number.
+    assert abs(len(test) - 100) < 4 * np.sqrt(500 * 0.2 * 0.8)
+    expected = {
+        name
+        for name in train | test
+        if int(hashlib.sha256(name.encode()).hexdigest(), 16) / 2**256 < 0.2
+    }
+    assert test == expected
+    examples = data.load_examples(found, "test", framing=data.Framing(4, 4))
+    labels = [int(examples.name(i).split("/")[-2] == "dogs") for i in range(len(examples))]
+    assert examples.column("label").tolist() == labels
+
+
+def test_images_that_are_added_leave_the_others_where_they_are(tmp_path):
+    folder = write_classes(tmp_path / "pets", {"cats": 60, "dogs": 60})
+    before = data.dataset(f"folder:{folder}")
+    train, test = names_of(before, "train"), names_of(before, "test")
+    for number in range(30):
+        Image.new("RGB", (4, 4)).save(folder / "cats" / f"new {number}.png")
+    after = data.dataset(f"folder:{folder}")
+    assert after.version != before.version
+    assert train <= names_of(after, "train")
+    assert test <= names_of(after, "test")
+    # Nor does it matter where the folder is.
+    tested = names_of(after, "test")
+    moved = data.dataset(f"folder:{shutil.move(folder, tmp_path / 'elsewhere')}")
+    assert names_of(moved, "test") == tested
+
+
+def test_each_class_keeps_an_image_to_train_on(tmp_path):
+    counts = {f"class {i}": 1 + i % 2 for i in range(60)}
+    found = data.dataset(f"folder:{write_classes(tmp_path / 'few', counts)}")
+    assert {name.split("/")[0] for name in names_of(found, "train")} == set(counts)
+    assert 0 < found.split_sizes["test"] < 30
+
+
+def test_a_folder_of_too_few_images_has_no_test_split(tmp_path):
+    found = data.dataset(f"folder:{write_classes(tmp_path / 'one', {'a': 1, 'b': 1})}")
+    assert found.split_sizes == {"train": 2}
+
+
+def test_a_folder_is_understood_without_its_prefix(photographs, tmp_path, monkeypatch):
+    assert data.dataset(str(photographs)) == data.dataset(f"folder:{photographs}")
+    write_classes(tmp_path / "digits", {"a": 1, "b": 1})
+    monkeypatch.chdir(tmp_path)
+    # A set of the catalogue comes before a folder of the same name.
+    assert data.dataset("digits").folder is None
+    assert data.dataset("folder:digits").class_names == ("a", "b")
+
+
+def test_test_images_without_training_images_are_named(folder):
+    shutil.rmtree(folder / "train")
+    with pytest.raises(data.DataError, match=r"there is no folder .*/train; give a folder that"):
+        data.dataset(str(folder))
+
+
+def test_a_folder_of_nothing_is_told(tmp_path):
+    with pytest.raises(data.DataError, match=r"holds no class folders; put each class's images"):
+        data.dataset(str(tmp_path))

@@ -11,7 +11,7 @@ import pytest
 from cnnjax import data
 from cnnjax.data.prepare import builders, published_files
 from cnnjax.data.prepare import prepare as prepare_module
-from cnnjax.data.read.arrays import ImageArrays
+from cnnjax.data.prepare.published_files import OriginalSplit
 from cnnjax.data.read.tfds_store import open_prepared, quiet_tfds
 from scripts import prepare_data
 
@@ -22,10 +22,10 @@ def idx(values: np.ndarray) -> bytes:
     return gzip.compress(header + values.tobytes())
 
 
-def random_split(count: int, shape: tuple[int, ...], seed: int) -> ImageArrays:
+def random_split(count: int, shape: tuple[int, ...], seed: int) -> OriginalSplit:
     generator = np.random.default_rng(seed)
     images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
-    return ImageArrays(images, generator.integers(0, 10, count).astype(np.int32))
+    return OriginalSplit(images, generator.integers(0, 10, count).astype(np.int32))
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_another_sets_images_are_noticed_by_their_count(tiny_mnist, tmp_path):
 def test_another_sets_images_are_noticed_by_their_mean(tmp_path, monkeypatch):
     def wrong(dataset, split, data_dir):
         count = dataset.split_sizes[split]
-        return ImageArrays(np.zeros((count, 8, 8, 1), np.uint8), np.zeros(count, np.int32))
+        return data.from_arrays(image=np.zeros((count, 8, 8, 1), np.uint8))
 
     monkeypatch.setattr(prepare_module, "load_arrays", wrong)
     with pytest.raises(data.DataError, match=r"digits: the training pixels .* are other images"):

@@ -261,7 +261,7 @@ def pictures(count, seed):
     images = rng.integers(0, 80, (count, SIZE, SIZE, 3))
     images[labels == 1, : SIZE // 2] += 150
     images[labels == 0, SIZE // 2 :] += 150
-    return data.ImageArrays(images.astype(np.uint8), labels)
+    return images.astype(np.uint8), labels
 
 
 # Everything that a recipe may ask for, within three epochs.
@@ -308,7 +308,7 @@ def test_a_seed_repeats_itself_and_another_differs(both_ways):
 
 def test_the_whitening_layer_keeps_the_kernel_that_was_computed(both_ways):
     variables = both_ways["step"][0]
-    images = (pictures(36, seed=0).images / 255 - 0.5) / 0.25
+    images = (pictures(36, seed=0)[0] / 255 - 0.5) / 0.25
     windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2))
     kernel = np.asarray(variables["params"]["whiten"]["kernel"])
     outputs = np.einsum("nyxchw,hwco->nyxo", windows, kernel).reshape(-1, 24)[:, :12]
@@ -363,12 +363,18 @@ def test_the_whitening_layer_is_trained_in_the_first_epochs_alone(way, epochs, t
     assert int(variables["params"]) == total
 
 
+def as_examples(images, labels):
+    return data.from_arrays(image=images, label=labels)
+
+
 def run_main(monkeypatch, *arguments):
     parsed = flags.FLAGS
     monkeypatch.setattr(
         data,
         "load_arrays",
-        lambda dataset, split, folder: pictures(36 if split == "train" else 6, split == "test"),
+        lambda dataset, split, folder: as_examples(
+            *pictures(36 if split == "train" else 6, split == "test")
+        ),
     )
     before = flagsaver.save_flag_values()
     try:

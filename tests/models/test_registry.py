@@ -107,7 +107,7 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dropout": 0.5}, "takes no 'dropout'; allowed are .*dropout_rate"),
+        ({"dropout": 0.5}, "takes no 'dropout'; did you mean .*dropout_rate.*allowed are "),
         ({"parent": None, "foo": 1}, "takes no 'foo', 'parent'"),
         ({"variant": "torch"}, "no variant 'torch'; there is 'torchvision'"),
         ({"backward": "mine"}, "backward must be one of .*'mine'"),

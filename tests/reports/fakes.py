@@ -9,6 +9,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax.tasks import Classification
+from cnnjax.tasks.sections import (
+    Bar,
+    Cell,
+    Chart,
+    Column,
+    Evaluated,
+    Figure,
+    MetricChart,
+    Picture,
+    Pictures,
+    Section,
+    Series,
+    Table,
+    TaskReport,
+)
+
 
 class SmallNet(nn.Module):
     """Two convolutions and a dense layer, written with flax alone."""
@@ -49,26 +66,31 @@ class StoredImages:
 
 
 @dataclass
-class FakeRun:
-    """What `load_run` returns, with probabilities that are set rather than computed."""
+class FakeNetwork:
+    """What a trained network read back gives, with predictions that are set, not computed."""
 
     model: Any
     variables: Any
-    images: np.ndarray
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    probabilities: np.ndarray
+    task: Any
+    images: Any
+    parts: dict[str, np.ndarray]
+    predictions: np.ndarray
+    split: str = "test"
     step: int = 20
+    title: tuple[str, str] = ("small", "digits")
 
-    def preprocess(self, images):
+    def inputs(self, images):
         return jnp.asarray(images, jnp.float32) / 255
 
-    def judge_evaluated(self):
-        return self, self.probabilities
+    def evaluated(self):
+        places = np.arange(len(self.predictions))
+        return Evaluated(self.predictions, self.parts, self.images, places, self.split)
 
 
-def fake_run(*, classes=10, channels=1, count=60, wrong=7, size=8, model=None) -> FakeRun:
-    """A run whose first `wrong` images are taken for the next class, with probability 0.6."""
+def fake_network(
+    *, classes=10, channels=1, count=60, wrong=7, size=8, model=None, split="test"
+) -> FakeNetwork:
+    """A classifier that takes the first `wrong` images for the next class, by 0.6 to 0.3."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, size, size, channels), dtype=np.uint8)
     labels = (np.arange(count) % classes).astype(np.int32)
@@ -78,13 +100,75 @@ def fake_run(*, classes=10, channels=1, count=60, wrong=7, size=8, model=None) -
     probabilities[rows, (labels + 1) % classes] = np.where(rows < wrong, 0.6, 0.3)
     model = model or SmallNet(classes)
     variables = model.init(jax.random.key(0), jnp.zeros((1, size, size, channels)))
-    names = tuple(f"class {i}" for i in range(classes))
-    return FakeRun(model, variables, images, labels, names, probabilities)
+    task = Classification(tuple(f"class {i}" for i in range(classes)))
+    parts = {"label": labels}
+    return FakeNetwork(model, variables, task, images, parts, np.log(probabilities), split)
+
+
+class PointTask:
+    """A regression of two numbers, which knows nothing of classes and shows parts of all kinds."""
+
+    curves = (MetricChart("distance", "Distance", log=True),)
+
+    def report_sections(self, evaluated):
+        predictions, points = evaluated.predictions, evaluated.parts["point"]
+        distances = np.linalg.norm(predictions - points, axis=1)
+        worst = np.argsort(-distances)[:4]
+        line = Series("exact", [0, 8], [0, 8], marks=False, dashed=True)
+        scatter = [
+            Series(name, points[:, axis], predictions[:, axis], line=False)
+            for axis, name in enumerate(("row", "column"))
+        ]
+        table = Table(
+            "The farthest",
+            ("point", Column("distance", number=True), ""),
+            [
+                (
+                    f"point <{i}>",
+                    Cell(f"{distances[i]:.2f}", tone=0.5, good=False, title="in pixels"),
+                    Cell("", bar=distances[i] / distances.max()),
+                )
+                for i in worst
+            ],
+        )
+        images = np.asarray(evaluated.images[worst])
+        pictures = [
+            Picture(image, lines=(f"{distances[i]:.2f} pixels",), bars=(Bar("far", 0.5, text="x"),))
+            for i, image in zip(worst, images, strict=True)
+        ]
+        sections = (
+            Section(
+                "points",
+                "Points",
+                "",
+                (
+                    Chart("Against the truth", (line, *scatter), "truth", "predicted"),
+                    table,
+                    Pictures("Farthest", pictures, large=True),
+                    Table("Nothing", ("a",), (), empty="There is nothing."),
+                ),
+            ),
+        )
+        mean = float(distances.mean())
+        figure = Figure("Mean distance", f"{mean:.3f} pixels")
+        return TaskReport((figure,), sections, {"distance": mean})
+
+
+def fake_regression(count=40, size=12) -> FakeNetwork:
+    """A network of two numbers an image, that is about one pixel off."""
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (count, size, size, 1), dtype=np.uint8)
+    points = rng.uniform(0, size, (count, 2)).astype(np.float32)
+    predictions = points + rng.normal(size=(count, 2)).astype(np.float32)
+    model = SmallNet(2)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, size, size, 1)))
+    parts = {"point": points}
+    return FakeNetwork(model, variables, PointTask(), images, parts, predictions)
 
 
 def metrics_line(step, split="train", **values):
     line = {"step": step, "epoch": step / 10, "split": split, "loss": 1 / (step + 1)}
-    line |= {"accuracy": 0.5, "top5_error": 0.1, **values}
+    line |= {"accuracy": 0.5, "top5_error": 0.0, **values}
     if split == "train":
         line |= {"learning_rate": 0.1, "images_per_second": 100.0}
     return line

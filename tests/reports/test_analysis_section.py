@@ -5,17 +5,25 @@ import pytest
 
 from cnnjax import reports
 from cnnjax.reports.pictures import boxed, rescaled
-from tests.reports.fakes import NoConvolution, StoredImages, fake_run, write_run_folder
+from tests.reports.fakes import (
+    NoConvolution,
+    StoredImages,
+    fake_network,
+    fake_regression,
+    write_run_folder,
+)
 from tests.reports.test_page import _Elements
 
 
-@pytest.mark.parametrize("kind", ["grey", pytest.param("colour", marks=pytest.mark.slow), "dense"])
+@pytest.mark.parametrize("kind", ["grey", pytest.param("color", marks=pytest.mark.slow), "dense"])
 def test_analysis_stands_on_the_page(tmp_path, kind):
     model = NoConvolution(10) if kind == "dense" else None
-    run = fake_run(count=30, wrong=3, size=12, channels=3 if kind == "colour" else 1, model=model)
-    run.images = StoredImages(run.images)
+    network = fake_network(
+        count=30, wrong=3, size=12, channels=3 if kind == "color" else 1, model=model
+    )
+    network.images = StoredImages(network.images)
     record = reports.read_run_record(write_run_folder(tmp_path))
-    text = reports.render(record, run, analysis=True)
+    text = reports.render(record, network, analysis=True)
     elements = _Elements(text).elements
     ids = [a["id"] for _, a in elements if "id" in a]
     assert len(ids) == len(set(ids))
@@ -23,7 +31,7 @@ def test_analysis_stands_on_the_page(tmp_path, kind):
     # Without maps there is nothing to look at.
     assert ("looking" in ids) == (kind != "dense")
     parameters = int(
-        np.sum([np.prod(v.shape) for p in run.variables["params"].values() for v in p.values()])
+        np.sum([np.prod(v.shape) for p in network.variables["params"].values() for v in p.values()])
     )
     cost = text.split('id="cost"')[1].split("</section>")[0]
     assert f"{parameters:,} parameters" in cost
@@ -34,6 +42,22 @@ def test_analysis_stands_on_the_page(tmp_path, kind):
             assert len(re.findall(f'alt="{method}', looking)) == 5
         assert looking.count('alt="Image that the network finds most like') == 10
         assert looking.count('alt="Deconvnet projection') == 8
+
+
+def test_analysis_without_classes_leaves_out_what_needs_them(tmp_path):
+    network = fake_regression(count=30)
+    record = reports.read_run_record(write_run_folder(tmp_path))
+    text = reports.render(record, network, analysis=True)
+    elements = _Elements(text).elements
+    ids = {a["id"] for _, a in elements if "id" in a}
+    assert {"cost", "looking", "health", "embedding", "points"} <= ids
+    assert "invariance" not in ids and 'href="#invariance"' not in text
+    main = text.split("<main>")[1]
+    words = re.sub(r"<[^>]*>", "", main)
+    for word in ("Grad-CAM", "Saliency", "idea of a class", "blue where", "accuracy", "label"):
+        assert word not in words
+    assert ">gradient<" not in main
+    assert main.count('alt="Deconvnet projection') == 8
 
 
 def test_box_is_cut_at_the_border():

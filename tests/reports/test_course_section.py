@@ -3,8 +3,8 @@ import json
 import pytest
 
 from cnnjax import reports
-from cnnjax.reports.course_section import course_section, told_events
-from tests.reports.fakes import fake_run, metrics_line, write_run_folder
+from cnnjax.reports.course_section import course_section, events_in_words
+from tests.reports.fakes import fake_network, metrics_line, write_run_folder
 from tests.reports.test_page import _Elements
 
 LAYOUT = {
@@ -45,9 +45,9 @@ def record(folder, events=(), train=None, config=None, run=None):
     return reports.read_run_record(folder)
 
 
-def test_events_are_told_in_words_without_checkpoints_and_mere_looks():
-    told = [(line["step"], line["what"]) for line in told_events(EVENTS)]
-    assert told == [
+def test_events_are_put_in_words_without_checkpoints_and_mere_looks():
+    words = [(line["step"], line["what"]) for line in events_in_words(EVENTS)]
+    assert words == [
         (0, "started"),
         (0, "compiled the step in 9.2 s"),
         (12, "stopped by SIGTERM, saved"),
@@ -73,7 +73,7 @@ def test_facts_say_where_it_ran_and_which_checkpoint_is_best(tmp_path):
     assert facts["Precision"] == "bfloat16, parameters in float32"
     assert "decay 0.99" in facts["Moving averages"]
     # Of equal scores the first.
-    assert facts["Best checkpoint"].startswith("step 5, 75.00 % of the validation images")
+    assert facts["Best checkpoint"].startswith("step 5, with a score of 0.75 on the test")
     assert facts["Last checkpoint"] == "step 20"
     assert facts["Compiling the step"].startswith("0.5 s at the last of 2 starts")
     assert facts["Waiting for images"] == "never: they lie on the device"
@@ -100,7 +100,7 @@ def test_images_left_out_are_named_up_to_a_number(tmp_path, images):
 
 
 def test_the_account_stands_on_the_page(tmp_path):
-    text = reports.render(record(tmp_path, EVENTS, run={"layout": LAYOUT}), fake_run())
+    text = reports.render(record(tmp_path, EVENTS, run={"layout": LAYOUT}), fake_network())
     elements = _Elements(text).elements
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -113,4 +113,4 @@ def test_the_account_stands_on_the_page(tmp_path):
 def test_a_run_without_events_and_layout_has_its_charts(tmp_path):
     section = course_section(record(tmp_path))
     assert section["events"] == []
-    assert [chart["name"] for chart in section["charts"]] == ["learning rate", "speed"]
+    assert [chart["title"] for chart in section["charts"]] == ["Learning rate", "Speed"]

@@ -71,12 +71,12 @@ def test_a_damaged_image_is_left_out_and_named(streamed, folder):
     assert list(finished["left_out"]) == [str(folder / "train" / "bees" / "003.jpg")]
 
 
-def test_a_streamed_set_is_judged_once_and_what_is_damaged_left_out(
+def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     streamed, config, folder, tmp_path
 ):
     run = training.load_run(streamed[0], inputs=data.Inputs(workers=data.Workers(threads=1)))
-    examples, probabilities = run.judge_evaluated()
-    np.testing.assert_allclose(probabilities, run.predict(run.images[:]), atol=1e-6)
+    whole = run.evaluated()
+    np.testing.assert_allclose(np.exp(whole.predictions), run.predict(run.images[:]), atol=1e-6)
     # The same run with one test image that is none.
     broken = tmp_path / "photographs"
     shutil.copytree(folder, broken)
@@ -85,12 +85,14 @@ def test_a_streamed_set_is_judged_once_and_what_is_damaged_left_out(
     shutil.copytree(streamed[0], workdir)
     text = (workdir / "config.json").read_text()
     (workdir / "config.json").write_text(text.replace(str(folder), str(broken)))
-    fewer, kept = training.load_run(workdir).judge_evaluated()
-    assert len(fewer.labels) == len(kept) == len(examples.labels) - 1
-    np.testing.assert_allclose(kept, np.delete(probabilities, 1, axis=0), atol=1e-6)
-    np.testing.assert_array_equal(fewer.images[1], examples.images[2])
+    fewer = training.load_run(workdir).evaluated()
+    assert fewer.positions.tolist() == np.delete(whole.positions, 1).tolist()
+    np.testing.assert_array_equal(fewer.parts["label"], np.delete(whole.parts["label"], 1))
+    expected = np.delete(whole.predictions, 1, axis=0)
+    np.testing.assert_allclose(fewer.predictions, expected, atol=1e-5)
+    np.testing.assert_array_equal(fewer.images[1], whole.images[2])
     with pytest.raises(data.DamagedImages, match="more than the 0 that"):
-        training.load_run(workdir, inputs=data.Inputs(max_damaged=0)).judge_evaluated()
+        training.load_run(workdir, inputs=data.Inputs(max_damaged=0)).evaluated()
 
 
 def test_a_resumed_stream_ends_where_an_undisturbed_one_does(streamed, config, tmp_path):

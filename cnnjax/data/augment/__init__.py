@@ -12,10 +12,11 @@ from cnnjax.data.augment.policy import (
     example_keys,
     parse_policy,
 )
-from cnnjax.data.augment.registry import register_augmentation
+from cnnjax.data.augment.registry import AUGMENTATIONS, register_augmentation
 from cnnjax.data.augment.transform import Color, Erase, Geometry, Transform
 
 __all__ = [
+    "AUGMENTATIONS",
     "Affine",
     "Autocontrast",
     "Color",

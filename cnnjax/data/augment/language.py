@@ -7,7 +7,7 @@ import tokenize
 
 from cnnjax.data.augment.mix import Mix
 from cnnjax.data.augment.own import OwnTransform
-from cnnjax.data.augment.registry import Maker, find_maker
+from cnnjax.data.augment.registry import AUGMENTATIONS, Maker
 from cnnjax.data.augment.transform import Transform
 
 _EXAMPLE = '"crop(4), flip"'
@@ -22,6 +22,19 @@ def parse_calls(policy: str) -> list[Transform | Mix]:
     Raises:
         ValueError: the text is not such a list, or a name or argument in it is unknown.
     """
+    return [_make(call, policy) for call in _calls(policy)]
+
+
+def call_names(policy: str) -> list[str]:
+    """Returns the names and paths that a policy's text calls.
+
+    Raises:
+        ValueError: the text is not a list of calls.
+    """
+    return [_text(call.func if isinstance(call, ast.Call) else call) for call in _calls(policy)]
+
+
+def _calls(policy: str) -> list[ast.expr]:
     try:
         calls = ast.parse(_marked(f"[{policy}]"), mode="eval").body
         if not isinstance(calls, ast.List):
@@ -30,7 +43,7 @@ def parse_calls(policy: str) -> list[Transform | Mix]:
         raise ValueError(
             f"augmentation: {policy!r} is not a list of calls; write e.g. {_EXAMPLE}"
         ) from None
-    return [_make(call, policy) for call in calls.elts]
+    return calls.elts
 
 
 def _marked(source: str) -> str:
@@ -61,7 +74,7 @@ def _make(call: ast.expr, policy: str) -> Transform | Mix:
             f"augmentation: {shown!r} in {policy!r} is not a call; write e.g. {_EXAMPLE}, and "
             "your own by its path: my_package.module:name"
         )
-    maker = find_maker(name)
+    maker = AUGMENTATIONS.get(name)
     form = _form(name, maker)
     try:
         positional = [ast.literal_eval(value) for value in call.args]

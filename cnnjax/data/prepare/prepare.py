@@ -62,7 +62,7 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
         DataError: the name is unknown, files are missing or not the published ones, TensorFlow is
             needed and not installed, or what was read back is not what the catalogue says.
     """
-    if name.startswith(FOLDER_PREFIX):
+    if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and Path(name).is_dir()):
         raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
     begun = time.perf_counter()
     tfds_name = _known_name(name, data_dir)
@@ -140,8 +140,8 @@ def _read_back(
         images = np.empty(0)
         for split in described.split_sizes:
             arrays = load_arrays(described, split, data_dir)
-            sizes[split] = len(arrays.labels)
-            images = arrays.images if split == "train" else images
+            sizes[split] = len(arrays)
+            images = arrays.arrays["image"] if split == "train" else images
         mean, std = _moments(images.reshape(-1, images.shape[-1]))
         if described.name in list_datasets():
             _check_moments(described, mean, std)

@@ -7,14 +7,22 @@ import pickle
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int32, UInt8
 
 from cnnjax.data.errors import DataError
-from cnnjax.data.read.arrays import ImageArrays
 
-Splits = dict[str, ImageArrays]
+
+class OriginalSplit(NamedTuple):
+    """A split as its authors published it."""
+
+    images: UInt8[np.ndarray, "examples height width channels"]
+    labels: Int32[np.ndarray, " examples"]
+
+
+Splits = dict[str, OriginalSplit]
 
 IDX_FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -103,7 +111,7 @@ def read_cifar10(folder: Path) -> Splits:
         planes = np.concatenate([batch["data"] for batch in batches])
         images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.concatenate([batch["labels"] for batch in batches])
-        splits[split] = ImageArrays(np.ascontiguousarray(images), labels.astype(np.int32))
+        splits[split] = OriginalSplit(np.ascontiguousarray(images), labels.astype(np.int32))
     return splits
 
 
@@ -151,7 +159,7 @@ def _read_idx_set(name: str, folder: Path) -> Splits:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         _check_digest(str(path), digest, expected, others)
     return {
-        split: ImageArrays(
+        split: OriginalSplit(
             read_idx(folder / images)[..., None], read_idx(folder / labels).astype(np.int32)
         )
         for split, (images, labels) in IDX_FILES.items()

@@ -1,27 +1,18 @@
 """Small image sets as whole arrays: decoded once from the TFDS files, then kept as .npy."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Int32, UInt8
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
+from cnnjax.data.examples import ArrayExamples
 from cnnjax.data.files import write_aside
+from cnnjax.data.kinds import Kind
 from cnnjax.data.read.decode import decode_image
 from cnnjax.data.read.sources import open_source
 from cnnjax.data.read.tfds_store import require_prepared
 
 
-class ImageArrays(NamedTuple):
-    """A split in memory: images as stored, and their labels."""
-
-    images: UInt8[np.ndarray, "examples height width channels"]
-    labels: Int32[np.ndarray, " examples"]
-
-
-def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> ImageArrays:
+def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> ArrayExamples:
     """Reads one split whole; builds `digits` first where it is not there yet.
 
     The decoded arrays are kept beside the prepared set, so that only the first call decodes.
@@ -33,7 +24,8 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Im
             `~/tensorflow_datasets`).
 
     Returns:
-        The images, uint8 [examples, height, width, channels], and labels, int32 [examples].
+        Examples with the parts `image`, uint8 [examples, height, width, channels], and `label`,
+        int32 [examples].
 
     Raises:
         DataError: the split is unknown, the set is not prepared, its images have many sizes, or
@@ -51,17 +43,23 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Im
     images_file, labels_file = (folder / f"{stored}-{part}.npy" for part in ("images", "labels"))
     # A kept copy needs neither TFDS, which takes seconds to import, nor OpenCV.
     if not (images_file.exists() and labels_file.exists()):
-        decoded = _decode(dataset, dataset.image_shape, split, data_dir)
-        write_aside(images_file, decoded.images)
-        write_aside(labels_file, decoded.labels)
-    arrays = ImageArrays(np.load(images_file), np.load(labels_file))
-    _check(arrays, dataset, split, folder)
-    return arrays
+        images, labels = _decode(dataset, dataset.image_shape, split, data_dir)
+        write_aside(images_file, images)
+        write_aside(labels_file, labels)
+    images, labels = np.load(images_file), np.load(labels_file)
+    expected = (dataset.split_sizes[split], *dataset.image_shape)
+    if images.shape != expected or labels.shape != expected[:1]:
+        raise DataError(
+            f"{dataset.name}/{split} in {folder}: images {images.shape} and labels "
+            f"{labels.shape}, expected images {expected}; delete that folder to build it anew"
+        )
+    kinds: dict[str, Kind] = {"image": "image", "label": "label"}
+    return ArrayExamples({"image": images, "label": labels}, kinds, dataset.describe(split))
 
 
 def _decode(
     dataset: Dataset, shape: tuple[int, int, int], split: str, data_dir: str | None
-) -> ImageArrays:
+) -> tuple[np.ndarray, np.ndarray]:
     source = open_source(dataset, split, data_dir)
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
@@ -69,14 +67,4 @@ def _decode(
         example = source[position]
         images[position] = decode_image(example.content, shape[2])
         labels[position] = example.label
-    return ImageArrays(images, labels)
-
-
-def _check(arrays: ImageArrays, dataset: Dataset, split: str, folder: Path) -> None:
-    expected = (dataset.split_sizes[split], *(dataset.image_shape or ()))
-    if arrays.images.shape != expected or arrays.labels.shape != expected[:1]:
-        raise DataError(
-            f"{dataset.name}/{split} in {folder}: images {arrays.images.shape} and labels "
-            f"{arrays.labels.shape}, expected images "
-            f"{expected}; delete that folder to build it anew"
-        )
+    return images, labels

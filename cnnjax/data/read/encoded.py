@@ -1,55 +1,50 @@
 """Images that stay encoded until they are wanted: what sets too large for memory are read by."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
 
 from cnnjax.data.dataset import Dataset
+from cnnjax.data.examples import Examples, PartSpec, Spec
 from cnnjax.data.read.decode import DamagedImage, decode_image
 from cnnjax.data.read.framing import Framing
 from cnnjax.data.read.sources import Source, open_source
 
-FILL = 128
-"""Value of the pixels that stand for an image that cannot be decoded."""
+_LABEL = PartSpec((), np.dtype(np.int32), "label")
 
 
-@dataclass(frozen=True)
-class EncodedImages:
-    """Chosen examples of a split, decoded when they are asked for.
+@dataclass(frozen=True, eq=False)
+class EncodedImages(Examples):
+    """Images and labels of a split, decoded when they are asked for.
 
     Attributes:
-        source: the whole split.
-        chosen: positions within it, in the order in which they are numbered here; None for all.
+        source: the split.
         framing: how photographs of many sizes get one; None for images that have one size.
         image_shape: height, width and channels of what comes out.
+        described: what the split is known by.
     """
 
     source: Source
-    chosen: Int32[np.ndarray, " examples"] | None
     framing: Framing | None
     image_shape: tuple[int, int, int]
-
-    def __len__(self) -> int:
-        return len(self.source) if self.chosen is None else len(self.chosen)
+    described: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def labels(self) -> Int32[np.ndarray, " examples"]:
-        """All labels."""
-        labels = self.source.labels
-        return labels if self.chosen is None else labels[self.chosen]
+    def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See `Examples`."""
+        image = PartSpec(self.image_shape, np.dtype(np.uint8), "image")
+        return {"image": image, "label": _LABEL}
 
-    @cached_property
-    def images(self) -> "FramedImages":
-        """The images, indexed as an array is; each is decoded anew whenever it is indexed."""
-        return FramedImages(self)
+    def __len__(self) -> int:
+        return len(self.source)
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
-    ) -> tuple[UInt8[np.ndarray, "height width channels"], int]:
+    ) -> dict[str, np.ndarray]:
         """Reads one example.
 
         Args:
@@ -57,61 +52,40 @@ class EncodedImages:
             generator: draws how the image is framed in training; None frames as in evaluation.
 
         Returns:
-            The image and the label.
+            `image` uint8 [height, width, channels] and `label` int32.
 
         Raises:
             DamagedImage: the image cannot be decoded, or has another size than all should have.
             OSError: it cannot be read.
             DataError: the whole set is gone.
         """
-        stored = position if self.chosen is None else int(self.chosen[position])
-        content, label = self.source[stored]
+        content, label = self.source[position]
         image = decode_image(content, self.image_shape[2])
         if self.framing is not None:
             framed = self.framing.train(image, generator) if generator else None
-            return self.framing.evaluate(image) if framed is None else framed, label
-        if image.shape != self.image_shape:
+            image = self.framing.evaluate(image) if framed is None else framed
+        elif image.shape != self.image_shape:
             raise DamagedImage(f"it is {image.shape}, expected {self.image_shape}")
-        return image, label
+        return {"image": image, "label": np.asarray(label, np.int32)}
 
-    def first(self, count: int) -> "EncodedImages":
-        """Returns the first examples alone."""
-        return self.take(np.arange(min(count, len(self))))
-
-    def take(self, positions: Int32[np.ndarray, " chosen"]) -> "EncodedImages":
-        """Returns the examples at these positions alone."""
-        chosen = np.arange(len(self)) if self.chosen is None else self.chosen
-        return dataclasses.replace(self, chosen=chosen[positions].astype(np.int32))
+    def column(self, part: str) -> np.ndarray:
+        """See `Examples.column`; labels are had without decoding an image."""
+        return self.source.labels if part == "label" else super().column(part)
 
     def name(self, position: int) -> str:
-        """Returns what a user finds an example by."""
-        return self.source.name(position if self.chosen is None else int(self.chosen[position]))
+        """See `Examples.name`."""
+        return self.source.name(position)
 
-
-class FramedImages:
-    """The images of a split, framed as in evaluation, as an array that decodes when indexed.
-
-    An image that cannot be read is grey.
-    """
-
-    def __init__(self, encoded: EncodedImages):
-        self._encoded = encoded
-        self.shape = (len(encoded), *encoded.image_shape)
-        self.ndim = 4
-        self.dtype = np.dtype(np.uint8)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, which: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        wanted = np.arange(len(self))[which]
-        images = np.full((wanted.size, *self.shape[1:]), FILL, np.uint8)
-        for row, position in enumerate(wanted.reshape(-1)):
-            try:
-                images[row], _ = self._encoded.read(int(position))
-            except (DamagedImage, OSError):
-                continue
-        return images.reshape(*wanted.shape, *self.shape[1:])
+    def identity(self) -> dict[str, Any]:
+        """See `Examples.identity`: the set, the decoder, and how photographs are framed."""
+        decoder = f"opencv {metadata.version('opencv-python-headless')}"
+        described = {**self.described, "decoder": decoder}
+        if self.framing is not None:
+            described["framing"] = {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self.framing).items()
+            }
+        return described
 
 
 def load_encoded(
@@ -120,7 +94,6 @@ def load_encoded(
     data_dir: str | None = None,
     *,
     framing: Framing | None = None,
-    chosen: np.ndarray | None = None,
 ) -> EncodedImages:
     """Opens a split for reading by position.
 
@@ -129,7 +102,6 @@ def load_encoded(
         split: "train" or "test".
         data_dir: TFDS data folder; None means TFDS's default.
         framing: needed where the images have many sizes, and only there.
-        chosen: which examples; None for all.
 
     Raises:
         DataError: see `open_source`.
@@ -143,6 +115,4 @@ def load_encoded(
         assert framing is not None  # checked above
         shape = framing.shape
     source = open_source(dataset, split, data_dir)
-    return EncodedImages(
-        source, None if chosen is None else chosen.astype(np.int32), framing, shape
-    )
+    return EncodedImages(source, framing, shape, dataset.describe(split))

@@ -1,9 +1,11 @@
-"""Which examples make up a batch: a function of seed and step, whatever happened before."""
+"""Which examples make up an epoch, and an evaluation."""
+
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int32, Key
+from jaxtyping import Array, Float32, Int32, Key
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -51,3 +53,34 @@ def evaluation_batches(
         weights = (positions < num_examples).astype(np.float32)
         batches.append((np.where(positions < num_examples, positions, 0), weights))
     return batches
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a step's batch is made of, over all hosts.
+
+    Attributes:
+        positions: which examples.
+        weights: 1 for those that count, 0 for those that fill up.
+    """
+
+    positions: Int32[np.ndarray, " batch"]
+    weights: Float32[np.ndarray, " batch"]
+
+
+class EvaluationOrder:
+    """Every example once, in the order of the split; the last batch is filled up at weight 0.
+
+    Args:
+        num_examples: size of the split.
+        batch_size: examples in a batch, over all hosts.
+    """
+
+    def __init__(self, num_examples: int, batch_size: int):
+        self._batches = evaluation_batches(num_examples, batch_size)
+        self.batch_size = batch_size
+        self.steps = len(self._batches)
+
+    def __call__(self, step: int) -> Slots:
+        """Returns what the batch of the step after `step` steps is made of."""
+        return Slots(*self._batches[step])

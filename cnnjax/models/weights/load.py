@@ -8,8 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax.models.create import create_model
 from cnnjax.models.net import Net
-from cnnjax.models.registry import create_model, list_models, model_info
+from cnnjax.models.registry import find_entry, list_models, model_info
 from cnnjax.models.weights import files
 from cnnjax.models.weights.mismatch import Mismatch, WeightsError, compare
 from cnnjax.models.weights.sources import OURS, find_table, own_slots, shapes_at
@@ -96,9 +97,10 @@ def _usual_size(model: Net) -> tuple[int, int, int]:
     """The images that the nearest registered network is for."""
 
     def distance(name: str) -> tuple[bool, int]:
-        other = create_model(name)
-        if not isinstance(model, type(other)):
+        net = find_entry(name).net
+        if not isinstance(net, type) or not isinstance(model, net):
             return True, 0
+        other = create_model(name)
         fields = type(other).__dataclass_fields__
         return False, sum(getattr(model, f) != getattr(other, f) for f in fields)
 

@@ -12,7 +12,6 @@ from cnnjax.ops.backward import check_backward
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
-from cnnjax.ops.conv.algorithms import direct
 from cnnjax.ops.padding import check_mode, is_zeros, pad_images
 
 
@@ -72,7 +71,7 @@ def conv2d(
     )
     x = pad_images(x, pads, padding_mode) if pads else x
     if backward == "native":
-        return direct.forward(spec, x, kernel)
+        return dispatch.run_native("forward", spec, (), x, kernel)
     return conv_rules.forward(spec, x, kernel)
 
 

@@ -24,6 +24,7 @@ from cnnjax.ops.conv.algorithms import (
     shift_add,
     space_to_depth,
 )
+from cnnjax.ops.conv.batch_axis import on_each_part
 from cnnjax.ops.conv.spec import ConvSpec
 
 ALGORITHMS: dict[str, ModuleType] = {
@@ -38,6 +39,9 @@ ALGORITHMS: dict[str, ModuleType] = {
     "space_to_depth": space_to_depth,
 }
 PASSES = ("forward", "input_grad", "kernel_grad")
+
+# Of the two arrays that a pass takes, which are batches.
+_CUT = {"forward": (True, False), "input_grad": (True, False), "kernel_grad": (True, True)}
 
 
 def check_algorithm(
@@ -135,10 +139,20 @@ def run(
     """Computes one pass by the forced algorithm, or by the measured choice of each platform."""
     own = partial(getattr(direct, pass_), spec, *static)
     forced = getattr(ALGORITHMS.get(spec.algorithm or ""), pass_, None)
-    if forced is not None:
-        return forced(spec, *static, *arrays)
     name = choose(pass_, spec, input_shape, kernel_shape)
-    if name == "direct":
-        return own(*arrays)
-    chosen = partial(getattr(ALGORITHMS[name], pass_), spec, *static)
-    return lax.platform_dependent(*arrays, cpu=chosen, default=own)
+    if forced is not None:
+        function = partial(forced, spec, *static)
+    elif name == "direct":
+        function = own
+    else:
+        chosen = partial(getattr(ALGORITHMS[name], pass_), spec, *static)
+        function = partial(lax.platform_dependent, cpu=chosen, default=own)
+    return on_each_part(function, spec.batch_axis, _CUT[pass_], *arrays)
+
+
+def run_native(
+    pass_: str, spec: ConvSpec, static: tuple[Any, ...], *arrays: jax.Array
+) -> jax.Array:
+    """Computes one pass in lax's own form, with JAX's derivative."""
+    function = partial(getattr(direct, pass_), spec, *static)
+    return on_each_part(function, spec.batch_axis, _CUT[pass_], *arrays)

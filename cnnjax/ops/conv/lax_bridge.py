@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from jax import lax
 from cnnjax.ops import sizes
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.batch_axis import on_each_part
 
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
@@ -63,7 +66,7 @@ def conv_general_dilated(
         )
     if spec is not None:
         return conv_rules.forward(spec, lhs, rhs)
-    return lax.conv_general_dilated(
+    return lax_conv_general_dilated(
         lhs,
         rhs,
         window_strides,
@@ -77,6 +80,42 @@ def conv_general_dilated(
         preferred_element_type=preferred_element_type,
         out_sharding=out_sharding,
     )
+
+
+def lax_conv_general_dilated(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers=None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    **options: Any,
+) -> jax.Array:
+    """lax's own function; within `batch_over`, grouped convolutions stay cut along the batch.
+
+    Args, result and errors are those of `lax.conv_general_dilated`.
+    """
+    function = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        batch_group_count=batch_group_count,
+        **options,
+    )
+    axis = conv_spec.batch_axis_of(feature_group_count)
+    if axis is None or batch_group_count > 1 or options.get("out_sharding") is not None:
+        return function(lhs, rhs)
+    numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    if numbers.lhs_spec[0] or numbers.out_spec[0]:  # the batch is not the first axis
+        return function(lhs, rhs)
+    return on_each_part(function, axis, (True, False), lhs, rhs)
 
 
 def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:

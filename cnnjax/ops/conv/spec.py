@@ -9,13 +9,18 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
+from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvSpec:
-    """Strides, zero padding in pixels, dilation, groups, precision and the forced algorithm."""
+    """Strides, zero padding in pixels, dilation, groups, precision and the forced algorithm.
+
+    `batch_axis` is where a grouped convolution is cut, see `batch_axis.py`. It is taken when the
+    convolution is called: its gradients may be traced after the block has been left.
+    """
 
     strides: sizes.Pair
     padding: sizes.Pads
@@ -23,6 +28,7 @@ class ConvSpec:
     groups: int
     precision: lax.PrecisionLike = None
     algorithm: str | None = None
+    batch_axis: BatchAxis | None = None
 
     def output_size(self, input_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
         """Returns the output height and width."""
@@ -65,7 +71,12 @@ def parse(
     size, window = input_shape[1:3], kernel_shape[:2]
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
     sizes.checked_output_size(op, size, window, strides, pads, dilation)
-    return ConvSpec(strides, pads, dilation, groups, precision, algorithm)
+    return ConvSpec(strides, pads, dilation, groups, precision, algorithm, batch_axis_of(groups))
+
+
+def batch_axis_of(groups: int) -> BatchAxis | None:
+    """Returns the axis along which a convolution of that many groups is to be cut, or None."""
+    return current_axis() if groups > 1 else None
 
 
 def check_shapes(

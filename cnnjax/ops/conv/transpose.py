@@ -10,7 +10,6 @@ from cnnjax.ops import sizes
 from cnnjax.ops.backward import check_backward
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
-from cnnjax.ops.conv.algorithms import direct
 
 
 def conv2d_transpose(
@@ -85,11 +84,12 @@ def conv2d_transpose(
             f"{op}: padding {padding!r} cuts everything off, the output size would be {out_size}; "
             "pad less"
         )
-    spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm)
+    axis = conv_spec.batch_axis_of(groups)
+    spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm, axis)
     turned = _exchanged(kernel, groups)
     dispatch.check_algorithm(op, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
     if backward == "native":
-        return direct.input_grad(spec, out_size, x, turned)
+        return dispatch.run_native("input_grad", spec, (out_size,), x, turned)
     return rules.input_grad(spec, out_size, x, turned)
 
 

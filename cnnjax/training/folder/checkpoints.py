@@ -98,7 +98,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._clear()  # what a process left that was killed here
             self._write(aside, state, {"score": score, **record})
-            final = self._path(step)
+            final = self.path(step)
             if final.exists():
                 os.replace(final, self.folder / f"{_REPLACED}{step:08d}")
             os.replace(aside, final)
@@ -136,7 +136,7 @@ class Checkpoints:
         kept = {*steps[-self.keep :], self.best()}
         for old in steps:
             if old not in kept:
-                shutil.rmtree(self._path(old))
+                shutil.rmtree(self.path(old))
 
     def _last_good(self) -> str:
         """Says which checkpoint a run can go on from."""
@@ -186,13 +186,13 @@ class Checkpoints:
             return None
         if move_damaged:
             for bad in damaged:
-                self._move_aside(self._path(bad))
+                self._move_aside(self.path(bad))
                 self.moved_aside.append(bad)
         return step
 
     def problem(self, step: int) -> str | None:
         """Says what is wrong with a checkpoint's bytes; None if nothing is."""
-        path = self._path(step)
+        path = self.path(step)
         try:
             manifest = json.loads((path / _MANIFEST).read_text())
         except (OSError, ValueError):
@@ -206,7 +206,7 @@ class Checkpoints:
 
     def record(self, step: int) -> dict[str, Any]:
         """Returns the JSON values that were saved with a checkpoint."""
-        return json.loads((self._path(step) / _RECORD).read_text())
+        return json.loads((self.path(step) / _RECORD).read_text())
 
     def restore(self, step: int, like: Any) -> Any:
         """Reads a checkpoint that was verified before.
@@ -222,7 +222,7 @@ class Checkpoints:
             CheckpointError: it holds another structure or other shapes.
         """
         target = jax.tree.map(_abstract, serialization.to_state_dict(like))
-        path = self._path(step) / _ARRAYS
+        path = self.path(step) / _ARRAYS
         with _checkpointer() as checkpointer:
             saved = checkpointer.metadata(path).item_metadata.tree
             mismatches = _mismatches(_forms(saved), _forms(target))
@@ -236,7 +236,8 @@ class Checkpoints:
             restored = checkpointer.restore(path, target)
         return serialization.from_state_dict(like, restored)
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """Returns the folder of a step's checkpoint."""
         return self.folder / f"{step:08d}"
 
     def _move_aside(self, path: Path) -> None:

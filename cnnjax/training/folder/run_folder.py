@@ -1,4 +1,7 @@
-"""The folder of a run: who may write to it, what it holds, and how it is read again."""
+"""The folder of a run: who may write to it, what it holds, and how it is read again.
+
+`config.json` tells the run from others. What it says is made and understood by who made the run.
+"""
 
 import fcntl
 import json
@@ -7,19 +10,37 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from cnnjax.recipes.config import RunConfig, parse_config
-from cnnjax.training.errors import ConfigError, RunFolderError
+from cnnjax.training.errors import RunFolderError
 
 CONFIG_FILE = "config.json"
+FORMAT = 2
+"""Version of what a run folder holds; folders of another one are refused."""
+
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 
+_PREFIXES = {"configuration": "config.", "python": "run."}
 
-def check_folder(workdir: Path, config: RunConfig) -> bool:
-    """Makes sure, without writing anything, that a run of this configuration can live in a folder.
+
+class RunIdentity(NamedTuple):
+    """What a folder says of its run.
+
+    Attributes:
+        made_by: "configuration", or "python" for a run made of objects.
+        values: JSON values that tell the run from others.
+        parts: records of foreign parts that names in them stand for.
+    """
+
+    made_by: str
+    values: dict[str, Any]
+    parts: list[dict[str, Any]]
+
+
+def check_folder(workdir: Path, identity: RunIdentity) -> bool:
+    """Makes sure, without writing anything, that a run can live in a folder.
 
     Returns:
         Whether the folder already holds this run, which is then resumed.
@@ -28,15 +49,18 @@ def check_folder(workdir: Path, config: RunConfig) -> bool:
         RunFolderError: it cannot be made or written, or holds something else.
     """
     if (workdir / CONFIG_FILE).exists():
-        differing = _differences(read_config(workdir).model_dump(), config.model_dump())
+        there = read_identity(workdir)
+        differing = _differences(there.values, identity.values, _PREFIXES[identity.made_by])
+        if there.made_by != identity.made_by:
+            differing = [f"it was made by {there.made_by}, this one by {identity.made_by}"]
         if differing:
             raise RunFolderError(
-                f"workdir: {workdir} holds a run of another configuration:\n  "
+                f"workdir: {workdir} holds another run:\n  "
                 + "\n  ".join(differing)
-                + "\ngive the same configuration to resume it, or another folder to start a new run"
+                + "\ngive the same run to resume it, or another folder to start a new one"
                 + (
-                    "; --extend_to makes a run longer"
-                    if any("config.epochs" in line for line in differing)
+                    "; extend_to makes a run longer"
+                    if any("epochs is" in line for line in differing)
                     else ""
                 )
             )
@@ -60,21 +84,28 @@ def _check_writable(workdir: Path) -> None:
         raise RunFolderError(f"workdir: {existing} is not writable; choose another --workdir")
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], path: str = "config.") -> list[str]:
+def _differences(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
     lines = []
-    for key in new:
-        if isinstance(new[key], dict) and isinstance(old.get(key), dict) and key != "overrides":
-            lines += _differences(old[key], new[key], f"{path}{key}.")
-        elif old.get(key) != new[key]:
-            lines.append(f"{path}{key} is {old.get(key)!r} there, {new[key]!r} was asked for")
+    for key in sorted(old.keys() | new.keys()):
+        there, here = old.get(key), new.get(key)
+        if isinstance(there, dict) and isinstance(here, dict):
+            lines += _differences(there, here, f"{path}{key}.")
+        elif there != here:
+            lines.append(f"{path}{key} is {_short(there)} there, {_short(here)} was asked for")
     return lines
 
 
-def read_config(workdir: Path) -> RunConfig:
-    """Returns the configuration of the run in a folder.
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def read_identity(workdir: Path) -> RunIdentity:
+    """Returns what the folder says of its run.
 
     Raises:
-        RunFolderError: there is no run, or its configuration cannot be read.
+        RunFolderError: there is no run, its description cannot be read, or the folder is of another
+            form than this version writes.
     """
     path = workdir / CONFIG_FILE
     try:
@@ -85,38 +116,38 @@ def read_config(workdir: Path) -> RunConfig:
         ) from None
     except (OSError, ValueError) as error:
         raise RunFolderError(f"workdir: {path} cannot be read: {error}") from None
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise RunFolderError(
+            f"workdir: {workdir} holds a run of form {found or 'before 2'}, which this version of "
+            f"cnnjax does not read (it reads form {FORMAT}); use the version that made it, or "
+            "start a new run in another folder"
+        )
     try:
-        return parse_config(values)
-    except ConfigError as error:
-        raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
+        return RunIdentity(values["made_by"], values["run"], values["parts"])
+    except KeyError as error:
+        raise RunFolderError(f"workdir: {path} is damaged: {error} is missing") from None
 
 
-def start_run(workdir: Path, config: RunConfig, facts: dict[str, Any]) -> None:
+def start_run(workdir: Path, identity: RunIdentity, facts: dict[str, Any]) -> None:
     """Makes the folder and writes what is known at the start.
 
     Args:
         workdir: the run's folder.
-        config: written to `config.json` at the first start.
+        identity: written to `config.json` at the first start.
         facts: JSON values for `run.json`; those of earlier starts move to its `earlier_starts`.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     if not (workdir / CONFIG_FILE).exists():
-        write_json(workdir / CONFIG_FILE, config.model_dump())
+        made_by, values, parts = identity
+        description = {"format": FORMAT, "made_by": made_by, "run": values, "parts": parts}
+        write_json(workdir / CONFIG_FILE, description)
     earlier = read_run_facts(workdir)
     history = earlier.pop("earlier_starts", [])
     if earlier:
         history = [*history, earlier]
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    write_json(
-        workdir / RUN_FILE,
-        {
-            "model": config.model.name,
-            "dataset": config.data.name,
-            "started": started,
-            **facts,
-            "earlier_starts": history,
-        },
-    )
+    write_json(workdir / RUN_FILE, {**facts, "started": started, "earlier_starts": history})
 
 
 def read_run_facts(workdir: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where NaN or infinity began: the step, and in it the layer, gradient or update."""
 
 import logging
+import math
 from typing import Any
 
 import jax
@@ -8,20 +9,24 @@ import jax.numpy as jnp
 
 from cnnjax import patterns
 from cnnjax.analysis.calls import observe_calls
-from cnnjax.recipes.plan import Plan
-from cnnjax.tasks.classification import Batch
+from cnnjax.tasks.base import Batch, Moment
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.folder.finite import nonfinite_names
-from cnnjax.training.loop.loss_gradient import loss_gradient
-from cnnjax.training.loop.meter import LossNotFinite
+from cnnjax.training.loop.gradient import loss_gradient
+from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
+from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
+from cnnjax.training.step.step import step_key
 
 _logger = logging.getLogger(__name__)
 
 
 def explain_divergence(
-    plan: Plan, trainer: Trainer, checkpoints: Checkpoints, noticed: LossNotFinite | StateNotFinite
+    run: Run,
+    trainer: Trainer,
+    checkpoints: Checkpoints | None,
+    noticed: LossNotFinite | StateNotFinite,
 ) -> str:
     """Repeats the steps since the last good checkpoint, one by one, and says where it began.
 
@@ -29,7 +34,7 @@ def explain_divergence(
     not finite there is nothing better to do than to repeat the way there, which comes out the same.
 
     Args:
-        plan: the run.
+        run: the run.
         trainer: does the steps; its state is given up.
         checkpoints: where the last good state is; without one, the run's first state is made anew.
         noticed: what was found.
@@ -37,38 +42,38 @@ def explain_divergence(
     Returns:
         The step, the place in it, the last good checkpoint and what can be done.
     """
-    saved = checkpoints.newest_verified(move_damaged=False)
+    saved = None if checkpoints is None else checkpoints.newest_verified(move_damaged=False)
     begin = saved or 0
     _logger.error("%s; repeating the steps since step %d to see where it began", noticed, begin)
-    if saved is None:
-        state = plan.init_state()
+    if saved is None or checkpoints is None:
+        state = run.init_state()
         last_good = "there is no checkpoint yet"
     else:
-        state = checkpoints.restore(saved, jax.eval_shape(plan.init_state))
+        state = checkpoints.restore(saved, jax.eval_shape(run.init_state))
         last_good = (
             f"the last good checkpoint is that of step {saved}, in "
             f"{checkpoints.folder / f'{saved:08d}'}"
         )
-    origin = _origin(plan, trainer, state, noticed.step)
+    origin = _origin(run, trainer, state, noticed.step)
     return (
-        f"{noticed}. {origin}; {last_good}. A lower optimizer.learning_rate "
-        f"({plan.config.optimizer.learning_rate}), a longer schedule.warmup_epochs or "
-        "optimizer.gradient_clip may help"
+        f"{noticed}. {origin}; {last_good}. A lower learning rate, a longer warm-up or clipped "
+        "gradients (optimizer.learning_rate, schedule.warmup_epochs, optimizer.gradient_clip) may "
+        "help"
     )
 
 
-def _origin(plan: Plan, trainer: Trainer, state: TrainState, last: int) -> str:
+def _origin(run: Run, trainer: Trainer, state: TrainState, last: int) -> str:
     if bad := nonfinite_names(state):
         return f"It was there before the first step: {bad[0]} is not finite"
     trainer.restart(state)
     while trainer.step < last:
         before = trainer.host_state()
-        sums = jax.device_get(trainer.advance())
+        loss = float(trainer.advance().loss)
         bad = nonfinite_names(trainer.host_state())
-        if bad or not jnp.isfinite(sums["loss"]):
+        if bad or not math.isfinite(loss):
             step = trainer.step
             return f"It began at step {step}: " + (
-                _first_place(plan, before, trainer.batch(step - 1))
+                _first_place(run, before, trainer.batch(step - 1))
                 or (f"{bad[0]} is not finite after the update" if bad else "the loss is not finite")
             )
     return (
@@ -77,17 +82,17 @@ def _origin(plan: Plan, trainer: Trainer, state: TrainState, last: int) -> str:
     )
 
 
-def _first_place(plan: Plan, before: TrainState, batch: Batch) -> str | None:
+def _first_place(run: Run, before: TrainState, batch: Batch) -> str | None:
     """Says what is not finite first in a step's forward and backward pass."""
-    for name in sorted(batch):
-        if jnp.issubdtype(batch[name].dtype, jnp.inexact) and not jnp.isfinite(batch[name]).all():
+    for name, values in zip(patterns.path_names(batch), jax.tree.leaves(batch), strict=True):
+        if jnp.issubdtype(values.dtype, jnp.inexact) and not jnp.isfinite(values).all():
             return f"the batch's {name} is not finite"
-    outputs = _finite_outputs(plan, before, batch)
+    outputs = _finite_outputs(run, before, batch)
     for name, kind, finite in outputs:
         if not finite:
             layer = f"the layer {name} ({kind})" if name else f"the network ({kind}) itself"
             return f"the output of {layer} is the first that is not finite"
-    found = loss_gradient(plan, before, batch)
+    found = loss_gradient(run, before, batch)
     finite = jax.device_get(jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), found))
     bad = [
         name
@@ -102,7 +107,7 @@ def _first_place(plan: Plan, before: TrainState, batch: Batch) -> str | None:
     return f"all outputs are finite, and the gradient of {first} is the first that is not"
 
 
-def _finite_outputs(plan: Plan, state: TrainState, batch: Batch) -> list[tuple[str, str, bool]]:
+def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str, str, bool]]:
     """Returns name, kind and finiteness of every module call's output, in order of their ends."""
     ended: list[tuple[str, str]] = []
     flags: dict[int, bool] = {}
@@ -120,11 +125,18 @@ def _finite_outputs(plan: Plan, state: TrainState, batch: Batch) -> list[tuple[s
         jax.debug.callback(lambda flag: note(number, flag), jnp.stack(finite).all())
         return output
 
-    key = jax.random.fold_in(plan.keys()["dropout"], state.step)
-    with observe_calls(around):
-        loss = jax.jit(
-            lambda variables, batch: plan.task.loss(plan.model, variables, batch, key, train=True)
+    def loss(variables: Any, batch: Batch) -> Any:
+        moment = Moment(
+            key=step_key(run.keys["dropout"], state.step),
+            train=True,
+            step=state.step,
+            totals=run.task.totals(batch),
+            averages=state.average_variables,
+            state=state.task_state,
         )
-        jax.block_until_ready(loss(state.variables, batch))
+        return run.task.loss(run.model, variables, batch, moment)
+
+    with observe_calls(around):
+        jax.block_until_ready(jax.jit(loss)(state.variables, batch))
     jax.effects_barrier()
     return [(*what, flags.get(number, True)) for number, what in enumerate(ended)]

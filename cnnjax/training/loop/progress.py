@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 
-from cnnjax.recipes.plan import Plan
+from cnnjax.training.run import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -13,28 +13,28 @@ LOG_SECONDS = 30.0
 
 
 class Progress:
-    """Tells step, epoch, loss, images per second and the time left.
+    """Shows step, epoch, loss, images per second and the time left.
 
     Args:
-        plan: the run.
+        run: the run.
         step: steps done so far.
-        shown: whether anything is told at all.
+        shown: whether anything is shown at all.
     """
 
-    def __init__(self, plan: Plan, step: int, shown: bool):
-        self._plan = plan
+    def __init__(self, run: Run, step: int, shown: bool):
+        self._run = run
         self._shown = shown
-        self._first_step, self._began = step, time.monotonic()
-        self._told = self._began
+        self._first_step, self._started = step, time.monotonic()
+        self._last = self._started
         self._bar = None
         if shown and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=max(plan.total_steps, step),
+                total=max(run.total_steps, step),
                 initial=step,
                 unit="step",
-                desc=plan.config.model.name,
+                desc=run.names[0],
                 dynamic_ncols=True,
             )
 
@@ -42,8 +42,8 @@ class Progress:
         """Takes the newest training metrics."""
         if not self._shown:
             return
-        epochs = -(-self._plan.total_steps // self._plan.epoch_steps)
-        epoch = f"{step / self._plan.epoch_steps:.1f}/{epochs}"
+        epochs = -(-self._run.total_steps // self._run.epoch_steps)
+        epoch = f"{step / self._run.epoch_steps:.1f}/{epochs}"
         loss, speed = f"{metrics['loss']:.4f}", f"{metrics['images_per_second']:,.0f}"
         if self._bar is not None:
             self._bar.set_postfix(
@@ -52,13 +52,13 @@ class Progress:
             self._bar.update(step - self._bar.n)
             return
         now = time.monotonic()
-        if now - self._told < LOG_SECONDS:
+        if now - self._last < LOG_SECONDS:
             return
-        self._told = now
-        left = (self._plan.total_steps - step) * (now - self._began) / (step - self._first_step)
+        self._last = now
+        left = (self._run.total_steps - step) * (now - self._started) / (step - self._first_step)
         _logger.info(
             "step %d/%d, epoch %s, loss %s, %s images/s, %s left",
-            *(step, self._plan.total_steps, epoch, loss, speed, _duration(left)),
+            *(step, self._run.total_steps, epoch, loss, speed, _duration(left)),
         )
 
     def close(self) -> None:

@@ -1,22 +1,37 @@
-"""The training state on the device, and the compiled step that moves it."""
+"""The training state on the devices, and the compiled step that moves it."""
 
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from cnnjax import data
-from cnnjax.recipes.plan import Plan
-from cnnjax.recipes.schedules import current_rate
-from cnnjax.tasks.classification import Batch, Sums
+from cnnjax import data, nn
+from cnnjax.tasks.base import Batch, Sums
 from cnnjax.training.devices.placement import Placement
-from cnnjax.training.loop.feed import make_feed
+from cnnjax.training.loop.batches import Batches
+from cnnjax.training.run import Run
+from cnnjax.training.step.batch import Stored
+from cnnjax.training.step.rate import current_rate
 from cnnjax.training.step.state import TrainState
 from cnnjax.training.step.step import train_step
+
+
+class StepMetrics(NamedTuple):
+    """What is known of a step; the device may still be at it.
+
+    Attributes:
+        loss: the batch's loss before the update.
+        sums: the task's metric sums of the batch.
+        learning_rate: that of the step; None where the run does not know it.
+    """
+
+    loss: Float[Array, ""]
+    sums: Sums
+    learning_rate: Float[Array, ""] | None
 
 
 class Trainer:
@@ -26,11 +41,10 @@ class Trainer:
     alone, so that a resumed run sees what it would have seen.
 
     Args:
-        plan: the run.
-        examples: those to train on, which a feed brings to the steps.
+        run: the run.
         state: where to go on from, in one piece; its buffers are not to be used again.
         placement: how the steps are spread over devices.
-        inputs: how images are read that are not in memory.
+        read: how examples are read that are not in memory.
 
     Attributes:
         state: the state as it is placed; `host_state` gives it in one piece.
@@ -40,32 +54,27 @@ class Trainer:
 
     def __init__(
         self,
-        plan: Plan,
-        examples: data.Examples,
+        run: Run,
         state: TrainState,
         placement: Placement,
-        inputs: data.Inputs | None = None,
+        read: data.ReadOptions | None = None,
     ):
-        self._plan = plan
+        self._run = run
         self._placement = placement
-        self._feed = make_feed(plan, examples, placement, inputs or data.Inputs())
-        self._keys = plan.keys()
-        config = plan.config
-        self._model = placement.bind(
-            plan.model, config.batch_norm, config.data.batch_size // config.optimizer.accumulate
-        )
-        self._optimizer = plan.optimizer(state.params)
+        self._batches = Batches(run, placement, read or data.ReadOptions())
+        self._optimizer = run.make_optimizer(state.params)
+        self._frozen = run.frozen_norms(state.variables)
         self.step = int(state.step)
         self.state = placement.place(state)
         self.compile_seconds = 0.0
 
     @cached_property
-    def _compiled(self) -> Callable[..., tuple[TrainState, Sums]]:
+    def _compiled(self) -> Callable[..., tuple[TrainState, StepMetrics]]:
         """The step, compiled when it is first needed: a finished run does without."""
-        given = self._feed.arguments(self.step)
-        begun = time.perf_counter()
-        compiled = self._placement.compile_step(self._advance, self.state, *given)
-        self.compile_seconds = time.perf_counter() - begun
+        given = self._batches.arguments(self.step)
+        start = time.perf_counter()
+        compiled = self._placement.compile_step(self._advance, self.state, given)
+        self.compile_seconds = time.perf_counter() - start
         return compiled
 
     def compile(self) -> float:
@@ -73,21 +82,17 @@ class Trainer:
         _ = self._compiled
         return self.compile_seconds
 
-    def advance(self) -> Sums:
-        """Does the next step and returns its metric sums, which the device may still be at.
-
-        Among them is `learning_rate`, that of the step.
-        """
+    def advance(self) -> StepMetrics:
+        """Does the next step and returns what is known of it."""
         compiled = self._compiled
-        self.state, sums = compiled(self.state, *self._feed.arguments(self.step))
+        self.state, metrics = compiled(self.state, self._batches.arguments(self.step))
         self.step += 1
-        return sums
+        return metrics
 
     def batch(self, step: int) -> Batch:
         """Returns the batch that the step after `step` steps takes, whole on one device."""
-        stored = {name: jnp.asarray(part) for name, part in self._feed.host_batch(step).items()}
-        key = self._augment_key(step // self._plan.epoch_steps)
-        return self._plan.pipeline.train_stored(stored, key)
+        stored = jax.tree.map(jnp.asarray, self._batches.host_batch(step))
+        return self._batch(stored, step)
 
     def host_state(self) -> TrainState:
         """Returns the state in the host's memory, once the devices have done all steps.
@@ -103,38 +108,47 @@ class Trainer:
 
     @property
     def waited_seconds(self) -> float:
-        """How long the steps waited for their images, in all; 0 where those are on the device."""
-        return self._feed.waited_seconds
+        """How long the steps waited for their examples, in all; 0 where those are on the device."""
+        return self._batches.waited_seconds
 
     @property
     def damaged(self) -> Mapping[str, str]:
-        """Names of training images that could not be read, with what is wrong with them."""
-        return self._feed.damaged
+        """Names of training examples that could not be read, with what is wrong with them."""
+        return self._batches.damaged
 
     def close(self) -> None:
         """Stops what reads ahead of the steps."""
-        self._feed.close()
+        self._batches.close()
 
-    def _augment_key(self, epoch: int | Array) -> Array:
-        return jax.random.fold_in(self._keys["augment"], epoch)
+    def _batch(
+        self, stored: Mapping[str, Stored], step: Array | int, axis_name: str | None = None
+    ) -> Batch:
+        """Makes a batch: the first stream's parts at the top, the others under their names."""
+        run, batch = self._run, {}
+        for number, (name, pipeline) in enumerate(run.pipelines.items()):
+            block = step // run.orders[name].block_steps
+            made = pipeline.make(stored[name], run.keys["augment"], block, step, axis_name)
+            batch |= made if number == 0 else {name: made}
+        return batch
 
-    def _advance(self, state: TrainState, *given: Any) -> tuple[TrainState, Sums]:
-        plan = self._plan
-        epoch, step_in_epoch = jnp.divmod(state.step, plan.epoch_steps)
-        stored = self._feed.stored(step_in_epoch, *given)
-        batch = plan.pipeline.train_stored(
-            stored, self._augment_key(epoch), self._placement.axis_name
-        )
-        after, sums = train_step(
-            state,
-            batch,
-            self._keys["dropout"],
-            model=self._model,
-            task=plan.task,
-            optimizer=self._optimizer,
-            recipe=plan.recipe,
-            axis_name=self._placement.axis_name,
-        )
-        # Known to the device alone where it depends on the losses.
-        rate = current_rate(plan.schedule, state.step, after.opt_state)
-        return after, {**sums, "learning_rate": rate}
+    def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
+        run, axis_name = self._run, self._placement.axis_name
+        batch = self._batch(self._batches.stored(state.step, given), state.step, axis_name)
+        examples = run.first_batch_size // run.accumulate
+        statistics = self._placement.batch_statistics(run.batch_norm, examples)
+        with statistics, nn.batch_statistics(frozen=self._frozen):
+            after, result = train_step(
+                state,
+                batch,
+                run.keys["dropout"],
+                model=run.model,
+                task=run.task,
+                optimizer=self._optimizer,
+                options=run.options,
+                axis_name=axis_name,
+            )
+        rate = None
+        if run.schedule is not None:
+            # Known to the device alone where it depends on the losses.
+            rate = current_rate(run.schedule, state.step, after.opt_state)
+        return after, StepMetrics(result.loss, result.sums, rate)

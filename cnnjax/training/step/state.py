@@ -3,11 +3,9 @@
 from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
-from jaxtyping import Array, Int32, Key
+from jaxtyping import Array, Int32
 
 from cnnjax.training.step.ema import start_average
 from cnnjax.training.step.loss_scaling import LossScale
@@ -23,6 +21,7 @@ class TrainState(flax.struct.PyTreeNode):
         opt_state: the optimiser's state.
         ema: moving averages of `params` and `collections`, by those names; None where off.
         loss_scale: state of float16's loss scaling; None where off.
+        task_state: the task's own state; empty where it has none.
     """
 
     step: Int32[Array, ""]
@@ -31,6 +30,7 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: optax.OptState
     ema: dict[str, Any] | None = None
     loss_scale: LossScale | None = None
+    task_state: Any = ()
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -38,21 +38,16 @@ class TrainState(flax.struct.PyTreeNode):
         return {"params": self.params, **self.collections}
 
     @property
-    def eval_variables(self) -> dict[str, Any]:
-        """What is evaluated, as `model.apply` takes it: the moving averages where there are any."""
+    def average_variables(self) -> dict[str, Any] | None:
+        """The moving averages, as `model.apply` takes them; None where there are none."""
         if self.ema is None:
-            return self.variables
+            return None
         return {"params": self.ema["params"], **self.ema["collections"]}
 
-
-def init_variables(
-    model: nn.Module, key: Key[Array, ""], image_shape: tuple[int, int, int]
-) -> dict[str, Any]:
-    """Returns fresh variables of a model for images of that height, width and channels."""
-    params_key, dropout_key = jax.random.split(key)
-    images = jnp.zeros((1, *image_shape), jnp.float32)
-    variables = model.init({"params": params_key, "dropout": dropout_key}, images, train=False)
-    return dict(variables)
+    @property
+    def eval_variables(self) -> dict[str, Any]:
+        """What is evaluated, as `model.apply` takes it: the moving averages where there are any."""
+        return self.average_variables or self.variables
 
 
 def create_state(
@@ -61,14 +56,16 @@ def create_state(
     *,
     ema: bool = False,
     loss_scaling: bool = False,
+    task_state: Any = (),
 ) -> TrainState:
     """Returns the state before the first step.
 
     Args:
-        variables: the network's, as `init_variables` makes them.
+        variables: the network's, as `nn.init_network` makes them.
         optimizer: whose state is made.
         ema: whether moving averages are kept.
         loss_scaling: whether the loss is scaled, as float16 needs it.
+        task_state: the task's state, as `Task.init_state` makes it.
     """
     collections = {name: value for name, value in variables.items() if name != "params"}
     params = variables["params"]
@@ -79,4 +76,5 @@ def create_state(
         opt_state=optimizer.init(params),
         ema=start_average(params, collections) if ema else None,
         loss_scale=LossScale.create() if loss_scaling else None,
+        task_state=task_state,
     )

@@ -1,15 +1,14 @@
-"""One step of training and one of evaluation, as pure functions."""
+"""One step of training as a pure function."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
+import flax.linen as linen
 import jax
-import jax.numpy as jnp
 import optax
-from flax import linen as nn
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
-from cnnjax.tasks.classification import Batch, Classification, Sums
+from cnnjax.tasks.base import Batch, Sums, Task
 from cnnjax.training.step.ema import update_average
 from cnnjax.training.step.gradients import batch_gradients
 from cnnjax.training.step.loss_scaling import all_finite, choose
@@ -17,16 +16,28 @@ from cnnjax.training.step.state import TrainState
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a batch becomes a step, besides the loss and the optimiser.
+class StepOptions:
+    """How a batch becomes a step, besides the task and the optimiser.
 
     Attributes:
         accumulate: number of parts into which a batch is cut, one after another.
-        ema_decay: decay of the moving averages; of effect where the state has them.
+        ema_decay: decay of the moving averages, where the state keeps them.
     """
 
     accumulate: int = 1
     ema_decay: float = 0.0
+
+
+class StepResult(NamedTuple):
+    """What a step computed of its batch, before the update.
+
+    Attributes:
+        loss: what training minimises.
+        sums: the task's metric sums.
+    """
+
+    loss: Float[Array, ""]
+    sums: Sums
 
 
 def train_step(
@@ -34,12 +45,12 @@ def train_step(
     batch: Batch,
     key: Key[Array, ""],
     *,
-    model: nn.Module,
-    task: Classification,
+    model: linen.Module,
+    task: Task,
     optimizer: optax.GradientTransformation,
-    recipe: Recipe = Recipe(),
+    options: StepOptions = StepOptions(),
     axis_name: str | None = None,
-) -> tuple[TrainState, Sums]:
+) -> tuple[TrainState, StepResult]:
     """Does one gradient step.
 
     Where the state has a loss scale, a step whose gradients are not finite changes nothing but the
@@ -51,53 +62,49 @@ def train_step(
         key: the run's key; what a step draws from it depends on the step's number alone.
         model: the network.
         task: gives the loss.
-        optimizer: gives the update; it is told the batch's mean loss as `value`.
-        recipe: how the batch is taken.
+        optimizer: gives the update; it is given the batch's loss as `value`.
+        options: how the batch is taken.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, where there is one;
             the state after the step is then the same on all its devices.
 
     Returns:
-        The state after, and the task's metric sums over the batch (before the update).
+        The state after, and the loss and metric sums of the batch.
 
     Raises:
-        ValueError: the batch cannot be cut as the recipe says.
+        ValueError: the batch cannot be cut as the options say.
     """
-    gradients, sums, updated = batch_gradients(
-        state.params,
-        state.collections,
+    gradients, loss, sums, updated = batch_gradients(
+        state,
         batch,
-        jax.random.fold_in(key, state.step),
+        step_key(key, state.step),
         model=model,
         task=task,
-        parts=recipe.accumulate,
-        scale=None if state.loss_scale is None else state.loss_scale.scale,
+        parts=options.accumulate,
         axis_name=axis_name,
     )
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
-        gradients,
-        state.opt_state,
-        state.params,
-        value=sums["loss"] / jnp.maximum(sums["weight"], 1),
+        gradients, state.opt_state, state.params, value=loss
     )
     params = optax.apply_updates(state.params, updates)
     collections = {**state.collections, **updated}
     ema = None
     if state.ema is not None:
-        ema = update_average(state.ema, params, collections, recipe.ema_decay, state.step)
+        ema = update_average(state.ema, params, collections, options.ema_decay, state.step)
     new = state.replace(
-        step=state.step + 1, params=params, collections=collections, opt_state=opt_state, ema=ema
+        step=state.step + 1,
+        params=params,
+        collections=collections,
+        opt_state=opt_state,
+        ema=ema,
+        task_state=task.next_state(state.task_state, sums),
     )
     if state.loss_scale is not None:
         finite = all_finite(gradients)
         skipped = state.replace(step=state.step + 1)
         new = choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))
-    return new, sums
+    return new, StepResult(loss, sums)
 
 
-def eval_step(
-    variables: dict[str, Any], batch: Batch, *, model: nn.Module, task: Classification
-) -> Sums:
-    """Returns the task's metric sums over a batch, with the network in evaluation mode."""
-    # Nothing is random in evaluation: the key only fills its place.
-    _, (sums, _) = task.loss(model, variables, batch, jax.random.key(0), train=False)
-    return sums
+def step_key(key: Key[Array, ""], step: Array | int) -> Key[Array, ""]:
+    """Returns the key of a step: a function of the run's key and the number of steps done."""
+    return jax.random.fold_in(key, step)

@@ -1,0 +1,45 @@
+"""Evaluate trained networks on their dataset's test images, each once.
+
+cnnjax evaluate --workdir=runs/digits
+cnnjax evaluate --workdir=runs/a,runs/b --last=3 --crops=ten --output=result.json
+
+Without further flags it recomputes a run's metrics from its newest checkpoint alone. Where a run
+holds out validation examples, these are evaluated. Predictions are joined over checkpoints, runs
+and views, as the task says; of a classification, probabilities are averaged.
+
+A network of the registry with weights from a file, on a folder of images by class:
+
+cnnjax evaluate --model=resnet50 --weights=resnet50.safetensors --data=folder:photographs
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from cnnjax import inference, training
+from cnnjax.commands.flags.networks import read_ensemble
+from cnnjax.commands.flags.reading import read_options
+from cnnjax.commands.launch import launch
+
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", training.EVAL_BATCH, "Images evaluated at once, on all devices.", lower_bound=1
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "JSON file for all figures, with those of each class and the confusion matrix."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Evaluates."""
+    del arguments
+    output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
+    ensemble = read_ensemble(read_options())
+    evaluation = ensemble.assess(_BATCH_SIZE.value)
+    print(inference.format_evaluation(ensemble, evaluation))
+    if output is not None:
+        inference.write_evaluation(output, ensemble, evaluation)
+
+
+def run() -> None:
+    """Runs the command on the process's own arguments."""
+    launch(main)

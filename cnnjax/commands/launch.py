@@ -1,0 +1,73 @@
+"""What all commands with absl flags share: help, readable errors, and their exit codes."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+import absl.logging
+from absl import app, flags
+
+from cnnjax import data, reports, training
+from cnnjax.commands import command_line
+from cnnjax.commands.exit_codes import INTERRUPTED, RUN_ERROR, STOPPED, USAGE_ERROR
+from cnnjax.commands.flags.compile_cache import use_compile_cache
+from cnnjax.training.devices import processes
+
+
+def launch(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a command, turning what its user has to fix into one message and an exit code.
+
+    Args:
+        main: what the command does; it is given the program's name and the arguments that are no
+            flags. The docstring of its module begins --help.
+    """
+    messages = logging.StreamHandler()
+    messages.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("cnnjax")
+    logger.addHandler(messages)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    description = sys.modules[main.__module__].__doc__ or ""
+
+    def parse(arguments: Sequence[str]) -> list[str]:
+        return command_line.parse(arguments, description)
+
+    app.run(lambda arguments: _guarded(main, arguments), flags_parser=parse)
+
+
+def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
+    if not flags.FLAGS["verbosity"].present:
+        # orbax and TFDS report every file they touch.
+        absl.logging.set_verbosity(absl.logging.WARNING)
+    use_compile_cache()
+    training.keep_freed_memory()
+    try:
+        main(arguments)
+    except (training.ConfigError, training.RunFolderError, data.DataError) as error:
+        command_line.stop(str(error), USAGE_ERROR)
+    except (training.CheckpointError, training.TrainingDiverged, data.DamagedImages) as error:
+        command_line.stop(str(error), RUN_ERROR)
+    except training.TrainingStopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(STOPPED)
+    except KeyboardInterrupt:
+        print("left at once; the last checkpoint is as it was", file=sys.stderr)
+        processes.leave(INTERRUPTED)
+    except Exception:
+        if not processes.is_joined():
+            raise
+        traceback.print_exc()
+        processes.leave(1)
+
+
+def check_report_packages() -> None:
+    """Makes sure, before any work, that a report can be written.
+
+    Raises:
+        ConfigError: a package of the extra `[report]` is missing.
+    """
+    try:
+        reports.check_installed()
+    except ImportError as error:
+        raise training.ConfigError(str(error)) from None

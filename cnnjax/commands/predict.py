@@ -1,0 +1,50 @@
+"""Predict images with trained networks, such as their classes.
+
+cnnjax predict --workdir=runs/digits IMAGE_OR_FOLDER [IMAGE_OR_FOLDER ...]
+
+Of folders, all images beneath them are named. An image is brought to the size and the colors of
+the dataset that the network was trained on. Digits are light on dark there: give --invert for ink
+on paper. Damaged images are named, and the exit code is then 4.
+
+A network of the registry with weights from a file or a hub, and ImageNet's classes in English:
+
+cnnjax predict --model=resnet50 --weights=resnet50.safetensors photo.jpg
+cnnjax predict --model=resnet50 --weights=hub:resnet50 photo.jpg
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from cnnjax import inference, training
+from cnnjax.commands.exit_codes import INPUT_ERROR
+from cnnjax.commands.flags.networks import read_ensemble
+from cnnjax.commands.launch import launch
+
+_TOP = flags.DEFINE_integer("top", 3, "Classes to name for each image.", lower_bound=1)
+_INVERT = flags.DEFINE_boolean("invert", False, "Swap light and dark.")
+_OUTPUT = flags.DEFINE_string("output", None, "File for the predictions, .csv or .json.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Predicts."""
+    if not arguments[1:]:
+        raise training.ConfigError("no image was given; name one or more image files or folders")
+    output = inference.check_output(_OUTPUT.value, [".csv", ".json"]) if _OUTPUT.value else None
+    paths = inference.find_images(arguments[1:])
+    predictions = []
+    for prediction in inference.predict_files(
+        read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
+    ):
+        print(prediction, file=sys.stderr if prediction.problem else sys.stdout)
+        predictions.append(prediction)
+    if output is not None:
+        inference.write_predictions(output, predictions)
+    if any(prediction.problem for prediction in predictions):
+        sys.exit(INPUT_ERROR)
+
+
+def run() -> None:
+    """Runs the command on the process's own arguments."""
+    launch(main)

@@ -1,0 +1,71 @@
+r"""Train a network as a configuration says, and resume it where it was.
+
+cnnjax train --config=experiments/configs/lenet5_digits.py --workdir=runs/digits
+cnnjax train --config=lenet5_digits --workdir=runs/slower --config.optimizer.learning_rate=0.05
+
+On the eight devices of a machine, and on one of two machines that share a folder:
+
+cnnjax train --config=lenet5_digits --workdir=runs/eight --parallel=jit --mesh=data:8
+cnnjax train --config=lenet5_digits --workdir=runs/two --parallel=jit \
+    --coordinator=10.0.0.1:4321 --num_processes=2 --process_id=0
+
+Every key of the configuration is a flag (--config.KEY=VALUE). Starting again with the same folder
+resumes the run; a finished run is evaluated and left as it is.
+
+SIGTERM and Ctrl-C end the current step, save, and leave with exit code 75: start again to go on.
+A second Ctrl-C leaves at once, with 130.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from cnnjax import recipes, reports, training
+from cnnjax.commands.flags.configuration import read_config
+from cnnjax.commands.flags.data_dir import read_data_dir
+from cnnjax.commands.flags.devices import joined, read_parallel
+from cnnjax.commands.flags.reading import read_options
+from cnnjax.commands.flags.records import read_cadence, read_profile_steps, read_progress
+from cnnjax.commands.launch import check_report_packages, launch
+from cnnjax.training.devices import processes
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run: metrics, checkpoints and report.html.", required=True
+)
+_EXTEND_TO = flags.DEFINE_integer(
+    "extend_to", None, "Train a finished or running run on to this many epochs.", lower_bound=1
+)
+_REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folder at the end.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains, then reports."""
+    del arguments
+    if _REPORT.value:
+        check_report_packages()
+    config = read_config()
+    with joined():
+        run = recipes.make_run(
+            config, extend_to=_EXTEND_TO.value, data_dir=read_data_dir(), read=read_options()
+        )
+        result = training.fit(
+            run,
+            _WORKDIR.value,
+            parallel=read_parallel(),
+            cadence=read_cadence(),
+            profile_steps=read_profile_steps(),
+            read=read_options(),
+            progress=read_progress(),
+        )
+        if processes.is_first():
+            print(result.summary())
+            if _REPORT.value:
+                page = reports.write_report(
+                    _WORKDIR.value, data_dir=read_data_dir(), read=read_options()
+                )
+                print(training.format_lines([("report", str(page))]))
+
+
+def run() -> None:
+    """Runs the command on the process's own arguments."""
+    launch(main)

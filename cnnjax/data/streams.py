@@ -1,0 +1,189 @@
+"""Streams: what a training batch is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+
+from cnnjax.data.augment.policy import Policy, as_policy
+from cnnjax.data.examples import Examples
+from cnnjax.data.orders import (
+    BalancedOrder,
+    EpisodeOrder,
+    FunctionOrder,
+    Order,
+    OwnOrder,
+    ShuffledOrder,
+)
+from cnnjax.data.part_checks import RESERVED
+from cnnjax.data.read.order import steps_per_epoch
+from cnnjax.nearest import did_you_mean
+
+NamedOrder = Literal["shuffled", "balanced"]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """An order of few-shot tasks: `ways` classes a step, `shots` and `queries` examples of each.
+
+    Attributes:
+        ways: classes in an episode.
+        shots: support examples of each class.
+        queries: further examples of each class.
+
+    Raises:
+        ValueError: a number is less than 1.
+    """
+
+    ways: int
+    shots: int
+    queries: int
+
+    def __post_init__(self) -> None:
+        if min(self.ways, self.shots, self.queries) < 1:
+            raise ValueError(
+                f"episodes: {self.ways} ways, {self.shots} shots and {self.queries} queries were "
+                "given; each is 1 or more"
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Examples in an episode."""
+        return self.ways * (self.shots + self.queries)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Examples on their way into batches.
+
+    Attributes:
+        examples: what is drawn from.
+        batch_size: examples in a batch, over all devices.
+        augmentation: what is done to each example in training: a policy such as "crop(4), flip", a
+            function `(key, example) -> example`, or a sequence of those.
+        views: in place of it, several augmentations of the same example, by the names under which
+            they stand in the batch: `{"weak": "flip", "strong": "flip, cutout(8)"}`.
+        order: "shuffled"; "balanced", with all classes equally often; `Episodes`; or a function
+            (seed, step) -> positions [batch_size].
+        by: the part of kind "label" that the balance or the episodes go by; needed where there are
+            several.
+
+    Raises:
+        ValueError: something among these cannot work.
+    """
+
+    examples: Examples
+    batch_size: int
+    augmentation: Any = ""
+    views: Mapping[str, Any] | None = None
+    order: NamedOrder | Episodes | OwnOrder = "shuffled"
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.examples, Examples):
+            raise ValueError(
+                f"examples: {type(self.examples).__name__} was given; make examples of it with "
+                "data.from_arrays(image=…, label=…) or data.from_source(…)"
+            )
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
+            raise ValueError(f"batch_size: {self.batch_size!r} was given; give a whole number")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: {self.batch_size} was given; give 1 or more")
+        self._check_augmentations()
+        self._check_order()
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """What is done to an example, by the view's name; "" names the only one."""
+        given = dict(self.views) if self.views else {"": self.augmentation}
+        return {name: as_policy(policy) for name, policy in given.items()}
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps after which as many examples were drawn as there are, rounded down.
+
+        Raises:
+            ValueError: the examples do not fill one batch.
+        """
+        if self.order == "shuffled":
+            return steps_per_epoch(len(self.examples), self.batch_size)
+        return max(1, len(self.examples) // self.batch_size)
+
+    def make_order(self, key: jax.Array, first: bool = True) -> Order:
+        """Returns which examples each step takes.
+
+        Args:
+            key: what the order is drawn from.
+            first: whether this is the stream that sets the epoch, of which each then has an order
+                of its own. The others go around their examples without an end.
+
+        Raises:
+            ValueError: the examples cannot be ordered so.
+        """
+        if callable(self.order):
+            return FunctionOrder(self.order, key, len(self.examples), self.batch_size)
+        if self.order == "shuffled":
+            return ShuffledOrder(key, len(self.examples), self.batch_size, wrap=not first)
+        labels = self.examples.column(self.label_part)
+        if self.order == "balanced":
+            return BalancedOrder(key, labels, self.batch_size)
+        return EpisodeOrder(key, labels, self.order.ways, self.order.shots, self.order.queries)
+
+    @property
+    def label_part(self) -> str:
+        """The part that the balance or the episodes go by.
+
+        Raises:
+            ValueError: there is none, there are several, or `by` is none of them.
+        """
+        labels = self.examples.parts_of_kind("label")
+        if self.by is not None:
+            if self.by not in labels:
+                raise ValueError(f"by: {self.by!r} is no part of kind label; these are: {labels}")
+            return self.by
+        if len(labels) != 1:
+            remedy = f"say which, with by={labels[0]!r}" if labels else "give one"
+            raise ValueError(
+                f"order: {self._order_name} goes by a part of kind label, and the examples have "
+                f"{len(labels)}: {remedy}"
+            )
+        return labels[0]
+
+    @property
+    def _order_name(self) -> str:
+        return self.order if isinstance(self.order, str) else type(self.order).__name__
+
+    def _check_augmentations(self) -> None:
+        if self.views is not None:
+            if self.augmentation:
+                raise ValueError(
+                    "views: an augmentation was given besides; write it into each view that has it"
+                )
+            if not self.views:
+                raise ValueError("views: there are none; leave them out, or name at least one")
+            for name in self.views:
+                if not name.isidentifier() or name in RESERVED:
+                    raise ValueError(
+                        f"views: {name!r} cannot name a view; give a word other than "
+                        f"{' and '.join(RESERVED)}"
+                    )
+        _ = self.policies  # which refuses what is none
+
+    def _check_order(self) -> None:
+        if callable(self.order):
+            return
+        if isinstance(self.order, Episodes):
+            if self.batch_size != self.order.batch_size:
+                raise ValueError(
+                    f"batch_size: {self.batch_size} was given, but an episode of {self.order} has "
+                    f"{self.order.batch_size} examples; give that"
+                )
+        elif self.order not in get_args(NamedOrder):
+            known = get_args(NamedOrder)
+            raise ValueError(
+                f"order: {self.order!r} is unknown; {did_you_mean(str(self.order), known)}known: "
+                f"{', '.join(known)}, data.Episodes(…), or a function (seed, step) -> positions"
+            )
+        if self.order != "shuffled":
+            _ = self.label_part

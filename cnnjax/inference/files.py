@@ -1,0 +1,142 @@
+"""Predictions for image files, and evaluations, as lines to print and as files: CSV and JSON."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from cnnjax.inference.ensemble import Ensemble
+from cnnjax.inference.images import read_images
+from cnnjax.tasks.base import Answer, Evaluation
+from cnnjax.training.errors import ConfigError
+from cnnjax.training.result import format_lines
+
+_BATCH = 128
+
+
+class FilePrediction(NamedTuple):
+    """What networks predict of one image file.
+
+    Attributes:
+        path: the file.
+        answer: the prediction; None if the file is damaged.
+        problem: what is wrong with the file, "" if nothing is.
+    """
+
+    path: Path
+    answer: Answer | None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """Returns the line that is printed."""
+        if self.answer is None:
+            return f"{self.path}: damaged, {self.problem}"
+        return f"{self.path}: {self.answer.line}"
+
+
+def predict_files(
+    ensemble: Ensemble, paths: Sequence[Path], *, top: int = 3, invert: bool = False
+) -> Iterator[FilePrediction]:
+    """Predicts image files, in their order; damaged ones are named among them.
+
+    Args:
+        ensemble: the networks.
+        paths: image files.
+        top: guesses to name of each, where the task has several.
+        invert: swap light and dark.
+    """
+    for start in range(0, len(paths), _BATCH):
+        files = list(read_images(paths[start : start + _BATCH], ensemble.form, invert))
+        images = [file.image for file in files if file.image is not None]
+        predictions = ensemble.predict(np.stack(images), _BATCH) if images else None
+        row = 0
+        for file in files:
+            if file.image is None:
+                yield FilePrediction(file.path, None, file.problem)
+                continue
+            one = jax.tree.map(lambda leaf, row=row: leaf[row], predictions)
+            yield FilePrediction(file.path, ensemble.task.answer(one, top))
+            row += 1
+
+
+def check_output(path: str | Path, endings: Sequence[str]) -> Path:
+    """Makes sure, before any work, that a file can be written.
+
+    Raises:
+        ConfigError: its ending is none of those, or its folder cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in endings:
+        raise ConfigError(f"--output: {path} must end in {' or '.join(endings)}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"--output: the folder {path.parent} does not exist or is not writable")
+    return path
+
+
+def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None:
+    """Writes predictions as CSV (a row an image) or JSON, as the file's ending says."""
+    predictions = list(predictions)
+    if path.suffix == ".json":
+        images = [
+            {
+                "file": str(prediction.path),
+                **(dict(prediction.answer.values) if prediction.answer else {}),
+                "problem": prediction.problem or None,
+            }
+            for prediction in predictions
+        ]
+        _write(path, json.dumps({"images": images}, indent=2) + "\n")
+        return
+    rows = [dict(p.answer.columns) if p.answer else {} for p in predictions]
+    columns = list(max(rows, key=len, default={}))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["file", *columns, "problem"])
+    for prediction, row in zip(predictions, rows, strict=True):
+        values = [row.get(column, "") for column in columns]
+        writer.writerow([prediction.path, *values, prediction.problem])
+    _write(path, text.getvalue())
+
+
+def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> None:
+    """Writes all figures of an evaluation, and of what, as JSON: a line for each entry."""
+    views = ensemble.views
+    values = {
+        "members": ensemble.describe(),
+        "dataset": ensemble.members[0].title[1],
+        "split": ensemble.split,
+        "views": {"crops": views.crops, "scales": list(views.scales), "flip": views.flip},
+        **evaluation.details,
+    }
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
+    _write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
+    """Returns the lines that say how good networks are, on what, and which they are."""
+    sizes = {member.image_shape[0] for member in ensemble.members}
+    return format_lines(
+        [
+            ("split", ensemble.split),
+            *evaluation.lines,
+            *(("views", ensemble.views.describe(size)) for size in sorted(sizes)),
+            *(
+                ("network", f"{member['model']} of {member['origin']}")
+                for member in ensemble.describe()
+            ),
+        ]
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file in full before it gets its name."""
+    aside = path.with_name(f".{path.name}.incomplete")
+    # CSV ends its lines itself.
+    aside.write_text(text, encoding="utf-8", newline="")
+    os.replace(aside, path)

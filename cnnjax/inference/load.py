@@ -1,0 +1,194 @@
+"""Networks read back from the folders of their runs; nothing in a folder is changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from cnnjax import data, parts
+from cnnjax.importing import import_part
+from cnnjax.inference.images import ImageForm
+from cnnjax.inference.network import Network
+from cnnjax.recipes.blueprint import Blueprint, make_blueprint
+from cnnjax.recipes.make_run import load_evaluated, state_like
+from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
+from cnnjax.training.folder import run_folder
+from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.run import Run
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a folder's checkpoints are read with."""
+
+    fields: dict[str, Any]
+    like: Any
+
+
+def load(
+    workdir: str | Path,
+    step: int | None = None,
+    *,
+    run: Run | str | None = None,
+    data_dir: str | None = None,
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+) -> Network:
+    """Reads a network back from the folder of its run.
+
+    Args:
+        workdir: the run's folder.
+        step: which checkpoint; None means the newest that can be trusted.
+        run: the run, where it was made in Python, or the path of a function that makes it, such as
+            "my_package.runs:make".
+        data_dir: TFDS data folder; None means TFDS's default.
+        read: how images are read that are not in memory.
+
+    Raises:
+        RunFolderError: the folder holds no run, or no checkpoint yet; or its parts are gone.
+        CheckpointError: the checkpoint asked for does not exist or is damaged, or all are.
+        ConfigError: the run was made in Python, and `run` was not given.
+    """
+    steps = () if step is None else (step,)
+    return load_checkpoints(workdir, steps=steps, run=run, data_dir=data_dir, read=read)[0]
+
+
+def load_checkpoints(
+    workdir: str | Path,
+    *,
+    steps: Sequence[int] = (),
+    last: int | None = None,
+    run: Run | str | None = None,
+    data_dir: str | None = None,
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+) -> list[Network]:
+    """Reads several checkpoints of a run.
+
+    Args:
+        workdir: the run's folder.
+        steps: which checkpoints; empty for the newest that can be trusted, or for `last`.
+        last: the newest `last` of the checkpoints, where `steps` is empty.
+        run: see `load`.
+        data_dir: TFDS data folder; None means TFDS's default.
+        read: how images are read that are not in memory.
+
+    Returns:
+        One network for each checkpoint, all of one model, in the order of `steps`.
+
+    Raises:
+        ConfigError: `last` is less than 1, or the run was made in Python, and `run` was not given.
+        RunFolderError: the folder holds no run, or no checkpoint yet; or its parts are gone.
+        CheckpointError: a checkpoint asked for does not exist or is damaged, or all are.
+    """
+    workdir = Path(workdir)
+    source = _source(workdir, run, data_dir, read)
+    checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
+    if not steps:
+        steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
+    for step in steps:
+        if step not in checkpoints.steps():
+            raise CheckpointError(
+                f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
+            )
+        if problem := checkpoints.problem(step):
+            raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
+    networks = []
+    for step in steps:
+        state = checkpoints.restore(step, source.like)
+        networks.append(
+            Network(
+                **source.fields,
+                variables=state.eval_variables,
+                task_state=state.task_state,
+                step=step,
+                origin=f"{workdir}, step {step}",
+                workdir=workdir,
+                read=read,
+            )
+        )
+    return networks
+
+
+def _source(
+    workdir: Path, run: Run | str | None, data_dir: str | None, read: data.ReadOptions
+) -> _Source:
+    identity = run_folder.read_identity(workdir)
+    try:
+        parts.restore(identity.parts)
+    except ValueError as error:
+        raise RunFolderError(f"workdir: {workdir}: {error}") from error
+    if run is not None:
+        made = _made(run)
+        return _Source(_fields_of_run(made), jax.eval_shape(made.init_state))
+    if identity.made_by != "configuration":
+        raise ConfigError(
+            f"workdir: the run in {workdir} was made in Python; give it, "
+            "inference.load(folder, run=run), or the path of a function that makes it, "
+            "--run=my_package.runs:make"
+        )
+    try:
+        blueprint = make_blueprint(identity.values, data_dir)
+    except ValueError as error:
+        path = workdir / run_folder.CONFIG_FILE
+        raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
+    return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint))
+
+
+def _made(run: Run | str) -> Run:
+    if isinstance(run, Run):
+        return run
+    made = import_part("run", run)()
+    if not isinstance(made, Run):
+        raise ConfigError(f"run: {run} returned {type(made).__name__}, not a training.Run")
+    return made
+
+
+def _fields_of_run(run: Run) -> dict[str, Any]:
+    shape = run.main.examples.spec["image"].shape
+    test = run.test
+    return {
+        "model": run.model,
+        "task": run.task,
+        "preprocess": run.preprocess,
+        "form": ImageForm((shape[0], shape[1], shape[2])),
+        "title": run.names,
+        "split": run.split,
+        "data_identity": None if test is None else test.identity(),
+        "load_examples": None if test is None else lambda framing: test,
+    }
+
+
+def _fields_of_blueprint(
+    blueprint: Blueprint, data_dir: str | None, read: data.ReadOptions
+) -> dict[str, Any]:
+    section = blueprint.config.data
+    return {
+        "model": blueprint.model,
+        "task": blueprint.task,
+        "preprocess": blueprint.preprocess,
+        "form": ImageForm(blueprint.stored_shape, blueprint.framing),
+        "title": (blueprint.config.model.name, section.name),
+        "split": blueprint.split,
+        "data_identity": {"name": section.name, "validation_examples": section.validation_examples},
+        "load_examples": lambda framing: load_evaluated(blueprint, data_dir, read, framing),
+        "config": blueprint.config.model_dump(),
+    }
+
+
+def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
+    step = checkpoints.newest_verified(move_damaged=False)
+    if step is None:
+        raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
+    return [step]
+
+
+def _last(workdir: Path, checkpoints: Checkpoints, count: int) -> list[int]:
+    if count < 1:
+        raise ConfigError(f"last: {count} checkpoints were asked for; give 1 or more")
+    found = checkpoints.steps()
+    if len(found) < count:
+        raise CheckpointError(
+            f"last: {workdir} has {len(found)} checkpoints, {count} were asked for: {found}"
+        )
+    return found[-count:]

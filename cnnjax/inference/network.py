@@ -1,0 +1,161 @@
+"""A trained network with what belongs to it, ready to be asked about images."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from cnnjax import compiler, data, nn
+from cnnjax.inference.images import ImageForm
+from cnnjax.tasks.base import Task
+from cnnjax.tasks.sections import Evaluated
+from cnnjax.training.errors import ConfigError
+from cnnjax.training.loop.evaluation import EVAL_BATCH, make_evaluator
+from cnnjax.training.loop.prediction import PREDICT_BATCH, make_predictor
+
+Images = Shaped[np.ndarray, "examples h w channels"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """A trained network: from a run's folder, from a run in memory, or from a file of weights.
+
+    Attributes:
+        model: the Linen module.
+        task: what it was trained for.
+        variables: its parameters and other collections: their moving averages, where a run keeps
+            them.
+        task_state: the task's state.
+        preprocess: from stored images to network inputs.
+        form: what images are brought to before that.
+        title: names of the network and of the data.
+        origin: where it comes from, in words: a folder and a step, or a file.
+        step: steps that it was trained for.
+        split: what is evaluated: "test" or "validation".
+        data_identity: JSON values that tell the evaluated examples from others.
+        load_examples: reads the evaluated examples, framed otherwise if asked for; None where there
+            are none.
+        read: how examples are read that are not in memory.
+        workdir: the run's folder; None where it comes from none.
+        config: settings, as nested JSON values.
+    """
+
+    model: linen.Module
+    task: Task
+    variables: Mapping[str, Any]
+    preprocess: data.Preprocess
+    form: ImageForm
+    title: tuple[str, str]
+    origin: str
+    task_state: Any = ()
+    step: int = 0
+    split: str = "test"
+    data_identity: Any = None
+    load_examples: Callable[[data.Framing | None], data.Examples] | None = None
+    read: data.ReadOptions = field(default_factory=data.ReadOptions)
+    workdir: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a network input."""
+        height, width, channels = self.preprocess.image_shape(self.form.shape)
+        return height, width, channels
+
+    @cached_property
+    def examples(self) -> data.Examples:
+        """The examples that are evaluated.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self.load_examples is None:
+            raise ConfigError(
+                f"{self.origin}: the network comes without examples; name some, such as "
+                "--data=folder:PATH"
+            )
+        return self.load_examples(None)
+
+    def inputs(self, images: Images) -> Float[Array, "batch height width channels"]:
+        """Returns network inputs, float32, for stored images."""
+        return self.preprocess.images(jnp.asarray(images))
+
+    def outputs(self, images: Images) -> Any:
+        """Returns what the network gives for stored images, in evaluation mode."""
+        return self._outputs(self.variables, images)
+
+    @cached_property
+    def _outputs(self) -> Callable[..., Any]:
+        @compiler.jit
+        def outputs(variables: Any, images: Any) -> Any:
+            inputs = self.preprocess.images(images)
+            return nn.apply_network(self.model, variables, inputs, train=False)
+
+        return outputs
+
+    def predict(self, images: Images) -> Any:
+        """Returns the task's predictions [examples, ...], NumPy arrays, for stored images.
+
+        Of a classification they are log-probabilities.
+        """
+        return self._predictor(self.variables, images)
+
+    @cached_property
+    def _predictor(self) -> Callable[..., Any]:
+        return make_predictor(self.model, self.task, self.preprocess)
+
+    def evaluate(self, batch_size: int = EVAL_BATCH) -> dict[str, float]:
+        """Returns the task's metrics over the evaluated examples, each once."""
+        evaluate = make_evaluator(
+            self.model, self.task, self.preprocess, self.examples, batch_size, read=self.read
+        )
+        return evaluate(self.variables, self.task_state)
+
+    def evaluated(self) -> Evaluated:
+        """Returns the evaluated examples that can be read, with the predictions for them.
+
+        Images that are not in memory are decoded ahead by `read.workers`, and not kept.
+
+        Raises:
+            DamagedImages: too many images cannot be read.
+        """
+        examples = self.examples
+        predictions, weights = [], []
+        for images, batch_weights in self._batches(examples):
+            predictions.append(self._predictor(self.variables, images))
+            weights.append(batch_weights)
+        # What fills up the last batch has no weight, like an image that cannot be read.
+        kept = np.flatnonzero(np.concatenate(weights))
+        whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[kept], *predictions)
+        chosen = examples if len(kept) == len(examples) else data.choose(examples, kept)
+        return Evaluated(
+            predictions=whole,
+            parts={name: chosen.column(name) for name in chosen.spec if name != "image"},
+            images=data.lazy_images(chosen),
+            positions=kept,
+            split=self.split,
+        )
+
+    def _batches(self, examples: data.Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields images and weights of batches of one size."""
+        size = min(PREDICT_BATCH, len(examples))
+        if examples.arrays is not None:
+            for positions, weights in data.evaluation_batches(len(examples), size):
+                yield examples.arrays["image"][positions], weights
+            return
+        # By this process alone, also where others train beside it.
+        reader = data.Reader(
+            examples,
+            data.EvaluationOrder(len(examples), size),
+            workers=self.read.workers,
+            max_damaged=self.read.max_damaged,
+        )
+        for batch in reader.batches():
+            yield batch["image"], batch["weight"]

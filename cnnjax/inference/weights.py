@@ -1,0 +1,118 @@
+"""Networks of the registry with weights from a file or a hub, without a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnjax import data, models
+from cnnjax.data import classes
+from cnnjax.inference.images import ImageForm
+from cnnjax.inference.network import Network
+from cnnjax.tasks.classification import Classification
+from cnnjax.training.errors import ConfigError
+
+HUB_PREFIX = "hub:"
+
+SOURCES = ("cnnjax", "torchvision", "timm")
+"""Whose tensor names a file may have, in the order in which they are tried."""
+
+_ENLARGED = 256 / 224
+"""How far photographs are enlarged before the centre is cut out, as published figures have it."""
+
+
+def from_weights(
+    model: str,
+    weights: str | Path,
+    source: str | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    data_name: str | None = None,
+    data_dir: str | None = None,
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+    **overrides: Any,
+) -> Network:
+    """Makes a trained network of a registered name and a safetensors file.
+
+    Args:
+        model: registered name, such as "resnet50".
+        weights: the file, or "hub:NAME" for published weights by a registered name or repository.
+        source: "torchvision", "timm" or "cnnjax"; None to recognise it by the tensors' names.
+        class_names: a name for each output; None for those of `data_name`, or for ImageNet's
+            English ones.
+        data_name: the dataset that is evaluated, such as "folder:photographs"; None for none.
+        data_dir: TFDS data folder; None means TFDS's default.
+        read: how examples are read that are not in memory.
+        **overrides: see `models.create_model`.
+
+    Raises:
+        ConfigError: there is no such network or file, or they do not fit.
+    """
+    dataset = None if data_name is None else data.dataset(data_name, data_dir)
+    names = tuple(class_names or (dataset.class_names if dataset else classes.imagenet_names()))
+    try:
+        source, net, variables = _load(model, _path(weights), source, len(names), overrides)
+        info = models.model_info(model, overrides.get("variant"))
+    except (ValueError, OSError, ImportError) as error:
+        raise ConfigError(f"--model={model} --weights={weights}: {error}") from error
+    height, _, channels = info.input_size
+    framing = data.Framing(round(height * _ENLARGED), height) if channels == 3 else None
+    mean = tuple(value / info.scale for value in info.mean)
+    std = tuple(value / info.scale for value in info.std)
+    return Network(
+        model=net,
+        task=Classification(names),
+        variables=variables,
+        preprocess=data.Preprocess(None, 0, mean, std),
+        form=ImageForm(info.input_size, framing),
+        title=(model, data_name or "no data"),
+        origin=f"{weights} ({source})",
+        data_identity=data_name,
+        load_examples=None if dataset is None else _loader(dataset, framing, data_dir, read),
+        read=read,
+        config={"model": model, "weights": str(weights), "source": source, **overrides},
+    )
+
+
+def _loader(
+    dataset: data.Dataset,
+    framing: data.Framing | None,
+    data_dir: str | None,
+    read: data.ReadOptions,
+) -> Callable[[data.Framing | None], data.Examples]:
+    def load(asked: data.Framing | None) -> data.Examples:
+        split = "test" if "test" in dataset.split_sizes else "train"
+        chosen = None if dataset.image_shape is not None else asked or framing
+        return data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
+
+    return load
+
+
+def _path(weights: str | Path) -> Path:
+    if isinstance(weights, str) and weights.startswith(HUB_PREFIX):
+        return models.download_pretrained(weights.removeprefix(HUB_PREFIX))
+    return Path(weights)
+
+
+def _load(
+    model: str, path: Path, source: str | None, num_classes: int, overrides: Mapping[str, Any]
+) -> tuple[str, Any, dict[str, Any]]:
+    """Loads weights by the tensor names of one source, or of the first that they fit."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    problems = []
+    for candidate in (source,) if source else SOURCES:
+        try:
+            net = _create(model, candidate, num_classes, overrides)
+            return candidate, net, models.load_pretrained(net, path, source=candidate)
+        except ValueError as error:
+            problems.append(f"as {candidate}: {error}")
+    raise ValueError("\n".join(problems))
+
+
+def _create(model: str, source: str, num_classes: int, overrides: Mapping[str, Any]) -> Any:
+    """Makes the network in the form that the source's weights need."""
+    settings = dict(overrides)
+    foreign = source != "cnnjax" and "torchvision" in models.list_variants(model)
+    if foreign and "variant" not in settings:
+        settings["variant"] = "torchvision"
+    return models.create_model(model, num_classes, **settings)

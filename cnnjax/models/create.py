@@ -1,0 +1,100 @@
+"""Networks made by name or by path, with the number of classes, the dtype and changes to them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as linen
+import jax.numpy as jnp
+
+from cnnjax.models.registry import find_entry
+from cnnjax.nearest import did_you_mean
+
+_OF_FLAX = ("name", "parent")
+_WITH_ARGUMENTS = ("dtype", "num_classes")
+
+
+def create_model(
+    name: str,
+    num_classes: int | None = None,
+    dtype: Any = jnp.float32,
+    *,
+    variant: str | None = None,
+    **overrides: Any,
+) -> linen.Module:
+    """Makes the network `name`, a Flax module without parameters.
+
+    Args:
+      name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4"; or the path of a
+        Linen module's class, or of a function that makes one, such as "my_package.nets:MyNet".
+      num_classes: number of logits; None means as published. A network of your own is given it if
+        it takes `num_classes`.
+      dtype: dtype of the computation; parameters are float32 always. A network of your own is given
+        it if it takes `dtype`, and computes in float32 if not.
+      variant: a registered form, such as "torchvision" for the one that library's weights need.
+      **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
+        `initialization="he"` or `dropout_rate=0.3`.
+
+    Returns:
+      The module. `model.init(key, x)` gives its variables, `model.apply(variables, x,
+      train=False)` its logits.
+
+    Raises:
+      ValueError: an unknown name or variant (the message gives the nearest names), an unknown
+        override (the message gives the allowed ones), a value that is not allowed or one that is
+        missing, a dtype for a network that takes none, or something that is no Linen module.
+    """
+    entry = find_entry(name, variant)
+    takes = _arguments(entry.net)
+    if takes is None:
+        takes = dict.fromkeys(("dtype", "num_classes"), False)
+    else:
+        _check_overrides(name, overrides, takes)
+    settings = {**entry.settings, **overrides}
+    if "dtype" in takes:
+        settings["dtype"] = dtype
+    elif dtype is not None and jnp.dtype(dtype) != jnp.float32:
+        raise ValueError(
+            f"create_model: {name} takes no dtype, and can't compute in {jnp.dtype(dtype)}; give "
+            "it a field `dtype` for its layers, or leave dtype (precision) at float32"
+        )
+    if num_classes is not None and "num_classes" in takes:
+        settings["num_classes"] = num_classes
+    missing = [key for key, needed in takes.items() if needed and key not in settings]
+    if missing:
+        raise ValueError(
+            f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
+        )
+    model = entry.net(**settings)
+    if not isinstance(model, linen.Module):
+        raise ValueError(
+            f"create_model: {name} makes a {type(model).__name__}, not a flax.linen.Module; give "
+            "the path of a Linen module's class, or of a function that returns such a module"
+        )
+    return model
+
+
+def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
+    """Returns the arguments that make a network, each with whether it must be given.
+
+    None for a function that takes arguments of any name.
+    """
+    parameters = inspect.signature(net).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {
+        parameter.name: parameter.default is parameter.empty
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and parameter.name not in _OF_FLAX
+    }
+
+
+def _check_overrides(name: str, overrides: Mapping[str, Any], takes: Mapping[str, bool]) -> None:
+    allowed = sorted(set(takes) - set(_WITH_ARGUMENTS))
+    unknown = sorted(set(overrides) - set(allowed))
+    if unknown:
+        raise ValueError(
+            f"create_model: {name} takes no {', '.join(map(repr, unknown))}; "
+            f"{did_you_mean(unknown[0], allowed)}allowed are {', '.join(allowed) or 'none'}"
+        )

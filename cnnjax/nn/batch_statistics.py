@@ -1,0 +1,243 @@
+"""Which examples share batch statistics: a context around a step, so that networks know no devices.
+
+`nn.BatchNorm` reads it; `flax.linen.BatchNorm`, in whatever module, is given its axis by a Linen
+interceptor; other layers that keep statistics of their own are refused where they would be wrong.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import flax.linen as linen
+import jax
+
+from cnnjax.nn.bound_fields import bound_fields
+
+COLLECTION = "batch_stats"
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchStatistics:
+    """What `batch_statistics` was entered with.
+
+    Attributes:
+      axis: mapped axis (or axes) over which statistics are averaged, or None.
+      axis_groups: groups of indices along that axis, each with statistics of its own.
+      groups: number of equal parts of consecutive examples, each with statistics of its own.
+      frozen: paths of modules whose batch norm uses, and keeps, its running statistics.
+    """
+
+    axis: str | tuple[str, ...] | None = None
+    axis_groups: tuple[tuple[int, ...], ...] | None = None
+    groups: int = 1
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def spread(self) -> bool:
+        """Whether a layer must do more than average over the examples that it sees."""
+        return self.axis is not None or self.groups > 1
+
+    def is_frozen(self, path: Sequence[str]) -> bool:
+        """Whether the module at a path, or one that it is in, is frozen."""
+        name = "/".join(path)
+        return any(
+            name == frozen or not frozen or name.startswith(f"{frozen}/") for frozen in self.frozen
+        )
+
+
+_NOTHING = BatchStatistics()
+# A user context is part of the key of jit's caches: programs of two contexts are never confused.
+_current = jax.make_user_context(_NOTHING)
+
+
+@contextlib.contextmanager
+def batch_statistics(
+    axis: str | tuple[str, ...] | None = None,
+    axis_groups: Sequence[Sequence[int]] | None = None,
+    groups: int = 1,
+    frozen: Sequence[str] = (),
+) -> Iterator[BatchStatistics]:
+    """Within the block, says over which examples batch norms that are traced take statistics.
+
+    It acts while a network is traced, so it is entered inside the function that is compiled, or
+    around the first call of it: a compiled function that is called under another context is traced
+    again. A function compiled elsewhere beforehand does not change.
+
+    Blocks may be nested: frozen paths add up; axis, axis_groups and groups are the inner block's
+    if it gives one of the three, else the outer one's. A layer's own fields come before both.
+
+    Args:
+      axis: mapped axis (of `jax.pmap`, `jax.shard_map`, `jax.vmap`) over which batches are spread,
+        or None.
+      axis_groups: groups of indices along that axis, each with statistics of its own.
+      groups: number of equal parts of consecutive examples that the batch is cut into, each with
+        statistics of its own ("ghost batches"); `nn.BatchNorm` alone can do that.
+      frozen: paths of modules, such as "stage1_block1/bn1" or "stage1_block1" ("" for the whole
+        network), whose batch norms run on their running statistics, and leave these as they are,
+        though the network is called in training mode.
+
+    Yields:
+      What holds inside.
+
+    Raises:
+      ValueError: groups of indices without an axis, or fewer than one group.
+      TypeError: `frozen` is a single string.
+    """
+    if axis_groups is not None and axis is None:
+        raise ValueError(
+            f"batch_statistics: axis_groups is {axis_groups!r}, but axis is None; name the mapped "
+            "axis whose indices they are"
+        )
+    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
+        raise ValueError(f"batch_statistics: groups must be an int of at least 1, got {groups!r}")
+    if isinstance(frozen, str):
+        raise TypeError(
+            f"batch_statistics: frozen is the string {frozen!r}; give a tuple of module paths, "
+            f"({frozen!r},)"
+        )
+    outer = current_statistics()
+    given = BatchStatistics(
+        axis, None if axis_groups is None else tuple(map(tuple, axis_groups)), groups
+    )
+    paths = tuple(sorted({*outer.frozen, *frozen}))
+    merged = dataclasses.replace(outer if given == _NOTHING else given, frozen=paths)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_current(merged))
+        # One interceptor is enough: it reads what holds at the time.
+        if merged != _NOTHING and outer == _NOTHING:
+            stack.enter_context(linen.intercept_methods(_intercept))
+        yield merged
+
+
+def current_statistics() -> BatchStatistics:
+    """Returns what the innermost `batch_statistics` says; outside of any, nothing special."""
+    return _current.value
+
+
+def frozen_norms(variables: Mapping[str, Any], frozen: Any) -> tuple[str, ...]:
+    """Finds the modules with batch statistics all of whose parameters are frozen.
+
+    Args:
+      variables: a network's, with `params` and perhaps `batch_stats`.
+      frozen: a tree like `params`, whose leaves say whether a parameter is frozen.
+
+    Returns:
+      Their paths, as `batch_statistics(frozen=...)` takes them. A layer without parameters of its
+      own counts as frozen where all parameters beside it, in the module that it is in, are.
+    """
+    found = []
+    for path in _paths(variables.get(COLLECTION, {})):
+        parameters = _beneath(frozen, path)
+        if not parameters and path:
+            parameters = _beneath(frozen, path[:-1])
+        if parameters and all(parameters):
+            found.append("/".join(path))
+    return tuple(found)
+
+
+def _paths(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if any(not isinstance(value, Mapping) for value in tree.values()):
+        yield path
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*path, name))
+
+
+def _beneath(tree: Any, path: Sequence[str]) -> list[Any]:
+    for name in path:
+        if not isinstance(tree, Mapping) or name not in tree:
+            return []
+        tree = tree[name]
+    return jax.tree.leaves(tree)
+
+
+def _intercept(
+    proceed: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    context: linen.module.InterceptorContext,
+) -> Any:
+    """Gives a foreign layer what the context says, or refuses it by name."""
+    module, statistics = context.module, current_statistics()
+    if (
+        context.method_name != "__call__"
+        or statistics == _NOTHING
+        or getattr(type(module), "reads_batch_statistics", False)
+        or module.scope is None
+        or module.is_initializing()
+    ):
+        return proceed(*args, **kwargs)
+    if isinstance(module, linen.BatchNorm):
+        return _call_batch_norm(proceed, args, kwargs, module, statistics)
+    if (
+        # Its statistics follow from the parameters, which all devices share.
+        isinstance(module, linen.SpectralNorm)
+        or not (statistics.spread or statistics.is_frozen(module.path))
+    ):
+        return proceed(*args, **kwargs)
+    before = _own_statistics(module)
+    outputs = proceed(*args, **kwargs)
+    after = _own_statistics(module)
+    if any(value is not before.get(name) for name, value in after.items()):
+        _refuse_other(module, statistics)
+    return outputs
+
+
+def _call_batch_norm(
+    proceed: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    module: linen.BatchNorm,
+    statistics: BatchStatistics,
+) -> Any:
+    """Calls `flax.linen.BatchNorm` on its running statistics, or over the context's axis."""
+    if statistics.is_frozen(module.path):
+        rest = {name: value for name, value in kwargs.items() if name != "use_running_average"}
+        with bound_fields(module, use_running_average=None):
+            return proceed(*args[:1], use_running_average=True, **rest)
+    given = args[1] if len(args) > 1 else kwargs.get("use_running_average")
+    running = module.use_running_average if given is None else given
+    own = module.axis_name is not None or module.axis_index_groups is not None
+    if running or own or not statistics.spread:
+        return proceed(*args, **kwargs)
+    if statistics.groups > 1:
+        raise ValueError(
+            f"{_name(module)}: flax.linen.BatchNorm cannot take statistics of {statistics.groups} "
+            "groups of the batch apart; let statistics be of the whole batch "
+            "(batch_norm.scope='global'), or use cnnjax.nn.BatchNorm there, which has the same "
+            "variables"
+        )
+    with bound_fields(module, axis_name=statistics.axis, axis_index_groups=statistics.axis_groups):
+        return proceed(*args, **kwargs)
+
+
+def _refuse_other(module: linen.Module, statistics: BatchStatistics) -> None:
+    name, kind = _name(module), type(module).__name__
+    if statistics.is_frozen(module.path):
+        raise ValueError(
+            f"{name}: {kind} changes its own batch_stats, and cannot be told to keep them, though "
+            "it is frozen; use cnnjax.nn.BatchNorm or flax.linen.BatchNorm, or call it in "
+            "evaluation mode"
+        )
+    if statistics.spread and getattr(module, "axis_name", None) is None:
+        what = (
+            f"over the mapped axis {statistics.axis!r}"
+            if statistics.axis is not None
+            else f"of {statistics.groups} groups of the batch apart"
+        )
+        raise ValueError(
+            f"{name}: {kind} keeps batch_stats, but cannot be told to take them {what}, so that "
+            "they would be of other examples than asked for; use cnnjax.nn.BatchNorm or "
+            "flax.linen.BatchNorm, or train with --parallel=jit and batch_norm.scope='global'"
+        )
+
+
+def _name(module: linen.Module) -> str:
+    return "/".join(module.path) or type(module).__name__
+
+
+def _own_statistics(module: linen.Module) -> dict[str, Any]:
+    """The statistics that the module itself keeps, not those of modules in it."""
+    kept = module.variables.get(COLLECTION, {})
+    return {name: value for name, value in kept.items() if not isinstance(value, Mapping)}

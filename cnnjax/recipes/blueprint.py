@@ -1,0 +1,125 @@
+"""What a configuration describes, before any example is read: dataset, network, task, pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as linen
+
+from cnnjax import data
+from cnnjax.data.own_datasets import Splits, own_dataset
+from cnnjax.models.registry import record_model
+from cnnjax.recipes.config import parse_config
+from cnnjax.recipes.framing import make_framing
+from cnnjax.recipes.network import input_statistics, make_network
+from cnnjax.recipes.schema import RunConfig
+from cnnjax.recipes.tasks import make_task
+from cnnjax.tasks.base import Task
+from cnnjax.tasks.registry import TASKS
+from cnnjax.training.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A run's parts that need no examples.
+
+    Attributes:
+        config: what was asked for.
+        dataset: what is known of the images.
+        own: the examples of a dataset of one's own; None for others.
+        model: the network.
+        task: what it learns.
+        preprocess: from stored images to network inputs.
+        framing: how photographs of many sizes get one; None for images that have one size.
+        stored_shape: height, width and channels of a stored image.
+        parts: records of foreign parts, so that a later process finds them again.
+    """
+
+    config: RunConfig
+    dataset: data.Dataset
+    own: Splits | None
+    model: linen.Module
+    task: Task
+    preprocess: data.Preprocess
+    framing: data.Framing | None
+    stored_shape: tuple[int, int, int]
+    parts: tuple[Mapping[str, Any], ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a network input."""
+        height, width, channels = self.preprocess.image_shape(self.stored_shape)
+        return height, width, channels
+
+    @property
+    def split(self) -> str:
+        """Name of what is evaluated: "test", or "validation" where examples are held out."""
+        return "validation" if self.config.data.validation_examples else "test"
+
+
+def make_blueprint(config: RunConfig | Mapping[str, Any], data_dir: str | None = None) -> Blueprint:
+    """Makes what a configuration describes without its examples.
+
+    Args:
+        config: checked, or nested settings that are checked here.
+        data_dir: TFDS data folder, where sets outside the catalogue are looked up; None means
+            TFDS's default.
+
+    Raises:
+        ConfigError: some part cannot be made, or does not fit another.
+    """
+    checked = parse_config(config)
+    try:
+        return _make_blueprint(checked, data_dir)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
+    own = own_dataset(config.data.name)
+    dataset = own.describe(config.data.name) if own else data.dataset(config.data.name, data_dir)
+    framing = make_framing(config.data, dataset)
+    stored_shape = dataset.image_shape if framing is None else framing.shape
+    if stored_shape is None:
+        raise ValueError(f"data.name: the images of {dataset.name} have no size")
+    resize = config.data.resize if framing is None else None  # framing has done it
+    mean, std = input_statistics(config, dataset, stored_shape[2])
+    per_image = config.data.normalization == "image"
+    task = make_task(config.task, dataset.class_names)
+    spec = own.train.spec if own else dataset.spec(stored_shape)
+    outputs = task.outputs(spec)
+    return Blueprint(
+        config=config,
+        dataset=dataset,
+        own=own,
+        model=make_network(config, dataset.num_classes if outputs is None else outputs),
+        task=task,
+        preprocess=data.Preprocess(resize, config.data.pad, mean, std, per_image),
+        framing=framing,
+        stored_shape=stored_shape,
+        parts=_foreign_parts(config),
+    )
+
+
+def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
+    """Returns records of the parts that are not cnnjax's own."""
+    from cnnjax.data.augment.language import call_names
+    from cnnjax.data.own_datasets import DATASETS, own_name
+    from cnnjax.recipes.optimizer_table import OPTIMIZERS
+    from cnnjax.recipes.schedule_table import SCHEDULES
+
+    section = config.data
+    policies = [section.augmentation, *section.views.values()]
+    for stream in section.streams.values():
+        policies += [stream.augmentation, *stream.views.values()]
+    named = [
+        (TASKS, config.task.name),
+        (OPTIMIZERS, config.optimizer.name),
+        (SCHEDULES, config.schedule.name),
+        *((DATASETS, name) for name in (section.name,) if own_name(name)),
+        *((data.AUGMENTATIONS, name) for policy in policies for name in call_names(policy)),
+    ]
+    records = [record_model(config.model.name)]
+    records += [registry.record(name) for registry, name in named]
+    unique = {repr(record): record for record in records if record}
+    return tuple(unique.values())

@@ -1,0 +1,28 @@
+"""The classes of the analysed images, where the task names any: what some of the analysis needs."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from cnnjax.tasks.class_predictions import ClassPredictions
+from cnnjax.tasks.sections import Evaluated
+
+
+def chosen_classes(
+    task: Any, evaluated: Evaluated, indices: Int[np.ndarray, " chosen"]
+) -> ClassPredictions | None:
+    """Returns true and predicted classes of some examples; None where an example has no one class.
+
+    Args:
+        task: it has `class_names` if it names classes.
+        evaluated: the examples, and the predictions on them.
+        indices: the places of the examples.
+    """
+    names = getattr(task, "class_names", None)
+    labels = evaluated.parts.get("label")
+    shape = np.shape(evaluated.predictions)
+    if not names or labels is None or np.ndim(labels) != 1 or shape[1:] != (len(names),):
+        return None
+    predictions = np.asarray(evaluated.predictions)[indices]
+    return ClassPredictions(predictions, np.asarray(labels)[indices], tuple(names))

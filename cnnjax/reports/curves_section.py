@@ -1,0 +1,87 @@
+"""The page's learning curves: each logged metric as its task says that it is drawn."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnnjax.reports.charts import EVALUATED, TRAIN, Line, line_chart
+from cnnjax.reports.formats import metric_value, sentence
+from cnnjax.reports.run_record import RunRecord
+from cnnjax.tasks.sections import MetricChart
+
+_OF_THE_RUN = frozenset(
+    {"step", "epoch", "split", "learning_rate", "images_per_second", "waiting_share"}
+)
+
+
+def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dict[str, Any]]:
+    """Charts of the metrics over the epochs, on training batches and on the evaluated split.
+
+    Args:
+      record: what the run folder says.
+      curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
+        every metric of the evaluated split, on a linear axis.
+
+    Returns:
+      Charts, each with a `title`, its `views` as (axis, svg), and a `caption` with the last values.
+    """
+    logged = {name for line in (*record.train, *record.evaluated) for name in line}
+    curves = curves or _plain_charts(record)
+    return [_metric_chart(record, curve) for curve in curves if curve.metric in logged]
+
+
+def _plain_charts(record: RunRecord) -> list[MetricChart]:
+    names = {
+        name: None
+        for line in record.evaluated or record.train
+        for name, value in line.items()
+        if name not in _OF_THE_RUN and isinstance(value, float)
+    }
+    return [MetricChart(name, sentence(name.replace("_", " "))) for name in names]
+
+
+def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
+    name, scale = curve.title.lower(), 100.0 if curve.percent else 1.0
+    unit = ", %" if curve.percent else ""
+
+    def draw(up: str, log: bool, start: float, sign: float) -> str | None:
+        """Draws start + sign * metric."""
+        lines = []
+        for color, logged in ((TRAIN, record.train), (EVALUATED, record.evaluated)):
+            x, y = metric_points(logged, curve.metric)
+            few = "." if len(x) < 3 else ""
+            marker = few if color == TRAIN else "o"
+            y = [scale * (start + sign * value) for value in y]
+            lines.append(Line(color, x, y, marker))
+        return line_chart(
+            lines, name=f"curve-{curve.metric}-{up}", across="epoch", up=up + unit, log=log
+        )
+
+    views = [("linear", draw(name, False, 0, 1))]
+    if curve.log:
+        views.insert(0, ("logarithmic", draw(name, True, 0, 1)))
+    if curve.also:
+        views.append((f"{curve.also}, logarithmic", draw(curve.also, True, 1, -1)))
+    return {"title": curve.title, "views": views, "caption": _last_values(record, curve)}
+
+
+def _last_values(record: RunRecord, curve: MetricChart) -> str:
+    parts = []
+    for name, lines in (("training", record.train), (record.split, record.evaluated)):
+        # The last line counts, as it does in the chart's last point.
+        if values := metric_points(lines, curve.metric)[1]:
+            parts.append(f"{name} {metric_value(values[-1], in_percent=curve.percent)}")
+    if not record.evaluated:
+        parts.append("not yet evaluated")
+    return f"At the end: {', '.join(parts)}. {curve.note}".rstrip()
+
+
+def metric_points(
+    lines: Sequence[Mapping[str, Any]], metric: str
+) -> tuple[list[float], list[float]]:
+    """Epochs and values of the lines that have a number for the metric."""
+    pairs = [
+        (float(line["epoch"]), float(line[metric]))
+        for line in lines
+        if isinstance(line.get(metric), (int, float)) and "epoch" in line
+    ]
+    return [x for x, _ in pairs], [y for _, y in pairs]

@@ -1,0 +1,301 @@
+"""What is learned: the protocol between a run and its task.
+
+A task is a frozen dataclass: its fields are its settings, its methods are pure functions over a
+batch. The loop, the checkpoints, evaluation and reports know this file alone.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import flax.linen as linen
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, Key, UInt8
+
+from cnnjax import nn
+from cnnjax.data.examples import Spec
+from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
+
+Batch = Mapping[str, Any]
+"""The parts of the first stream by name, with `weight` [batch]; other streams under their names."""
+
+Sums = dict[str, Array]
+"""Arrays that add up over parts of a batch, batches, devices and hosts."""
+
+Rows = dict[str, Array]
+"""Arrays with one row an example."""
+
+
+class TaskError(ValueError):
+    """A task cannot do what was asked of it."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a task is given besides network, variables and batch.
+
+    Attributes:
+        key: randomness, of dropout among others; each part of a batch and each device has its own.
+        train: whether the step trains, or evaluates.
+        step: steps done before this one, int32; 0 in evaluation.
+        totals: what `Task.totals` gives for the whole batch, over all its parts and devices.
+        averages: moving averages of the network's variables, as `model.apply` takes them; None
+            where the run keeps none, and in evaluation.
+        state: the task's state before the step.
+    """
+
+    key: Key[Array, ""]
+    train: bool
+    step: Int32[Array, ""] | int = 0
+    totals: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    averages: Mapping[str, Any] | None = None
+    state: Any = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric by which checkpoints are chosen.
+
+    Attributes:
+        metric: its name.
+        higher_is_better: its direction.
+    """
+
+    metric: str = "loss"
+    higher_is_better: bool = False
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """Returns a number that is higher for a better network."""
+        return metrics[self.metric] if self.higher_is_better else -metrics[self.metric]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network predicts of one example, for people and for files.
+
+    Attributes:
+        line: text to print.
+        values: JSON values.
+        columns: the same as columns of a table, by name.
+    """
+
+    line: str
+    values: Mapping[str, Any]
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good predictions are on a whole split.
+
+    Attributes:
+        metrics: figures that are one number each.
+        lines: pairs of a name and a text, to print.
+        details: all figures as JSON values.
+    """
+
+    metrics: Mapping[str, float]
+    lines: Sequence[tuple[str, str]]
+    details: Mapping[str, Any]
+
+
+class Task:
+    """A task with one loss an example; what differs is overridden.
+
+    The least that a task of one's own says is `example_losses`, or `loss` where its loss is not a
+    mean over examples. Subclasses are frozen dataclasses.
+    """
+
+    score: ClassVar[Score] = Score()
+    """The metric that chooses checkpoints."""
+
+    curves: ClassVar[tuple[MetricChart, ...]] = (MetricChart("loss", "Loss", log=True),)
+    """Which metrics a report draws as learning curves."""
+
+    combines: ClassVar[bool] = False
+    """Whether predictions of several views or networks can be joined into one; see `combine`."""
+
+    def check(self, spec: Spec, outputs: Any) -> None:
+        """Refuses examples or a network that the task cannot use, before any work.
+
+        Args:
+            spec: the parts of the first stream's examples.
+            outputs: shapes and dtypes (`jax.ShapeDtypeStruct`s) of what the network gives for a
+                batch.
+
+        Raises:
+            ValueError: they do not fit; the message says what is expected.
+        """
+
+    def outputs(self, spec: Spec) -> int | None:
+        """Returns how many values the network gives for an example; None where that is open.
+
+        Args:
+            spec: the parts of the first stream's examples.
+        """
+        del spec
+        return None
+
+    def totals(self, batch: Batch) -> Mapping[str, Array]:
+        """Returns sums by which the loss is divided, from a part of a batch; they are added up."""
+        return {"weight": batch["weight"].sum()}
+
+    def init_state(self) -> Any:
+        """Returns the task's state before the first step: a pytree that checkpoints keep."""
+        return ()
+
+    def next_state(self, state: Any, sums: Mapping[str, Array]) -> Any:
+        """Returns the state after a step from the state before and the step's sums."""
+        del sums
+        return state
+
+    def apply(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> tuple[Any, dict[str, Any]]:
+        """Runs the network on a batch.
+
+        Returns:
+            Its outputs, and the collections that it updated (none in evaluation).
+        """
+        if not moment.train:
+            return nn.apply_network(model, variables, batch["image"], train=False), {}
+        return nn.apply_network(model, variables, batch["image"], train=True, key=moment.key)
+
+    def example_losses(self, outputs: Any, batch: Batch, moment: Moment) -> Float[Array, " batch"]:
+        """Returns one loss an example, of which training minimises the weighted mean."""
+        raise NotImplementedError(
+            f"{type(self).__name__}: define example_losses, or loss where there is not one loss an "
+            "example"
+        )
+
+    def example_metrics(self, outputs: Any, batch: Batch) -> Mapping[str, Float[Array, " batch"]]:
+        """Returns further numbers of each example by name, whose means are metrics."""
+        del outputs, batch
+        return {}
+
+    def example_rows(self, outputs: Any, batch: Batch) -> Rows:
+        """Returns arrays [batch, ...] that evaluation collects whole; for what no sum gives.
+
+        A ranking of the whole split, for example; see `metrics`.
+        """
+        del outputs, batch
+        return {}
+
+    def loss(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> tuple[Float[Array, ""], tuple[Sums, dict[str, Any]]]:
+        """Runs the network and returns what training minimises.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples, or a part of them.
+            moment: the step, its randomness and what belongs to it.
+
+        Returns:
+            This part's share of the batch's loss: shares of all parts and devices add up to it. And
+            a pair: metric sums, and the collections that the network updated.
+        """
+        outputs, updated = self.apply(model, variables, batch, moment)
+        losses = self.example_losses(outputs, batch, moment)
+        sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
+        weight = jnp.maximum(moment.totals["weight"], 1).astype(sums["loss"].dtype)
+        return sums["loss"] / weight, (sums, updated)
+
+    def evaluate(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> tuple[Sums, Rows]:
+        """Returns metric sums and rows of a batch, with the network in evaluation mode."""
+        outputs, _ = self.apply(model, variables, batch, moment)
+        losses = self.example_losses(outputs, batch, moment)
+        sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
+        return sums, self.example_rows(outputs, batch)
+
+    def metrics(
+        self, sums: Mapping[str, Any], rows: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, float]:
+        """Turns added-up sums, and the rows of a split, into metrics; `loss` is among them.
+
+        Args:
+            sums: added up over batches.
+            rows: of all examples that count, in the order of the split; None in training.
+        """
+        del rows
+        weight = max(float(sums["weight"]), 1e-30)
+        return {name: float(value) / weight for name, value in sums.items() if name != "weight"}
+
+    def lines(self, split: str, metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+        """Returns the lines that a program prints of an evaluation: pairs of a name and a text."""
+        return [(f"{split} {name}", f"{value:.6g}") for name, value in metrics.items()]
+
+    def predict(self, outputs: Any) -> Any:
+        """Returns predictions [batch, ...], any pytree, from the network's outputs."""
+        return outputs
+
+    def combine(self, predictions: Any) -> Any:
+        """Joins predictions [opinions, batch, ...] of several views or networks into one.
+
+        Raises:
+            TaskError: predictions of this task cannot be joined.
+        """
+        raise TaskError(
+            f"{type(self).__name__}: its predictions of several views or networks cannot be "
+            "joined; give one network and show it the whole image"
+        )
+
+    def prediction_sums(self, predictions: Any, batch: Batch) -> Sums:
+        """Returns the sums over a batch from which `assess` makes its figures.
+
+        Raises:
+            TaskError: this task is evaluated by its metrics alone.
+        """
+        raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
+
+    def assess(self, sums: Mapping[str, Any]) -> Evaluation:
+        """Turns added-up `prediction_sums` into figures."""
+        raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
+
+    def answer(self, prediction: Any, top: int = 3) -> Answer:
+        """Returns what is printed and written of one example's prediction.
+
+        Args:
+            prediction: `predict`'s values for one example, NumPy arrays.
+            top: how many guesses to name, where there are several.
+        """
+        del top
+        values = np.asarray(prediction, np.float64).reshape(-1).tolist()
+        columns = {f"value_{number}": value for number, value in enumerate(values, 1)}
+        return Answer(", ".join(f"{v:.4g}" for v in values), {"values": values}, columns)
+
+    def pictures(
+        self, evaluated: Evaluated, count: int = 16
+    ) -> UInt8[np.ndarray, "pictures height width channels"]:
+        """Returns images of an evaluation that are worth a look; the first ones by default."""
+        return np.asarray(evaluated.images[np.arange(min(count, len(evaluated.images)))])
+
+    def report_sections(self, evaluated: Evaluated) -> TaskReport:
+        """Returns what a report shows of the task, as data; nothing but its metrics by default.
+
+        Args:
+            evaluated: predictions and examples of the evaluated split.
+        """
+        del evaluated
+        return TaskReport((), ())
+
+
+def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
+    """Returns the sum of the weights as `weight`, and weighted sums of numbers by example.
+
+    Args:
+        values: numbers [batch] by name.
+        batch: gives the weights: 0 for what fills up, whose numbers may be NaN.
+    """
+    weight = batch["weight"]
+    sums = {"weight": weight.sum()}
+    for name, numbers in values.items():
+        own = weight.astype(numbers.dtype)
+        # A plain product would let one infinite number of weight 0 make the sum NaN.
+        sums[name] = jnp.where(own > 0, own * numbers, 0).sum()
+    return sums

@@ -1,0 +1,21 @@
+"""The tasks that configurations name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnjax.parts import Registry
+from cnnjax.tasks.classification import Classification
+
+TASKS = Registry("task", example="my_package.tasks:Depth")
+"""Task classes by name; a path such as `my_package.tasks:Depth` is found too."""
+
+TASKS.add("classification", Classification)
+
+
+def register_task(name: str) -> Callable[[Any], Any]:
+    """Returns a decorator that gives a task class a name for configurations.
+
+    Args:
+        name: what `task.name` says.
+    """
+    return TASKS.register(name)

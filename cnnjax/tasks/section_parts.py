@@ -1,0 +1,280 @@
+"""The kinds of parts that a report's sections are made of: plain data, never HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+MOST_SERIES = 6
+"""Lines that one chart can tell apart by their colors."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table, where more than its text is to be seen.
+
+    Attributes:
+        text: what stands in it.
+        tone: how strongly it is colored, from 0 to 1; None for no color.
+        good: whether the color, or the bar, is that of what is right or of what is wrong; None for
+            a neutral one.
+        bar: length of a bar instead of the text, from 0 to 1.
+        title: shown under the pointer.
+    """
+
+    text: str
+    tone: float | None = None
+    good: bool | None = None
+    bar: float | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a table's column.
+
+    Attributes:
+        name: what stands in it; "" where the column beside it says it.
+        number: whether its cells are numbers, which stand to the right.
+    """
+
+    name: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: its heading; "" for none.
+        columns: the heads; a text is a column of words.
+        rows: one cell a column; a text is a plain cell.
+        caption: a sentence above it; "" for none.
+        wide: whether it takes the page's width rather than half of it.
+        empty: what is said instead, where there are no rows.
+    """
+
+    title: str
+    columns: Sequence[str | Column]
+    rows: Sequence[Sequence[str | Cell]]
+    caption: str = ""
+    wide: bool = False
+    empty: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses rows of another length than the head."""
+        for place, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"rows: row {place} of the table {self.title!r} has {len(row)} cells for "
+                    f"{len(self.columns)} columns; give one for each"
+                )
+
+
+Axis = Literal["linear", "logarithmic"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of a chart.
+
+    Attributes:
+        name: what they are, shown beside the color; "" for no key.
+        x, y: the points; those that are not finite are left out.
+        line: whether they are joined.
+        marks: whether each is marked.
+        dashed: whether the line is a thin dashed one, of a neutral color: something to compare to.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    line: bool = True
+    marks: bool = True
+    dashed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses points of which one number is missing."""
+        if len(self.x) != len(self.y):
+            raise ValueError(
+                f"x, y: the series {self.name!r} has {len(self.x)} x and {len(self.y)} y; give "
+                "both for each point"
+            )
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines or points over a common axis.
+
+    Attributes:
+        title: its heading.
+        series: the lines; at most 6 that are not dashed.
+        across: what the horizontal axis shows, with its unit.
+        up: what the vertical axis shows, with its unit.
+        views: vertical axes between which a reader chooses; the first is shown at first.
+        caption: what to see in it.
+    """
+
+    title: str
+    series: Sequence[Series]
+    across: str
+    up: str
+    views: Sequence[Axis] = ("linear",)
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses unknown axes, and more lines than there are colors."""
+        known = ("linear", "logarithmic")
+        if not self.views or any(view not in known for view in self.views):
+            raise ValueError(
+                f"views: {tuple(self.views)} of the chart {self.title!r}; give one or both of "
+                f"{known}"
+            )
+        colored = sum(not series.dashed for series in self.series)
+        if colored > MOST_SERIES:
+            raise ValueError(
+                f"series: the chart {self.title!r} has {colored}; at most {MOST_SERIES} can be "
+                "told apart: draw fewer, or several charts"
+            )
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bar of `Bars`.
+
+    Attributes:
+        low, high: the range that it stands for, in 0..1.
+        height: how high it is, in 0..1.
+        mark: where a line crosses it, in 0..1: what its height is compared to.
+        share: how much of all examples is in it, in 0..1.
+        pale: whether it says little, for want of examples.
+        title: shown under the pointer.
+    """
+
+    low: float
+    high: float
+    height: float
+    mark: float
+    share: float
+    pale: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars over a range of 0..1, each compared to a mark; a reliability diagram.
+
+    Both axes are in per cent, and a dashed line runs where they are equal.
+
+    Attributes:
+        title: its heading.
+        bins: the bars that have examples.
+        across: what the horizontal axis shows.
+        up: what the bars' height shows.
+        below: what the strip of shares beneath shows.
+        keys: names of the bar and of the mark.
+        note: a sentence above it.
+        caption: what to see in it.
+    """
+
+    title: str
+    bins: Sequence[Bin]
+    across: str
+    up: str
+    below: str
+    keys: tuple[str, str]
+    note: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named share beside a picture.
+
+    Attributes:
+        name: what has it.
+        share: its length, from 0 to 1.
+        good: whether it is what is right.
+        text: the number beside it; "" for the share as a probability in per cent.
+    """
+
+    name: str
+    share: float
+    good: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what belongs to it.
+
+    Attributes:
+        pixels: uint8 [height, width, 1 or 3].
+        heading: the line in bold beside it.
+        label: a small word above the heading: "truth".
+        lines: small lines beneath the heading.
+        bars: named shares.
+        alt: the picture in words, for those who do not see it; "" for the lines beside it.
+    """
+
+    pixels: UInt8[np.ndarray, "height width channels"]
+    heading: str = ""
+    label: str = ""
+    lines: Sequence[str] = ()
+    bars: Sequence[Bar] = ()
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Cards of images.
+
+    Attributes:
+        title: their heading; "" for none.
+        pictures: the images.
+        caption: a sentence above them.
+        large: whether each takes the width of its card rather than a corner of it, as where small
+            things in it are to be seen.
+    """
+
+    title: str
+    pictures: Sequence[Picture]
+    caption: str = ""
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Counts of pairs of names: with numbers in its cells, or as a picture where there are many.
+
+    Attributes:
+        names: a name for each row and column.
+        counts: [names, names].
+        down: what the rows are: "truth".
+        across: what the columns are: "what the network said".
+        unit: what is counted: "images".
+        title: its heading; "" for none.
+    """
+
+    names: Sequence[str]
+    counts: Int[np.ndarray, "names names"]
+    down: str
+    across: str
+    unit: str = "examples"
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses counts that do not fit the names."""
+        expected = (len(self.names), len(self.names))
+        if np.shape(self.counts) != expected:
+            raise ValueError(
+                f"counts: shape {np.shape(self.counts)} for {len(self.names)} names; expected "
+                f"{expected}"
+            )
+
+
+Part = Table | Chart | Bars | Pictures | Matrix
+"""What a section is made of."""

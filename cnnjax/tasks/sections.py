@@ -1,0 +1,199 @@
+"""What a report shows of a task, as plain data: figures, tables, charts, pictures; never HTML.
+
+A task makes these; `cnnjax.reports` draws them. A new task gets its page by giving other data.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from cnnjax.tasks.section_parts import (
+    Axis,
+    Bar,
+    Bars,
+    Bin,
+    Cell,
+    Chart,
+    Column,
+    Matrix,
+    Part,
+    Picture,
+    Pictures,
+    Series,
+    Table,
+)
+
+__all__ = [
+    "Axis",
+    "Bar",
+    "Bars",
+    "Bin",
+    "Cell",
+    "Chart",
+    "Column",
+    "Evaluated",
+    "Example",
+    "Figure",
+    "Matrix",
+    "MetricChart",
+    "Part",
+    "Picture",
+    "Pictures",
+    "Section",
+    "Series",
+    "Table",
+    "TaskReport",
+    "percent",
+]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a network gave for the evaluated examples, beside the examples themselves.
+
+    Attributes:
+        predictions: what the task's `predict` gave, for every example [examples, ...].
+        parts: the examples' other parts by name, each [examples, ...]: "label", "mask", ...
+        images: gives uint8 images [chosen, height, width, channels] as they are stored when it is
+            indexed with an array of places; maybe decoded only then.
+        positions: the examples' places in their dataset, which differ from their places here where
+            some could not be read.
+        split: what they are: "test", or "validation" where examples were held out.
+    """
+
+    predictions: Shaped[np.ndarray, "examples ..."]
+    parts: Mapping[str, np.ndarray]
+    images: Any
+    positions: Int[np.ndarray, " examples"]
+    split: str = "test"
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number at the head of the page.
+
+    Attributes:
+        name: what it is, "Test accuracy".
+        value: the number as text, with its unit.
+        note: a line of what it is made of, "53 of 60 images right".
+    """
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading.
+
+    Attributes:
+        anchor: its name in links, unique on the page: letters, digits and hyphens.
+        title: its heading.
+        caption: a sentence or two beneath it.
+        parts: what it shows, in this order, two beside each other where they are narrow.
+        link: its name in the list of sections; "" for the title, "-" for none.
+    """
+
+    anchor: str
+    title: str
+    caption: str
+    parts: Sequence[Part]
+    link: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot stand in a link."""
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.anchor):
+            raise ValueError(
+                f"anchor: {self.anchor!r} of the section {self.title!r} cannot stand in a link; "
+                "give letters, digits and hyphens, a letter first"
+            )
+
+
+@dataclass(frozen=True)
+class Example:
+    """The example that is shown on its way through the network.
+
+    Attributes:
+        place: its place among the evaluated ones.
+        name: which it is, in words that may stand within a sentence: "test image 5, a cat".
+        bars: what the network made of it.
+        heading: a name for that: "what it said".
+        note: what the bars are: "probabilities".
+    """
+
+    place: int
+    name: str
+    bars: Sequence[Bar] = ()
+    heading: str = "the output"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """All that a page shows of a task.
+
+    Attributes:
+        figures: headline figures, the most important one first; its value stands in the page's
+            title.
+        sections: in the order of the page.
+        metrics: figures under the names that training logs them by; the page says so where the log
+            and the network that is shown disagree.
+        example: which example is shown on its way through the network; None for the first.
+    """
+
+    figures: Sequence[Figure]
+    sections: Sequence[Section]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    example: Example | None = None
+
+
+@dataclass(frozen=True)
+class MetricChart:
+    """How a logged metric is drawn as a learning curve.
+
+    Attributes:
+        metric: its name in the log.
+        title: its name on the page, "Loss".
+        percent: whether it is a share of 1, drawn in per cent.
+        log: whether a logarithmic axis is shown first, and a linear one second; else a linear one
+            alone.
+        also: name of what is left of it to 1, "error" for an accuracy, which is then drawn on a
+            logarithmic axis as a second view; "" for none.
+        note: a sentence beneath it.
+    """
+
+    metric: str
+    title: str
+    percent: bool = False
+    log: bool = False
+    also: str = ""
+    note: str = ""
+
+
+def percent(share: float, *, digits: int = 2, exact: bool = True) -> str:
+    """Returns a share of 1 in per cent, which never reads as exactly 0 or 100 % without being so.
+
+    Args:
+        share: the share.
+        digits: decimals.
+        exact: whether 0 and 1 are exact, as where they count examples; False for a probability,
+            which only rounding makes 0 or 1.
+    """
+    if math.isnan(share):
+        return "not a number"
+    step = 10.0**-digits
+    if share < step / 200 and not (exact and share == 0):
+        return f"< {step:.{digits}f} %"
+    if share > 1 - step / 200 and not (exact and share == 1):
+        return f"> {100 - step:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"

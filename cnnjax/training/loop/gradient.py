@@ -1,0 +1,31 @@
+"""The loss's gradient at a state, apart from the step that uses it: for histograms and searches."""
+
+from typing import Any
+
+import jax
+
+from cnnjax.tasks.base import Batch
+from cnnjax.training.run import Run
+from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.state import TrainState
+from cnnjax.training.step.step import step_key
+
+
+def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
+    """Returns the gradient of the training loss with respect to the parameters.
+
+    Args:
+        run: the run.
+        state: the state before the step that takes this batch.
+        batch: as the task describes it.
+
+    Returns:
+        A tree like `state.params`.
+    """
+
+    @jax.jit
+    def gradient(state: TrainState, batch: Batch) -> Any:
+        key = step_key(run.keys["dropout"], state.step)
+        return batch_gradients(state, batch, key, model=run.model, task=run.task)[0]
+
+    return gradient(state, batch)

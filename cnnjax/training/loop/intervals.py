@@ -1,0 +1,140 @@
+"""Training metrics over intervals of steps, read from the device without making it wait."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from cnnjax.tasks.base import Task
+from cnnjax.training.loop.trainer import StepMetrics
+
+STEPS_AHEAD = 8
+"""Steps that may be on their way at once: they hide what the host does between two steps."""
+
+
+class LossNotFinite(Exception):
+    """A step's loss is NaN or infinite.
+
+    Attributes:
+        step: the number of steps done when it was: the loss is that of step `step`.
+        loss: the value.
+    """
+
+    def __init__(self, step: int, loss: float):
+        super().__init__(f"the loss of step {step} is {loss}")
+        self.step = step
+        self.loss = loss
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The metrics of some steps in a row.
+
+    Attributes:
+        step: the last of them.
+        metrics: the task's over them, `learning_rate` of the last where it is known,
+            `images_per_second`, and, where examples are not on the device, `waiting_share`: the
+            share of the time in which the host waited for them (the devices may have had steps on
+            their way meanwhile).
+    """
+
+    step: int
+    metrics: dict[str, float]
+
+
+class _InFlight(NamedTuple):
+    step: int
+    metrics: StepMetrics
+
+
+class Intervals:
+    """Gathers the steps' metric sums, and reads them in intervals once the device is past them.
+
+    Nothing is fetched between two intervals. The host runs at most `STEPS_AHEAD` steps ahead, so
+    that the device finds its next step waiting while an interval is read and written.
+
+    Args:
+        task: turns sums into metrics.
+        batch_size: examples of a step.
+        log_every: an interval ends at every step that this divides.
+        waited: returns how many seconds the steps have waited for their examples so far.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        batch_size: int,
+        log_every: int,
+        waited: Callable[[], float] = lambda: 0.0,
+    ):
+        self._task = task
+        self._batch_size = batch_size
+        self._log_every = log_every
+        self._waited = waited
+        # Several processes have to find the same step at fault after having sent off as many.
+        self._polls = jax.process_count() == 1
+        self._in_flight: deque[_InFlight] = deque()
+        self._done: list[_InFlight] = []
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Leaves out of the speed what happened since the last step."""
+        self._since, self._waited_since = time.perf_counter(), self._waited()
+
+    def add(self, step: int, metrics: StepMetrics) -> Iterator[Interval]:
+        """Takes the metrics of a step that was just sent off; yields intervals that are over.
+
+        Raises:
+            LossNotFinite: a step of an interval that is over had a loss that is not.
+        """
+        self._in_flight.append(_InFlight(step, metrics))
+        while self._in_flight and (
+            len(self._in_flight) > STEPS_AHEAD
+            or (self._polls and _is_ready(self._in_flight[0].metrics))
+        ):
+            yield from self._land()
+
+    def flush(self) -> Iterator[Interval]:
+        """Waits for all steps, and yields what is left, as an interval cut short at its end.
+
+        Raises:
+            LossNotFinite: a step had a loss that is not.
+        """
+        while self._in_flight:
+            yield from self._land()
+        if self._done:
+            yield self._read()
+
+    def _land(self) -> Iterator[Interval]:
+        """Waits for the oldest step."""
+        first = self._in_flight.popleft()
+        jax.block_until_ready(first.metrics)
+        self._done.append(first)
+        if first.step % self._log_every == 0:
+            yield self._read()
+
+    def _read(self) -> Interval:
+        seconds = time.perf_counter() - self._since
+        waited = self._waited() - self._waited_since
+        self.restart_clock()
+        steps, self._done = self._done, []
+        fetched: list[StepMetrics] = jax.device_get([metrics for _, metrics in steps])
+        for (step, _), known in zip(steps, fetched, strict=True):
+            if not np.isfinite(known.loss):
+                raise LossNotFinite(step, float(known.loss))
+        sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
+        metrics = self._task.metrics(sums)
+        if (rate := fetched[-1].learning_rate) is not None:
+            metrics["learning_rate"] = float(rate)
+        metrics["images_per_second"] = len(steps) * self._batch_size / seconds
+        if waited:
+            metrics["waiting_share"] = min(waited / seconds, 1.0)
+        return Interval(steps[-1].step, metrics)
+
+
+def _is_ready(metrics: StepMetrics) -> bool:
+    return all(value.is_ready() for value in jax.tree.leaves(metrics))

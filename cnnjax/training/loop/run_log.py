@@ -1,0 +1,144 @@
+"""What a run writes as it goes, in one object that only the first process fills."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+
+from cnnjax import patterns
+from cnnjax.training.callbacks import Callback
+from cnnjax.training.errors import RunFolderError
+from cnnjax.training.folder.events import EventLog
+from cnnjax.training.folder.metrics import MetricsWriter
+from cnnjax.training.loop.intervals import Interval
+from cnnjax.training.loop.progress import Progress
+from cnnjax.training.run import Run
+
+
+class RunLog:
+    """Writes metrics, pictures, histograms and events of a run, shows its progress, calls back.
+
+    Args:
+        run: the run.
+        workdir: its folder; None to write no files.
+        step: the step it starts at or goes on from.
+        callbacks: what is called besides.
+        progress: whether to show how far it is.
+        active: whether this process is the one that writes; every other does nothing.
+
+    Attributes:
+        history: the metrics written so far, in order: `step`, `epoch`, `split` and the values.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        workdir: Path | None,
+        step: int,
+        *,
+        callbacks: Sequence[Callback] = (),
+        progress: bool,
+        active: bool,
+    ):
+        self._run = run
+        self._workdir = workdir
+        self._active = active
+        self._callbacks = callbacks if active else ()
+        self._writer: MetricsWriter | None = None
+        self._events: EventLog | None = None
+        self.history: list[dict[str, Any]] = []
+        if active and workdir is not None:
+            with self._writing():
+                self._writer = MetricsWriter(workdir, step)
+                self._events = EventLog(workdir)
+        self._progress = Progress(run, step, progress and active)
+
+    def event(self, event: str, step: int, **details: Any) -> None:
+        """Notes what happened to the run."""
+        if self._events is not None:
+            with self._writing():
+                self._events.write(event, step, **details)
+
+    def saved(self, step: int, folder: Path, score: float | None, metrics: Any) -> None:
+        """Notes a checkpoint, and by which metric it may be chosen."""
+        metric = self._run.task.score.metric
+        chosen = {} if score is None else {"metric": metric, "value": metrics[metric]}
+        self.event("saved", step, score=score, **chosen)
+        for callback in self._callbacks:
+            callback.on_checkpoint(step, folder)
+
+    def trained(self, interval: Interval) -> None:
+        """Writes the metrics of an interval of training."""
+        if not self._active:
+            return
+        self._write("train", interval.step, interval.metrics)
+        self._progress.update(interval.step, interval.metrics)
+        for callback in self._callbacks:
+            callback.on_log(interval.step, interval.metrics)
+
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
+        """Writes the metrics of an evaluation."""
+        if not self._active:
+            return
+        self._write(self._run.split, step, metrics)
+        if self._writer is not None:
+            with self._writing():
+                self._writer.flush()
+        for callback in self._callbacks:
+            callback.on_evaluation(step, metrics)
+
+    def _write(self, split: str, step: int, metrics: dict[str, float]) -> None:
+        epoch = step / self._run.epoch_steps
+        self.history.append({"step": step, "epoch": epoch, "split": split, **metrics})
+        if self._writer is not None:
+            with self._writing():
+                self._writer.write(split, step, epoch, metrics)
+
+    def pictures(self, step: int, images: np.ndarray) -> None:
+        """Writes images worth a look, uint8 [examples, height, width, channels]."""
+        if self._writer is not None:
+            with self._writing():
+                self._writer.write_images(f"{self._run.split}/pictures", step, images)
+
+    def histograms(self, step: int, kind: str, tree: Any) -> None:
+        """Writes how the values of every array of a tree are spread, and their norms."""
+        if self._writer is not None:
+            arrays = jax.device_get(jax.tree.leaves(tree))
+            with self._writing():
+                for name, values in zip(patterns.path_names(tree), arrays, strict=True):
+                    self._writer.write_histogram(f"{kind}/{name}", step, values)
+
+    @property
+    def writes_pictures(self) -> bool:
+        """Whether pictures are written anywhere."""
+        return self._workdir is not None
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFolderError(
+                f"workdir: {self._workdir} cannot be written any more: {error}; its checkpoints "
+                "are as they were; make room and start the same command again to go on"
+            ) from error
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.close()
+        for file in (self._events, self._writer):
+            if file is not None:
+                # A full disk is reported once, by what failed first.
+                with contextlib.suppress(OSError) if error else self._writing():
+                    file.close()

@@ -1,0 +1,49 @@
+"""How a run ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LABEL_WIDTH = 22
+"""Characters that names take in lines that programs print."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        step: steps done in all.
+        split: what was evaluated, "test" or "validation".
+        metrics: the task's metrics after the last step; empty where nothing is evaluated.
+        variables: the network's variables as they are evaluated, as `model.apply` takes them: their
+            moving averages where the run keeps any.
+        history: metrics in order: `step`, `epoch`, `split` and the values.
+        seconds: wall time of this start of the run, compilation included.
+        compile_seconds: the part of it in which the training step was compiled.
+        lines: pairs of a name and a text, to print.
+    """
+
+    step: int
+    split: str
+    metrics: dict[str, float]
+    variables: Mapping[str, Any] = field(repr=False)
+    history: Sequence[Mapping[str, Any]] = field(repr=False)
+    seconds: float
+    compile_seconds: float
+    lines: Sequence[tuple[str, str]] = field(repr=False)
+
+    def summary(self) -> str:
+        """Returns the lines that a program prints at the end."""
+        return format_lines(
+            [
+                *self.lines,
+                ("step", str(self.step)),
+                ("time", f"{self.seconds:.1f} s, of which {self.compile_seconds:.1f} s compiling"),
+            ]
+        )
+
+
+def format_lines(lines: Sequence[tuple[str, str]]) -> str:
+    """Returns pairs of a name and a text as lines, the texts in one column."""
+    return "\n".join(f"{name:<{LABEL_WIDTH}}{text}" for name, text in lines)

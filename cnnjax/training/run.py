@@ -1,0 +1,262 @@
+"""What is trained, as objects: a run, described whole before its first step."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import optax
+
+from cnnjax import data, nn, patterns
+from cnnjax.tasks.base import Task
+from cnnjax.training.devices.scope import BatchNormScope
+from cnnjax.training.errors import ConfigError
+from cnnjax.training.step.batch import Pipeline
+from cnnjax.training.step.freezing import freeze
+from cnnjax.training.step.state import TrainState, create_state
+from cnnjax.training.step.step import StepOptions
+
+MAIN_STREAM = "train"
+"""Name of the stream of a run that has one."""
+
+Optimizer = optax.GradientTransformation | Callable[[Any], optax.GradientTransformation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A training run before its first step.
+
+    Attributes:
+        model: the network, any Linen module.
+        task: what it learns.
+        train: the examples to train on; a `data.Stream`, or several by name, of which the first
+            sets the epoch.
+        test: the examples to evaluate; None for none.
+        optimizer: an optax transformation, or a function from parameters to one.
+        epochs: how often the examples of the first stream are gone through.
+        batch_size: examples of a step, where `train` is no stream.
+        augmentation: what is done to training examples, where `train` is no stream: a policy such
+            as "crop(4), flip", a function `(key, example) -> example`, or a sequence of those.
+        preprocess: scaling, size and normalisation of images.
+        frozen: patterns of parameters that stay as they are, with the batch statistics beside them;
+            or pairs of a pattern and whether it freezes.
+        schedule: the learning rate as a function of the step, to be logged; None where unknown.
+        accumulate: number of parts into which a batch is cut, one after another.
+        ema_decay: decay of moving averages of the variables, which are then what is evaluated; 0
+            for none.
+        loss_scaling: whether losses are scaled, as a network that computes in float16 needs it.
+        batch_norm: which examples share batch statistics.
+        split: what `test` is: "test", or "validation" where it chooses the best checkpoint.
+        variables: where training starts from; None for the network's own initialisation.
+        total_epochs: to make a run longer than `epochs`, which its identity names.
+        seed: of initialisation, order, augmentation and dropout.
+        title: names of network and data, for logs and reports.
+        identity: JSON values that tell the run from others; None to make them from the parts.
+        parts: records of foreign parts that a name in the identity stands for.
+    """
+
+    model: linen.Module
+    task: Task
+    train: data.Examples | data.Stream | Mapping[str, data.Stream]
+    test: data.Examples | None = None
+    optimizer: Optimizer
+    epochs: int = 1
+    batch_size: int = 128
+    augmentation: Any = ""
+    preprocess: data.Preprocess = field(default_factory=data.Preprocess)
+    frozen: Sequence[str] | Sequence[tuple[str, bool]] = ()
+    schedule: optax.Schedule | None = None
+    accumulate: int = 1
+    ema_decay: float = 0.0
+    loss_scaling: bool = False
+    batch_norm: BatchNormScope = field(default_factory=BatchNormScope)
+    split: str = "test"
+    variables: Mapping[str, Any] | None = None
+    total_epochs: int | None = None
+    seed: int = 0
+    title: tuple[str, str] | None = None
+    identity: Mapping[str, Any] | None = None
+    parts: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no run."""
+        for name in ("epochs", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigError(f"{name}: {value!r} was given; give a whole number from 1 on")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay: {self.ema_decay} was given; give 0 or more, below 1")
+        if self.total_epochs is not None and self.total_epochs < self.epochs:
+            raise ConfigError(
+                f"extend_to: {self.total_epochs} epochs are fewer than the run's {self.epochs}"
+            )
+        if not isinstance(self.model, linen.Module):
+            raise ConfigError(
+                f"model: {type(self.model).__name__} was given; give a flax.linen module, such as "
+                "cnnjax.models.create_model returns"
+            )
+        if not isinstance(self.task, Task):
+            raise ConfigError(
+                f"task: {type(self.task).__name__} was given; give a task, such as "
+                "cnnjax.tasks.Classification(class_names)"
+            )
+        for name in ("train", "test"):
+            self._check_examples(name)
+
+    def _check_examples(self, name: str) -> None:
+        value = getattr(self, name)
+        allowed: tuple[type, ...] = (data.Examples,)
+        if name == "train":
+            allowed = (data.Examples, data.Stream, Mapping)
+        if value is None and name == "test":
+            return
+        if not isinstance(value, allowed):
+            raise ConfigError(
+                f"{name}: {type(value).__name__} was given; give examples, such as "
+                "cnnjax.data.from_arrays(image=x, label=y)"
+            )
+        if isinstance(value, Mapping) and not (
+            value and all(isinstance(stream, data.Stream) for stream in value.values())
+        ):
+            raise ConfigError("train: of several streams, give a mapping of names to data.Stream")
+
+    @cached_property
+    def streams(self) -> dict[str, data.Stream]:
+        """The streams by name; the first one sets the epoch."""
+        if isinstance(self.train, Mapping):
+            return dict(self.train)
+        if isinstance(self.train, data.Stream):
+            return {MAIN_STREAM: self.train}
+        size = self.batch_size
+        try:
+            return {MAIN_STREAM: data.Stream(self.train, size, augmentation=self.augmentation)}
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    @cached_property
+    def main(self) -> data.Stream:
+        """The stream that sets the epoch."""
+        return next(iter(self.streams.values()))
+
+    @cached_property
+    def orders(self) -> dict[str, data.Order]:
+        """What the batches of each stream are made of."""
+        made = {}
+        for number, (name, stream) in enumerate(self.streams.items()):
+            key = self.keys["order"]
+            # The first stream has the run's own key, others one each.
+            key = key if number == 0 else jax.random.fold_in(key, 0x5EED0000 + number)
+            try:
+                made[name] = stream.make_order(key, first=number == 0)
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+        return made
+
+    @cached_property
+    def pipelines(self) -> dict[str, Pipeline]:
+        """How each stream's stored examples become its part of a batch."""
+        names = getattr(self.task, "class_names", None)
+        return {
+            name: Pipeline(
+                self.preprocess,
+                stream.policies,
+                kinds_of(stream.examples),
+                number,
+                self.orders[name].repeats,
+                None if names is None else len(names),
+            )
+            for number, (name, stream) in enumerate(self.streams.items())
+        }
+
+    @property
+    def first_batch_size(self) -> int:
+        """Examples of a step in the first stream."""
+        return self.orders[next(iter(self.streams))].batch_size
+
+    @cached_property
+    def epoch_steps(self) -> int:
+        """Steps of one epoch."""
+        return max(len(self.main.examples) // self.first_batch_size, 1)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return (self.total_epochs or self.epochs) * self.epoch_steps
+
+    @cached_property
+    def keys(self) -> dict[str, jax.Array]:
+        """The run's keys: of initial parameters, order, augmentation and dropout."""
+        names = ("init", "order", "augment", "dropout")
+        keys = jax.random.split(jax.random.key(self.seed), len(names))
+        return dict(zip(names, keys, strict=True))
+
+    @property
+    def options(self) -> StepOptions:
+        """How a batch becomes a step."""
+        return StepOptions(self.accumulate, self.ema_decay)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of a network input, as evaluation gives it."""
+        height, width, channels = self.main.examples.spec["image"].shape
+        return self.preprocess.image_shape((height, width, channels))
+
+    @property
+    def frozen_rules(self) -> tuple[tuple[str, bool], ...]:
+        """Pairs of a pattern and whether it freezes, the first that matches holds."""
+        rules = [rule if isinstance(rule, tuple) else (rule, True) for rule in self.frozen]
+        patterns_alone = any(isinstance(rule, str) for rule in self.frozen)
+        return (*rules, (".*", False)) if patterns_alone else tuple(rules)
+
+    def frozen_norms(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the paths of batch norms all of whose parameters are frozen."""
+        if not self.frozen:
+            return ()
+        return nn.frozen_norms(variables, patterns.match(self.frozen_rules, variables["params"]))
+
+    def make_optimizer(self, params: Any) -> optax.GradientTransformationExtraArgs:
+        """Returns the update rule for these parameters, with frozen ones left out."""
+        rule = self.optimizer
+        if not isinstance(rule, optax.GradientTransformation):
+            rule = rule(params)
+        if self.frozen:
+            rule = freeze(rule, self.frozen_rules, params)
+        return optax.with_extra_args_support(rule)
+
+    def init_state(self) -> TrainState:
+        """Returns the state before the first step, the same for the same seed."""
+
+        @jax.jit  # op by op, initialising takes longer than compiling it once
+        def init(key: jax.Array) -> TrainState:
+            images = jnp.zeros((1, *self.image_shape), jnp.float32)
+            variables = nn.init_network(self.model, key, images)
+            return self._state_of({**variables, **(self.variables or {})})
+
+        return init(self.keys["init"])
+
+    def _state_of(self, variables: Mapping[str, Any]) -> TrainState:
+        return create_state(
+            dict(variables),
+            self.make_optimizer(variables["params"]),
+            ema=self.ema_decay > 0,
+            loss_scaling=self.loss_scaling,
+            task_state=self.task.init_state(),
+        )
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Names of the network and of the data."""
+        return self.title or (type(self.model).__name__, "arrays")
+
+    def replace(self, **changes: Any) -> "Run":
+        """Returns the run with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def kinds_of(examples: data.Examples) -> dict[str, data.Kind]:
+    """Returns what each part of examples is."""
+    return {name: part.kind for name, part in examples.spec.items()}

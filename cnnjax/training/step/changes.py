@@ -1,0 +1,43 @@
+"""The mean of what several passes, or several devices, changed in a network's collections.
+
+What no pass changed stays as it was, to the bit: a mean of equal numbers need not be that number.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def changes(before: Any, after: Any) -> Any:
+    """Returns what was added to each number; of other leaves (keys, truth values) what is there."""
+    return jax.tree.map(lambda old, new: new - old if _is_number(new) else new, before, after)
+
+
+def add_changes(total: Any, further: Any) -> Any:
+    """Returns the sum of two changes; of leaves that are no numbers the later one."""
+    return jax.tree.map(lambda a, b: a + b if _is_number(b) else b, total, further)
+
+
+def sum_changes(change: Any, axis_name: str) -> Any:
+    """Returns the sum of the changes of all devices along a mapped axis."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.psum(leaf, axis_name) if _is_number(leaf) else leaf, change
+    )
+
+
+def apply_mean(before: Any, total: Any, count: int) -> Any:
+    """Returns what was there, moved by the mean change; that of whole numbers is rounded down."""
+
+    def move(old: Any, change: Any) -> Any:
+        if not _is_number(change):
+            return change
+        if jnp.issubdtype(change.dtype, jnp.integer):
+            return old + change // count
+        return old + change / count
+
+    return jax.tree.map(move, before, total)
+
+
+def _is_number(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.number)

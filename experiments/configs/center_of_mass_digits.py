@@ -1,0 +1,80 @@
+r"""Where the ink of a digit is: a task, a dataset and a configuration of one's own, in one file.
+
+python -m experiments.train --config=experiments/configs/center_of_mass_digits.py \
+    --workdir=runs/center
+
+A LeNet-5 gives two numbers, the row and the column of the digit's centre of mass, as shares of the
+image's side; the squared error is minimised. Nothing in cnnjax knows of this task.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax import data, tasks
+from cnnjax.recipes import default_config, task_section
+from cnnjax.tasks.sections import Chart, Figure, Section, Series, TaskReport
+
+HERE = "experiments.configs.center_of_mass_digits"
+
+
+def load():
+    """Returns the digits with the centre of mass of each, [row, column], in place of its label."""
+    digits = data.dataset("digits")
+    return data.Splits(
+        train=_with_centers(data.load_arrays(digits, "train")),
+        test=_with_centers(data.load_arrays(digits, "test")),
+        mean=digits.mean,
+        std=digits.std,
+    )
+
+
+def _with_centers(examples):
+    images = examples.column("image")
+    ink = images[..., 0].astype(np.float64)
+    places = (np.arange(8) + 0.5) / 8
+    total = ink.sum(axis=(1, 2))
+    rows, columns = (ink.sum(axis=axis) @ places / total for axis in (2, 1))
+    return data.from_arrays(image=images, center=np.stack([rows, columns], axis=1))
+
+
+@dataclass(frozen=True)
+class Center(tasks.Task):
+    """Regression of the part `center`, float [batch, 2]."""
+
+    def outputs(self, spec):
+        """Returns the number of values that the network gives."""
+        return spec["center"].shape[0]
+
+    def example_losses(self, outputs, batch, moment):
+        """Returns the squared distance of each example."""
+        return jnp.square(outputs - batch["center"]).sum(axis=-1)
+
+    def example_metrics(self, outputs, batch):
+        """Returns the distance of each example, as a share of the image's side."""
+        return {"distance": jnp.linalg.norm(outputs - batch["center"], axis=-1)}
+
+    def report_sections(self, evaluated):
+        """Returns the mean distance, and given against true coordinates."""
+        given, true = evaluated.predictions, evaluated.parts["center"]
+        mean = float(np.linalg.norm(given - true, axis=-1).mean())
+        points = [
+            Series(name, true[:, axis].tolist(), given[:, axis].tolist(), line=False)
+            for axis, name in enumerate(("row", "column"))
+        ]
+        chart = Chart("Given against true", points, across="true", up="given")
+        section = Section("centers", "Centres of mass", "As shares of the side.", (chart,))
+        return TaskReport((Figure("Mean distance", f"{mean:.4f}"),), (section,))
+
+
+def get_config():
+    """Returns the configuration."""
+    config = default_config()
+    config.data.name = f"{HERE}:load"
+    with config.unlocked():
+        config.task = task_section(f"{HERE}:Center")
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 0.002
+    config.epochs = 15
+    return config

@@ -1,0 +1,43 @@
+import pytest
+
+from cnnjax import training
+
+
+def test_defaults_fill_what_is_not_given():
+    config = training.parse_config({"data": {"batch_size": 7}})
+    assert config.data.batch_size == 7
+    assert config.data.name == "digits"
+
+
+def test_the_default_config_dict_is_the_schema():
+    assert training.parse_config(training.default_config().to_dict()) == training.RunConfig()
+
+
+def test_the_default_config_dict_refuses_unknown_keys():
+    with pytest.raises(AttributeError):
+        training.default_config().optimizer.lr = 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": 3}, r"config\.epoch is unknown; did you mean config\.epochs\?"),
+        ({"batch_size": 3}, r"did you mean config\.data\.batch_size\?"),
+        ({"optimizer": {"lr": 3.0}}, r"known: config\.optimizer\.name, .*learning_rate"),
+        ({"epochs": "ten"}, r"config\.epochs: 'ten' was given"),
+        ({"epochs": 2.5}, r"config\.epochs: 2\.5 was given"),
+        ({"epochs": 0}, r"greater than or equal to 1"),
+        ({"optimizer": {"learning_rate": float("nan")}}, "finite"),
+        ({"optimizer": {"name": "sdg"}}, r"optimizer\.name: .*'sdg'; did you mean sgd"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(values, message):
+    with pytest.raises(training.ConfigError, match=message):
+        training.parse_config(values)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(training.ConfigError) as raised:
+        training.parse_config({"epochs": 0, "seed": -1})
+    assert "epochs" in str(raised.value)
+    assert "seed" in str(raised.value)

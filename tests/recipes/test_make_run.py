@@ -1,0 +1,156 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import training
+
+
+def plan_with(**values):
+    return training.make_plan(training.parse_config(values))
+
+
+DIGITS_28 = {"resize": 28, "pad": 2}
+
+
+def test_a_plan_counts_steps_and_knows_the_input(tiny_config):
+    plan = training.make_plan(tiny_config)
+    assert (plan.epoch_steps, plan.total_steps) == (2, 6)
+    assert plan.image_shape == (16, 16, 1)
+    assert plan.eval_split == "validation"
+
+
+def test_the_same_seed_gives_the_same_parameters_and_another_gives_others():
+    kernels = [
+        np.asarray(plan_with(data=DIGITS_28, seed=seed).init_state().params["c1"]["kernel"])
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+
+
+def test_held_out_examples_are_apart_and_the_same_for_every_seed(tiny_config, data_dir):
+    plan = training.make_plan(tiny_config)
+    other = training.make_plan(tiny_config.model_copy(update={"seed": 5}))
+    train, held_out = plan.load_train(data_dir), plan.load_eval(data_dir)
+    assert (len(train), len(held_out)) == (128, 1309)
+    np.testing.assert_array_equal(
+        held_out.column("image"), other.load_eval(data_dir).column("image")
+    )
+    whole = np.concatenate([train.column("image"), held_out.column("image")])
+    every = plan_with(data=DIGITS_28).load_train(data_dir).column("image")
+    assert sorted(image.tobytes() for image in whole) == sorted(i.tobytes() for i in every)
+
+
+def test_nothing_held_out_means_the_test_split(data_dir):
+    plan = plan_with(data=DIGITS_28)
+    assert plan.eval_split == "test"
+    assert len(plan.load_eval(data_dir)) == 360
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": {"name": "lenet6"}, "data": DIGITS_28}, "unknown model 'lenet6'.*lenet5"),
+        ({"data": {"name": "digit"}}, "did you mean digits"),
+        ({"data": {"resize": 8}}, r"lenet5 cannot take images of 8x8x1 .*change data\.resize"),
+        ({"data": DIGITS_28 | {"batch_size": 1438}}, "does not fit the 1437 training examples"),
+        ({"data": DIGITS_28 | {"validation_examples": 1437}}, "leave none to train on"),
+        ({"data": DIGITS_28 | {"train_examples": 1438}}, "1438 were asked for, but there are 1437"),
+        ({"data": DIGITS_28, "optimizer": {"accumulate": 3}}, "128 cannot be cut into 3 equal"),
+        (
+            {"data": DIGITS_28, "model": {"overrides": {"dtype": "bfloat16"}}},
+            r"model\.overrides\.dtype is not to be set; set precision",
+        ),
+        (
+            {"data": DIGITS_28 | {"normalization": "model"}, "model": {"name": "resnet8_cifar"}},
+            "states the statistics of 3 channels, but digits has 1",
+        ),
+        ({"data": DIGITS_28, "schedule": {"name": "step"}}, "the step schedule has none"),
+        (
+            {"data": DIGITS_28, "loss": {"auxiliary_weight": 0.3}},
+            "lenet5 has no auxiliary heads here; set it to 0",
+        ),
+        (
+            {"data": DIGITS_28 | {"augmentation": "resized_crop(24)"}},
+            r"lenet5 cannot take images of 24x24x1 .*change data\.augmentation",
+        ),
+        (
+            {"data": DIGITS_28 | {"augmentation": "pca_color"}},
+            "pca_color: .* the images have 1 channels, not 3",
+        ),
+        (
+            {"data": DIGITS_28, "optimizer": {"frozen": (("c9/.*", True), (".*", False))}},
+            r"frozen: the patterns 'c9/\.\*' are the first to match of no parameter",
+        ),
+        ({"data": DIGITS_28 | {"augmentation": "shfit(2)"}}, "did you mean shift"),
+        (
+            {"data": DIGITS_28, "epochs": 1, "schedule": {"warmup_epochs": 1.0}},
+            "the whole run has 11",
+        ),
+    ],
+)
+def test_what_cannot_work_is_told_without_data_or_compiling(values, message, monkeypatch):
+    monkeypatch.setattr(jax, "jit", lambda function: function)
+    with pytest.raises(training.ConfigError, match=message):
+        plan_with(**values)
+
+
+def test_extending_keeps_the_schedule(tiny_config):
+    plan = training.make_plan(tiny_config, extend_to=5)
+    assert plan.total_steps == 10
+    assert float(plan.schedule(9)) == float(plan.schedule(0))
+
+
+def test_extending_past_a_rate_of_zero_is_refused(tiny_config):
+    cosine = tiny_config.model_copy(
+        update={"schedule": training.parse_config({"schedule": {"name": "cosine"}}).schedule}
+    )
+    with pytest.raises(training.ConfigError, match="ends at a learning rate of 0 after 3 epochs"):
+        training.make_plan(cosine, extend_to=5)
+
+
+def test_extending_to_fewer_epochs_is_refused(tiny_config):
+    with pytest.raises(training.ConfigError, match=r"2 epochs are fewer than .* 3"):
+        training.make_plan(tiny_config, extend_to=2)
+
+
+def test_training_examples_are_limited_to_a_fixed_choice(data_dir):
+    held_out = {"validation_examples": 1000}
+    few, many = (
+        plan_with(data=DIGITS_28 | held_out | {"train_examples": count, "batch_size": 10})
+        for count in (50, 100)
+    )
+    assert (few.epoch_steps, many.epoch_steps) == (5, 10)
+    images = {image.tobytes() for image in many.load_train(data_dir).column("image")}
+    chosen = [image.tobytes() for image in few.load_train(data_dir).column("image")]
+    assert len(chosen) == 50
+    assert set(chosen) <= images
+    evaluated = few.load_eval(data_dir)
+    assert len(evaluated) == 1000
+
+
+def test_precision_and_initialisation_reach_the_network():
+    plan = plan_with(data=DIGITS_28, precision="bfloat16", initialization="lecun")
+    assert plan.model.dtype == jnp.bfloat16
+    assert plan.model.initialization == "lecun"
+    state = jax.eval_shape(plan.init_state)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float32"}
+
+
+def test_the_networks_own_statistics_are_on_its_scale():
+    # LeCun et al. 1998, section II.B: white is -0.1 and ink is 1.175.
+    plan = plan_with(
+        model={"name": "lenet5_1998"}, data=DIGITS_28 | {"normalization": "model", "pad": 2}
+    )
+    images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 1), np.uint8)
+    inputs = plan.pipeline.preprocess.images(images)
+    np.testing.assert_allclose(inputs[:, 16, 16, 0], [-0.1, 1.175], atol=1e-6)
+
+
+def test_a_network_with_a_global_average_trains_on_crops_of_another_size():
+    plan = plan_with(
+        model={"name": "resnet8_cifar"},
+        data={"resize": 20, "augmentation": "resized_crop(16)"},
+    )
+    assert plan.image_shape == (20, 20, 1)

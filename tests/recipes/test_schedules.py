@@ -1,0 +1,83 @@
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cnnjax.recipes.optimizers import make_optimizer
+from cnnjax.recipes.schedules import make_plateau, make_schedule
+from cnnjax.recipes.schema import OptimizerConfig, ScheduleConfig
+from cnnjax.training.step.rate import current_rate
+
+
+def test_cosine_schedule_meets_its_closed_form():
+    config = ScheduleConfig(name="cosine", warmup_epochs=1, final_factor=0.1)
+    schedule = make_schedule(config, 2.0, total_steps=110, epoch_steps=10)
+    # Ten rising steps, then half a cosine over a hundred steps, then the last value.
+    assert float(schedule(0)) == pytest.approx(0.2)
+    assert float(schedule(5)) == pytest.approx(1.1)
+    assert float(schedule(10)) == pytest.approx(2.0)
+    assert float(schedule(60)) == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
+    assert float(schedule(110)) == float(schedule(500)) == pytest.approx(0.2)
+
+
+def test_constant_schedule_stays():
+    schedule = make_schedule(ScheduleConfig(), 0.3, total_steps=10, epoch_steps=5)
+    assert float(schedule(0)) == float(schedule(9)) == pytest.approx(0.3)
+
+
+def test_a_warm_up_longer_than_the_run_is_refused():
+    with pytest.raises(ValueError, match=r"3.0 epochs are 30 steps, the whole run has 20"):
+        make_schedule(ScheduleConfig(warmup_epochs=3), 0.1, total_steps=20, epoch_steps=10)
+
+
+def test_step_schedule_is_multiplied_at_each_boundary():
+    config = ScheduleConfig(name="step", warmup_epochs=1, boundaries=(2, 3.5), factor=0.2)
+    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    rates = [float(schedule(step)) for step in (0, 9, 10, 19, 20, 34, 35, 49)]
+    assert rates == pytest.approx([0.1, 0.91, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04])
+
+
+@pytest.mark.parametrize("boundaries", [(3, 2), (0,), (6,)])
+def test_boundaries_that_do_not_rise_within_the_run_are_refused(boundaries):
+    config = ScheduleConfig(name="step", boundaries=boundaries)
+    with pytest.raises(ValueError, match=r"schedule\.boundaries: epochs .* must rise"):
+        make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "step"}, "the step schedule has none"),
+        ({"boundaries": (1,)}, "with the schedule constant; it belongs to step"),
+        ({"name": "step", "boundaries": (1,), "final_factor": 0.1}, "it belongs to cosine"),
+    ],
+)
+def test_keys_of_another_schedule_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_schedule(ScheduleConfig(**settings), 1.0, total_steps=50, epoch_steps=10)
+
+
+def test_plateau_lowers_the_rate_after_epochs_without_a_lower_mean_loss():
+    config = ScheduleConfig(name="plateau", factor=0.5, patience=2)
+    schedule = make_schedule(config, 0.4, total_steps=100, epoch_steps=2)
+    rule = make_optimizer(
+        OptimizerConfig(momentum=0.0), schedule, jnp.ones(1), make_plateau(config, 2)
+    )
+    state = rule.init(jnp.ones(1))
+    updates, rates = [], []
+    # Epoch means 3, 2, 2.5, 2, 1.9, 5, 5: only the second and the fifth are lower than all before.
+    for step, loss in enumerate([2, 4, 2, 2, 1, 4, 3, 1, 1.9, 1.9, 5, 5, 5, 5]):
+        update, state = rule.update(jnp.ones(1), state, jnp.ones(1), value=jnp.float32(loss))
+        updates.append(-float(update[0]))
+        rates.append(float(current_rate(schedule, step, state)))
+    # Two epochs without improvement end with steps 8 and 14, whose update already has the factor.
+    expected = [0.4] * 7 + [0.2] * 6 + [0.1]
+    np.testing.assert_allclose(updates, expected, rtol=1e-6)
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_the_rate_without_a_plateau_is_the_schedules():
+    # A batch norm's "scale" among the averages is not the plateau's.
+    params = {"bn": {"scale": jnp.full(3, 7.0)}}
+    state = optax.sgd(0.1, momentum=0.9).init(params)
+    assert float(current_rate(lambda step: 0.1 * step, 3, state)) == pytest.approx(0.3)

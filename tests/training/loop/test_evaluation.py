@@ -1,0 +1,121 @@
+"""Evaluation counts every example exactly once, on any batch size and number of devices."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+from PIL import Image
+
+from cnnjax import data, training
+from cnnjax.inference.ensemble import load_ensemble
+from cnnjax.tasks import Classification
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.loop.evaluation import add_up, make_evaluator, one_device, placed_batches
+
+
+def placement_of(mode, devices):
+    if mode is None:
+        return one_device()
+    return make_placement(Parallel(mode, mesh=f"data:{devices}"), {}, devices)
+
+
+def numbered(count):
+    """Examples whose label is their position, and whose only pixel tells it too."""
+    positions = np.arange(count, dtype=np.int32)
+    return data.from_arrays(image=positions.astype(np.uint8).reshape(-1, 1, 1, 1), label=positions)
+
+
+@pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 2), ("jit", 8), ("pmap", 4)])
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 512), (23, 5), (24, 8), (23, 23), (9, 1)])
+def test_every_example_counts_once(count, batch_size, mode, devices):
+    placement = placement_of(mode, devices)
+
+    def sums(batch):
+        seen = jnp.zeros(count).at[batch["label"]].add(batch["weight"])
+        told = jnp.zeros(count).at[batch["image"].ravel()].add(batch["weight"])
+        return {"seen": seen, "told": told, "places": jnp.ones_like(batch["weight"]).sum()}
+
+    batches = list(placed_batches(numbered(count), batch_size, placement))
+    total = add_up(map(placement.compile_sums(sums), batches))
+    np.testing.assert_array_equal(total["seen"], np.ones(count))
+    np.testing.assert_array_equal(total["told"], np.ones(count))
+    # Batches of one size, the least that is asked for and can be shared.
+    size = -(-min(batch_size, count) // devices) * devices
+    assert total["places"] == size * len(batches) == -(-count // size) * size
+    if mode == "jit":
+        assert batches[0]["image"].sharding.spec == PartitionSpec("data")
+        assert len(batches[0]["image"].addressable_shards) == devices
+
+
+def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog):
+    for place in range(11):
+        folder = tmp_path / "train" / f"class {place % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 7, 3), place, np.uint8)).save(folder / f"{place:02d}.png")
+    (folder / "10.png").write_bytes(b"no image")
+    dataset = data.dataset(f"folder:{tmp_path}")
+    examples = data.load_examples(dataset, "train", framing=data.Framing(8, 8))
+
+    def sums(batch):
+        values = batch["image"][:, 0, 0, 0].astype(jnp.int32)
+        return {"seen": jnp.zeros(256).at[values].add(batch["weight"])}
+
+    placement = placement_of("jit", 2)
+    batches = placed_batches(examples, 5, placement)
+    seen = add_up(map(placement.compile_sums(sums), batches))["seen"]
+    np.testing.assert_array_equal(seen[:10], np.ones(10))
+    assert seen.sum() == 10
+    assert "1 images could not be read and do not count" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [("softmax", "nats"), ("sigmoid", "nats"), ("hinge", ""), ("squared", "")],
+)
+def test_the_unit_of_the_loss_is_its_own(loss, told):
+    unit = Classification(("a", "b"), loss_name=loss).loss_unit
+    metrics = {"loss": 1.25, "accuracy": 0.5, "top5_error": 0.0}
+    lines = training.format_metrics("test", 7, metrics, unit).splitlines()
+    assert lines[2].split() == ["loss", "1.2500", *told.split()]
+    assert lines[2] == lines[2].rstrip()
+
+
+def test_nothing_to_evaluate_is_told():
+    with pytest.raises(ValueError, match="there are no examples"):
+        add_up([])
+
+
+def test_sums_are_added_in_float64():
+    ones = [{"n": np.float32(2**24)}, {"n": np.float32(1)}]
+    assert add_up(ones)["n"] == 2**24 + 1
+
+
+@pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 8), ("pmap", 4)])
+def test_training_evaluates_the_same_on_any_batch_size_and_devices(
+    finished, data_dir, mode, devices
+):
+    workdir, result = finished
+    run = training.load_run(workdir, data_dir=data_dir)
+    placement = placement_of(mode, devices)
+    evaluate = make_evaluator(run.plan, run.examples, 100, placement=placement)
+    found = evaluate(placement.replicate(run.variables))
+    assert found["accuracy"] == result.metrics["accuracy"]
+    assert found["top5_error"] == pytest.approx(result.metrics["top5_error"], abs=1e-12)
+    assert found["loss"] == pytest.approx(result.metrics["loss"], rel=1e-5)
+
+
+def test_assessment_is_the_same_on_any_batch_size_and_devices(finished, data_dir):
+    ensemble = load_ensemble([finished[0]], data_dir=data_dir)
+    alone = ensemble.assess(placement=one_device())
+    shared = ensemble.assess(batch_size=99)
+    assert alone.examples == 1309
+    np.testing.assert_array_equal(alone.answers, shared.answers)
+    assert shared.metrics() == pytest.approx(alone.metrics(), rel=1e-5)
+    assert alone.accuracy == finished[1].metrics["accuracy"]
+    assert alone.nll == pytest.approx(finished[1].metrics["loss"], rel=1e-6)
+    # What the images' probabilities say, one by one.
+    run = ensemble.members[0]
+    predicted = run.predict(run.images)
+    own = predicted[np.arange(1309), run.labels]
+    assert alone.nll == pytest.approx(-np.log(own.astype(np.float64)).mean(), rel=1e-5)
