@@ -94,15 +94,15 @@ def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple
     for name in names:
         (check_image if kinds[name] == "image" else _check_mask)(name, example[name])
     first, *others = names
-    size = example[first].shape[:2]
+    height, width = example[first].shape[:2]
     for name in others:
-        if example[name].shape[:2] != size:
+        if example[name].shape[:2] != (height, width):
             raise ValueError(
                 f"{step}: {name} is {_sides(example[name])}, but {first} is "
                 f"{_sides(example[first])}; images and masks that are changed together have one "
                 f"size: resize {name}, or declare it as of kind value to leave it alone"
             )
-    return size
+    return height, width
 
 
 def check_rows(name: str, kind: Kind, rows: Array) -> None:

@@ -7,7 +7,7 @@ the device it is in.
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias, Union, cast
 
 import jax
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ def _steps(item: Any) -> list[Transform | Mix]:
     if isinstance(item, Transform | Mix):
         return [item]
     if callable(item) and not inspect.isclass(item):
-        return [OwnTransform(item, _place(item))]
+        return [OwnTransform(cast(Augmentation, item), _place(item))]
     raise ValueError(
         f"augmentation: {item!r} was given; give a text such as 'crop(4), flip', a function (key, "
         "example) -> example, a data.Policy, or a list of these"

@@ -89,12 +89,12 @@ class Geometry(Transform):
             moved[name] = motion.move_image(example[name])
         for name in parts_of(kinds, "mask"):
             moved[name] = motion.move_mask(example[name])
-        after = moved[parts_of(kinds, "image", "mask")[0]].shape[:2]
+        height, width = moved[parts_of(kinds, "image", "mask")[0]].shape[:2]
         for name in parts_of(kinds, "boxes", "points"):
             rows = example[name]
             check_rows(name, kinds[name], rows)
             if kinds[name] == "boxes":
-                moved[name] = move_boxes(motion, rows, after)
+                moved[name] = move_boxes(motion, rows, (height, width))
             else:
                 empty = (rows == 0).all(axis=1, keepdims=True)
                 moved[name] = jnp.where(empty, rows, motion.move_points(rows))

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.stats
 
 from cnnjax.data import example_keys, parse_policy
@@ -86,3 +87,41 @@ def test_a_policy_without_mixup_leaves_the_batch():
     batch = parse_policy("flip").mix(example_keys(KEY, EXAMPLES), BATCH)
     assert batch.keys() == BATCH.keys()
     assert batch["image"] is BATCH["image"]
+
+
+def test_several_images_are_mixed_by_one_share():
+    result = mixed(BATCH | {"image": jnp.concatenate([BATCH["image"]] * 2, axis=-1)})
+    keys = example_keys(KEY, EXAMPLES)
+    batch = {"left": BATCH["image"], "right": BATCH["image"], "digit": BATCH["label"]}
+    two = parse_policy("mixup(0.4)").mix(
+        keys,
+        batch | {"weight": BATCH["weight"]},
+        {"left": "image", "right": "image", "digit": "label"},
+        num_classes=3,
+    )
+    np.testing.assert_allclose(two["left"], result["image"][..., :1], atol=1e-6)
+    np.testing.assert_array_equal(two["left"], two["right"])
+    np.testing.assert_allclose(two["target"], result["target"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "num_classes", "message"),
+    [
+        ({"mask": jnp.zeros((SIZE, 2, 2))}, 3, r"mixup: it mixes .* cannot mix mask \(mask\)"),
+        ({"boxes": jnp.zeros((SIZE, 2, 4))}, 3, r"cannot mix boxes \(boxes\)"),
+        ({"points": jnp.zeros((SIZE, 2, 2))}, 3, r"cannot mix points \(points\)"),
+        ({}, None, "num_classes is missing"),
+    ],
+)
+def test_parts_that_cannot_be_mixed_are_refused(more, num_classes, message):
+    with pytest.raises(ValueError, match=message):
+        parse_policy("mixup").mix(
+            example_keys(KEY, EXAMPLES), BATCH | more, num_classes=num_classes
+        )
+
+
+@pytest.mark.parametrize("missing", ["image", "label", "weight"])
+def test_a_batch_without_what_is_mixed_is_refused(missing):
+    batch = {name: part for name, part in BATCH.items() if name != missing}
+    with pytest.raises(ValueError, match="mixup: a batch has images, one label, and weight"):
+        parse_policy("mixup").mix(example_keys(KEY, EXAMPLES), batch, num_classes=3)
