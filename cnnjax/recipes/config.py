@@ -10,21 +10,56 @@ from typing import Any
 
 import pydantic
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from ml_collections.config_dict import FieldReference, placeholder
 
 from cnnjax.nearest import nearest_names
-from cnnjax.recipes.schema import RunConfig
+from cnnjax.recipes.schema import DataConfig, RunConfig
 from cnnjax.training.errors import ConfigError
 
 
 def default_config() -> ConfigDict:
     """Returns the defaults as an `ml_collections.ConfigDict`, which configuration files change.
 
-    It is locked: setting a key that does not exist raises.
+    They are those of `RunConfig()`, which runs. How it frames the default dataset's images is not
+    passed on to another one: where `data.name` is changed, the other keys of `data` that are not
+    set have the defaults of `DataConfig`. The ConfigDict is locked: setting a key that does not
+    exist raises.
     """
     config = ConfigDict(RunConfig().model_dump())
     _place_types(config, RunConfig)
+    _bind_to_dataset(config.data)
     return config.lock()
+
+
+class _OfDataset(FieldReference):
+    """A value that holds as long as `data.name` is the default one, or until it is set."""
+
+    def __init__(self, name: FieldReference, value: Any, otherwise: Any):
+        super().__init__(value, field_type=type(value))
+        self._dataset, self._default, self._otherwise = name, name.get(), otherwise
+        self._given = False
+
+    def get(self) -> Any:
+        """Returns what was set, or what is the default for the dataset."""
+        if self._given or self._dataset.get() == self._default:
+            return super().get()
+        return self._otherwise
+
+    def set(self, value: Any, type_safe: bool = True) -> None:
+        """Sets the value, for any dataset."""
+        super().set(value, type_safe)
+        self._given = True
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def _bind_to_dataset(section: Any) -> None:
+    name = section.get_ref("name")
+    for key, value in RunConfig().data.model_dump().items():
+        otherwise = DataConfig.model_fields[key].default
+        if value != otherwise:
+            section[key] = _OfDataset(name, value, otherwise)
 
 
 def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:

@@ -33,8 +33,10 @@ class Section(pydantic.BaseModel):
 class ModelConfig(Section):
     """Which network: a name of the model registry, and changes to its fields."""
 
-    name: str = "lenet5"
-    overrides: dict[str, Any] = {}
+    name: str = Field(default="lenet5", description="A name that models.list_models() has")
+    overrides: dict[str, Any] = Field(
+        default={}, description="Values for fields of the network, by the fields' names"
+    )
 
 
 class DataConfig(Section):
@@ -55,15 +57,19 @@ class DataConfig(Section):
     with the mean taken off, for one), or each image's own: global contrast normalisation.
     """
 
-    name: str = "digits"
-    batch_size: int = Field(default=128, ge=1)
+    name: str = Field(
+        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+    )
+    batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)
     crop: int | None = Field(default=None, ge=1)
     crop_short_sides: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
     crop_areas: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)] = ()
-    pad: int = Field(default=0, ge=0)
+    pad: int = Field(default=0, ge=0, description="Pixels added on each side, after resizing")
     normalization: Literal["dataset", "model", "image"] = "dataset"
-    augmentation: str = ""
+    augmentation: str = Field(
+        default="", description="What is done to training images, e.g. 'crop(4), flip, mixup(0.2)'"
+    )
     validation_examples: int = Field(default=0, ge=0)
     train_examples: int | None = Field(default=None, ge=1)
 
@@ -76,7 +82,9 @@ class LossConfig(Section):
     0.4 in the reference implementation of Inception-v3; 0 leaves the heads out.
     """
 
-    name: Literal["softmax", "hinge", "sigmoid", "squared"] = "softmax"
+    name: Literal["softmax", "hinge", "sigmoid", "squared"] = Field(
+        default="softmax", description="Of each example"
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     auxiliary_weight: float = Field(default=0.0, ge=0)
 
@@ -96,13 +104,15 @@ class OptimizerConfig(Section):
     the learning rate (empty: 1), `frozen` whether the parameter stays as it is (empty: none does).
     """
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
-    learning_rate: float = Field(default=0.1, gt=0)
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(default="sgd", description="The rule")
+    learning_rate: float = Field(default=0.01, gt=0, description="The schedule's peak")
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = False
+    nesterov: bool = Field(default=False, description="Nesterov's form of the momentum")
     beta2: float | None = Field(default=None, ge=0, lt=1)
     epsilon: float | None = Field(default=None, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="Factor by which parameters are drawn to zero"
+    )
     gradient_clip: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1)
     decay: Rules[bool] = ()
@@ -135,7 +145,9 @@ class BatchNormConfig(Section):
     `group`: `group_size` of them.
     """
 
-    scope: Literal["global", "device", "group"] = "global"
+    scope: Literal["global", "device", "group"] = Field(
+        default="global", description="Whose images are averaged over"
+    )
     group_size: int | None = Field(default=None, ge=1)
 
 
@@ -147,10 +159,13 @@ class RunConfig(Section):
     exponential moving average of parameters and batch statistics, which is what is evaluated
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
+
+    The default run is LeNet-5 on the embedded digits, which are enlarged to the 28x28 that it is
+    meant for, within a margin of 2 (LeCun et al. 1998, section II.B).
     """
 
     model: ModelConfig = ModelConfig()
-    data: DataConfig = DataConfig()
+    data: DataConfig = DataConfig(resize=28, pad=2)
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -158,5 +173,7 @@ class RunConfig(Section):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     initialization: Literal["paper", "he", "xavier", "lecun"] | None = None
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    epochs: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    epochs: int = Field(default=10, ge=1, description="Passes over the training examples")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="Of parameters, order, augmentation and dropout"
+    )
