@@ -1,1 +1,1 @@
-"""Experiments: one absl program per task, flags in, one library call."""
+"""Experiments: the commands as programs of a clone, studies, and configurations to copy."""

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 from absl import flags
 
 from cnnjax import data, training
+from cnnjax.commands.flags.data_dir import read_data_dir
+from cnnjax.commands.launch import launch
 from cnnjax.training.folder.environment import describe_code, describe_environment
-from experiments.data_dir import read_data_dir
-from experiments.launch import launch
 from experiments.speedrun import trials
 from experiments.speedrun.network import SpeedNet
 from experiments.speedrun.programs import Dispatch, make_programs

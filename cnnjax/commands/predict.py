@@ -1,10 +1,10 @@
 """Name the classes of images with trained networks.
 
-python -m experiments.predict --workdir=runs/digits IMAGE_OR_FOLDER [IMAGE_OR_FOLDER ...]
+cnnjax predict --workdir=runs/digits IMAGE_OR_FOLDER [IMAGE_OR_FOLDER ...]
 
-Of folders, all images beneath them are named. An image is brought to the size and the colours of
+Of folders, all images beneath them are named. An image is brought to the size and the colors of
 the dataset that the network was trained on. Digits are light on dark there: give --invert for ink
-on paper. Damaged images are told, and the exit code is then 4.
+on paper. Damaged images are named, and the exit code is then 4.
 """
 
 import sys
@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from absl import flags
 
 from cnnjax import training
-from experiments import members
-from experiments.launch import INPUT_ERROR, launch
+from cnnjax.commands.exit_codes import INPUT_ERROR
+from cnnjax.commands.flags.networks import read_ensemble
+from cnnjax.commands.launch import launch
 
 _TOP = flags.DEFINE_integer("top", 3, "Classes to name per image.", lower_bound=1)
 _INVERT = flags.DEFINE_boolean("invert", False, "Swap light and dark.")
-_OUTPUT = flags.DEFINE_string("output", None, "File for the answers, .csv or .json.")
+_OUTPUT = flags.DEFINE_string("output", None, "File for the predictions, .csv or .json.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     paths = training.find_images(arguments[1:])
     answers = []
     for answer in training.answer_files(
-        members.read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
+        read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
     ):
         print(answer, file=sys.stderr if answer.problem else sys.stdout)
         answers.append(answer)
@@ -39,5 +40,6 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(INPUT_ERROR)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the command on the process's own arguments."""
     launch(main)

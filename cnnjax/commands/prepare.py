@@ -1,7 +1,7 @@
-"""Prepares an image set for training, as TFDS's array_record files, and reads it back.
+"""Prepare an image set for training, as TFDS's array_record files, and read it back.
 
-    python -m scripts.prepare_data mnist --source=FOLDER --data_dir=FOLDER
-    python -m scripts.prepare_data imagenette/160px-v2
+cnnjax prepare mnist --source=FOLDER --data_dir=FOLDER
+cnnjax prepare imagenette/160px-v2
 
 MNIST, Fashion-MNIST and CIFAR-10 are prepared without TensorFlow and without a network from the
 files their authors published, lying in --source; each file's digest is checked. Every other TFDS
@@ -12,24 +12,25 @@ import argparse
 import sys
 
 from cnnjax import data
+from cnnjax.commands.columns import WIDTH
+from cnnjax.commands.exit_codes import MEANINGS, USAGE_ERROR
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepares a set and prints what was read back; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", help="TFDS name, with /CONFIGURATION if need be")
-    parser.add_argument(
-        "--source", help="folder of the original files, or of what was downloaded by hand"
-    )
-    parser.add_argument("--data_dir", help="TFDS data folder; TFDS's own default if not given")
-    options = parser.parse_args(arguments)
+    """Prepares a set and prints what was read back.
+
+    Args:
+        arguments: the command line without the program; None reads `sys.argv`.
+
+    Returns:
+        The exit code: 0, or 2 for what the user has to fix.
+    """
+    options = _parser().parse_args(arguments)
     try:
         prepared = data.prepare(options.name, options.source, options.data_dir)
     except data.DataError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return USAGE_ERROR
     sizes = ", ".join(f"{size:,} {split}" for split, size in prepared.split_sizes.items())
     took = "before" if prepared.seconds is None else f"in {prepared.seconds:.0f} s"
     print(f"prepared   {took}, in {prepared.folder}")
@@ -39,9 +40,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def run() -> None:
+    """Runs the command on the process's own arguments."""
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code}  {MEANINGS[code]}" for code in (0, USAGE_ERROR))
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=WIDTH),
+        epilog=f"Exit codes:\n{codes}",
+    )
+    group = parser.add_argument_group("Data")
+    group.add_argument("name", help="TFDS name, with /CONFIGURATION if need be [required]")
+    group.add_argument(
+        "--source",
+        help="folder of the original files, or of what was downloaded by hand [default: none]",
+    )
+    group.add_argument("--data_dir", help="TFDS data folder [default: TFDS's own]")
+    return parser
+
+
 def _channels(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.5f}" for value in values)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,16 +14,17 @@ multiply-adds, values and bytes of a forward pass, bytes kept for the backward p
 field, effective stride and padding. Counted from shapes; nothing is run."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m cnnjax.analysis") -> int:
     """Prints the summary of a network, of two side by side, or of all registered ones.
 
     Args:
       arguments: the command line without the program; None reads `sys.argv`.
+      program: how it was started, for --help.
 
     Returns:
       The exit code: 0, or 2 for what the user has to mend.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(program).parse_args(arguments)
     try:
         if options.all and (options.input_size or options.variant or options.compare):
             raise ValueError("--all takes each network as published; leave the other options out")
@@ -36,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m cnnjax.analysis", None, _DESCRIPTION)
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(program, None, _DESCRIPTION)
     parser.add_argument("model", nargs="?", help="a registered name, such as vgg16")
     parser.add_argument("--compare", metavar="MODEL", help="a second network beside the first")
     parser.add_argument("--all", action="store_true", help="totals of all registered networks")
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "--num_classes", type=int, help="number of logits; as published if not given"
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="table is for the terminal"
+        "--format", choices=FORMATS, default="table", help="table, the default, is for the terminal"
     )
     parser.add_argument("--xla", action="store_true", help="ask XLA for its own count too")
     return parser

@@ -2,6 +2,8 @@
 
 from absl import flags
 
+GROUP = "Data"
+
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "TFDS data folder; TFDS's own default if not given."
 )

@@ -5,7 +5,9 @@ import contextlib
 from absl import flags
 
 from cnnjax import training
-from cnnjax.training.devices import processes as distributed
+from cnnjax.training.devices import processes
+
+GROUP = "Devices and processes"
 
 _PARALLEL = flags.DEFINE_string(
     "parallel",
@@ -28,7 +30,7 @@ _SHARDING = flags.DEFINE_multi_string(
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
     None,
-    "HOST:PORT of process 0, for a run of several processes; 'auto' on a cluster that tells it.",
+    "HOST:PORT of process 0, for a run of several processes; 'auto' on a cluster that provides it.",
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
     "num_processes", None, "How many processes the run has, beside --coordinator.", lower_bound=1
@@ -39,7 +41,7 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def read_parallel() -> training.Parallel:
-    """Returns what the flags ask of the devices; it is checked when they are known."""
+    """Returns what the flags ask of the devices, to be checked when the devices are known."""
     return training.Parallel(_PARALLEL.value, _MESH.value, tuple(_SHARDING.value))
 
 
@@ -49,4 +51,4 @@ def joined() -> contextlib.AbstractContextManager[None]:
     Raises:
         ConfigError: the flags do not fit together, or the others cannot be reached.
     """
-    return distributed.joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    return processes.joined(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)

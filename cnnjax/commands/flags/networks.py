@@ -6,7 +6,9 @@ from typing import Any
 from absl import flags
 
 from cnnjax import data, training
-from experiments.data_dir import read_data_dir
+from cnnjax.commands.flags.data_dir import read_data_dir
+
+GROUP = "Networks and views"
 
 _WORKDIR = flags.DEFINE_multi_string(
     "workdir",
@@ -29,8 +31,8 @@ _CROPS = flags.DEFINE_enum(
     "crops",
     "whole",
     ["whole", "center", "ten", "dense"],
-    "What the networks are shown of an image, enlarged to --scales unless it is whole: its centre, "
-    "ten crops (corners and centre, each mirrored too), or all of it, the network moved over it. "
+    "What the networks are shown of an image, enlarged to --scales unless it is whole: its center, "
+    "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
     "Probabilities of all views are averaged.",
 )
 _SCALES = flags.DEFINE_list(

@@ -6,6 +6,8 @@ from absl import flags
 
 from cnnjax import data
 
+GROUP = "Data"
+
 _RESIDENT = flags.DEFINE_enum(
     "resident",
     "auto",

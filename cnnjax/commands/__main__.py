@@ -1,0 +1,72 @@
+"""The console command `cnnjax`: the name of a command, and then that command's own arguments."""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnjax.commands.columns import entry
+from cnnjax.commands.exit_codes import USAGE_ERROR
+from cnnjax.nearest import did_you_mean
+
+COMMANDS = ("train", "evaluate", "predict", "report", "summarize", "prepare")
+"""Each is a module of this package, with a function `run`."""
+
+HELP = ("--help", "-help", "-h", "help")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command.
+
+    Args:
+        arguments: the command's name and its arguments; None reads `sys.argv`.
+
+    Raises:
+        SystemExit: with the command's exit code; with 2 if there is no such command.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        print(overview(), file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    name, *rest = given
+    if name in HELP:
+        print(overview())
+        sys.exit(0)
+    if name not in COMMANDS:
+        hint = did_you_mean(name, COMMANDS, count=1) or f"there are {', '.join(COMMANDS)} "
+        print(f"error: cnnjax has no command {name!r}; {hint}".rstrip(), file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    # As `python -m` does: configurations and parts named by path are found in this folder.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    sys.argv[:] = [f"cnnjax {name}", *rest]
+    # absl's flags are the whole process's: those of the other commands are not to be defined.
+    importlib.import_module(f"cnnjax.commands.{name}").run()
+
+
+def overview() -> str:
+    """Returns the commands, with a line each."""
+    lines = [entry(name, _first_line(name), 13) for name in COMMANDS]
+    return "\n".join(
+        [
+            "usage: cnnjax COMMAND [ARGUMENTS]",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "cnnjax COMMAND --help says what a command does, with all its flags.",
+        ]
+    )
+
+
+def _first_line(name: str) -> str:
+    """Returns the first line of a command's docstring, without importing the command."""
+    spec = importlib.util.find_spec(f"cnnjax.commands.{name}")
+    source = Path(spec.origin).read_text() if spec and spec.origin else ""
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    main()

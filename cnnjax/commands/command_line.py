@@ -1,0 +1,70 @@
+"""From the arguments of a command to its flags: --help first, and errors that say what to fix."""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from absl import flags
+
+from cnnjax import training
+from cnnjax.commands import configurations, suggestions
+from cnnjax.commands.exit_codes import USAGE_ERROR
+from cnnjax.commands.grouped_help import command_help
+from cnnjax.training.devices import processes
+
+HELP = ("--help", "-help", "--helpshort", "-helpshort", "-h", "-?")
+
+
+def parse(arguments: Sequence[str], description: str) -> list[str]:
+    """Parses the flags of a command.
+
+    Args:
+        arguments: the program's name and all that follows it.
+        description: what the command does, for --help.
+
+    Returns:
+        The program's name and the arguments that are no flags.
+
+    Raises:
+        SystemExit: help was asked for (0), or a flag is wrong (2).
+    """
+    if _asks_for_help(arguments):
+        print(command_help(description))
+        sys.exit(0)
+    try:
+        if "config" in flags.FLAGS:
+            arguments = configurations.resolve(arguments)
+            # Where ml_collections looks for the keys that are set.
+            sys.argv[:] = arguments
+        return flags.FLAGS(list(arguments))
+    except (flags.Error, training.ConfigError) as error:
+        problem = _describe(error)
+    except (AttributeError, KeyError):
+        # ml_collections raises these for a key that the configuration does not have, and leaves
+        # it to us to find which one.
+        problem = suggestions.unknown_key(arguments)
+    except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
+        problem = f"--config: {error}"
+    stop(problem, USAGE_ERROR)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Ends the program with an error message and an exit code."""
+    print(f"error: {message}", file=sys.stderr)
+    processes.leave(code)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return suggestions.unknown_flag(error.flagname)
+    missing = re.search(r"--(\w+)=None: Flag --\w+ must have a value", str(error))
+    if missing:
+        return f"--{missing[1]} is required: {flags.FLAGS[missing[1]].help}"
+    return str(error)
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    arguments = list(arguments)
+    flags_end = arguments.index("--") if "--" in arguments else len(arguments)
+    return any(argument in HELP for argument in arguments[:flags_end])

@@ -1,0 +1,104 @@
+"""The configuration files that --config names: by path, or by name in `experiments/configs`."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cnnjax
+from cnnjax import training
+from cnnjax.commands.columns import prose
+from cnnjax.nearest import nearest_names
+
+FOLDER = Path("experiments", "configs")
+
+
+def resolve(arguments: Sequence[str]) -> list[str]:
+    """Returns a command line in which --config holds the path of a file that exists.
+
+    Raises:
+        ConfigError: --config is missing, or has no value, or names no file.
+    """
+    resolved = list(arguments)
+    found = False
+    for i, argument in enumerate(resolved):
+        if argument == "--":
+            break
+        match = re.fullmatch(r"--?config(?:=(.*))?", argument, re.DOTALL)
+        if match is None:
+            continue
+        found = True
+        name = match[1]
+        if name is None:
+            following = resolved[i + 1] if i + 1 < len(resolved) else ""
+            name = "" if following.startswith("-") else following
+        path = find(name)
+        if match[1] is None:
+            resolved[i + 1] = path
+        else:
+            resolved[i] = f"--config={path}"
+    # A flag file may hold the flag too.
+    if not found and not any(re.match(r"--?flagfile\b", argument) for argument in resolved):
+        raise training.ConfigError(missing())
+    return resolved
+
+
+def find(name: str) -> str:
+    """Returns the path of a configuration file, ":ARGUMENT" for its `get_config` included.
+
+    Args:
+        name: a path, or the name of a file in `experiments/configs`, of the current folder or of
+            the clone that cnnjax lies in.
+
+    Raises:
+        ConfigError: there is no such file; the nearest names are given.
+    """
+    file, colon, argument = name.partition(":")
+    if not file:
+        raise training.ConfigError(missing())
+    path = Path(file)
+    if not path.is_file() and path.parent == Path("."):
+        # A name, then.
+        path = known().get(file.removesuffix(".py"), path)
+    if not path.is_file():
+        problem = "is a folder, not a file" if path.is_dir() else "was not found"
+        raise training.ConfigError(f"--config: {file} {problem}; {_nearest(file)}")
+    folder = path.resolve().parent
+    if folder.parts[-2:] == FOLDER.parts and str(folder.parents[1]) not in sys.path:
+        # Configurations import each other as `experiments.configs.NAME`.
+        sys.path.append(str(folder.parents[1]))
+    return f"{path}{colon}{argument}"
+
+
+def known() -> dict[str, Path]:
+    """Returns the files of `experiments/configs` by name, the current folder's first."""
+    files: dict[str, Path] = {}
+    for root in (Path(), Path(cnnjax.__file__).parents[1]):
+        for path in sorted((root / FOLDER).glob("*.py")):
+            if not path.name.startswith("_"):
+                files.setdefault(path.stem, path)
+    return files
+
+
+def missing() -> str:
+    """Returns what is said where --config is not given."""
+    names = sorted(known())
+    if not names:
+        return (
+            "--config: give a configuration file, --config=FILE.py, whose get_config() returns a "
+            "changed training.default_config()"
+        )
+    return (
+        "--config: give a configuration file, or the name of one: --config=NAME; "
+        f"in {FOLDER} there are:\n{prose(', '.join(names), 2)}"
+    )
+
+
+def _nearest(file: str) -> str:
+    names = sorted(known())
+    nearest = nearest_names(Path(file).stem, names, likeness=0.5)
+    if nearest:
+        return f"did you mean {' or '.join(nearest)}?"
+    if names:
+        return f"in {FOLDER} there are:\n{prose(', '.join(names), 2)}"
+    return "give the path of a configuration file"

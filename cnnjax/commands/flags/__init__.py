@@ -1,0 +1,1 @@
+"""Flags that several commands share, a file for each subject; `GROUP` is its heading in --help."""

@@ -1,0 +1,67 @@
+"""What could have been meant by a flag that does not exist."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from absl import flags
+
+from cnnjax import training
+from cnnjax.nearest import nearest_names
+
+PREFIX = "config."
+
+
+def own_flags() -> dict[str, list[flags.Flag]]:
+    """Returns the flags of cnnjax and of the program by module; not those of other libraries."""
+    return {
+        module: [flag for flag in defined if not flag.name.startswith(PREFIX)]
+        for module, defined in flags.FLAGS.flags_by_module_dict().items()
+        if module.split(".")[0] in ("cnnjax", "experiments") or module == sys.argv[0]
+    }
+
+
+def unknown_key(arguments: Sequence[str]) -> str:
+    """Returns what is wrong with a command line that sets a key which does not exist."""
+    known = training.known_keys()
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        key = name.removeprefix(PREFIX)
+        if name != key and not any(k == key or k.startswith(f"{key}.") for k in known):
+            return unknown_flag(name)
+    return "--config: the file sets a key that does not exist"
+
+
+def unknown_flag(name: str) -> str:
+    """Returns the message for a flag that does not exist, with what could have been meant."""
+    if name.startswith(PREFIX):
+        return f"--{name} is unknown; {training.nearest_key(name.removeprefix(PREFIX))}"
+    keys = training.known_keys() if "config" in flags.FLAGS else []
+    names = [flag.name for defined in own_flags().values() for flag in defined]
+    candidates = suggest(name, names, keys) or suggest(name, flags.FLAGS, [])
+    if candidates:
+        return f"--{name} is unknown; did you mean {' or '.join(candidates)}?"
+    return f"--{name} is unknown; --help lists all flags"
+
+
+def suggest(name: str, names: Iterable[str], keys: Iterable[str]) -> list[str]:
+    """Returns the flags that could have been meant by another one.
+
+    Args:
+        name: what was given, without dashes.
+        names: flags that there are.
+        keys: dotted keys of the configuration; each is a flag too.
+
+    Returns:
+        The keys that end in what was given; if none does, the flags of the nearest spelling.
+    """
+    spellings: dict[str, list[str]] = {flag: [f"--{flag}"] for flag in names}
+    for key in keys:
+        for spelling in (key, key.rpartition(".")[2]):
+            if f"--{PREFIX}{key}" not in spellings.setdefault(spelling, []):
+                spellings[spelling].append(f"--{PREFIX}{key}")
+    given = name.replace("-", "_")
+    ends = [f"--{PREFIX}{key}" for key in keys if f".{key}".endswith(f".{given}")]
+    if ends or given in spellings:
+        return ends or spellings[given]
+    nearest = nearest_names(given, spellings, count=1, likeness=0.65)
+    return spellings[nearest[0]] if nearest else []
