@@ -63,10 +63,10 @@ def find(name: str) -> str:
     if not path.is_file():
         problem = "is a folder, not a file" if path.is_dir() else "was not found"
         raise training.ConfigError(f"--config: {file} {problem}; {_nearest(file)}")
-    root = path.resolve().parents[len(FOLDER.parts)] if path.resolve().parts[3:] else None
-    if root is not None and path.resolve().parent == root / FOLDER and str(root) not in sys.path:
+    folder = path.resolve().parent
+    if folder.parts[-2:] == FOLDER.parts and str(folder.parents[1]) not in sys.path:
         # Configurations import each other as `experiments.configs.NAME`.
-        sys.path.append(str(root))
+        sys.path.append(str(folder.parents[1]))
     return f"{path}{colon}{argument}"
 
 

@@ -11,6 +11,7 @@ from absl import flags
 from cnnjax import recipes
 from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import MEANINGS
+from cnnjax.commands.program_name import program_name
 from cnnjax.commands.schema_help import schema_help
 from cnnjax.commands.suggestions import own_flags
 
@@ -43,14 +44,6 @@ def exit_codes_help() -> str:
     """Returns what each exit code means."""
     lines = [entry(str(code), text, 7) for code, text in MEANINGS.items()]
     return "\n".join(["Exit codes:", *lines])
-
-
-def program_name() -> str:
-    """Returns how the program was started, as a user types it."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is None or sys.argv[0].startswith("cnnjax "):
-        return sys.argv[0].rpartition("/")[2]
-    return f"python -m {spec.name.removesuffix('.__main__')}"
 
 
 def _grouped() -> dict[str, list[Any]]:

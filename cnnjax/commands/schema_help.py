@@ -35,8 +35,8 @@ def schema_help(defaults: pydantic.BaseModel) -> str:
     parts = [f"{HEADING}:"]
     for path, section in sections(defaults):
         lines = [f"  config.{path}" if path else "  config"]
-        if words := type(section).__doc__:
-            lines.append(f"{prose(words, 4)}\n")
+        if docstring := type(section).__doc__:
+            lines.append(f"{prose(docstring, 4)}\n")
         lines += [
             _key_entry(f"{path}.{name}" if path else name, name, section)
             for name in _leaves(section)

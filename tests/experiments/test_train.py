@@ -32,8 +32,10 @@ TINY = (
 
 
 def start(program, *arguments, environment):
+    """Starts a program of experiments; or a command, "cnnjax NAME"."""
+    name = program.split() if " " in program else [f"experiments.{program}"]
     return subprocess.Popen(
-        [sys.executable, "-m", f"experiments.{program}", *map(str, arguments)],
+        [sys.executable, "-m", *name, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -95,7 +97,8 @@ def test_killing_a_run_and_starting_it_again_changes_no_bit(
     record_property("killed_at_step", killed_at)
     print(f"killed after step {killed_at} of 8")
     assert 0 < killed_at < 8
-    code, _, err = run(*command, environment=environment)
+    # By the console command, of which the program is a thin shell.
+    code, _, err = run("cnnjax train", *command[1:], environment=environment)
     assert code == 0, err
     assert "resuming from the checkpoint of step" in err
     expected, resumed = arrays(undisturbed[0], 8), arrays(workdir, 8)
@@ -181,7 +184,9 @@ def test_predict_tells_files_that_do_not_exist(undisturbed, environment, tmp_pat
         ((CONFIG, "--config.data.resize=8"), "cannot take images of 12x12x1"),
         (("--config=none.py",), "none.py"),
         ((CONFIG, "--wrkdir=x"), "did you mean --workdir?"),
-        ((), "--config"),
+        ((CONFIG, "--epochs=3"), "--epochs is unknown; did you mean --config.epochs?"),
+        (("--config=lenet5_digit",), "did you mean lenet5_digits"),
+        ((), "give a configuration file"),
     ],
 )
 def test_a_wrong_flag_is_told_without_a_traceback_and_nothing_is_written(
@@ -229,6 +234,7 @@ def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_taken(
 
 
 def test_help_says_what_the_program_does(environment):
-    _, out, _ = run("train", "--help", environment=environment)
-    for said in ("Train a network", "--workdir", "--extend_to", "--config.optimizer"):
+    code, out, err = run("train", "--help", environment=environment)
+    assert (code, err) == (0, "")
+    for said in ("python -m experiments.train", "Train a network", "--mesh", "--config.optimizer"):
         assert said in out

@@ -28,7 +28,7 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path):
     other = training.parse_config({"optimizer": {"learning_rate": 0.5}, "epochs": 11})
     with pytest.raises(RunFolderError) as raised:
         run_folder.check_folder(tmp_path, other)
-    assert "config.optimizer.learning_rate is 0.1 there, 0.5 was asked for" in str(raised.value)
+    assert "config.optimizer.learning_rate is 0.01 there, 0.5 was asked for" in str(raised.value)
     assert "--extend_to makes a run longer" in str(raised.value)
     assert (tmp_path / "config.json").read_bytes() == before
 

@@ -1,0 +1,3 @@
+from tests.experiments.conftest import environment
+
+__all__ = ["environment"]

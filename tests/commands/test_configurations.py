@@ -1,0 +1,103 @@
+"""Which file --config names."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnjax import training
+from cnnjax.commands import configurations
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with a configuration of its own, outside the clone."""
+    (tmp_path / "experiments" / "configs").mkdir(parents=True)
+    (tmp_path / "experiments" / "configs" / "mine.py").write_text("")
+    (tmp_path / "other.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("mine", "experiments/configs/mine.py"),
+        ("mine.py", "experiments/configs/mine.py"),
+        ("mine:wide", "experiments/configs/mine.py:wide"),
+        ("other.py", "other.py"),
+        ("experiments/configs/mine.py", "experiments/configs/mine.py"),
+        ("lenet5_digits", str(ROOT / "experiments/configs/lenet5_digits.py")),
+    ],
+)
+def test_names_are_looked_up_in_the_current_folder_and_in_the_clone(folder, name, path):
+    assert configurations.find(name) == path
+
+
+def test_the_current_folder_comes_first(folder):
+    own = folder / "experiments" / "configs" / "lenet5_digits.py"
+    own.write_text("")
+    assert Path(configurations.find("lenet5_digits")).resolve() == own
+
+
+def test_configurations_that_import_each_other_can(folder):
+    sys.path = [path for path in sys.path if path not in ("", str(ROOT), str(folder))]
+    configurations.find("mine")
+    assert str(folder) in sys.path
+
+
+@pytest.mark.parametrize("name", ["lenet5_digit", "lenet5-digits", "x/lenet5_digits.py"])
+def test_a_wrong_name_lists_the_nearest(folder, name):
+    with pytest.raises(training.ConfigError, match=f"{name} was not found; .* lenet5_digits"):
+        configurations.find(name)
+
+
+def test_a_name_unlike_any_lists_all(folder):
+    with pytest.raises(training.ConfigError) as raised:
+        configurations.find("zzzzz")
+    assert all(name in str(raised.value) for name in configurations.known())
+
+
+def test_a_folder_is_named_as_such(folder):
+    with pytest.raises(training.ConfigError, match="experiments is a folder"):
+        configurations.find("experiments")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train"],
+        ["train", "--config"],
+        ["train", "--config="],
+        ["train", "--config", "--workdir=x"],
+        ["train", "--config.epochs=3"],
+        ["train", "--", "--config=mine"],
+    ],
+)
+def test_without_a_file_the_configurations_are_listed(folder, arguments):
+    with pytest.raises(training.ConfigError, match=r"--config=NAME(.|\n)*mine"):
+        configurations.resolve(arguments)
+
+
+def test_without_any_configuration_the_message_says_what_a_file_holds(folder, monkeypatch):
+    monkeypatch.setattr(configurations, "known", dict)
+    with pytest.raises(training.ConfigError, match="get_config"):
+        configurations.resolve(["train"])
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        (["--config=mine", "--x"], ["--config=experiments/configs/mine.py", "--x"]),
+        (["-config=mine"], ["--config=experiments/configs/mine.py"]),
+        (["--config", "mine"], ["--config", "experiments/configs/mine.py"]),
+        (["--config=mine", "--config.epochs=3"], None),
+        (["--flagfile=flags.txt"], ["--flagfile=flags.txt"]),
+    ],
+)
+def test_the_command_line_names_a_path(folder, given, resolved):
+    resolved = resolved or ["--config=experiments/configs/mine.py", *given[1:]]
+    assert configurations.resolve(["train", *given]) == ["train", *resolved]
