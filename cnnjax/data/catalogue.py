@@ -1,6 +1,5 @@
 """The image sets that are read by name."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,7 @@ _CATALOGUE = {
             name="imagenet2012",
             version="5.1.0",
             image_shape=None,
-            class_names=(),  # filled in by `dataset`, from the TFDS package's list
+            class_names=classes.imagenet_names(),
             split_sizes={"train": 1_281_167, "test": 50_000},
             # The labels of the challenge's own test images were never published.
             test_split="validation",
@@ -142,8 +141,6 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     """
     if name.startswith(FOLDER_PREFIX):
         return folder_dataset(name)
-    if name == "imagenet2012":
-        return dataclasses.replace(_CATALOGUE[name], class_names=classes.imagenet_synsets())
     if name in _CATALOGUE:
         return _CATALOGUE[name]
     folder = find_prepared(name, data_dir)

@@ -72,6 +72,8 @@ OXFORD_IIIT_PET = tuple(_OXFORD_IIIT_PET.split())
 def imagenet_synsets() -> tuple[str, ...]:
     """Returns the WordNet identifiers of ImageNet's 1,000 classes, from the TFDS package's list.
 
+    They are what prepared sets and folders of ImageNet call the classes.
+
     Raises:
         DataError: the package is not installed, or has its list no longer where it was.
     """
@@ -81,3 +83,14 @@ def imagenet_synsets() -> tuple[str, ...]:
         if path.exists():
             return tuple(path.read_text().split())
     raise DataError("imagenet2012: its classes are not found; pip install tensorflow-datasets")
+
+
+def imagenet_names() -> tuple[str, ...]:
+    """Returns English names of ImageNet's 1,000 classes, in label order, each another.
+
+    The first word of each class's WordNet synset, as timm 1.0.31 lists them
+    (`timm/data/_info/imagenet_synset_to_lemma.txt`), in the order of `imagenet_synsets`; the two
+    cranes say which they are, and the second maillot is called by its other word, "tank suit".
+    """
+    path = Path(__file__).parent / "class_names" / "imagenet.txt"
+    return tuple(path.read_text(encoding="utf-8").splitlines())

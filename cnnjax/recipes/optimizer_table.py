@@ -18,16 +18,17 @@ OPTIMIZERS: Registry[OptimizerRule] = Registry("optimizer", example="my_package.
 
 _OPTAX = """
 adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars lion
-nadam nadamw noisy_sgd novograd optimistic_adam_v2 optimistic_gradient_descent polyak_sgd radam
-rmsprop rprop sgd sign_sgd signum sm3 yogi
+nadam nadamw novograd optimistic_adam_v2 optimistic_gradient_descent radam rmsprop sgd sign_sgd
+signum yogi
 """
 
 _OPTAX_CONTRIB = """
 acprop ademamix adopt cocob dadapt_adamw dog dowg madgrad momo momo_adam prodigy simplified_ademamix
 """
 
-# Left out is what a step of gradients can't serve: line searches (lbfgs), Hessians (sophia),
-# evaluation at other parameters (schedule_free), wrappers of another rule (sam, galore, ...).
+# Left out is what takes no schedule (polyak_sgd, rprop, sm3) or needs more than a configuration can
+# say (noisy_sgd's key), and what a step of gradients can't serve: line searches (lbfgs), Hessians
+# (sophia), evaluation at other parameters (schedule_free), wrappers of a rule (sam, galore, ...).
 for _name in _OPTAX.split():
     OPTIMIZERS.add(_name, getattr(optax, _name))
 for _name in _OPTAX_CONTRIB.split():

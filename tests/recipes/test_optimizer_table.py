@@ -1,5 +1,7 @@
 """Update rules beyond the classic four: optax's aliases, Muon, and those of a user's."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,6 @@ from cnnjax.recipes.optimizers import make_optimizer
 from cnnjax.recipes.schema import OptimizerConfig
 from cnnjax.training.step.freezing import freeze
 
-OPTIONS = {"noisy_sgd": {"seed": 0}}
 OWN = "tests.recipes.rules:scaled_sgd"
 
 
@@ -41,9 +42,14 @@ def updates_of(config, count=2, params=None, wrap=lambda rule, params: rule):
     return updates
 
 
+@functools.cache
+def plain_updates(name):
+    return updates_of(OptimizerConfig(name=name))
+
+
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_every_rule_moves_every_parameter_downhill(name):
-    updates = updates_of(OptimizerConfig(name=name, options=OPTIONS.get(name, {})))
+    updates = plain_updates(name)
     gradients = network_params(seed=1)
     pairs = list(zip(jax.tree.leaves(updates), jax.tree.leaves(gradients), strict=True))
     assert all(np.isfinite(update).all() and (update != 0).any() for update, _ in pairs)
@@ -55,22 +61,22 @@ def test_every_rule_is_optaxs_own_with_its_own_defaults(name):
     if name in ("sgd", "rmsprop", "muon"):  # ours have momentum; Muon is tested below
         return
     function = getattr(optax, name, None) or getattr(optax.contrib, name)
-    options = OPTIONS.get(name, {})
-    if name in ("adamw", "adamaxw", "nadamw", "lion"):
-        options = {"weight_decay": 0.0}
+    decays = name in ("adamw", "adamaxw", "nadamw", "lion")
+    options = {"weight_decay": 0.0} if decays else {}
     theirs = function(0.01, **options)
     theirs = optax.with_extra_args_support(theirs)
     params, gradients = network_params(), network_params(seed=1)
     state = theirs.init(params)
     for _ in range(2):
         expected, state = theirs.update(gradients, state, params, value=jnp.float32(2.0))
-    found = updates_of(OptimizerConfig(name=name, options=OPTIONS.get(name, {})))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), plain_updates(name), expected
+    )
 
 
 @pytest.mark.parametrize("name", ["adamw", "nadamw", "lion", "lamb", "lars", "adafactor", "muon"])
 def test_decay_acts_on_kernels_alone(name):
-    plain = updates_of(OptimizerConfig(name=name))
+    plain = plain_updates(name)
     decayed = updates_of(OptimizerConfig(name=name, weight_decay=0.5))
     for layer, leaves in plain.items():
         for leaf, update in leaves.items():
@@ -87,7 +93,7 @@ def test_decay_acts_on_kernels_alone(name):
 
 @pytest.mark.parametrize("layer", ["conv", "head"])
 def test_muon_orthogonalizes_the_updates_of_kernels(layer):
-    update = np.asarray(updates_of(OptimizerConfig(name="muon"))[layer]["kernel"], np.float64)
+    update = np.asarray(plain_updates("muon")[layer]["kernel"], np.float64)
     matrix = update.reshape(-1, update.shape[-1]) / 0.01
     gradient = np.asarray(network_params(seed=1)[layer]["kernel"]).reshape(matrix.shape)
     values = np.linalg.svd(matrix, compute_uv=False)
@@ -100,8 +106,7 @@ def test_muon_orthogonalizes_the_updates_of_kernels(layer):
 
 
 def test_muon_hands_other_parameters_to_adam():
-    updates = updates_of(OptimizerConfig(name="muon"), count=1)
-    adam = updates_of(OptimizerConfig(name="nadam"), count=1)
+    updates, adam = plain_updates("muon"), plain_updates("nadam")
     for layer, leaf in (("conv", "bias"), ("norm", "scale"), ("head", "bias")):
         np.testing.assert_allclose(updates[layer][leaf], adam[layer][leaf], rtol=1e-5)
 
@@ -169,9 +174,9 @@ def test_what_no_rule_takes_is_refused(settings, message):
     [
         (
             {"optimizer": {"name": "adamm"}},
-            r"^config\.optimizer\.name: unknown optimizer 'adamm'; ",
+            r"^config\.optimizer\.name: unknown .*'adamm'; ",
         ),
-        ({"schedule": {"name": "cosin"}}, r"^config\.schedule\.name: .*did you mean cosine\?"),
+        ({"schedule": {"name": "cosin"}}, r"^config\.schedule\.name: .*did you mean cosine"),
         ({"schedule": {"name": "a b:c"}}, r"config\.schedule\.name: .* is no path; one has the"),
     ],
 )

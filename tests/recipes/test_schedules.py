@@ -57,6 +57,69 @@ def test_keys_of_another_schedule_are_refused(settings, message):
         make_schedule(ScheduleConfig(**settings), 1.0, total_steps=50, epoch_steps=10)
 
 
+def test_exponential_schedule_meets_its_closed_form():
+    config = ScheduleConfig(name="exponential", warmup_epochs=1, factor=0.5)
+    schedule = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
+    rates = [float(schedule(step)) for step in (9, 10, 15, 20, 40)]
+    assert rates == pytest.approx([0.2 + 1.8 * 0.9, 2.0, 2 * 0.5**0.5, 1.0, 0.25])
+    options = {"decay_epochs": 2, "staircase": True}
+    config = ScheduleConfig(name="exponential", factor=0.94, options=options, final_factor=0.9)
+    schedule = make_schedule(config, 1.0, total_steps=90, epoch_steps=10)
+    rates = [float(schedule(step)) for step in (0, 19, 20, 39, 40, 80)]
+    assert rates == pytest.approx([1, 1, 0.94, 0.94, 0.9, 0.9])
+
+
+def test_polynomial_schedule_meets_its_closed_form():
+    config = ScheduleConfig(
+        name="polynomial", warmup_epochs=1, final_factor=0.1, options={"power": 2.0}
+    )
+    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    rates = [float(schedule(step)) for step in (10, 20, 50, 70)]
+    assert rates == pytest.approx([1.0, 0.9 * 0.75**2 + 0.1, 0.1, 0.1])
+
+
+def test_one_cycle_rises_and_falls():
+    config = ScheduleConfig(name="onecycle", options={"pct_start": 0.4})
+    schedule = make_schedule(config, 1.0, total_steps=100, epoch_steps=10)
+    rates = [float(schedule(step)) for step in (0, 20, 40, 100)]
+    # Half cosines from 1/25 to 1, and from there to 1/25/10,000.
+    assert rates == pytest.approx([0.04, (1 + 0.04) / 2, 1.0, 0.04 / 1e4])
+
+
+@pytest.mark.parametrize("name", ["constant", "plateau", "cosine", "polynomial", "step"])
+def test_every_schedule_warms_up(name):
+    settings = {"boundaries": (3,)} if name == "step" else {}
+    config = ScheduleConfig(name=name, warmup_epochs=2, **settings)
+    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    assert [float(schedule(step)) for step in (0, 19, 20)] == pytest.approx(
+        [0.05, 0.05 + 0.95 * 19 / 20, 1.0]
+    )
+
+
+def test_a_schedule_of_ones_own_is_given_by_its_path():
+    name = "tests.recipes.rules:inverse_root"
+    config = ScheduleConfig(name=name, options={"power": 1.0}, final_factor=0.5, warmup_epochs=1)
+    schedule = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
+    assert float(schedule(10)) == pytest.approx(3.0)
+    assert float(schedule(20)) == pytest.approx(2.0 * (1 / 2 + 0.5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "cosine", "options": {"exponnt": 2}}, r"no exponnt; did you mean exponent\?"),
+        ({"name": "cosine", "options": {"final_factor": 0.1}}, r"set schedule\.final_factor"),
+        ({"name": "exponential"}, r"schedule\.factor: exponential needs it"),
+        ({"name": "cosine", "factor": 0.5}, "it belongs to exponential, plateau, step"),
+        ({"name": "tests.recipes.rules:no_schedule"}, "must return a function of the step"),
+        ({"name": "tests.recipes.rules:no_schedul"}, "did you mean no_schedule"),
+    ],
+)
+def test_what_no_schedule_takes_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_schedule(ScheduleConfig(**settings), 1.0, total_steps=50, epoch_steps=10)
+
+
 def test_plateau_lowers_the_rate_after_epochs_without_a_lower_mean_loss():
     config = ScheduleConfig(name="plateau", factor=0.5, patience=2)
     schedule = make_schedule(config, 0.4, total_steps=100, epoch_steps=2)
