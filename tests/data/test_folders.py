@@ -152,6 +152,6 @@ def test_test_images_without_training_images_are_named(folder):
         data.dataset(str(folder))
 
 
-def test_a_folder_of_nothing_is_told(tmp_path):
+def test_a_folder_without_classes_is_named(tmp_path):
     with pytest.raises(data.DataError, match=r"holds no class folders; put each class's images"):
         data.dataset(str(tmp_path))
