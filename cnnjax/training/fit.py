@@ -211,7 +211,8 @@ def _locked(folder: _Folder | None) -> Any:
 
 def _data_of(run: Run) -> dict[str, Any]:
     """What decides the examples besides the run's identity."""
-    return {name: stream.examples.identity() for name, stream in run.streams.items()}
+    evaluated = {} if run.test is None else {run.split: run.test.identity()}
+    return {name: stream.examples.identity() for name, stream in run.streams.items()} | evaluated
 
 
 def _run_to_end(loop: TrainingLoop) -> dict[str, float]:

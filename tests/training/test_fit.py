@@ -95,9 +95,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_config, train_config, tmp_
         tiny_config.model_dump()
         | {"optimizer": {"name": "sgd", "learning_rate": 1e20, "momentum": 0.0}}
     )
-    with pytest.raises(
-        training.TrainingDiverged, match=r"lower learning rate.*optimizer\.learn"
-    ):
+    with pytest.raises(training.TrainingDiverged, match=r"lower learning rate.*optimizer\.learn"):
         train_config(wild, tmp_path / "run")
 
 
