@@ -5,7 +5,6 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from cnnjax import compiler
 from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.behaviour.embedding import canvas, embed_features
 from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
@@ -157,7 +156,7 @@ def embedding_section(
     if len(inputs) < 10:
         return []
     layer = _before_logits(model, variables, inputs[:1])
-    compute = compiler.jit(lambda v, x: stage_activations(model, v, x)[layer])
+    compute = jax.jit(lambda v, x: stage_activations(model, v, x)[layer])
     features = in_batches(lambda images: compute(variables, images), inputs)
     # Mistakes first: they are drawn where others would cover them.
     order = np.argsort(right, kind="stable")
