@@ -10,7 +10,7 @@ from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.loop.trainer import Trainer
 
 COLORS = "tests.recipes.own_parts:colors"
-SETTINGS = {"model": {"name": "resnet8_cifar"}}
+SETTINGS = {"model": {"name": "resnet8_cifar", "overrides": {"blocks": (1,), "widths": (4,)}}}
 
 
 def run_of(**section):
@@ -66,7 +66,7 @@ def test_views_of_the_first_stream_stand_under_their_names():
 def run_of_views():
     # A task that looks at views; the default one does not.
     settings = {
-        "model": {"name": "resnet8_cifar"},
+        **SETTINGS,
         "task": {"name": "tests.recipes.own_parts:OfViews"},
         "data": {"name": COLORS, "batch_size": 12, "views": {"plain": "", "dark": "flip"}},
     }
