@@ -214,8 +214,8 @@ class RunConfig(Section):
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
 
-    The default run is LeNet-5 on the embedded digits, which are enlarged to the 28x28 that it is
-    meant for, within a margin of 2 (LeCun et al. 1998, section II.B).
+    The default run is a ResNet-20 on the embedded digits. It takes images of any size, so that the
+    defaults hold for every dataset whose images have one.
     """
 
     model: ModelConfig = ModelConfig()
