@@ -8,7 +8,8 @@ from cnnjax import data, models
 from cnnjax.data import classes
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.network import Network
-from cnnjax.tasks.classification import Classification
+from cnnjax.recipes.schema import TaskConfig
+from cnnjax.recipes.tasks import make_task
 from cnnjax.training.errors import ConfigError
 
 HUB_PREFIX = "hub:"
@@ -60,7 +61,7 @@ def from_weights(
     std = tuple(value / info.scale for value in info.std)
     return Network(
         model=net,
-        task=Classification(names),
+        task=make_task(TaskConfig(), names),
         variables=variables,
         preprocess=data.Preprocess(None, 0, mean, std),
         form=ImageForm(info.input_size, framing),

@@ -4,9 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,9 @@ from cnnjax.training.check import check_run
 from cnnjax.training.devices import processes
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
-from cnnjax.training.errors import ConfigError, RunFolderError, TrainingDiverged
-from cnnjax.training.folder import run_folder
-from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
-from cnnjax.training.folder.environment import (
-    describe_code,
-    describe_environment,
-    environment_differences,
-)
-from cnnjax.training.folder.metrics import read_metrics
-from cnnjax.training.identity import run_identity
+from cnnjax.training.errors import ConfigError, TrainingDiverged
+from cnnjax.training.folder.checkpoints import StateNotFinite
+from cnnjax.training.folder.environment import describe_environment
 from cnnjax.training.loop.divergence import explain_divergence
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.intervals import LossNotFinite
@@ -41,7 +32,7 @@ from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.loop.training_loop import Cadence, TrainingLoop
 from cnnjax.training.result import RunResult
 from cnnjax.training.run import Run
-from cnnjax.training.step.state import TrainState
+from cnnjax.training.storage import make_storage
 
 _logger = logging.getLogger(__name__)
 
@@ -102,32 +93,24 @@ def fit(
     if profiled and workdir is None:
         raise ConfigError("profile_steps: a trace needs a folder; give workdir")
     check_run(run)
-    folder = None if workdir is None else _Folder(Path(workdir), run)
+    storage = make_storage(run, workdir)
     placement = _place(run, parallel)
-    if folder is not None:
-        run_folder.check_folder(folder.path, folder.identity)
-    evaluate = None
-    if run.test is not None:
-        evaluate = make_evaluator(
-            run.model, run.task, run.preprocess, run.test, placement=placement, read=read
-        )
-    with _locked(folder), StopRequest() as stop:
-        environment = {**describe_environment(), "layout": placement.layout()}
-        environment["data"] = json.loads(json.dumps(_data_of(run)))
-        restored, metrics = _restore(run, folder, environment)
-        first, done = int(restored.step), metrics is not None
-        trainer = Trainer(run, restored, placement, read)
-        if folder is not None and processes.is_first():
-            facts = {**describe_code(), **environment, "resumed_from": first or None}
-            facts["layout"] = placement.describe(trainer.state)
-            facts["model"], facts["dataset"] = run.names
-            facts["batch_size"] = run.first_batch_size
-            run_folder.start_run(folder.path, folder.identity, facts)
+    storage.check()
+    with storage.locked(), StopRequest() as stop:
+        environment = {
+            **describe_environment(),
+            "layout": placement.layout(),
+            "data": _data_of(run),
+        }
+        state, metrics = storage.restore(environment)
+        first, done = int(state.step), metrics is not None
+        trainer = Trainer(run, state, placement, read)
+        storage.start(environment, placement.describe(trainer.state), first)
         with (
             closing(Profiler(Path(workdir or "."), profiled)) as profiler,
             RunLog(
                 run,
-                None if folder is None else folder.path,
+                storage.path,
                 first,
                 callbacks=callbacks,
                 progress=progress,
@@ -135,21 +118,17 @@ def fit(
             ) as log,
             closing(trainer),
         ):
-            damaged = [] if folder is None else folder.checkpoints.moved_aside
-            log.event("resumed" if first else "started", first, damaged=damaged)
+            log.event("resumed" if first else "started", first, damaged=storage.damaged)
             loop = TrainingLoop(
                 run=run,
                 trainer=trainer,
-                evaluate=evaluate,
-                checkpoints=None if folder is None else folder.checkpoints,
+                evaluate=_evaluator(run, placement, read),
+                checkpoints=storage.checkpoints,
                 log=log,
                 stop=stop,
                 profiler=profiler,
                 cadence=cadence,
-                record={
-                    "config": None if folder is None else folder.identity.values,
-                    "environment": environment,
-                },
+                record={"config": storage.identity, "environment": environment},
                 metrics=metrics,
             )
             metrics = _run_to_end(loop)
@@ -162,29 +141,11 @@ def fit(
         split=run.split,
         metrics=metrics,
         variables=variables,
-        history=log.history if folder is None else read_metrics(folder.path),
+        history=storage.history(log.history),
         seconds=time.perf_counter() - start,
         compile_seconds=trainer.compile_seconds,
         lines=run.task.lines(run.split, metrics) if metrics else [],
     )
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A run's folder and what it is to hold."""
-
-    path: Path
-    run: Run
-
-    @cached_property
-    def identity(self) -> run_folder.RunIdentity:
-        made_by = "python" if self.run.identity is None else "configuration"
-        values = json.loads(json.dumps(run_identity(self.run)))  # as it is read back
-        return run_folder.RunIdentity(made_by, values, [dict(part) for part in self.run.parts])
-
-    @cached_property
-    def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.path / run_folder.CHECKPOINTS)
 
 
 def _place(run: Run, parallel: Parallel) -> Placement:
@@ -194,24 +155,29 @@ def _place(run: Run, parallel: Parallel) -> Placement:
         )
     if parallel.mode is None and jax.device_count() > 1:
         _logger.info("training on 1 of %d devices; --parallel=jit uses all", jax.device_count())
-    shapes = jax.eval_shape(run.init_state)
-    for order in run.orders.values():
-        placement = make_placement(parallel, shapes.params, order.batch_size, run.accumulate)
-    placement = make_placement(parallel, shapes.params, run.first_batch_size, run.accumulate)
+    params = jax.eval_shape(run.init_state).params
+    sizes = [order.batch_size for order in run.orders.values()]
+    # Every stream's batch has to be spread evenly; the first one's placement is that of all.
+    placement, *_ = [make_placement(parallel, params, size, run.accumulate) for size in sizes]
     # The scope of batch statistics is checked before anything is written.
     with placement.batch_statistics(run.batch_norm, run.first_batch_size // run.accumulate):
         return placement
 
 
-def _locked(folder: _Folder | None) -> Any:
-    if folder is None or not processes.is_first():
-        return nullcontext()
-    return run_folder.locked(folder.path)
+def _evaluator(
+    run: Run, placement: Placement, read: data.ReadOptions
+) -> Callable[[Mapping[str, Any], Any], dict[str, float]] | None:
+    if run.test is None:
+        return None
+    return make_evaluator(
+        run.model, run.task, run.preprocess, run.test, placement=placement, read=read
+    )
 
 
 def _data_of(run: Run) -> dict[str, Any]:
-    """What decides the examples besides the run's identity."""
-    return {name: stream.examples.identity() for name, stream in run.streams.items()}
+    """What decides the examples besides the run's identity, as it is read back from JSON."""
+    described = {name: stream.examples.identity() for name, stream in run.streams.items()}
+    return json.loads(json.dumps(described))
 
 
 def _run_to_end(loop: TrainingLoop) -> dict[str, float]:
@@ -239,36 +205,3 @@ def _log_pictures(run: Run, variables: Mapping[str, Any], log: RunLog, step: int
         split=run.split,
     )
     log.pictures(step, run.task.pictures(evaluated))
-
-
-def _restore(
-    run: Run, folder: _Folder | None, environment: dict[str, Any]
-) -> tuple[TrainState, dict[str, float] | None]:
-    """Returns the newest state that can be trusted, or the first one, and its metrics if any."""
-    if folder is None:
-        return run.init_state(), None
-    checkpoints = folder.checkpoints
-    # One process looks: looking moves what is damaged.
-    step = processes.from_first(
-        lambda: -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest
-    )
-    if step < 0:
-        return run.init_state(), None
-    if step not in checkpoints.steps():
-        raise RunFolderError(
-            f"workdir: process 0 resumes from the checkpoint of step {step}, which process "
-            f"{jax.process_index()} does not find in {checkpoints.folder}; all processes need the "
-            "same folder"
-        )
-    record = checkpoints.record(step)
-    differing = environment_differences(record["environment"], environment)
-    if differing:
-        _logger.warning(
-            "resuming on another environment, so the run may differ in the last bits: %s",
-            "; ".join(differing),
-        )
-    _logger.info("resuming from the checkpoint of step %d", step)
-    if folder.identity.made_by == "python":
-        _logger.info("the numbers inside an optimiser object cannot be compared with those before")
-    state = checkpoints.restore(step, jax.eval_shape(run.init_state))
-    return state, record.get("metrics")

@@ -101,8 +101,8 @@ class Run:
             )
         if not isinstance(self.task, Task):
             raise ConfigError(
-                f"task: {type(self.task).__name__} was given; give a task, such as "
-                "cnnjax.tasks.Classification(class_names)"
+                f"task: {type(self.task).__name__} was given; give a task, one of cnnjax.tasks or "
+                "derived from tasks.Task"
             )
         for name in ("train", "test"):
             self._check_examples(name)

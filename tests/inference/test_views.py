@@ -103,7 +103,7 @@ def test_an_image_that_is_not_finite_in_one_view_has_no_answer():
             # The first view's first image.
             return logits.at[0, 0].add(jnp.where(jnp.allclose(images, first), jnp.inf, 0))
 
-    first = PREPROCESS(jnp.asarray(images))
+    first = PREPROCESS.images(jnp.asarray(images))
     logs = Views(flip=True).log_probabilities(Infinite(), WEIGHTS, PREPROCESS, images, SIZE)
     assert np.isnan(logs[0]).all()
     assert np.isfinite(logs[1:]).all()

@@ -134,7 +134,7 @@ def test_a_network_of_ones_own_is_read_back_with_its_run(tmp_path):
         ({"batch_size": 64}, "64 does not fit the 48 training examples"),
         ({"accumulate": 3}, "a batch of 16 cannot be cut into 3 equal parts"),
         ({"ema_decay": 1.0}, "ema_decay: 1.0 was given"),
-        ({"augmentation": "crp(1)"}, "'crp' is unknown"),
+        ({"augmentation": "crp(1)"}, "unknown augmentation 'crp'; did you mean crop"),
         ({"frozen": ("nowhere/.*",)}, "nowhere"),
     ],
 )

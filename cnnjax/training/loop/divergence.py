@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from cnnjax import patterns
 from cnnjax.analysis.calls import observe_calls
-from cnnjax.tasks.base import Batch, Moment
+from cnnjax.tasks.base import Batch
+from cnnjax.tasks.values import Moment
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.folder.finite import nonfinite_names
 from cnnjax.training.loop.gradient import loss_gradient

@@ -1,0 +1,214 @@
+"""Where a run keeps what it has learned: in its folder, or in memory alone."""
+
+import abc
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from cnnjax.training.devices import processes
+from cnnjax.training.errors import RunFolderError
+from cnnjax.training.folder import run_folder
+from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.folder.environment import describe_code, environment_differences
+from cnnjax.training.folder.metrics import read_metrics
+from cnnjax.training.identity import run_identity
+from cnnjax.training.run import Run
+from cnnjax.training.step.state import TrainState
+
+_logger = logging.getLogger(__name__)
+
+Restored = tuple[TrainState, dict[str, float] | None]
+"""A state, and the metrics of its evaluation if there was one."""
+
+
+class Storage(abc.ABC):
+    """Where a run is kept.
+
+    Args:
+        run: the run.
+
+    Attributes:
+        path: its folder; None where there is none.
+        checkpoints: its checkpoints; None where there are none.
+    """
+
+    path: Path | None = None
+    checkpoints: Checkpoints | None = None
+
+    def __init__(self, run: Run):
+        self._run = run
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Makes sure, without writing anything, that the run can be kept there.
+
+        Raises:
+            RunFolderError: it cannot.
+        """
+
+    @abc.abstractmethod
+    def locked(self) -> AbstractContextManager[None]:
+        """Holds the place against a second process while the block runs."""
+
+    @abc.abstractmethod
+    def restore(self, environment: Mapping[str, Any]) -> Restored:
+        """Returns the newest state that can be trusted, or the first one, and its metrics if any.
+
+        Args:
+            environment: what the run runs on now.
+        """
+
+    @abc.abstractmethod
+    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
+        """Writes what is known at the start.
+
+        Args:
+            environment: what the run runs on.
+            layout: how it is spread over devices.
+            step: the step that it goes on from; 0 for a new run.
+        """
+
+    @abc.abstractmethod
+    def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Returns the run's metrics, in order, those of earlier starts included.
+
+        Args:
+            written: those of this start.
+        """
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """What every checkpoint says of the run it belongs to."""
+        return None
+
+    @property
+    def damaged(self) -> list[int]:
+        """Steps whose damaged checkpoints were set aside."""
+        return [] if self.checkpoints is None else self.checkpoints.moved_aside
+
+
+class MemoryStorage(Storage):
+    """A run that is kept in memory alone."""
+
+    def check(self) -> None:
+        """See `Storage.check`."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """See `Storage.locked`."""
+        return nullcontext()
+
+    def restore(self, environment: Mapping[str, Any]) -> Restored:
+        """See `Storage.restore`."""
+        del environment
+        return self._run.init_state(), None
+
+    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
+        """See `Storage.start`."""
+
+    def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """See `Storage.history`."""
+        return written
+
+
+class FolderStorage(Storage):
+    """A run that is kept in a folder.
+
+    Args:
+        run: the run.
+        path: the folder.
+    """
+
+    path: Path
+    checkpoints: Checkpoints
+
+    def __init__(self, run: Run, path: Path):
+        super().__init__(run)
+        self.path = path
+        self.checkpoints = Checkpoints(path / run_folder.CHECKPOINTS)
+
+    @cached_property
+    def _identity(self) -> run_folder.RunIdentity:
+        run = self._run
+        made_by = "python" if run.identity is None else "configuration"
+        values = json.loads(json.dumps(run_identity(run)))  # as it is read back
+        return run_folder.RunIdentity(made_by, values, [dict(part) for part in run.parts])
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """See `Storage.identity`."""
+        return self._identity.values
+
+    def check(self) -> None:
+        """See `Storage.check`."""
+        run_folder.check_folder(self.path, self._identity)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """See `Storage.locked`; the first process holds it."""
+        return run_folder.locked(self.path) if processes.is_first() else nullcontext()
+
+    def restore(self, environment: Mapping[str, Any]) -> Restored:
+        """See `Storage.restore`.
+
+        Raises:
+            CheckpointError: all checkpoints are damaged, or the newest holds another structure.
+            RunFolderError: the processes do not see the same folder.
+        """
+        checkpoints = self.checkpoints
+        # One process looks: looking moves what is damaged.
+        step = processes.from_first(
+            lambda: (
+                -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest
+            )
+        )
+        if step < 0:
+            return self._run.init_state(), None
+        if step not in checkpoints.steps():
+            raise RunFolderError(
+                f"workdir: process 0 resumes from the checkpoint of step {step}, which process "
+                f"{jax.process_index()} does not find in {checkpoints.folder}; all processes need "
+                "the same folder"
+            )
+        record = checkpoints.record(step)
+        differing = environment_differences(record["environment"], dict(environment))
+        if differing:
+            _logger.warning(
+                "resuming on another environment, so the run may differ in the last bits: %s",
+                "; ".join(differing),
+            )
+        _logger.info("resuming from the checkpoint of step %d", step)
+        if self._identity.made_by == "python":
+            _logger.info("the numbers inside an optimiser object cannot be compared with before")
+        state = checkpoints.restore(step, jax.eval_shape(self._run.init_state))
+        return state, record.get("metrics")
+
+    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
+        """See `Storage.start`; the first process writes."""
+        if not processes.is_first():
+            return
+        model, dataset = self._run.names
+        facts = {
+            "model": model,
+            "dataset": dataset,
+            "batch_size": self._run.first_batch_size,
+            **describe_code(),
+            **environment,
+            "layout": dict(layout),
+            "resumed_from": step or None,
+        }
+        run_folder.start_run(self.path, self._identity, facts)
+
+    def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """See `Storage.history`."""
+        del written
+        return read_metrics(self.path)
+
+
+def make_storage(run: Run, workdir: str | Path | None) -> Storage:
+    """Returns where a run is kept: in the folder, or in memory if there is none."""
+    return MemoryStorage(run) if workdir is None else FolderStorage(run, Path(workdir))
