@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cnnjax.analysis.cost.complexity import ComplexityPoint, complexity_points
+from cnnjax.extras import installed_with
 
 MEASURES = ("top-1", "top-5", "CIFAR-10")
 
@@ -27,7 +28,8 @@ def write_complexity_page(
     Returns:
       The path.
     """
-    import jinja2
+    with installed_with("report"):
+        import jinja2
 
     if points is None:
         points = {measure: complexity_points(measure) for measure in MEASURES}

@@ -1,6 +1,5 @@
 """The page that shows a training run: gathered here, written as one file that opens offline."""
 
-import importlib.util
 import os
 import pathlib
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax import data, inference, training
+from cnnjax import data, extras, inference, training
 from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.course_section import course_section
 from cnnjax.reports.curves_section import curves_section
@@ -29,15 +28,9 @@ def check_installed() -> None:
     """Makes sure that what the report is made with is installed.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is missing.
+      MissingPackage: a package of the extra `[report]` is missing.
     """
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"the report needs {' and '.join(missing)}, which "
-            f"{'is' if len(missing) == 1 else 'are'} not installed; install with "
-            'pip install "cnnjax[report]"'
-        )
+    extras.check_installed("report", "jinja2", "matplotlib", "PIL", "sklearn")
 
 
 def write_report(
@@ -62,7 +55,7 @@ def write_report(
       The path of the page.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
       CheckpointError: no checkpoint of the run can be trusted.
     """
@@ -88,7 +81,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
       A complete HTML document.
 
     Raises:
-      ImportError: matplotlib or jinja2 is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       ValueError: two sections have one anchor.
     """
     check_installed()
@@ -125,7 +118,8 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
 
 
 def _environment() -> Any:
-    import jinja2
+    with extras.installed_with("report"):
+        import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cnnjax.reports"),
