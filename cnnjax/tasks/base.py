@@ -37,8 +37,8 @@ class Task:
     score: ClassVar[Score] = Score()
     """The metric that chooses checkpoints."""
 
-    curves: ClassVar[tuple[MetricChart, ...]] = (MetricChart("loss", "Loss", log=True),)
-    """Which metrics a report draws as learning curves."""
+    curves: ClassVar[tuple[MetricChart, ...]] = ()
+    """Which metrics a report draws as learning curves, and how; empty for all that are logged."""
 
     combines: ClassVar[bool] = False
     """Whether predictions of several views or networks can be joined into one; see `combine`."""

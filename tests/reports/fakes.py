@@ -25,6 +25,7 @@ from cnnjax.tasks.sections import (
     Table,
     TaskReport,
 )
+from cnnjax.training.folder.run_folder import FORMAT
 
 
 class SmallNet(nn.Module):
@@ -179,9 +180,11 @@ def write_run_folder(folder, lines=None, config=None, run=None):
     if lines is None:
         lines = [metrics_line(s) for s in (5, 10, 15, 20)]
         lines += [metrics_line(s, "test", accuracy=53 / 60) for s in (10, 20)]
-    config = config or {"data": {"name": "digits", "batch_size": 10}, "epochs": 2}
+    config = config or {"data": {"name": "digits"}, "epochs": 2}
     run = run or {"model": "small", "dataset": "digits", "command": "train <it>", "dirty": True}
-    (folder / "config.json").write_text(json.dumps(config))
+    run = {"batch_size": 10, **run}
+    description = {"format": FORMAT, "made_by": "configuration", "run": config, "parts": []}
+    (folder / "config.json").write_text(json.dumps(description))
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
