@@ -92,7 +92,8 @@ def overlaid(
       values: at least 0; the map is enlarged to the image.
       max_side: larger images are scaled down to this many pixels on their longer side.
     """
-    import matplotlib
+    with installed_with("report"):
+        import matplotlib
 
     shown = displayed(image)
     grey = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
