@@ -5,12 +5,14 @@ Reading and checking configurations is `config`'s part.
 
 from typing import Annotated, Any, Literal, TypeVar
 
-import pydantic
-from pydantic import AfterValidator, BeforeValidator, Field
-
+from cnnjax.extras import installed_with
 from cnnjax.parts import Registry
 from cnnjax.recipes.optimizer_table import OPTIMIZERS
 from cnnjax.recipes.schedule_table import SCHEDULES
+
+with installed_with("train"):
+    import pydantic
+    from pydantic import AfterValidator, BeforeValidator, Field
 
 Value = TypeVar("Value")
 
