@@ -1,6 +1,5 @@
 """Evaluation counts every example exactly once, on any batch size and number of devices."""
 
-import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from jax.sharding import PartitionSpec
 from PIL import Image
 
 from cnnjax import data, inference, training
-from cnnjax.tasks import Classification, Task
+from cnnjax.tasks import Classification
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.loop.evaluation import add_up, make_evaluator, one_device, placed_batches
@@ -96,39 +95,6 @@ def test_sums_are_added_in_float64():
     total, rows = add_up(ones)
     assert total["n"] == 2**24 + 1
     assert rows is None
-
-
-class Ranked(Task):
-    """Classifies nothing: its rows are what it has been shown, in order."""
-
-    def example_losses(self, outputs, batch, moment):
-        return outputs[:, 0]
-
-    def example_rows(self, outputs, batch):
-        return {"label": batch["label"], "twice": 2 * outputs}
-
-    def metrics(self, sums, rows=None):
-        assert rows is not None
-        ascending = float(np.mean(np.diff(rows["label"]) == 1))
-        return {**super().metrics(sums), "count": len(rows["twice"]), "ascending": ascending}
-
-
-class Pixel(linen.Module):
-    @linen.compact
-    def __call__(self, x, train=False):
-        return x.reshape(len(x), -1) * self.param("one", linen.initializers.ones, ())
-
-
-@pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 4), ("pmap", 4)])
-def test_rows_of_every_example_come_once_and_in_order(mode, devices):
-    placement = placement_of(mode, devices)
-    examples = numbered(23)
-    evaluate = make_evaluator(
-        Pixel(), Ranked(), data.Preprocess(), examples, 8, placement=placement
-    )
-    found = evaluate(placement.replicate({"params": {"one": np.float32(255)}}))
-    assert (found["count"], found["ascending"]) == (23, 1.0)
-    assert found["loss"] == pytest.approx(11.0, rel=1e-6)
 
 
 @pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 8), ("pmap", 4)])
