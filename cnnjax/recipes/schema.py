@@ -97,7 +97,8 @@ class DataConfig(Section):
     """
 
     name: str = Field(
-        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+        default="digits",
+        description="A dataset of the catalogue or of TFDS, folder:PATH, or my_package.data:load",
     )
     batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)
@@ -214,8 +215,7 @@ class RunConfig(Section):
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
 
-    The default run is LeNet-5 on the embedded digits, which are enlarged to the 28x28 that it is
-    meant for, within a margin of 2 (LeCun et al. 1998, section II.B).
+    The default run is a ResNet-20 on the embedded digits as they are, 8x8.
     """
 
     model: ModelConfig = ModelConfig()
