@@ -99,7 +99,8 @@ class DataConfig(Section):
     """
 
     name: str = Field(
-        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+        default="digits",
+        description="A dataset of the catalogue or of TFDS, folder:PATH, or my_package.data:load",
     )
     batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)
