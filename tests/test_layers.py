@@ -20,7 +20,7 @@ LINES = (
     ("recipes",),
     ("inference",),
     ("reports",),
-    ("commands",),
+    ("commands", "configurations"),
 )
 """The packages from the bottom up; those on one line do not import each other."""
 

@@ -1,6 +1,6 @@
 """Configurations of runs: defaults, checks, and the nearest key to a mistyped one.
 
-They are written as `ml_collections.ConfigDict` files under `experiments/configs/` and checked
+They are written as `ml_collections.ConfigDict` files, as in `cnnjax/configurations`, and checked
 against `schema` before anything is built.
 """
 

@@ -7,8 +7,8 @@ import pytest
 
 from cnnjax import data, training
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "configs"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
+NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 # Their networks take seconds to trace.
 SLOW = (
     "googlenet_imagenet2012",

@@ -16,7 +16,7 @@ from cnnjax import data, tasks
 from cnnjax.recipes import default_config, task_section
 from cnnjax.tasks.sections import Chart, Figure, Section, Series, TaskReport
 
-HERE = "experiments.configs.center_of_mass_digits"
+HERE = "cnnjax.configurations.center_of_mass_digits"
 
 
 def load():
