@@ -107,7 +107,7 @@ def _classes(
 
 
 def _vector_sizes(path: Path) -> set[int]:
-    """Returns the lengths of the file's one-dimensional tensors, the classifier's bias among them."""
+    """Returns the lengths of the file's vectors, the classifier's bias among them."""
     with open_tensors(path) as tensors:
         return {shape[0] for shape in tensors.shapes.values() if len(shape) == 1}
 
