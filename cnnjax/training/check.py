@@ -4,11 +4,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 
 from cnnjax import nn
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import Run, kinds_of
 from cnnjax.training.step.gradients import check_parts
+
+_SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
+"""What networks raise at images of a size that they cannot take."""
 
 
 def check_run(run: Run) -> None:
@@ -36,7 +40,7 @@ def _check(run: Run) -> None:
     for name, stream in run.streams.items():
         for view, policy in stream.policies.items():
             shape = _augmented(run, name, policy)
-            if shape != run.image_shape:
+            if shape not in (None, run.image_shape):
                 # Networks that end in a global average train on one size, evaluate on another.
                 where = f"augmentation of {name}" + (f", view {view}" if view else "")
                 _outputs(run, variables, shape, where)
@@ -53,7 +57,7 @@ def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
     key = jax.random.key(0)
     try:
         return jax.eval_shape(lambda key, x: nn.init_network(run.model, key, x), key, images)
-    except (ValueError, TypeError) as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, image_shape, error, "data.resize or data.pad") from error
 
 
@@ -63,12 +67,12 @@ def _outputs(run: Run, variables: Any, shape: tuple[int, ...], remedy: str) -> A
         return jax.eval_shape(
             lambda v, x: nn.apply_network(run.model, v, x, train=False), variables, images
         )
-    except ValueError as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, shape, error, remedy) from error
 
 
-def _augmented(run: Run, name: str, policy: Any) -> tuple[int, ...]:
-    """Returns the shape of an augmented image of a stream."""
+def _augmented(run: Run, name: str, policy: Any) -> tuple[int, ...] | None:
+    """Returns the shape of an augmented image of a stream; None where it has no images."""
     examples = run.streams[name].examples
     kinds = kinds_of(examples)
     stored = {
@@ -81,7 +85,8 @@ def _augmented(run: Run, name: str, policy: Any) -> tuple[int, ...]:
         one = {part: value[0] for part, value in unit.items()}
         return policy(jax.random.key(0), one, kinds)
 
-    return jax.eval_shape(augmented, stored)["image"].shape
+    image = jax.eval_shape(augmented, stored).get("image")
+    return None if image is None else image.shape
 
 
 def _size_error(run: Run, shape: tuple[int, ...], error: Exception, remedy: str) -> ValueError:
