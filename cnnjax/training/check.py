@@ -12,6 +12,9 @@ from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import Run, kinds_of
 from cnnjax.training.step.gradients import check_parts
 
+_SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
+"""What networks raise at images of a size that they cannot take."""
+
 
 def check_run(run: Run) -> None:
     """Runs augmentation, network, task and optimiser on shapes.
@@ -50,16 +53,7 @@ def _check_loss(run: Run, variables: Any) -> None:
     """Takes the loss of a training batch, of which a task may find that it cannot."""
 
     def loss(variables: Any) -> Any:
-        batch: dict[str, Any] = {}
-        for number, (name, pipeline) in enumerate(run.pipelines.items()):
-            size, spec = run.orders[name].batch_size, run.streams[name].examples.spec
-            stored = {
-                part: jnp.zeros((size, *form.shape), form.dtype) for part, form in spec.items()
-            }
-            stored["weight"] = jnp.ones(size)
-            stored |= {beside: jnp.zeros(size, jnp.int32) for beside in ("position", "draw")}
-            made = pipeline.make(stored, run.keys["augment"], 0, 0)
-            batch |= made if number == 0 else {name: made}
+        batch = run.make_batch({name: _blank(run, name) for name in run.streams}, 0)
         moment = Moment(
             run.keys["dropout"],
             train=True,
@@ -72,6 +66,14 @@ def _check_loss(run: Run, variables: Any) -> None:
     jax.eval_shape(loss, variables)
 
 
+def _blank(run: Run, name: str) -> dict[str, Any]:
+    """Stored examples of a stream that hold nothing."""
+    size, spec = run.orders[name].batch_size, run.streams[name].examples.spec
+    stored = {part: jnp.zeros((size, *form.shape), form.dtype) for part, form in spec.items()}
+    numbers = {beside: jnp.zeros(size, jnp.int32) for beside in ("position", "draw")}
+    return {**stored, **numbers, "weight": jnp.ones(size)}
+
+
 def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
     """Returns the shapes of the network's variables for images of that shape.
 
@@ -82,7 +84,7 @@ def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
     key = jax.random.key(0)
     try:
         return jax.eval_shape(lambda key, x: nn.init_network(run.model, key, x), key, images)
-    except (ValueError, TypeError) as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, image_shape, error, "data.resize or data.pad") from error
 
 
@@ -92,7 +94,7 @@ def _outputs(run: Run, variables: Any, shape: tuple[int, ...], remedy: str) -> A
         return jax.eval_shape(
             lambda v, x: nn.apply_network(run.model, v, x, train=False), variables, images
         )
-    except ValueError as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, shape, error, remedy) from error
 
 
@@ -110,7 +112,8 @@ def _augmented(run: Run, policy: Any) -> tuple[int, ...]:
         one = {part: value[0] for part, value in unit.items()}
         return policy(jax.random.key(0), one, kinds)
 
-    return jax.eval_shape(augmented, stored)["image"].shape
+    image = jax.eval_shape(augmented, stored).get("image")
+    return None if image is None else image.shape
 
 
 def _size_error(run: Run, shape: tuple[int, ...], error: Exception, remedy: str) -> ValueError:
