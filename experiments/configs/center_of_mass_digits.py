@@ -22,21 +22,16 @@ HERE = "experiments.configs.center_of_mass_digits"
 def load():
     """Returns the digits with the centre of mass of each, [row, column], in place of its label."""
     digits = data.dataset("digits")
-    return data.Splits(
-        train=_with_centers(data.load_arrays(digits, "train")),
-        test=_with_centers(data.load_arrays(digits, "test")),
-        mean=digits.mean,
-        std=digits.std,
-    )
+    train, test = (_with_centers(data.load_arrays(digits, split)) for split in ("train", "test"))
+    return data.Splits(train, test, mean=digits.mean, std=digits.std)
 
 
 def _with_centers(examples):
     images = examples.column("image")
-    ink = images[..., 0].astype(np.float64)
+    shares = images[..., 0] / images.sum(axis=(1, 2, 3))[:, None, None]
     places = (np.arange(8) + 0.5) / 8
-    total = ink.sum(axis=(1, 2))
-    rows, columns = (ink.sum(axis=axis) @ places / total for axis in (2, 1))
-    return data.from_arrays(image=images, center=np.stack([rows, columns], axis=1))
+    centers = [shares.sum(axis=axis) @ places for axis in (2, 1)]
+    return data.from_arrays(image=images, center=np.stack(centers, axis=1))
 
 
 @dataclass(frozen=True)
