@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from cnnjax import inference, training
-from cnnjax.commands.flags.networks import read_ensemble
 from cnnjax.commands.flags.reading import read_options
+from cnnjax.commands.flags.views import read_ensemble
 from cnnjax.commands.launch import launch
 
 _BATCH_SIZE = flags.DEFINE_integer(

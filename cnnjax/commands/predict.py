@@ -19,7 +19,7 @@ from absl import flags
 
 from cnnjax import inference, training
 from cnnjax.commands.exit_codes import INPUT_ERROR
-from cnnjax.commands.flags.networks import read_ensemble
+from cnnjax.commands.flags.views import read_ensemble
 from cnnjax.commands.launch import launch
 
 _TOP = flags.DEFINE_integer("top", 3, "Classes to name for each image.", lower_bound=1)

@@ -9,7 +9,7 @@ from cnnjax.inference.files import (
     write_evaluation,
     write_predictions,
 )
-from cnnjax.inference.images import find_images, read_images
+from cnnjax.inference.images import check_images, find_images, read_images
 from cnnjax.inference.load import load, load_checkpoints
 from cnnjax.inference.network import Network
 from cnnjax.inference.views import Views
@@ -20,6 +20,7 @@ __all__ = [
     "FilePrediction",
     "Network",
     "Views",
+    "check_images",
     "check_output",
     "find_images",
     "format_evaluation",

@@ -16,7 +16,8 @@ from cnnjax.inference.images import ImageForm
 from cnnjax.inference.load import load_checkpoints
 from cnnjax.inference.network import Network
 from cnnjax.inference.views import WHOLE_IMAGE, Views, combined
-from cnnjax.tasks.base import Evaluation, Task
+from cnnjax.tasks.base import Task
+from cnnjax.tasks.values import Evaluation
 from cnnjax.training.devices.placement import Placement
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.loop.evaluation import (

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
-from cnnjax.tasks.base import Answer, Evaluation
+from cnnjax.tasks.values import Answer, Evaluation
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.result import format_lines
 

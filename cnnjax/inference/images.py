@@ -71,6 +71,19 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
+def check_images(paths: Sequence[str | Path]) -> None:
+    """Makes sure that image files can be read, before any work.
+
+    Raises:
+        ConfigError: some cannot; all of them are named.
+    """
+    # The form is of no matter: what is looked at is whether they can be decoded.
+    read = read_images(paths, ImageForm((1, 1, 3)))
+    problems = [f"{image.path}: {image.problem}" for image in read if image.image is None]
+    if problems:
+        raise ConfigError("cannot read images:\n  " + "\n  ".join(problems))
+
+
 def read_images(
     paths: Sequence[str | Path], form: ImageForm, invert: bool = False
 ) -> Iterator[ReadImage]:

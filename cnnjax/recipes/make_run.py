@@ -48,6 +48,8 @@ def make_run(
     blueprint = make_blueprint(checked, data_dir)
     try:
         return _make_run(blueprint, extend_to, data_dir, read)
+    except data.DataError:  # what is wrong is not the configuration
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

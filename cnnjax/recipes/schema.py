@@ -5,12 +5,14 @@ Reading and checking configurations is `config`'s part.
 
 from typing import Annotated, Any, Literal, TypeVar
 
-import pydantic
-from pydantic import AfterValidator, BeforeValidator, Field
-
+from cnnjax.extras import installed_with
 from cnnjax.parts import Registry
 from cnnjax.recipes.optimizer_table import OPTIMIZERS
 from cnnjax.recipes.schedule_table import SCHEDULES
+
+with installed_with("train"):
+    import pydantic
+    from pydantic import AfterValidator, BeforeValidator, Field
 
 Value = TypeVar("Value")
 
@@ -97,7 +99,8 @@ class DataConfig(Section):
     """
 
     name: str = Field(
-        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+        default="digits",
+        description="A dataset of the catalogue or of TFDS, folder:PATH, or my_package.data:load",
     )
     batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)

@@ -39,7 +39,7 @@ def analyse(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     # Evenly spaced, so that a sorted test set shows all of its classes.
     indices = np.unique(np.linspace(0, total - 1, min(total, _IMAGES)).round().astype(int))
     images = np.asarray(evaluated.images[indices])
-    inputs = np.asarray(network.preprocess(images))
+    inputs = np.asarray(network.inputs(images))
     model, variables = network.model, network.variables
     classes = chosen_classes(network.task, evaluated, indices)
     labels = None if classes is None else classes.labels

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from cnnjax import compiler
+from cnnjax import compiler, nn
 from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.behaviour.embedding import canvas, embed_features
 from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
@@ -19,8 +19,9 @@ from cnnjax.analysis.looks.activations import (
     activations,
     stage_activations,
 )
+from cnnjax.extras import installed_with
 from cnnjax.reports.charts import Line, line_chart
-from cnnjax.reports.pictures import color_tile
+from cnnjax.reports.pictures import color_tile, displayed
 
 _RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
 _NEUTRAL = (0.25, 0.25, 0.25)
@@ -214,7 +215,7 @@ def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
     def run(variables: Any, inputs: Any) -> tuple[list[Any], Any]:
         stages = stage_activations(model, variables, inputs)
         order[:] = stages
-        return list(stages.values()), model.apply(variables, inputs)
+        return list(stages.values()), nn.apply_network(model, variables, inputs, train=False)
 
     shapes, logits = jax.eval_shape(run, variables, inputs)
     vectors = [shape for shape in shapes if len(shape.shape) == 2]
@@ -224,12 +225,14 @@ def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
 
 def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) -> np.ndarray:
     """Small pictures in 0..1: grey ones blue where right and orange where wrong, on white."""
-    from PIL import Image
+    with installed_with("report"):
+        from PIL import Image
 
     thumbs = []
     for place, image in enumerate(images):
-        grey = image.shape[-1] == 1
-        picture = Image.fromarray(image[..., 0] if grey else image[..., :3])
+        shown = displayed(image)
+        grey = shown.shape[-1] == 1
+        picture = Image.fromarray(shown[..., 0] if grey else shown)
         picture = np.asarray(picture.resize((side, side), Image.Resampling.BOX), np.float32) / 255
         tint = np.array(_NEUTRAL if right is None else _RIGHT if right[place] else _WRONG)
         tint = tint.astype(np.float32)

@@ -21,8 +21,14 @@ def chosen_classes(
     """
     names = getattr(task, "class_names", None)
     labels = evaluated.parts.get("label")
-    shape = np.shape(evaluated.predictions)
-    if not names or labels is None or np.ndim(labels) != 1 or shape[1:] != (len(names),):
+    predictions = evaluated.predictions
+    if (
+        not names
+        or labels is None
+        or np.ndim(labels) != 1
+        or not isinstance(predictions, np.ndarray)
+    ):
         return None
-    predictions = np.asarray(evaluated.predictions)[indices]
-    return ClassPredictions(predictions, np.asarray(labels)[indices], tuple(names))
+    if predictions.shape[1:] != (len(names),):
+        return None
+    return ClassPredictions(predictions[indices], np.asarray(labels)[indices], tuple(names))

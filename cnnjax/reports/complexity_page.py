@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cnnjax.analysis.cost.complexity import ComplexityPoint, complexity_points
+from cnnjax.reports.template import fill, write_whole
 
 MEASURES = ("top-1", "top-5", "CIFAR-10")
 
@@ -27,23 +28,17 @@ def write_complexity_page(
     Returns:
       The path.
     """
-    import jinja2
-
     if points is None:
         points = {measure: complexity_points(measure) for measure in MEASURES}
     # "</" cannot end the script that the figures stand in.
     figures = json.dumps({m: [dataclasses.asdict(p) for p in ps] for m, ps in points.items()})
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cnnjax.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
+    page = fill(
+        "complexity.html",
+        figures=figures.replace("</", "<\\/"),
+        points=points,
+        measures=list(points),
     )
-    page = environment.get_template("complexity.html").render(
-        figures=figures.replace("</", "<\\/"), points=points, measures=list(points)
-    )
-    target = pathlib.Path(path)
-    target.write_text(page, encoding="utf-8")
-    return target
+    return write_whole(pathlib.Path(path), page)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

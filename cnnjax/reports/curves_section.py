@@ -5,12 +5,8 @@ from typing import Any
 
 from cnnjax.reports.charts import EVALUATED, TRAIN, Line, line_chart
 from cnnjax.reports.formats import metric_value, sentence
-from cnnjax.reports.run_record import RunRecord
+from cnnjax.reports.run_record import RunRecord, metric_names
 from cnnjax.tasks.sections import MetricChart
-
-_OF_THE_RUN = frozenset(
-    {"step", "epoch", "split", "learning_rate", "images_per_second", "waiting_share"}
-)
 
 
 def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dict[str, Any]]:
@@ -19,7 +15,7 @@ def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dic
     Args:
       record: what the run folder says.
       curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
-        every metric of the evaluated split, on a linear axis.
+        every metric of the evaluated split.
 
     Returns:
       Charts, each with a `title`, its `views` as (axis, svg), and a `caption` with the last values.
@@ -30,13 +26,10 @@ def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dic
 
 
 def _plain_charts(record: RunRecord) -> list[MetricChart]:
-    names = {
-        name: None
-        for line in record.evaluated or record.train
-        for name, value in line.items()
-        if name not in _OF_THE_RUN and isinstance(value, float)
-    }
-    return [MetricChart(name, sentence(name.replace("_", " "))) for name in names]
+    return [
+        MetricChart(name, sentence(name.replace("_", " ")), log=name == "loss")
+        for name in metric_names(record.evaluated or record.train)
+    ]
 
 
 def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:

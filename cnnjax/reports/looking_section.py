@@ -49,7 +49,7 @@ def looking_section(
         is shown of a class.
       summary: of the network.
     """
-    layers = _map_layers(model, variables, inputs)
+    layers = map_layers(model, variables, inputs)
     if not layers:
         return None
     last = layers[-1]
@@ -66,7 +66,7 @@ def looking_section(
     }
 
 
-def _map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
+def map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
     """Outermost module calls with maps larger than 1x1, without pools and norms."""
     calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
     names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]

@@ -1,22 +1,22 @@
 """The page that shows a training run: gathered here, written as one file that opens offline."""
 
-import importlib.util
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from cnnjax import data, inference, training
 from cnnjax.reports.analysis_section import analyse
 from cnnjax.reports.course_section import course_section
 from cnnjax.reports.curves_section import curves_section
-from cnnjax.reports.formats import breakable
 from cnnjax.reports.network_section import activation_section, kernel_section
-from cnnjax.reports.run_figures import disagreements, run_figures
+from cnnjax.reports.run_figures import disagreements, metric_figures, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.reports.task_sections import draw_section
+from cnnjax.reports.template import check_installed, fill, write_whole
 from cnnjax.tasks.sections import Evaluated, Example, Section, TaskReport
 
 _OWN_ANCHORS = (
@@ -25,24 +25,10 @@ _OWN_ANCHORS = (
 )
 
 
-def check_installed() -> None:
-    """Makes sure that what the report is made with is installed.
-
-    Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is missing.
-    """
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"the report needs {' and '.join(missing)}, which "
-            f"{'is' if len(missing) == 1 else 'are'} not installed; install with "
-            'pip install "cnnjax[report]"'
-        )
-
-
 def write_report(
     workdir: str | os.PathLike,
     *,
+    step: int | None = None,
     analysis: bool = False,
     run: training.Run | str | None = None,
     data_dir: str | None = None,
@@ -52,6 +38,7 @@ def write_report(
 
     Args:
       workdir: the folder of a training run.
+      step: which checkpoint; None means the newest that can be trusted.
       analysis: whether the network is analysed too: what it costs, what it looks at and how it
         behaves. It takes longer.
       run: the run, where it was made in Python, or the path of a function that makes it.
@@ -62,15 +49,16 @@ def write_report(
       The path of the page.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
-      CheckpointError: no checkpoint of the run can be trusted.
+      ConfigError: the run was made in Python, and `run` was not given.
+      CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
     """
     check_installed()
     record = read_run_record(workdir)
-    network = inference.load(record.workdir, run=run, data_dir=data_dir, read=read)
+    network = inference.load(record.workdir, step, run=run, data_dir=data_dir, read=read)
     page = render(record, network, analysis=analysis)
-    return _write_whole(record.workdir / "report.html", page)
+    return write_whole(record.workdir / "report.html", page)
 
 
 def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
@@ -81,14 +69,14 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
       network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
         names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
         `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
-        its `curves` of the logged metrics.
+        its `curves` of the logged metrics; its `lines` where it gives no figures.
       analysis: whether the network is analysed too.
 
     Returns:
       A complete HTML document.
 
     Raises:
-      ImportError: matplotlib or jinja2 is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       ValueError: two sections have one anchor.
     """
     check_installed()
@@ -96,46 +84,28 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     report: TaskReport = network.task.report_sections(evaluated)
     _check_anchors(report.sections)
     curves = tuple(getattr(network.task, "curves", ()))
-    example = report.example or _first(evaluated)
+    example = report.example or _first(evaluated, network.task)
     image = np.asarray(evaluated.images[np.array([example.place])])
     inputs = np.asarray(network.inputs(image))
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            run=record.run,
-            title=network.title,
-            step=int(network.step),
-            figures=(*report.figures, *run_figures(record, network.variables)),
-            best=report.figures[0].value if report.figures else None,
-            warnings=disagreements(record, network.step, report.metrics, curves, len(evaluated)),
-            curves=curves_section(record, curves),
-            split=record.split,
-            course=course_section(record),
-            sections=[draw_section(section) for section in report.sections],
-            kernels=kernel_section(network.model, network.variables, inputs),
-            activations=activation_section(
-                network.model, network.variables, inputs, image[0], example
-            ),
-            analysis=analyse(network, evaluated) if analysis else None,
-            config=flat_items(record.config),
-            environment=flat_items(record.run),
-        )
+    figures = report.figures or metric_figures(record, network.task)
+    return fill(
+        "report.html",
+        run=record.run,
+        title=network.title,
+        step=int(network.step),
+        figures=(*figures, *run_figures(record, network.variables)),
+        best=figures[0].value if figures else None,
+        warnings=disagreements(record, network.step, report.metrics, curves, len(evaluated)),
+        curves=curves_section(record, curves),
+        split=record.split,
+        course=course_section(record),
+        sections=[draw_section(section) for section in report.sections],
+        kernels=kernel_section(network.model, network.variables, inputs),
+        activations=activation_section(network.model, network.variables, inputs, image[0], example),
+        analysis=analyse(network, evaluated) if analysis else None,
+        config=flat_items(record.config),
+        environment=[item for item in flat_items(record.run) if item[0] != "command"],
     )
-
-
-def _environment() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cnnjax.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["breakable"] = breakable
-    return environment
 
 
 def _check_anchors(sections: Sequence[Section]) -> None:
@@ -149,13 +119,8 @@ def _check_anchors(sections: Sequence[Section]) -> None:
         taken.append(section.anchor)
 
 
-def _first(evaluated: Evaluated) -> Example:
-    """The example of a task that chooses none."""
-    return Example(0, f"{evaluated.split} image {evaluated.positions[0]}")
-
-
-def _write_whole(path: pathlib.Path, text: str) -> pathlib.Path:
-    """Writes all of the file or nothing, so that a reader never meets half a page."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+def _first(evaluated: Evaluated, task: Any) -> Example:
+    """The example of a task that chooses none, with what the network predicts of it."""
+    prediction = jax.tree.map(lambda leaf: leaf[0], evaluated.predictions)
+    name = f"{evaluated.split} image {evaluated.positions[0]}"
+    return Example(0, name, heading="prediction", note=task.answer(prediction).line)

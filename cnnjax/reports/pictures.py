@@ -5,21 +5,44 @@ import io
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
+
+from cnnjax.extras import installed_with
+
+with installed_with("report"):
+    from PIL import Image
 
 # Colours of a palette image: enough for a picture of 100 pixels, and it compresses well.
 _LEVELS = 64
 
 
-def photo(image: UInt8[np.ndarray, "height width channels"], *, max_side: int = 128) -> str:
-    """A grey or RGB image as a data URI.
+def displayed(
+    image: Shaped[np.ndarray, "height width channels"],
+) -> UInt8[np.ndarray, "height width channels"]:
+    """A stored image as one that can be shown.
 
     Args:
-      image: uint8 [height, width, 1 or 3]; of other numbers of channels the mean is shown.
-      max_side: larger images are scaled down to this many pixels on their longer side.
+      image: uint8, or any other numbers: in 0..1, or else shown from the smallest to the largest.
+
+    Returns:
+      uint8 [height, width, 1 or 3]; of other numbers of channels the mean.
     """
+    if image.dtype != np.uint8:
+        low, high = value_range(image)
+        unit = image.astype(np.float32) if low >= 0 and high <= 1 else rescaled(image)
+        image = (np.nan_to_num(unit) * 255).round().astype(np.uint8)
     if image.shape[-1] not in (1, 3):
         image = image.mean(axis=-1, keepdims=True).astype(np.uint8)
+    return image
+
+
+def photo(image: Shaped[np.ndarray, "height width channels"], *, max_side: int = 128) -> str:
+    """A stored image as a data URI; see `displayed`.
+
+    Args:
+      image: any numbers [height, width, channels].
+      max_side: larger images are scaled down to this many pixels on their longer side.
+    """
+    image = displayed(image)
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
     return _data_uri(picture)
@@ -42,7 +65,8 @@ def heat_map(
       colors: the name of a matplotlib color map.
       max_side: larger maps are averaged down to this many pixels on their longer side.
     """
-    import matplotlib
+    with installed_with("report"):
+        import matplotlib
 
     spread = high - low if high > low else 1.0
     scaled = np.clip((np.nan_to_num(values.astype(np.float32), nan=low) - low) / spread, 0, 1)
@@ -53,6 +77,32 @@ def heat_map(
     table = matplotlib.colormaps[colors](np.linspace(0, 1, _LEVELS))
     picture.putpalette((table[:, :3] * 255).round().astype(np.uint8).tobytes())
     return _data_uri(picture)
+
+
+def overlaid(
+    image: UInt8[np.ndarray, "height width channels"],
+    values: Float[np.ndarray, "rows columns"],
+    *,
+    max_side: int,
+) -> str:
+    """An image in grey under a smaller map in colors, as a data URI.
+
+    Args:
+      image: uint8 [height, width, channels].
+      values: at least 0; the map is enlarged to the image.
+      max_side: larger images are scaled down to this many pixels on their longer side.
+    """
+    with installed_with("report"):
+        import matplotlib
+
+    shown = displayed(image)
+    grey = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
+    grey.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    high = value_range(values)[1]
+    unit = np.nan_to_num(values.astype(np.float32)) / (high if high > 0 else 1.0)
+    enlarged = Image.fromarray(unit).resize(grey.size, Image.Resampling.BILINEAR)
+    colors = matplotlib.colormaps["viridis"](np.clip(np.asarray(enlarged), 0, 1))[..., :3]
+    return color_tile(0.45 * np.asarray(grey)[..., None] / 255 + 0.55 * colors)
 
 
 def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
@@ -86,8 +136,9 @@ def boxed(
       extent: the box's rows and columns.
       side: pixels of the picture's longer side.
     """
-    import matplotlib
-    from PIL import ImageDraw
+    with installed_with("report"):
+        import matplotlib
+        from PIL import ImageDraw
 
     colors = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
     picture = Image.fromarray((colors * 255).round().astype(np.uint8))

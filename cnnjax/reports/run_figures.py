@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from cnnjax.reports.formats import compact, duration, metric_value, size
-from cnnjax.reports.run_record import RunRecord
+from cnnjax.reports.formats import compact, duration, metric_value, sentence, size
+from cnnjax.reports.run_record import RunRecord, metric_names
 from cnnjax.tasks.sections import Figure, MetricChart
 
 # Metrics that are no shares agree where they are this close: batches round otherwise.
@@ -21,10 +21,7 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
       record: what the run folder says.
       variables: the network's.
     """
-    leaves = jax.tree.leaves(variables["params"])
-    count = sum(int(np.prod(leaf.shape)) for leaf in leaves)
-    held = sum(int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
-    parameters = Figure("Parameters", f"{count:,}", size(held))
+    parameters = parameter_figure(variables)
     lines = [*record.train, *record.evaluated]
     number = max(float(line.get("epoch", 0)) for line in lines)
     epochs = f"{compact(number)} {'epoch' if number == 1 else 'epochs'}"
@@ -34,6 +31,33 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
     if seconds is None:
         return parameters, Figure("Training", epochs, speed.removeprefix(", "))
     return parameters, Figure("Time in training steps", duration(seconds), epochs + speed)
+
+
+def parameter_figure(variables: Mapping[str, Any]) -> Figure:
+    """How many parameters a network has, and what they take in memory.
+
+    Args:
+      variables: the network's.
+    """
+    leaves = jax.tree.leaves(variables["params"])
+    count = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+    held = sum(int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
+    return Figure("Parameters", f"{count:,}", size(held))
+
+
+def metric_figures(record: RunRecord, task: Any) -> tuple[Figure, ...]:
+    """The metrics of the last evaluation as the task prints them; none where there was none.
+
+    Args:
+      record: what the run folder says.
+      task: its `lines` are asked.
+    """
+    if not record.evaluated:
+        return ()
+    last = record.evaluated[-1]
+    metrics = {name: last[name] for name in metric_names([last])}
+    lines = task.lines(record.split, metrics)
+    return tuple(Figure(sentence(name), text) for name, text in lines)
 
 
 def disagreements(

@@ -11,6 +11,10 @@ from typing import Any
 from cnnjax.training import RunFolderError, read_events, read_metrics
 from cnnjax.training.folder.run_folder import read_identity
 
+_OF_THE_RUN = frozenset(
+    {"step", "epoch", "split", "learning_rate", "images_per_second", "waiting_share"}
+)
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -89,6 +93,17 @@ def _read_object(path: pathlib.Path) -> dict[str, Any]:
             f"workdir: {path} is damaged: expected a JSON object, got {type(value).__name__}"
         )
     return value
+
+
+def metric_names(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics of a task among what was logged, the loss first."""
+    names = {
+        name: None
+        for line in lines
+        for name, value in line.items()
+        if name not in _OF_THE_RUN and isinstance(value, float)
+    }
+    return sorted(names, key=lambda name: name != "loss")
 
 
 def flat_items(tree: Mapping[str, Any]) -> list[tuple[str, str]]:

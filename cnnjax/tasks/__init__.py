@@ -1,8 +1,9 @@
 """What is learned: each task gives a loss, metric sums that add up exactly, and a report."""
 
-from cnnjax.tasks.base import Answer, Evaluation, Moment, Score, Task, TaskError, weighted_sums
+from cnnjax.tasks.base import Task, weighted_sums
 from cnnjax.tasks.classification import Classification
 from cnnjax.tasks.registry import TASKS, register_task
+from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
 
 __all__ = [
     "TASKS",

@@ -1,22 +1,21 @@
 """What is learned: the protocol between a run and its task.
 
 A task is a frozen dataclass: its fields are its settings, its methods are pure functions over a
-batch. The loop, the checkpoints, evaluation and reports know this file alone.
+batch. The loop, the checkpoints, evaluation and reports know this protocol alone.
 """
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, Key, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from cnnjax import nn
 from cnnjax.data.examples import Spec
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
+from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
 
 Batch = Mapping[str, Any]
 """The parts of the first stream by name, with `weight` [batch]; other streams under their names."""
@@ -26,79 +25,6 @@ Sums = dict[str, Array]
 
 Rows = dict[str, Array]
 """Arrays with one row an example."""
-
-
-class TaskError(ValueError):
-    """A task cannot do what was asked of it."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a task is given besides network, variables and batch.
-
-    Attributes:
-        key: randomness, of dropout among others; each part of a batch and each device has its own.
-        train: whether the step trains, or evaluates.
-        step: steps done before this one, int32; 0 in evaluation.
-        totals: what `Task.totals` gives for the whole batch, over all its parts and devices.
-        averages: moving averages of the network's variables, as `model.apply` takes them; None
-            where the run keeps none, and in evaluation.
-        state: the task's state before the step.
-    """
-
-    key: Key[Array, ""]
-    train: bool
-    step: Int32[Array, ""] | int = 0
-    totals: Mapping[str, Array] = dataclasses.field(default_factory=dict)
-    averages: Mapping[str, Any] | None = None
-    state: Any = ()
-
-
-@dataclass(frozen=True)
-class Score:
-    """The metric by which checkpoints are chosen.
-
-    Attributes:
-        metric: its name.
-        higher_is_better: its direction.
-    """
-
-    metric: str = "loss"
-    higher_is_better: bool = False
-
-    def value(self, metrics: Mapping[str, float]) -> float:
-        """Returns a number that is higher for a better network."""
-        return metrics[self.metric] if self.higher_is_better else -metrics[self.metric]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a network predicts of one example, for people and for files.
-
-    Attributes:
-        line: text to print.
-        values: JSON values.
-        columns: the same as columns of a table, by name.
-    """
-
-    line: str
-    values: Mapping[str, Any]
-    columns: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How good predictions are on a whole split.
-
-    Attributes:
-        metrics: figures that are one number each.
-        lines: pairs of a name and a text, to print.
-        details: all figures as JSON values.
-    """
-
-    metrics: Mapping[str, float]
-    lines: Sequence[tuple[str, str]]
-    details: Mapping[str, Any]
 
 
 class Task:
@@ -111,8 +37,8 @@ class Task:
     score: ClassVar[Score] = Score()
     """The metric that chooses checkpoints."""
 
-    curves: ClassVar[tuple[MetricChart, ...]] = (MetricChart("loss", "Loss", log=True),)
-    """Which metrics a report draws as learning curves."""
+    curves: ClassVar[tuple[MetricChart, ...]] = ()
+    """Which metrics a report draws as learning curves, and how; empty for all that are logged."""
 
     combines: ClassVar[bool] = False
     """Whether predictions of several views or networks can be joined into one; see `combine`."""

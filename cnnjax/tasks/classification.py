@@ -16,10 +16,11 @@ from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks import losses
 from cnnjax.tasks.assessment import CALIBRATION_BINS, Assessment, assessment_sums
-from cnnjax.tasks.base import Answer, Batch, Evaluation, Moment, Score, Sums, Task
+from cnnjax.tasks.base import Batch, Sums, Task
 from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.classification_report import CURVES, classification_report
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
+from cnnjax.tasks.values import Answer, Evaluation, Moment, Score
 
 LossName = Literal["softmax", "hinge", "sigmoid", "squared"]
 OwnLoss = Callable[[Float[Array, "batch classes"], Float[Array, "batch classes"]], Array]

@@ -22,16 +22,19 @@ HERE = "experiments.configs.center_of_mass_digits"
 def load():
     """Returns the digits with the centre of mass of each, [row, column], in place of its label."""
     digits = data.dataset("digits")
-    train, test = (_with_centers(data.load_arrays(digits, split)) for split in ("train", "test"))
-    return data.Splits(train, test, mean=digits.mean, std=digits.std)
+    return data.Splits(
+        train=_with_centers(data.load_arrays(digits, "train")),
+        test=_with_centers(data.load_arrays(digits, "test")),
+        mean=digits.mean,
+        std=digits.std,
+    )
 
 
 def _with_centers(examples):
     images = examples.column("image")
-    shares = images[..., 0] / images.sum(axis=(1, 2, 3))[:, None, None]
-    places = (np.arange(8) + 0.5) / 8
-    centers = [shares.sum(axis=axis) @ places for axis in (2, 1)]
-    return data.from_arrays(image=images, center=np.stack(centers, axis=1))
+    ink, places = images[..., 0].astype(np.float64), (np.arange(8) + 0.5) / 8
+    rows, columns = (ink.sum(axis=axis) @ places / ink.sum(axis=(1, 2)) for axis in (2, 1))
+    return data.from_arrays(image=images, center=np.stack([rows, columns], axis=1))
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Center(tasks.Task):
             Series(name, true[:, axis].tolist(), given[:, axis].tolist(), line=False)
             for axis, name in enumerate(("row", "column"))
         ]
-        chart = Chart("Given against true", points, across="true", up="given")
+        exact = Series("exact", [0.3, 0.7], [0.3, 0.7], marks=False, dashed=True)
+        chart = Chart("Given against true", [exact, *points], across="true", up="given")
         section = Section("centers", "Centres of mass", "As shares of the side.", (chart,))
         return TaskReport((Figure("Mean distance", f"{mean:.4f}"),), (section,))
 
@@ -66,12 +70,10 @@ class Center(tasks.Task):
 def get_config():
     """Returns the configuration."""
     config = default_config()
-    config.model.name = "lenet5"
     config.data.name = f"{HERE}:load"
-    config.data.resize = 32
+    config.model.name, config.data.resize = "lenet5", 32
     with config.unlocked():
         config.task = task_section(f"{HERE}:Center")
-    config.optimizer.name = "adam"
-    config.optimizer.learning_rate = 0.002
+    config.optimizer.name, config.optimizer.learning_rate = "adam", 0.002
     config.epochs = 15
     return config

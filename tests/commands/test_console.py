@@ -46,7 +46,7 @@ EXPECTED = {
     "train": {"config", "workdir", "parallel", "mesh", "data_dir", "extend_to", "compile_cache"},
     "evaluate": {"workdir", "crops", "scales", "steps", "data_dir", "output", "resident"},
     "predict": {"workdir", "crops", "top", "invert", "data_dir"},
-    "report": {"workdir", "analysis", "data_dir", "decode_threads"},
+    "report": {"workdir", "model", "weights", "output", "invert", "analysis", "decode_threads"},
 }
 """Some flags of each command, among them those that lie in other modules than the command's."""
 

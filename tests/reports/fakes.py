@@ -1,5 +1,6 @@
 """A run folder and a trained network that are made up, for pages of every kind."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.tasks import Classification
+from cnnjax.inference.images import ImageForm
+from cnnjax.tasks import Classification, Task
 from cnnjax.tasks.sections import (
     Bar,
     Cell,
@@ -25,6 +27,7 @@ from cnnjax.tasks.sections import (
     Table,
     TaskReport,
 )
+from cnnjax.training.folder.run_folder import FORMAT
 
 
 class SmallNet(nn.Module):
@@ -78,6 +81,16 @@ class FakeNetwork:
     split: str = "test"
     step: int = 20
     title: tuple[str, str] = ("small", "digits")
+    origin: str = "nowhere"
+    config: Any = dataclasses.field(default_factory=dict)
+    predicted: Any = None
+
+    @property
+    def form(self):
+        return ImageForm(self.images[0].shape)
+
+    def predict(self, images):
+        return self.predicted
 
     def inputs(self, images):
         return jnp.asarray(images, jnp.float32) / 255
@@ -105,7 +118,7 @@ def fake_network(
     return FakeNetwork(model, variables, task, images, parts, np.log(probabilities), split)
 
 
-class PointTask:
+class PointTask(Task):
     """A regression of two numbers, which knows nothing of classes and shows parts of all kinds."""
 
     curves = (MetricChart("distance", "Distance", log=True),)
@@ -179,9 +192,11 @@ def write_run_folder(folder, lines=None, config=None, run=None):
     if lines is None:
         lines = [metrics_line(s) for s in (5, 10, 15, 20)]
         lines += [metrics_line(s, "test", accuracy=53 / 60) for s in (10, 20)]
-    config = config or {"data": {"name": "digits", "batch_size": 10}, "epochs": 2}
+    config = config or {"data": {"name": "digits"}, "epochs": 2}
     run = run or {"model": "small", "dataset": "digits", "command": "train <it>", "dirty": True}
-    (folder / "config.json").write_text(json.dumps(config))
+    run = {"batch_size": 10, **run}
+    description = {"format": FORMAT, "made_by": "configuration", "run": config, "parts": []}
+    (folder / "config.json").write_text(json.dumps(description))
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder

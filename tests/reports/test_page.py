@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from cnnjax import reports
-from cnnjax.reports import page
+from cnnjax import inference, reports
 from cnnjax.reports.task_sections import draw_section
 from cnnjax.tasks import sections
 from cnnjax.training import RunFolderError
@@ -195,7 +194,7 @@ def test_names_from_the_run_are_escaped(tmp_path):
 
 
 def test_write_report_leaves_one_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "load_run", lambda workdir, data_dir, inputs: fake_network())
+    monkeypatch.setattr(inference, "load", lambda *_, **__: fake_network())
     write_run_folder(tmp_path)
     path = reports.write_report(str(tmp_path))
     assert path == tmp_path / "report.html"

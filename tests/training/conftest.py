@@ -1,7 +1,7 @@
 import jax
 import pytest
 
-from cnnjax import training
+from cnnjax import data, recipes, training
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,9 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_config():
     """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
-    return training.parse_config(
+    return recipes.parse_config(
         {
+            "model": {"name": "lenet5"},
             "data": {
                 "resize": 16,
                 "batch_size": 64,
@@ -46,11 +47,36 @@ def tiny_config():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_config, data_dir):
+def train_config(data_dir):
+    """Trains what a configuration describes, and logs every step: a function."""
+
+    def train(
+        config,
+        workdir,
+        *,
+        extend_to=None,
+        read=None,
+        parallel=None,
+        profile_steps=None,
+        **cadence,
+    ):
+        read = read or data.ReadOptions()
+        return training.fit(
+            recipes.make_run(config, data_dir=data_dir, extend_to=extend_to, read=read),
+            workdir,
+            cadence=training.Cadence(**{"log_every": 1, **cadence}),
+            parallel=parallel or training.Parallel(),
+            profile_steps=profile_steps,
+            read=read,
+            progress=False,
+        )
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny_config, train_config):
     """The folder of a finished tiny run, not to be changed, and its result."""
     workdir = tmp_path_factory.mktemp("finished") / "run"
     with jax.numpy_dtype_promotion("standard"):
-        result = training.train_and_evaluate(
-            tiny_config, workdir, data_dir=data_dir, progress=False, log_every=1
-        )
-    return workdir, result
+        return workdir, train_config(tiny_config, workdir)

@@ -1,7 +1,6 @@
-"""Flags of the programs that use trained networks: which ones, and what they are shown."""
+"""Flags of the programs that use trained networks: those of runs, or of files of weights."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
@@ -31,7 +30,10 @@ _SOURCE = flags.DEFINE_enum(
     "Whose names the file's tensors have; recognized by them if not given.",
 )
 _DATA = flags.DEFINE_string(
-    "data", None, "What is evaluated with --weights: a dataset's name, or folder:PATH."
+    "data",
+    None,
+    "With --weights: the dataset that is evaluated and names the classes, by name or folder:PATH; "
+    "if not given, the classes are ImageNet's.",
 )
 _STEPS = flags.DEFINE_list(
     "steps",
@@ -40,65 +42,83 @@ _STEPS = flags.DEFINE_list(
     "newest if not given.",
 )
 flags.DEFINE_alias("step", "steps")
-_LAST = flags.DEFINE_integer(
-    "last", None, "Average the newest checkpoints of each run, this many.", lower_bound=1
-)
-_CROPS = flags.DEFINE_enum(
-    "crops",
-    "whole",
-    ["whole", "center", "ten", "dense"],
-    "What the networks are shown of an image, enlarged to --scales unless it is whole: its center, "
-    "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
-    "Probabilities of all views are averaged.",
-)
-_SCALES = flags.DEFINE_list(
-    "scales",
-    [],
-    "Sides in pixels to which images are enlarged, separated by commas; if not given 8/7 of the "
-    "network's image size, for --crops=dense that size itself.",
-)
-_FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
 
 
-def read_ensemble(
+def read_network(
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
-) -> inference.Ensemble:
-    """Returns the networks that the flags name.
+) -> inference.Network:
+    """Returns the one network that the flags name.
 
     Args:
-        read: how the images of their dataset are read.
+        read: how the images of its dataset are read.
 
     Raises:
-        ConfigError: a flag cannot be read, or the flags do not go together.
-        RunFolderError: a folder holds no run, or no checkpoint yet.
-        CheckpointError: a checkpoint that was asked for does not exist or is damaged.
+        ConfigError: the flags name more than one, or do not go together.
+        RunFolderError: the folder holds no run, or no checkpoint yet.
+        CheckpointError: the checkpoint that was asked for does not exist or is damaged.
     """
-    crops: Any = _CROPS.value
-    views = inference.Views(crops, _whole_numbers("scales", _SCALES.value), _FLIP.value)
-    if _MODEL.value or _WEIGHTS.value:
-        return inference.Ensemble((_from_weights(read),), views)
-    if not _WORKDIR.value:
+    if names_weights():
+        return read_weights(read)
+    folder, step = one_checkpoint()
+    return inference.load(folder, step, run=run_path(), data_dir=read_data_dir(), read=read)
+
+
+def names_weights() -> bool:
+    """Returns whether the flags name a network by its model and weights rather than by a run."""
+    return bool(_MODEL.value or _WEIGHTS.value)
+
+
+def run_folders() -> list[str]:
+    """Returns the folders of the runs.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    folders = [part for given in _WORKDIR.value or () for part in given.split(",") if part]
+    if not folders:
         raise training.ConfigError(
             "--workdir: give the folder of a run, or --model and --weights of a network"
         )
-    return inference.load_ensemble(
-        [part for given in _WORKDIR.value for part in given.split(",") if part],
-        steps=_whole_numbers("steps", _STEPS.value),
-        last=_LAST.value,
-        views=views,
-        run=_RUN.value,
-        data_dir=read_data_dir(),
-        read=read,
-    )
+    return folders
 
 
-def _from_weights(read: data.ReadOptions) -> inference.Network:
+def one_checkpoint() -> tuple[str, int | None]:
+    """Returns the folder of the one run, and its step; None for the newest.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    folders, steps = run_folders(), chosen_steps()
+    if len(folders) > 1 or len(steps) > 1:
+        raise training.ConfigError(
+            f"--workdir, --step: {len(folders)} folders and {len(steps)} steps were given; give "
+            "one folder, and at most one step"
+        )
+    return folders[0], steps[0] if steps else None
+
+
+def run_path() -> str | None:
+    """Returns the path of the function that makes the run, where Python made it."""
+    return _RUN.value
+
+
+def chosen_steps() -> tuple[int, ...]:
+    """Returns the steps of the checkpoints; none for the newest."""
+    return whole_numbers("steps", _STEPS.value)
+
+
+def read_weights(read: data.ReadOptions) -> inference.Network:
+    """Returns the registered network with the weights that the flags name.
+
+    Raises:
+        ConfigError: there is no such network or file, they do not fit, or a flag is of runs.
+    """
     if not (_MODEL.value and _WEIGHTS.value):
         raise training.ConfigError(
             "--model, --weights: they go together, e.g. --model=resnet50 "
             "--weights=resnet50.safetensors"
         )
-    for name, flag in (("workdir", _WORKDIR), ("run", _RUN), ("last", _LAST)):
+    for name, flag in (("workdir", _WORKDIR), ("run", _RUN), ("steps", _STEPS)):
         if flag.value:
             raise training.ConfigError(f"--{name}: it is of runs; leave it out beside --weights")
     return inference.from_weights(
@@ -111,7 +131,16 @@ def _from_weights(read: data.ReadOptions) -> inference.Network:
     )
 
 
-def _whole_numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
+def whole_numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
+    """Returns the numbers of a flag that is a list.
+
+    Args:
+        flag: its name, for the message.
+        values: what was given.
+
+    Raises:
+        ConfigError: one of them is no whole number.
+    """
     for value in values:
         if not value.strip().isdigit():
             raise training.ConfigError(f"--{flag}: {value!r} is not a whole number; give 64,128")

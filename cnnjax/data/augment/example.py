@@ -1,52 +1,15 @@
 """One example as augmentations see it: parts by name, each of a kind."""
 
 from collections.abc import Mapping
-from typing import cast, get_args
 
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
 from cnnjax.data.kinds import Kind
-from cnnjax.nearest import did_you_mean
 
 Example = Mapping[str, Shaped[Array, "..."]]
 """Parts of one example: an image float [height, width, channels] from 0 to 1, a mask int
 [height, width], boxes float [boxes, 4], points float [points, 2], a label, …"""
-
-_NAMED_AS_KIND = ("image", "label", "mask", "boxes", "points")
-
-
-def kinds_by_name(example: Mapping[str, object], kinds: Mapping[str, Kind] | None) -> dict:
-    """Returns the kind of each part: as given, else as its name says, else "value".
-
-    The names that say it are image, label, mask, boxes and points, and those that end in _count.
-
-    Args:
-        example: the parts.
-        kinds: kinds of the parts whose names do not say it.
-
-    Raises:
-        ValueError: a kind is unknown, or given for a part that is not there.
-    """
-    given = dict(kinds or {})
-    for name, kind in given.items():
-        if name not in example:
-            raise ValueError(
-                f"kinds: {name!r} is no part of the example; {did_you_mean(name, example)}"
-                f"its parts are {', '.join(example)}"
-            )
-        if kind not in get_args(Kind):
-            raise ValueError(
-                f"kinds: {kind!r} of the part {name!r} is unknown; "
-                f"{did_you_mean(str(kind), get_args(Kind))}known: {', '.join(get_args(Kind))}"
-            )
-    return {name: given.get(name, _kind(name)) for name in example}
-
-
-def _kind(name: str) -> Kind:
-    if name in _NAMED_AS_KIND:
-        return cast(Kind, name)
-    return "count" if name.endswith("_count") else "value"
 
 
 def parts_of(kinds: Mapping[str, Kind], *wanted: Kind) -> list[str]:

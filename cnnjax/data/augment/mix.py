@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from cnnjax.data.augment.example import kinds_by_name, parts_of
+from cnnjax.data.augment.example import parts_of
 from cnnjax.data.augment.transform import Kinds, call_text
 from cnnjax.data.kinds import Kind
+from cnnjax.data.part_checks import kinds_by_name
 
 
 class Mix(abc.ABC):

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
-from cnnjax.data.augment.example import Example, kinds_by_name
+from cnnjax.data.augment.example import Example
 from cnnjax.data.augment.transform import Augmentation, Kinds, Transform
+from cnnjax.data.part_checks import kinds_by_name
 
 
 @dataclass(frozen=True)

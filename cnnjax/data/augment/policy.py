@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
-from cnnjax.data.augment.example import Example, kinds_by_name
+from cnnjax.data.augment.example import Example
 from cnnjax.data.augment.language import parse_calls
 from cnnjax.data.augment.mix import Mix
 from cnnjax.data.augment.own import OwnTransform
 from cnnjax.data.augment.transform import Augmentation, Kinds, Transform
+from cnnjax.data.part_checks import kinds_by_name
 
 PolicyItem: TypeAlias = Union[str, Mix, Augmentation, "Policy"]
 """Calls of the policy language, a function (key, example) -> example, a mix or a policy."""

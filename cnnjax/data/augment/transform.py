@@ -14,12 +14,12 @@ from cnnjax.data.augment.example import (
     check_image,
     check_rows,
     common_size,
-    kinds_by_name,
     parts_of,
 )
 from cnnjax.data.augment.fill import Image
 from cnnjax.data.augment.motion import Motion, move_boxes
 from cnnjax.data.kinds import Kind
+from cnnjax.data.part_checks import kinds_by_name
 from cnnjax.nearest import did_you_mean
 
 Augmentation = Callable[[Key[Array, ""], Example], Mapping[str, Array]]

@@ -33,7 +33,7 @@ def describe_environment() -> dict[str, Any]:
 
 def describe_code() -> dict[str, Any]:
     """Returns the command and, in a git checkout, the commit and whether files differ from it."""
-    repository = Path(__file__).resolve().parents[2]
+    repository = Path(__file__).resolve().parents[3]
     return {
         "command": " ".join(sys.orig_argv),
         "commit": _git(repository, "rev-parse", "HEAD"),

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from cnnjax import data
-from cnnjax.tasks.base import Batch, Moment, Rows, Sums, Task
+from cnnjax.tasks.base import Batch, Rows, Sums, Task
+from cnnjax.tasks.values import Moment
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
 from cnnjax.training.loop.prediction import paced

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from cnnjax.tasks.base import Batch, Moment, Sums, Task
+from cnnjax.tasks.base import Batch, Sums, Task
+from cnnjax.tasks.values import Moment
 from cnnjax.training.step.changes import add_changes, apply_mean, changes, sum_changes
 from cnnjax.training.step.state import TrainState
 

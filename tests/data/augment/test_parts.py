@@ -258,7 +258,7 @@ def test_every_augmentation_says_its_sort():
         ("flip", {"boxes": jnp.zeros((4, 5))}, KINDS, "boxes: shape .4, 5. was given; boxes of an"),
         ("flip", {"boxes": jnp.zeros((4, 4), jnp.int32)}, KINDS, "boxes: int32 .*give float32"),
         ("flip", {"points": jnp.zeros(2)}, KINDS, r"points: .* are rows of \(row, column\)"),
-        ("flip", {}, {"dept": "image"}, "kinds: 'dept' is no part of the example; did you mean d"),
+        ("flip", {}, {"dept": "image"}, "kinds: 'dept' is no part; the parts are 'image', 'dep"),
         ("flip", {}, {"depth": "imag"}, "'imag' of the part 'depth' is unknown; did you mean imag"),
         ("color_jitter(0.1, parts='dept')", {}, KINDS, "'dept' is no part of kind image; did you"),
         ("pca_color(parts='depth')", {}, KINDS, "the images have 1 channels, not 3; leave it out"),

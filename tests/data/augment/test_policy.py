@@ -98,7 +98,7 @@ def test_calls_of_a_policy_draw_independently():
         ("shift(", "is not a list of calls"),
         ("shift", r"'shift\(\)' cannot be made: missing a required argument: 'pixels'"),
         ("2", "'2' in '2' is not a call"),
-        ("shfit(2)", "'shfit' is unknown; did you mean shift"),
+        ("shfit(2)", "unknown augmentation 'shfit'; did you mean shift"),
         (
             "shift(2, 3)",
             r"cannot be made.*its form is shift\(pixels: int, \*, mask_fill: int = 255\)$",

@@ -4,9 +4,10 @@ import numpy as np
 import optax
 import pytest
 
+from cnnjax import nn, patterns
 from cnnjax.recipes.optimizers import make_optimizer
 from cnnjax.recipes.schema import OptimizerConfig
-from cnnjax.training.step.freezing import freeze, frozen_modules
+from cnnjax.training.step.freezing import freeze
 
 PARAMS = {"c1": {"kernel": jnp.array([1.0, -2.0]), "bias": jnp.array([0.5])}}
 GRADIENTS = {"c1": {"kernel": jnp.array([0.3, 0.1]), "bias": jnp.array([-0.2])}}
@@ -49,17 +50,20 @@ def test_the_loss_reaches_a_frozen_rules_plateau():
 def test_no_rules_leave_the_optimizer_as_it_is():
     state = freeze(optax.sgd(0.1), (), PARAMS).init(PARAMS)
     assert jax.tree.structure(state) == jax.tree.structure(optax.sgd(0.1).init(PARAMS))
-    assert frozen_modules((), PARAMS) == ()
 
 
-def test_modules_are_frozen_whose_every_parameter_is():
+def test_batch_norms_are_frozen_whose_every_parameter_is():
     params = {
         "stem": {"conv": {"kernel": 0}, "norm": {"scale": 0, "bias": 0}},
         "block": {"norm": {"scale": 0, "bias": 0}, "out": {"kernel": 0, "bias": 0}},
-        "head": {"kernel": 0, "bias": 0},
+        "head": {"norm": {"scale": 0, "bias": 0}, "out": {"kernel": 0}},
     }
-    rules = (("stem/.*|block/norm/.*|head/kernel", True), (".*", False))
-    assert frozen_modules(rules, params) == ("block/norm", "stem", "stem/conv", "stem/norm")
+    statistics = {name: {"norm": {"mean": 0, "var": 0}} for name in params}
+    variables = {"params": params, "batch_stats": statistics}
+    rules = (("stem/.*|block/norm/.*|head/norm/scale", True), (".*", False))
+    assert set(nn.frozen_norms(variables, patterns.match(rules, params))) == {
+        "stem/norm", "block/norm"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

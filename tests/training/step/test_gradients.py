@@ -12,8 +12,8 @@ from flax import linen
 from cnnjax import nn, training
 from cnnjax.tasks import Classification
 from cnnjax.training.step.gradients import batch_gradients
-from cnnjax.training.step.state import create_state, init_variables
-from cnnjax.training.step.step import Recipe
+from cnnjax.training.step.loss_scaling import LossScale
+from cnnjax.training.step.state import create_state
 
 RNG = np.random.default_rng(0)
 TASK = Classification(("a", "b", "c"))
@@ -61,17 +61,22 @@ def grouped_mean_loss(params, groups):
     return -(weight * logp[np.arange(12), BATCH["label"]]).sum() / weight.sum()
 
 
-def gradients(model, parts, **options):
-    variables = start(model)
-    params = variables["params"]
-    collections = {name: value for name, value in variables.items() if name != "params"}
-    compute = jax.jit(partial(batch_gradients, model=model, task=TASK, parts=parts, **options))
-    return params, collections, compute(params, collections, BATCH, jax.random.key(0))
+def state_of(model, loss_scale=None):
+    state = create_state(start(model), optax.sgd(0.1))
+    return state.replace(loss_scale=loss_scale)
+
+
+def gradients(model, parts, loss_scale=None):
+    """Returns the state, and the gradients, loss, sums and updated collections at it."""
+    state = state_of(model, loss_scale)
+    compute = jax.jit(partial(batch_gradients, model=model, task=TASK, parts=parts))
+    return state, compute(state, BATCH, jax.random.key(0))
 
 
 @cache
 def start(model):
-    return jax.jit(lambda key: init_variables(model, key, (2, 2, 1)))(jax.random.key(0))
+    images = jnp.zeros((1, 2, 2, 1))
+    return jax.jit(lambda key: nn.init_network(model, key, images))(jax.random.key(0))
 
 
 def assert_close(tree, other, tolerance=1e-9):
@@ -82,13 +87,15 @@ def assert_close(tree, other, tolerance=1e-9):
 
 @pytest.mark.parametrize("parts", [1, PARTS])
 def test_parts_are_groups_of_batch_statistics(parts):
-    params, collections, (found, sums, updated) = gradients(Normalised(), parts)
+    state, (found, mean, sums, updated) = gradients(Normalised(), parts)
+    params, collections = state.params, state.collections
     with jax.numpy_rank_promotion("allow"):
         loss, expected = jax.jit(jax.value_and_grad(grouped_mean_loss), static_argnums=1)(
             params, parts
         )
         hidden = BATCH["image"].reshape(12, -1) @ params["first"]["kernel"]
     assert_close(found, expected)
+    assert float(mean) == pytest.approx(float(loss), rel=1e-12)
     assert float(sums["loss"]) / 8.5 == pytest.approx(float(loss), rel=1e-12)
     assert float(sums["weight"]) == 8.5
     # One update of the running statistics, by the mean of the groups' own.
@@ -101,17 +108,17 @@ def test_parts_are_groups_of_batch_statistics(parts):
 
 @pytest.mark.parametrize("parts", [2, 4, 12])
 def test_without_batch_norm_parts_give_the_whole_batch(parts):
-    whole = gradients(Normalised(norm=False), 1)[2]
-    assert_close(gradients(Normalised(norm=False), parts)[2], whole, 1e-12)
+    whole = gradients(Normalised(norm=False), 1)[1]
+    assert_close(gradients(Normalised(norm=False), parts)[1], whole, 1e-12)
 
 
 def test_devices_of_a_mapped_axis_give_the_whole_batch():
-    params, collections, whole = gradients(Normalised(norm=False), 1)
+    state, whole = gradients(Normalised(norm=False), 1)
     spread = jax.tree.map(lambda a: a.reshape(4, 3, *a.shape[1:]), BATCH)
 
     def on_device(part):
         return batch_gradients(
-            params, collections, part, jax.random.key(0),
+            state, part, jax.random.key(0),
             model=Normalised(norm=False), task=TASK, axis_name="data",
         )  # fmt: skip
 
@@ -121,8 +128,9 @@ def test_devices_of_a_mapped_axis_give_the_whole_batch():
 
 
 def test_a_scale_leaves_the_gradients():
-    whole = gradients(Normalised(), PARTS)[2]
-    scaled = gradients(Normalised(), PARTS, scale=jnp.float32(1024))[2]
+    whole = gradients(Normalised(), PARTS)[1]
+    scale = LossScale(jnp.float32(1024), jnp.int32(0))
+    scaled = gradients(Normalised(), PARTS, scale)[1]
     assert_close(scaled, whole, 1e-12)
 
 
@@ -137,11 +145,11 @@ def test_a_step_of_parts_counts_as_one():
     step = jax.jit(
         lambda state: training.train_step(
             state, BATCH, jax.random.key(0), model=model, task=TASK, optimizer=optimizer,
-            recipe=Recipe(accumulate=PARTS, ema_decay=0.9),
+            options=training.StepOptions(accumulate=PARTS, ema_decay=0.9),
         )[0]
     )  # fmt: skip
     new = step(state)
     assert int(new.step) == 1
-    found = gradients(model, PARTS)[2][0]
+    found = gradients(model, PARTS)[1][0]
     assert_close(new.params, jax.tree.map(lambda p, g: p - 0.1 * g, state.params, found))
     assert jax.tree.structure(step(new)) == jax.tree.structure(new)

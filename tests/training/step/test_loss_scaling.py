@@ -12,7 +12,7 @@ from flax import linen
 from cnnjax import nn, training
 from cnnjax.tasks import Classification
 from cnnjax.training.step.loss_scaling import GROWTH_STEPS, INITIAL_SCALE, LossScale
-from cnnjax.training.step.state import create_state, init_variables
+from cnnjax.training.step.state import create_state
 
 TASK = Classification(("a", "b", "c"))
 RNG = np.random.default_rng(0)
@@ -45,19 +45,19 @@ class Large(linen.Module):
 
 
 def step_of(model, loss_scaling, batch=BATCH):
-    """Returns the states before and after a step, and its sums."""
+    """Returns the states before and after a step, and its loss."""
     optimizer = optax.sgd(0.1, momentum=0.9)
 
     @jax.jit
     def run(batch):
-        variables = init_variables(model, jax.random.key(0), (2, 2, 1))
+        variables = nn.init_network(model, jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
         state = create_state(variables, optimizer, ema=True, loss_scaling=loss_scaling)
         return state, training.train_step(
             state, batch, jax.random.key(0), model=model, task=TASK, optimizer=optimizer
         )
 
-    state, (new, sums) = run(batch)
-    return state, new, sums
+    state, (new, result) = run(batch)
+    return state, new, result.loss
 
 
 @cache
@@ -83,10 +83,10 @@ def test_the_scale_is_halved_by_a_bad_step_and_doubled_after_many_good_ones():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_a_step_in_a_half_type_is_that_of_float32_within_its_rounding(dtype):
-    _, expected, sums = step_in_float32()
-    before, found, half_sums = step_of(Small(dtype), dtype == jnp.float16)
+    _, expected, loss = step_in_float32()
+    before, found, half_loss = step_of(Small(dtype), dtype == jnp.float16)
     tolerance = 5 * float(jnp.finfo(dtype).eps)
-    assert float(half_sums["loss"]) == pytest.approx(float(sums["loss"]), rel=tolerance)
+    assert float(half_loss) == pytest.approx(float(loss), rel=tolerance)
     for kept in (found.params, found.collections, found.opt_state):
         assert {leaf.dtype for leaf in jax.tree.leaves(kept)} == {jnp.dtype(jnp.float32)}
     jax.tree.map(
@@ -97,8 +97,8 @@ def test_a_step_in_a_half_type_is_that_of_float32_within_its_rounding(dtype):
 
 def test_a_step_that_overflows_changes_the_scale_and_the_step_number_alone():
     # A gradient of about a hundred, times the scale, is more than the 65,504 of float16.
-    before, after, sums = step_of(Large(), True)
-    assert np.isfinite(sums["loss"])
+    before, after, loss = step_of(Large(), True)
+    assert np.isfinite(loss)
     assert int(after.step) == 1
     assert float(after.loss_scale.scale) == INITIAL_SCALE / 2
     for name in ("params", "collections", "opt_state", "ema"):

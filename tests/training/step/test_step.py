@@ -4,19 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
+import pytest
+from flax import linen
 
-from cnnjax import training
-from cnnjax.tasks import Classification
-from cnnjax.training.step.state import create_state, init_variables
+from cnnjax import nn, training
+from cnnjax.tasks import Classification, Moment
+from cnnjax.training.step.state import create_state
 
 
-class Linear(nn.Module):
+class Linear(linen.Module):
     """One dense layer on the flattened image."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
-        return nn.Dense(3, param_dtype=jnp.float64, dtype=jnp.float64)(x.reshape(len(x), -1))
+        return linen.Dense(3, param_dtype=jnp.float64, dtype=jnp.float64)(x.reshape(len(x), -1))
 
 
 def test_a_step_moves_against_the_gradient_of_the_mean_loss():
@@ -29,9 +30,9 @@ def test_a_step_moves_against_the_gradient_of_the_mean_loss():
             "weight": jnp.array([1.0, 1.0, 1.0, 0.0]),
         }
         optimizer = optax.sgd(0.1)
-        variables = init_variables(model, jax.random.key(0), (2, 2, 1))
+        variables = nn.init_network(model, jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
         state = create_state(variables, optimizer)
-        new, sums = training.train_step(
+        new, result = training.train_step(
             state, batch, jax.random.key(0), model=model, task=task, optimizer=optimizer
         )
         kernel = np.asarray(state.params["Dense_0"]["kernel"])
@@ -42,6 +43,7 @@ def test_a_step_moves_against_the_gradient_of_the_mean_loss():
             logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
             return -(logp[0, 0] + logp[1, 2] + logp[2, 1]) / 3
 
+        assert float(result.loss) == pytest.approx(loss(kernel), abs=1e-12)
         moved = np.asarray(new.params["Dense_0"]["kernel"])
         for position in np.ndindex(kernel.shape):
             nudge = np.zeros_like(kernel)
@@ -51,17 +53,21 @@ def test_a_step_moves_against_the_gradient_of_the_mean_loss():
                 moved[position], kernel[position] - 0.1 * slope, rtol=0, atol=1e-9
             )
         assert int(new.step) == 1
-        assert float(sums["weight"]) == 3
+        assert float(result.sums["weight"]) == 3
 
 
 def test_evaluation_changes_nothing_and_counts_weights():
     model, task = Linear(), Classification(("a", "b", "c"))
     with jax.enable_x64(True):
-        variables = init_variables(model, jax.random.key(0), (2, 2, 1))
+        variables = nn.init_network(model, jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
         batch = {
             "image": jnp.ones((2, 2, 2, 1)),
             "label": jnp.array([0, 1]),
             "weight": jnp.array([1.0, 0.0]),
         }
-        sums = training.eval_step(variables, batch, model=model, task=task)
+        moment = Moment(jax.random.key(0), train=False, totals=task.totals(batch))
+        before = jax.tree.map(np.array, variables)
+        sums, rows = task.evaluate(model, variables, batch, moment)
+        jax.tree.map(np.testing.assert_array_equal, variables, before)
+        assert rows == {}
         assert float(sums["weight"]) == 1

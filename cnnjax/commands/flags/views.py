@@ -1,0 +1,60 @@
+"""Flags of the programs that join predictions: of which networks, and what these are shown."""
+
+from typing import Any
+
+from absl import flags
+
+from cnnjax import data, inference, training
+from cnnjax.commands.flags import networks
+from cnnjax.commands.flags.data_dir import read_data_dir
+
+GROUP = networks.GROUP
+
+_LAST = flags.DEFINE_integer(
+    "last", None, "Average the newest checkpoints of each run, this many.", lower_bound=1
+)
+_CROPS = flags.DEFINE_enum(
+    "crops",
+    "whole",
+    ["whole", "center", "ten", "dense"],
+    "What the networks are shown of an image, enlarged to --scales unless it is whole: its center, "
+    "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
+    "Probabilities of all views are averaged.",
+)
+_SCALES = flags.DEFINE_list(
+    "scales",
+    [],
+    "Sides in pixels to which images are enlarged, separated by commas; if not given 8/7 of the "
+    "network's image size, for --crops=dense that size itself.",
+)
+_FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
+
+
+def read_ensemble(
+    read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+) -> inference.Ensemble:
+    """Returns the networks that the flags name.
+
+    Args:
+        read: how the images of their dataset are read.
+
+    Raises:
+        ConfigError: a flag cannot be read, or the flags do not go together.
+        RunFolderError: a folder holds no run, or no checkpoint yet.
+        CheckpointError: a checkpoint that was asked for does not exist or is damaged.
+    """
+    crops: Any = _CROPS.value
+    views = inference.Views(crops, networks.whole_numbers("scales", _SCALES.value), _FLIP.value)
+    if networks.names_weights():
+        if _LAST.value:
+            raise training.ConfigError("--last: it is of runs; leave it out beside --weights")
+        return inference.Ensemble((networks.read_weights(read),), views)
+    return inference.load_ensemble(
+        networks.run_folders(),
+        steps=networks.chosen_steps(),
+        last=_LAST.value,
+        views=views,
+        run=networks.run_path(),
+        data_dir=read_data_dir(),
+        read=read,
+    )

@@ -1,0 +1,81 @@
+"""What a task is given and what it gives: the moment of a step, a score, answers, evaluations."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Array, Int32, Key
+
+
+class TaskError(ValueError):
+    """A task cannot do what was asked of it."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a task is given besides network, variables and batch.
+
+    Attributes:
+        key: randomness, of dropout among others; each part of a batch and each device has its own.
+        train: whether the step trains, or evaluates.
+        step: steps done before this one, int32; 0 in evaluation.
+        totals: what `Task.totals` gives for the whole batch, over all its parts and devices.
+        averages: moving averages of the network's variables, as `model.apply` takes them; None
+            where the run keeps none, and in evaluation.
+        state: the task's state before the step.
+    """
+
+    key: Key[Array, ""]
+    train: bool
+    step: Int32[Array, ""] | int = 0
+    totals: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    averages: Mapping[str, Any] | None = None
+    state: Any = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric by which checkpoints are chosen.
+
+    Attributes:
+        metric: its name.
+        higher_is_better: its direction.
+    """
+
+    metric: str = "loss"
+    higher_is_better: bool = False
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """Returns a number that is higher for a better network."""
+        return metrics[self.metric] if self.higher_is_better else -metrics[self.metric]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network predicts of one example, for people and for files.
+
+    Attributes:
+        line: text to print.
+        values: JSON values.
+        columns: the same as columns of a table, by name.
+    """
+
+    line: str
+    values: Mapping[str, Any]
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good predictions are on a whole split.
+
+    Attributes:
+        metrics: figures that are one number each.
+        lines: pairs of a name and a text, to print.
+        details: all figures as JSON values.
+    """
+
+    metrics: Mapping[str, float]
+    lines: Sequence[tuple[str, str]]
+    details: Mapping[str, Any]
