@@ -125,7 +125,10 @@ class TaskConfig(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
-    name: str = "classification"
+    name: str = Field(
+        default="classification",
+        description="A task of the registry, or a path: my_package.tasks:MyTask",
+    )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -198,7 +201,7 @@ class ScheduleConfig(Section):
 
 
 class BatchNormConfig(Section):
-    """Which examples share their batch statistics.
+    """Which examples share their batch statistics, by `scope`.
 
     `global`: those of the whole batch, whatever devices they are on; `device`: those on one device;
     `group`: `group_size` of them.
