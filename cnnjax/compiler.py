@@ -132,9 +132,9 @@ def _obstacle() -> str | None:
     version = _version("jaxlib")
     if version not in TRIED_JAXLIB:
         return (
-            f"jaxlib {version} was not tried, and one that does not know {FLAG} would stop the "
-            f"process at it. Install one of {', '.join(TRIED_JAXLIB)}, or start Python with "
-            f"XLA_FLAGS={FLAG}"
+            f"jaxlib {version or 'of unknown version'} was not tried, and one that does not know "
+            f"{FLAG} would stop the process at it. Install one of {', '.join(TRIED_JAXLIB)}, or "
+            f"set XLA_FLAGS={FLAG} before Python starts."
         )
     for reader, tried in TRIED_READERS.items():
         version = _version(reader)
@@ -142,15 +142,17 @@ def _obstacle() -> str | None:
             return (
                 f"{reader} {version} reads XLA_FLAGS too, and one that does not know {FLAG} would "
                 f"stop the process at it. Install {' or '.join(tried) or 'cnnjax without it'}, or, "
-                f"where {reader} compiles nothing with XLA, start Python with XLA_FLAGS={FLAG}"
+                f"where {reader} compiles nothing with XLA, set XLA_FLAGS={FLAG} before Python "
+                "starts."
             )
     if _names_a_file():
-        return f"XLA_FLAGS names a file; add the line {FLAG} to it."
+        return f"XLA_FLAGS names a file; add the line {FLAG} to that file."
     bridge = sys.modules.get("jax._src.xla_bridge")
     if bridge and bridge.backends_are_initialized() and bridge.default_backend() == "cpu":
         return (
             "jax had started its CPU backend before cnnjax was imported, too late for XLA_FLAGS. "
-            f"Import cnnjax before the first computation, or start Python with XLA_FLAGS={FLAG}"
+            f"Import cnnjax before the first computation, or set XLA_FLAGS={FLAG} before Python "
+            "starts."
         )
     return None
 

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 
-prepare_environment report,test
+prepare_environment test
 bin=${VENV:-.venv}/bin
 if [ $# -eq 0 ]; then
     "$bin/ruff" check .

@@ -107,7 +107,7 @@ def started(monkeypatch, platform: str | None) -> None:
 @pytest.mark.process
 def test_known_faults_are_gone_with_the_guard_which_may_come_after_jax():
     errors = json.loads(run(PROGRAMS + MEASURE))
-    assert max(errors.values()) < 1e-5, errors
+    assert max(errors.values()) < 1e-4, errors
 
 
 @pytest.mark.process
@@ -145,7 +145,7 @@ print(json.dumps({
     assert "before the first computation" in found["warnings"][0]
     assert found["file"] == "<string>"  # where the user imports it
     assert found["flags"] is None
-    assert found["ours"] < 1e-5
+    assert found["ours"] < 1e-4
     assert not FAULTY or found["plain"] > 0.1
 
 
@@ -202,7 +202,7 @@ def test_opting_out_leaves_the_variable_alone_without_a_warning(fresh):
     ("versions", "platform", "flags", "message"),
     [
         ({"jaxlib": "0.13.0"}, None, "", "jaxlib 0.13.0 was not tried"),
-        ({}, None, "", "jaxlib None was not tried"),
+        ({}, None, "", "jaxlib of unknown version was not tried"),
         ({"jaxlib": "0.12.0.1", "tensorflow": "2.20.0"}, None, "", "Install 2.21.0"),
         ({"jaxlib": "0.12.0.1", "torch-xla": "2.9.0"}, None, "", "torch-xla 2.9.0 reads XLA_FLAGS"),
         ({"jaxlib": "0.12.0.1"}, "cpu", "", "before the first computation"),

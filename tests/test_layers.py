@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("compiler", "nearest", "patterns"),
+    ("compiler", "extras", "nearest", "patterns"),
     ("importing",),
     ("parts", "ops"),
     ("nn",),

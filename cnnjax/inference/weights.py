@@ -104,7 +104,8 @@ def _load(
     for candidate in (source,) if source else SOURCES:
         try:
             net = _create(model, candidate, num_classes, overrides)
-            return candidate, net, models.load_pretrained(net, path, source=candidate)
+            size = models.model_info(model).input_size if candidate == "cnnjax" else None
+            return candidate, net, models.load_pretrained(net, path, candidate, input_size=size)
         except ValueError as error:
             problems.append(f"as {candidate}: {error}")
     raise ValueError("\n".join(problems))

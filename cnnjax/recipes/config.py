@@ -8,14 +8,16 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-import pydantic
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
-
+from cnnjax.extras import installed_with
 from cnnjax.nearest import nearest_names
 from cnnjax.recipes.schema import RunConfig, TaskConfig
 from cnnjax.recipes.tasks import complete_task, task_settings
 from cnnjax.training.errors import ConfigError
+
+with installed_with("train"):
+    import pydantic
+    from ml_collections import ConfigDict
+    from ml_collections.config_dict import placeholder
 
 
 def default_config() -> ConfigDict:

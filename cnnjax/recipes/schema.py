@@ -5,12 +5,14 @@ Reading and checking configurations is `config`'s part.
 
 from typing import Annotated, Any, Literal, TypeVar
 
-import pydantic
-from pydantic import AfterValidator, BeforeValidator, Field
-
+from cnnjax.extras import installed_with
 from cnnjax.parts import Registry
 from cnnjax.recipes.optimizer_table import OPTIMIZERS
 from cnnjax.recipes.schedule_table import SCHEDULES
+
+with installed_with("train"):
+    import pydantic
+    from pydantic import AfterValidator, BeforeValidator, Field
 
 Value = TypeVar("Value")
 
@@ -215,7 +217,8 @@ class RunConfig(Section):
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
 
-    The default run is a ResNet-20 on the embedded digits as they are, 8x8.
+    The default run is a ResNet-20 on the embedded digits. It takes images of any size, so that the
+    defaults hold for every dataset whose images have one.
     """
 
     model: ModelConfig = ModelConfig()

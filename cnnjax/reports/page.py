@@ -49,7 +49,7 @@ def write_report(
       The path of the page.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
       ConfigError: the run was made in Python, and `run` was not given.
       CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
@@ -76,7 +76,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
       A complete HTML document.
 
     Raises:
-      ImportError: matplotlib or jinja2 is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       ValueError: two sections have one anchor.
     """
     check_installed()

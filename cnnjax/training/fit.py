@@ -78,6 +78,7 @@ def fit(
 
     Raises:
         ConfigError: the run or an option cannot work; nothing was written.
+        MissingPackage: a package that writes the folder is not installed.
         RunFolderError: the folder cannot hold this run, and nothing was written; or it cannot be
             written any more (the disk is full, ...).
         CheckpointError: the run's checkpoints are all damaged, or one could not be written.
@@ -177,6 +178,8 @@ def _evaluator(
 def _data_of(run: Run) -> dict[str, Any]:
     """What decides the examples besides the run's identity, as it is read back from JSON."""
     described = {name: stream.examples.identity() for name, stream in run.streams.items()}
+    if run.test is not None:
+        described[run.split] = run.test.identity()
     return json.loads(json.dumps(described))
 
 

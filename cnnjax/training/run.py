@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cnnjax import data, nn, patterns
+from cnnjax import compiler, data, nn, patterns
 from cnnjax.tasks.base import Task
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
@@ -230,7 +230,7 @@ class Run:
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
 
-        @jax.jit  # op by op, initialising takes longer than compiling it once
+        @compiler.jit  # op by op, initialising takes longer than compiling it once
         def init(key: jax.Array) -> TrainState:
             images = jnp.zeros((1, *self.image_shape), jnp.float32)
             variables = nn.init_network(self.model, key, images)

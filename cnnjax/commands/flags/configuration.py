@@ -1,8 +1,10 @@
 """The flag that names a run's configuration file; each key of the configuration is a flag too."""
 
-from ml_collections import config_flags
-
 from cnnjax import recipes, training
+from cnnjax.extras import installed_with
+
+with installed_with("train"):
+    from ml_collections import config_flags
 
 GROUP = "The run"
 

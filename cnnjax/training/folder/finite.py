@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import serialization
 
-from cnnjax import patterns
+from cnnjax import compiler, patterns
 
 
 def nonfinite_names(state: Any) -> list[str]:
@@ -24,7 +24,7 @@ def nonfinite_names(state: Any) -> list[str]:
     return [name for name, is_bad in zip(patterns.path_names(tree), bad, strict=True) if is_bad]
 
 
-@jax.jit
+@compiler.jit
 def _flags(tree: Any) -> Any:
     return jax.tree_util.tree_map_with_path(_is_bad, tree)
 

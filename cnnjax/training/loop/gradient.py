@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import jax
-
+from cnnjax import compiler
 from cnnjax.tasks.base import Batch
 from cnnjax.training.run import Run
 from cnnjax.training.step.gradients import batch_gradients
@@ -23,7 +22,7 @@ def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
         A tree like `state.params`.
     """
 
-    @jax.jit
+    @compiler.jit
     def gradient(state: TrainState, batch: Batch) -> Any:
         key = step_key(run.keys["dropout"], state.step)
         return batch_gradients(state, batch, key, model=run.model, task=run.task)[0]
