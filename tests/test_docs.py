@@ -11,7 +11,15 @@ from cnnjax import parts
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-PAGES = ("augmentation.md", "compiler.md", "data.md", "parts.md", "training.md", "your_own.md")
+PAGES = (
+    "../README.md",
+    "augmentation.md",
+    "compiler.md",
+    "data.md",
+    "parts.md",
+    "training.md",
+    "your_own.md",
+)
 """Pages whose ```python blocks run in order, in one namespace for each page."""
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

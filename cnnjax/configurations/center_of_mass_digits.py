@@ -32,8 +32,10 @@ def load():
 
 def _with_centers(examples):
     images = examples.column("image")
-    ink, places = images[..., 0].astype(np.float64), (np.arange(8) + 0.5) / 8
-    rows, columns = (ink.sum(axis=axis) @ places / ink.sum(axis=(1, 2)) for axis in (2, 1))
+    ink = images[..., 0].astype(np.float64)
+    places = (np.arange(8) + 0.5) / 8
+    total = ink.sum(axis=(1, 2))
+    rows, columns = (ink.sum(axis=axis) @ places / total for axis in (2, 1))
     return data.from_arrays(image=images, center=np.stack([rows, columns], axis=1))
 
 
@@ -70,10 +72,12 @@ class Center(tasks.Task):
 def get_config():
     """Returns the configuration."""
     config = default_config()
+    config.model.name = "lenet5"
     config.data.name = f"{HERE}:load"
-    config.model.name, config.data.resize = "lenet5", 32
+    config.data.resize = 32
     with config.unlocked():
         config.task = task_section(f"{HERE}:Center")
-    config.optimizer.name, config.optimizer.learning_rate = "adam", 0.002
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 0.002
     config.epochs = 15
     return config
