@@ -112,8 +112,7 @@ def _augmented(run: Run, policy: Any) -> tuple[int, ...]:
         one = {part: value[0] for part, value in unit.items()}
         return policy(jax.random.key(0), one, kinds)
 
-    image = jax.eval_shape(augmented, stored).get("image")
-    return None if image is None else image.shape
+    return jax.eval_shape(augmented, stored)["image"].shape
 
 
 def _size_error(run: Run, shape: tuple[int, ...], error: Exception, remedy: str) -> ValueError:
