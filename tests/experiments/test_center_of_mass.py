@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from cnnjax import data, inference, recipes, reports, training
-from experiments.configs import center_of_mass_digits
+from experiments import center_of_mass
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +19,11 @@ def digits(monkeypatch, tmp_path_factory):
 
 
 def test_the_file_has_less_than_80_lines():
-    assert len(Path(center_of_mass_digits.__file__).read_text().splitlines()) < 80
+    assert len(Path(center_of_mass.__file__).read_text().splitlines()) < 80
 
 
 def test_centers_are_those_of_the_ink():
-    test = center_of_mass_digits.load().test
+    test = center_of_mass.load().test
     images = data.load_arrays(data.dataset("digits"), "test").column("image")
     np.testing.assert_array_equal(test.column("image"), images)
     for image, center in zip(images[:20, :, :, 0], test.column("center"), strict=False):
@@ -32,7 +32,7 @@ def test_centers_are_those_of_the_ink():
 
 
 def test_it_is_trained_evaluated_and_reported(tmp_path):
-    config = center_of_mass_digits.get_config()
+    config = center_of_mass.get_config()
     config.data.train_examples, config.data.validation_examples = 512, 128
     config.data.batch_size, config.epochs = 32, 1
     run = recipes.make_run(config)

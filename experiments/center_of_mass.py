@@ -1,7 +1,6 @@
 r"""Where the ink of a digit is: a task, a dataset and a configuration of one's own, in one file.
 
-python -m experiments.train --config=experiments/configs/center_of_mass_digits.py \
-    --workdir=runs/center
+python -m experiments.train --config=experiments/center_of_mass.py --workdir=runs/center
 
 A LeNet-5 gives two numbers, the row and the column of the digit's centre of mass, as shares of the
 image's side; the squared error is minimised. Nothing in cnnjax knows of this task.
@@ -16,18 +15,14 @@ from cnnjax import data, tasks
 from cnnjax.recipes import default_config, task_section
 from cnnjax.tasks.sections import Chart, Figure, Section, Series, TaskReport
 
-HERE = "cnnjax.configurations.center_of_mass_digits"
+HERE = "experiments.center_of_mass"
 
 
 def load():
     """Returns the digits with the centre of mass of each, [row, column], in place of its label."""
     digits = data.dataset("digits")
-    return data.Splits(
-        train=_with_centers(data.load_arrays(digits, "train")),
-        test=_with_centers(data.load_arrays(digits, "test")),
-        mean=digits.mean,
-        std=digits.std,
-    )
+    train, test = (_with_centers(data.load_arrays(digits, split)) for split in ("train", "test"))
+    return data.Splits(train, test, mean=digits.mean, std=digits.std)
 
 
 def _with_centers(examples):
