@@ -142,7 +142,7 @@ class Task:
     def metrics(
         self, sums: Mapping[str, Any], rows: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, float]:
-        """Turns added-up sums, and the rows of a split, into metrics; `loss` is among them.
+        """Turns added-up sums, and the rows of a split, into metrics, of which `loss` is the first.
 
         Args:
             sums: added up over batches.
@@ -150,7 +150,9 @@ class Task:
         """
         del rows
         weight = max(float(sums["weight"]), 1e-30)
-        return {name: float(value) / weight for name, value in sums.items() if name != "weight"}
+        means = {name: float(value) / weight for name, value in sums.items() if name != "weight"}
+        # Compiled functions sort the names of what they return.
+        return {"loss": means.pop("loss"), **means}
 
     def lines(self, split: str, metrics: Mapping[str, float]) -> list[tuple[str, str]]:
         """Returns the lines that a program prints of an evaluation: pairs of a name and a text."""
