@@ -152,7 +152,7 @@ class Task:
         weight = max(float(sums["weight"]), 1e-30)
         means = {name: float(value) / weight for name, value in sums.items() if name != "weight"}
         # Compiled functions sort the names of what they return.
-        return {"loss": means.pop("loss"), **means}
+        return {name: means[name] for name in sorted(means, key=lambda name: name != "loss")}
 
     def lines(self, split: str, metrics: Mapping[str, float]) -> list[tuple[str, str]]:
         """Returns the lines that a program prints of an evaluation: pairs of a name and a text."""
