@@ -11,6 +11,8 @@ from cnnjax import compiler
 # Before jax starts its backend, and so before anything else.
 compiler.guard()
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from cnnjax import (
         analysis,

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 
-prepare_environment report
+prepare_environment train,report
 "${VENV:-.venv}/bin/python" -m experiments.train \
     --config=experiments/configs/lenet5_digits.py --workdir=runs/quickstart \
     --checkpoint_every=10 "$@"

@@ -2,18 +2,22 @@
 # Runs lint, types and the default tests in .venv; with arguments, pytest with these alone.
 #
 #   bash scripts/test.sh                            what CI runs
+#   bash scripts/test.sh lint                       lint and types alone
 #   bash scripts/test.sh -m slow                    the long tests
 #   bash scripts/test.sh tests/ops -k gradient      some tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 
-prepare_environment report,test
+prepare_environment test
 bin=${VENV:-.venv}/bin
-if [ $# -eq 0 ]; then
+if [ $# -eq 0 ] || [ "$*" = lint ]; then
     "$bin/ruff" check .
     "$bin/ruff" format --check .
     "$bin/pyright" --pythonpath "$bin/python"
+    if [ $# -gt 0 ]; then
+        exit
+    fi
     set -- -m "not slow"
 fi
 exec "$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-2}" "$@"

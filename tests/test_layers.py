@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("compiler", "nearest", "patterns"),
+    ("compiler", "extras", "nearest", "patterns"),
     ("importing",),
     ("parts", "ops"),
     ("nn",),
@@ -20,7 +20,7 @@ LINES = (
     ("recipes",),
     ("inference",),
     ("reports",),
-    ("commands",),
+    ("commands", "configurations"),
 )
 """The packages from the bottom up; those on one line do not import each other."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import USAGE_ERROR
+from cnnjax.extras import MissingPackage
 from cnnjax.nearest import did_you_mean
 
-COMMANDS = ("train", "evaluate", "predict", "report", "summarize", "prepare")
+COMMANDS = ("train", "evaluate", "predict", "report", "summarize", "prepare", "configs")
 """Each is a module of this package, with a function `run`."""
 
 HELP = ("--help", "-help", "-h", "help")
@@ -43,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.path.insert(0, str(Path.cwd()))
     sys.argv[:] = [f"cnnjax {name}", *rest]
     # absl's flags are the whole process's: those of the other commands are not to be defined.
-    importlib.import_module(f"cnnjax.commands.{name}").run()
+    try:
+        importlib.import_module(f"cnnjax.commands.{name}").run()
+    except MissingPackage as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
 
 
 def overview() -> str:

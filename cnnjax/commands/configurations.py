@@ -1,4 +1,4 @@
-"""The configuration files that --config names: by path, or by name in `experiments/configs`."""
+"""The configuration files that --config names: by path, or by name, the user's and cnnjax's own."""
 
 import re
 import sys
@@ -11,6 +11,10 @@ from cnnjax.commands.columns import prose
 from cnnjax.nearest import nearest_names
 
 FOLDER = Path("experiments", "configs")
+"""Where a project has its own configurations. In cnnjax's clone it is a link to `READY`."""
+
+READY = Path(cnnjax.__file__).parent / "configurations"
+"""The configurations that come with cnnjax."""
 
 
 def resolve(arguments: Sequence[str]) -> list[str]:
@@ -47,8 +51,8 @@ def find(name: str) -> str:
     """Returns the path of a configuration file, ":ARGUMENT" for its `get_config` included.
 
     Args:
-        name: a path, or the name of a file in `experiments/configs`, of the current folder or of
-            the clone that cnnjax lies in.
+        name: a path, or the name of a file in the current folder's `experiments/configs`, or of one
+            that comes with cnnjax.
 
     Raises:
         ConfigError: there is no such file; the nearest names are given.
@@ -71,10 +75,10 @@ def find(name: str) -> str:
 
 
 def known() -> dict[str, Path]:
-    """Returns the files of `experiments/configs` by name, the current folder's first."""
+    """Returns the files by name: the current folder's own, in `FOLDER`, and those of `READY`."""
     files: dict[str, Path] = {}
-    for root in (Path(), Path(cnnjax.__file__).parents[1]):
-        for path in sorted((root / FOLDER).glob("*.py")):
+    for folder in (FOLDER, READY):
+        for path in sorted(folder.glob("*.py")):
             if not path.name.startswith("_"):
                 files.setdefault(path.stem, path)
     return files
@@ -90,7 +94,7 @@ def missing() -> str:
         )
     return (
         "--config: give a configuration file, or the name of one: --config=NAME; "
-        f"in {FOLDER} there are:\n{prose(', '.join(names), 2)}"
+        f"there are:\n{prose(', '.join(names), 2)}"
     )
 
 
@@ -100,5 +104,5 @@ def _nearest(file: str) -> str:
     if nearest:
         return f"did you mean {' or '.join(nearest)}?"
     if names:
-        return f"in {FOLDER} there are:\n{prose(', '.join(names), 2)}"
+        return f"there are:\n{prose(', '.join(names), 2)}"
     return "give the path of a configuration file"

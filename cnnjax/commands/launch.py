@@ -12,6 +12,7 @@ from cnnjax import data, reports, training
 from cnnjax.commands import command_line
 from cnnjax.commands.exit_codes import INTERRUPTED, RUN_ERROR, STOPPED, USAGE_ERROR
 from cnnjax.commands.flags.compile_cache import use_compile_cache
+from cnnjax.extras import MissingPackage
 from cnnjax.training.devices import processes
 
 
@@ -44,7 +45,12 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     training.keep_freed_memory()
     try:
         main(arguments)
-    except (training.ConfigError, training.RunFolderError, data.DataError) as error:
+    except (
+        training.ConfigError,
+        training.RunFolderError,
+        data.DataError,
+        MissingPackage,
+    ) as error:
         command_line.stop(str(error), USAGE_ERROR)
     except (training.CheckpointError, training.TrainingDiverged, data.DamagedImages) as error:
         command_line.stop(str(error), RUN_ERROR)
@@ -69,5 +75,5 @@ def check_report_packages() -> None:
     """
     try:
         reports.check_installed()
-    except ImportError as error:
+    except MissingPackage as error:
         raise training.ConfigError(str(error)) from None

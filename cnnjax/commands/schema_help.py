@@ -5,11 +5,13 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-import annotated_types
-import pydantic
-from pydantic.fields import FieldInfo
-
 from cnnjax.commands.columns import entry, prose
+from cnnjax.extras import installed_with
+
+with installed_with("train"):
+    import annotated_types
+    import pydantic
+    from pydantic.fields import FieldInfo
 
 COLUMN = 42
 """Where the second column begins."""

@@ -1,6 +1,6 @@
 """Configurations of runs: defaults, checks, and the nearest key to a mistyped one.
 
-They are written as `ml_collections.ConfigDict` files under `experiments/configs/` and checked
+They are written as `ml_collections.ConfigDict` files, as in `cnnjax/configurations`, and checked
 against `schema` before anything is built.
 """
 
@@ -8,14 +8,16 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-import pydantic
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
-
+from cnnjax.extras import installed_with
 from cnnjax.nearest import nearest_names
 from cnnjax.recipes.schema import RunConfig, TaskConfig
 from cnnjax.recipes.tasks import complete_task, task_settings
 from cnnjax.training.errors import ConfigError
+
+with installed_with("train"):
+    import pydantic
+    from ml_collections import ConfigDict
+    from ml_collections.config_dict import placeholder
 
 
 def default_config() -> ConfigDict:

@@ -19,6 +19,7 @@ from cnnjax.analysis.looks.activations import (
     activations,
     stage_activations,
 )
+from cnnjax.extras import installed_with
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.reports.pictures import color_tile, displayed
 
@@ -224,7 +225,8 @@ def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
 
 def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) -> np.ndarray:
     """Small pictures in 0..1: grey ones blue where right and orange where wrong, on white."""
-    from PIL import Image
+    with installed_with("report"):
+        from PIL import Image
 
     thumbs = []
     for place, image in enumerate(images):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cnnjax.extras import installed_with
+
 # matplotlib draws in these colors, and each then becomes a variable of the style sheet.
 _THEME = {
     "#010101": "var(--ink)",
@@ -59,8 +61,9 @@ def line_chart(
     Returns:
       An `<svg>` element; None where there is no point to draw.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    with installed_with("report"):
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.4, 3.4), dpi=72, layout="constrained")
     axes = figure.add_subplot()
@@ -105,7 +108,8 @@ def _draw(axes, line: Line, log: bool) -> bool:
 
 
 def _logarithmic_axis(axes) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
+    with installed_with("report"):
+        from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log")
     low, high = axes.get_ylim()
@@ -118,7 +122,8 @@ def _logarithmic_axis(axes) -> None:
 
 def _themed_svg(figure, name: str) -> str:
     """The figure as an `<svg>` in the theme's colors, its ids beginning with `name`."""
-    import matplotlib
+    with installed_with("report"):
+        import matplotlib
 
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from cnnjax.extras import installed_with
 from cnnjax.tasks.sections import percent
 
 
@@ -42,6 +43,7 @@ def sentence(words: str) -> str:
 
 def breakable(name: str) -> Any:
     """Returns a dotted name that may be broken after its dots and underscores, as HTML."""
-    import markupsafe
+    with installed_with("report"):
+        import markupsafe
 
     return markupsafe.Markup("<wbr>").join(re.split(r"(?<=[._])", name))

@@ -35,7 +35,7 @@ def write_network_page(
       The path of the page.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       ConfigError: `output` cannot be written.
       ValueError: there is no image, or one has another shape than the network takes.
     """

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from cnnjax import data, inference, training
@@ -48,7 +49,7 @@ def write_report(
       The path of the page.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
       ConfigError: the run was made in Python, and `run` was not given.
       CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
@@ -68,14 +69,14 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
       network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
         names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
         `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
-        its `curves` of the logged metrics.
+        its `curves` of the logged metrics; its `lines` where it gives no figures.
       analysis: whether the network is analysed too.
 
     Returns:
       A complete HTML document.
 
     Raises:
-      ImportError: matplotlib or jinja2 is not installed.
+      MissingPackage: a package of the extra `[report]` is missing.
       ValueError: two sections have one anchor.
     """
     check_installed()
@@ -83,7 +84,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     report: TaskReport = network.task.report_sections(evaluated)
     _check_anchors(report.sections)
     curves = tuple(getattr(network.task, "curves", ()))
-    example = report.example or _first(evaluated)
+    example = report.example or _first(evaluated, network.task)
     image = np.asarray(evaluated.images[np.array([example.place])])
     inputs = np.asarray(network.inputs(image))
     figures = report.figures or metric_figures(record, network.task)
@@ -118,6 +119,8 @@ def _check_anchors(sections: Sequence[Section]) -> None:
         taken.append(section.anchor)
 
 
-def _first(evaluated: Evaluated) -> Example:
-    """The example of a task that chooses none."""
-    return Example(0, f"{evaluated.split} image {evaluated.positions[0]}")
+def _first(evaluated: Evaluated, task: Any) -> Example:
+    """The example of a task that chooses none, with what the network predicts of it."""
+    prediction = jax.tree.map(lambda leaf: leaf[0], evaluated.predictions)
+    name = f"{evaluated.split} image {evaluated.positions[0]}"
+    return Example(0, name, heading="prediction", note=task.answer(prediction).line)

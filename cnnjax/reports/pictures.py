@@ -5,7 +5,11 @@ import io
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
+
+from cnnjax.extras import installed_with
+
+with installed_with("report"):
+    from PIL import Image
 
 # Colours of a palette image: enough for a picture of 100 pixels, and it compresses well.
 _LEVELS = 64
@@ -61,7 +65,8 @@ def heat_map(
       colors: the name of a matplotlib color map.
       max_side: larger maps are averaged down to this many pixels on their longer side.
     """
-    import matplotlib
+    with installed_with("report"):
+        import matplotlib
 
     spread = high - low if high > low else 1.0
     scaled = np.clip((np.nan_to_num(values.astype(np.float32), nan=low) - low) / spread, 0, 1)
@@ -87,7 +92,8 @@ def overlaid(
       values: at least 0; the map is enlarged to the image.
       max_side: larger images are scaled down to this many pixels on their longer side.
     """
-    import matplotlib
+    with installed_with("report"):
+        import matplotlib
 
     shown = displayed(image)
     grey = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
@@ -130,8 +136,9 @@ def boxed(
       extent: the box's rows and columns.
       side: pixels of the picture's longer side.
     """
-    import matplotlib
-    from PIL import ImageDraw
+    with installed_with("report"):
+        import matplotlib
+        from PIL import ImageDraw
 
     colors = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
     picture = Image.fromarray((colors * 255).round().astype(np.uint8))

@@ -1,9 +1,9 @@
 """The pages' templates, and the writing of a page."""
 
-import importlib.util
 import pathlib
 from typing import Any
 
+from cnnjax import extras
 from cnnjax.reports.formats import breakable
 
 
@@ -11,15 +11,9 @@ def check_installed() -> None:
     """Makes sure that what pages are made with is installed.
 
     Raises:
-      ImportError: matplotlib or jinja2, the extra `[report]`, is missing.
+      MissingPackage: a package of the extra `[report]` is missing.
     """
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"the report needs {' and '.join(missing)}, which "
-            f"{'is' if len(missing) == 1 else 'are'} not installed; install with "
-            'pip install "cnnjax[report]"'
-        )
+    extras.check_installed("report", "jinja2", "matplotlib", "PIL", "sklearn")
 
 
 def fill(template: str, **values: Any) -> str:
@@ -29,7 +23,8 @@ def fill(template: str, **values: Any) -> str:
       template: the name of a file in `templates`.
       **values: what it shows.
     """
-    import jinja2
+    with extras.installed_with("report"):
+        import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cnnjax.reports"),

@@ -78,6 +78,7 @@ def fit(
 
     Raises:
         ConfigError: the run or an option cannot work; nothing was written.
+        MissingPackage: a package that writes the folder is not installed.
         RunFolderError: the folder cannot hold this run, and nothing was written; or it cannot be
             written any more (the disk is full, ...).
         CheckpointError: the run's checkpoints are all damaged, or one could not be written.

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from cnnjax import extras
 from cnnjax.training.devices import processes
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder import run_folder
@@ -210,5 +211,13 @@ class FolderStorage(Storage):
 
 
 def make_storage(run: Run, workdir: str | Path | None) -> Storage:
-    """Returns where a run is kept: in the folder, or in memory if there is none."""
-    return MemoryStorage(run) if workdir is None else FolderStorage(run, Path(workdir))
+    """Returns where a run is kept: in the folder, or in memory if there is none.
+
+    Raises:
+        MissingPackage: a package that writes the folder is not installed.
+    """
+    if workdir is None:
+        return MemoryStorage(run)
+    # tensorboardX draws pictures with Pillow, and does not require it.
+    extras.check_installed("train", "tensorboardX", "PIL")
+    return FolderStorage(run, Path(workdir))

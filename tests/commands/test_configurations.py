@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnjax import training
-from cnnjax.commands import configurations
+from cnnjax.commands import configs, configurations
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,10 +30,10 @@ def folder(tmp_path, monkeypatch):
         ("mine:wide", "experiments/configs/mine.py:wide"),
         ("other.py", "other.py"),
         ("experiments/configs/mine.py", "experiments/configs/mine.py"),
-        ("lenet5_digits", str(ROOT / "experiments/configs/lenet5_digits.py")),
+        ("lenet5_digits", str(ROOT / "cnnjax/configurations/lenet5_digits.py")),
     ],
 )
-def test_names_are_looked_up_in_the_current_folder_and_in_the_clone(folder, name, path):
+def test_names_are_looked_up_in_the_current_folder_and_in_the_package(folder, name, path):
     assert configurations.find(name) == path
 
 
@@ -101,3 +101,28 @@ def test_without_any_configuration_the_message_says_what_a_file_holds(folder, mo
 def test_the_command_line_names_a_path(folder, given, resolved):
     resolved = resolved or ["--config=experiments/configs/mine.py", *given[1:]]
     assert configurations.resolve(["train", *given]) == ["train", *resolved]
+
+
+def test_the_clone_has_them_under_the_name_of_a_users_folder():
+    assert (ROOT / "experiments" / "configs").resolve() == configurations.READY
+
+
+def test_the_list_has_a_line_for_each(folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cnnjax configs"])
+    configs.run()
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if not line.startswith("   ")]
+    assert names == list(configurations.known()) and "mine" in names
+    assert "  lenet5_digits              LeNet-5 on the 1,797 embedded digits" in "\n".join(lines)
+
+
+def test_the_file_of_one_is_shown(folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cnnjax configs", "lenet5_digits"])
+    configs.run()
+    shown = capsys.readouterr().out
+    assert shown == (configurations.READY / "lenet5_digits.py").read_text()
+    monkeypatch.setattr(sys, "argv", ["cnnjax configs", "lenet5_digit"])
+    with pytest.raises(SystemExit) as left:
+        configs.run()
+    assert left.value.code == 2
+    assert "did you mean lenet5_digits" in capsys.readouterr().err

@@ -6,6 +6,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from cnnjax.extras import installed_with
+
 
 def embed_features(
     features: Float[ArrayLike, "images ..."],
@@ -38,13 +40,15 @@ def embed_features(
         )
     rows = rows.reshape(len(rows), -1)
     if method == "pca":
-        from sklearn.decomposition import PCA
+        with installed_with("report"):
+            from sklearn.decomposition import PCA
 
         if rows.shape[1] < 2:
             rows = np.pad(rows, ((0, 0), (0, 1)))
         places = PCA(2, random_state=seed).fit_transform(rows)
     elif method == "tsne":
-        from sklearn.manifold import TSNE
+        with installed_with("report"):
+            from sklearn.manifold import TSNE
 
         perplexity = min(perplexity, (len(rows) - 1) / 3)
         embedding: Any = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)

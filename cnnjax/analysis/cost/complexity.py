@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from cnnjax import models
 from cnnjax.analysis.cost.summary import summarize
+from cnnjax.extras import installed_with
 
 Measure = Literal["top-1", "top-5", "CIFAR-10"]
 Area = Literal["memory", "parameters"]
@@ -97,8 +98,9 @@ def complexity_chart(
 
     Source: Canziani, Paszke and Culurciello, 2016, figure 2.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
+    with installed_with("report"):
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()
@@ -158,8 +160,9 @@ def _family(name: str) -> str:
 
 def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, str]]) -> None:
     """Writes names beside points, each where it covers no other name and no other point."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.text import Text
+    with installed_with("report"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.text import Text
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

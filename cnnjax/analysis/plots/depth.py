@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnjax.analysis.behaviour.signals import DepthStudy
 from cnnjax.analysis.plots.plots import COLOURS
+from cnnjax.extras import installed_with
 
 _MARKERS = "osD^vPX"
 
@@ -23,7 +24,8 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
       studies: name to study.
       title: a line above.
     """
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     panels = (
@@ -68,8 +70,9 @@ def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str 
       output, the share of saturated units and the variety in the last layer. Sizes are coloured
       by their logarithm, white at 1.
     """
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.colors import Normalize
+        from matplotlib.figure import Figure
 
     rows, columns = list(studies), list(next(iter(studies.values())))
     panels = (

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from cnnjax.analysis.behaviour.invariance import InvarianceCurve
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.looks.kernels import kernel_pictures
+from cnnjax.extras import installed_with
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -46,7 +47,8 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: 
     Raises:
       ValueError: the array has another rank.
     """
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.figure import Figure
 
     array = np.asarray(maps)
     if array.ndim not in (3, 4):
@@ -91,7 +93,8 @@ def plot_gallery(
       rows: a name for each row.
       title: a line above.
     """
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 * len(columns) + 0.9, 1.5 * len(rows) + 0.7), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
@@ -126,8 +129,9 @@ def plot_overlay(
       row: a layer's row of a summary: the closed-form receptive field of the layer's middle unit
         is drawn as a box.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+    with installed_with("report"):
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
 
     picture = np.asarray(image)
     height, width = picture.shape[:2]
@@ -156,7 +160,8 @@ def plot_overlay(
 
 def plot_invariance(curves: Sequence[InvarianceCurve]) -> Any:
     """Accuracy and probability of the true class against the amount of each change."""
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.figure import Figure
 
     units = {"shift": "pixels to the right", "rotation": "degrees", "scale": "enlargement"}
     figure = Figure(figsize=(4 * len(curves), 3.2), layout="constrained")
@@ -182,8 +187,9 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
 
     Source: Simonyan and Zisserman, 2014, section 2.3.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+    with installed_with("report"):
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
 
     figure = Figure(figsize=(4.2 * len(stacks), 4.4), layout="constrained")
     widest = max(1 + sum(k - 1 for k in sizes) for sizes in stacks.values())
@@ -217,7 +223,8 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
 
 def plot_embedding(canvas: Float[np.ndarray, "size size channels"], title: str = "") -> Any:
     """A canvas of `embedding.canvas` with a title."""
-    from matplotlib.figure import Figure
+    with installed_with("report"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 8), layout="constrained")
     axes = figure.add_subplot()

@@ -1,8 +1,10 @@
 """The flag that names a run's configuration file; each key of the configuration is a flag too."""
 
-from ml_collections import config_flags
-
 from cnnjax import recipes, training
+from cnnjax.extras import installed_with
+
+with installed_with("train"):
+    from ml_collections import config_flags
 
 GROUP = "The run"
 
@@ -10,8 +12,8 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config",
     # No default here: ml_collections would parse it, and fail, at import.
     None,
-    "Configuration: a file, or the name of one in experiments/configs, e.g. lenet5_digits; each of "
-    "its keys is a flag too, e.g. --config.epochs=20.",
+    "Configuration: a file, or the name of one that `cnnjax configs` lists, e.g. lenet5_digits; "
+    "each of its keys is a flag too, e.g. --config.epochs=20.",
 )
 
 

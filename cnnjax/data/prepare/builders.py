@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from cnnjax.data.classes import CIFAR10, FASHION_MNIST
 from cnnjax.data.prepare.published_files import Splits
+from cnnjax.extras import installed_with
+
+with installed_with("train"):
+    from PIL import Image
 
 
 class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):

@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
+
+from cnnjax.extras import installed_with
+
+with installed_with("train"):
+    from PIL import Image
 
 TEST_SIZE = 360
 """Examples in the test split; the other 1,437 are the training split."""
@@ -59,7 +63,8 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 def split_indices() -> tuple[np.ndarray, np.ndarray]:
     """Returns the positions of the training and test examples within scikit-learn's array."""
-    from sklearn.model_selection import train_test_split
+    with installed_with("train"):
+        from sklearn.model_selection import train_test_split
 
     labels = _bundle().target
     train, test = train_test_split(
@@ -69,6 +74,7 @@ def split_indices() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bundle() -> Any:
-    from sklearn.datasets import load_digits
+    with installed_with("train"):
+        from sklearn.datasets import load_digits
 
     return load_digits()

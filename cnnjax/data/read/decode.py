@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from cnnjax.extras import installed_with
+
 
 class DamagedImage(ValueError):
     """The content of an image file cannot be decoded, or ends too early."""
@@ -18,7 +20,8 @@ def opencv() -> Any:
 
     Images are decoded side by side, which gains more than threads within one image.
     """
-    import cv2
+    with installed_with("train"):
+        import cv2
 
     cv2.setNumThreads(1)
     return cv2
@@ -50,7 +53,8 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
 
 def _check_whole(content: bytes) -> None:
     """Lets Pillow, which is slower and stricter, decide on a JPEG with an uncommon end."""
-    from PIL import Image
+    with installed_with("train"):
+        from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content)) as image:

@@ -22,6 +22,7 @@ from cnnjax.data.examples import Examples
 from cnnjax.data.orders import Order
 from cnnjax.data.read.decode import DamagedImage
 from cnnjax.data.read.order import EvaluationOrder, Slots
+from cnnjax.extras import installed_with
 
 _logger = logging.getLogger(__name__)
 
@@ -187,7 +188,8 @@ class Reader:
 
     def _elements(self, first_step: int) -> Any:
         """Returns grain's iterator over batches: ordered, with workers ahead of it."""
-        import grain
+        with installed_with("train"):
+            import grain
 
         threads = self.workers.threads or os.cpu_count() or 1
         last_step = self.order.steps if isinstance(self.order, EvaluationOrder) else 2**31 - 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnjax.extras import installed_with
 from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
 from cnnjax.training.folder.run_folder import METRICS_FILE
 
@@ -26,9 +27,10 @@ class MetricsWriter:
         # tensorboardX rather than clu or flax writers, which import TensorFlow. Its SummaryWriter
         # hands events to a thread, which dies on a full disk and leaves its caller waiting for
         # ever; its EventsWriter writes at once, and raises.
-        from tensorboardX import summary
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto import event_pb2 as generated
+        with installed_with("train"):
+            from tensorboardX import summary
+            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.proto import event_pb2 as generated
 
         event_pb2: Any = generated  # its classes are made at run time
         self._lines = JsonLines(workdir / METRICS_FILE)

@@ -8,7 +8,7 @@ As `wrn28_10_cifar10.py`, without dropout.
 
 from ml_collections import ConfigDict
 
-from experiments.configs import wrn28_10_cifar10
+from cnnjax.configurations import wrn28_10_cifar10
 
 
 def get_config() -> ConfigDict:

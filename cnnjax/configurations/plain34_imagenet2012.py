@@ -9,7 +9,7 @@ What the residual networks are compared with; the recipe and its deviation are t
 
 from ml_collections import ConfigDict
 
-from experiments.configs import resnet50_imagenet2012
+from cnnjax.configurations import resnet50_imagenet2012
 
 
 def get_config() -> ConfigDict:

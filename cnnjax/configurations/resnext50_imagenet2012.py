@@ -10,7 +10,7 @@ three times on the schedule of fb.resnet.torch: after 30, 60 and 90 epochs, here
 
 from ml_collections import ConfigDict
 
-from experiments.configs import resnet50_imagenet2012
+from cnnjax.configurations import resnet50_imagenet2012
 
 
 def get_config() -> ConfigDict:

@@ -9,7 +9,7 @@ error is under 80 %, about 400 iterations; here the rate rises to 0.1 over the f
 
 from ml_collections import ConfigDict
 
-from experiments.configs import resnet20_cifar10
+from cnnjax.configurations import resnet20_cifar10
 
 
 def get_config() -> ConfigDict:

@@ -9,7 +9,7 @@ for the first 400 iterations; here the rate rises to 0.1 over the first epoch of
 
 from ml_collections import ConfigDict
 
-from experiments.configs import resnet20_cifar10
+from cnnjax.configurations import resnet20_cifar10
 
 
 def get_config() -> ConfigDict:

@@ -8,7 +8,7 @@ As `lenet5_mnist.py`, but moved without turning, and mirrored, which digits may 
 
 from ml_collections import ConfigDict
 
-from experiments.configs import lenet5_mnist
+from cnnjax.configurations import lenet5_mnist
 
 
 def get_config() -> ConfigDict:

@@ -16,7 +16,7 @@ from cnnjax import data, tasks
 from cnnjax.recipes import default_config, task_section
 from cnnjax.tasks.sections import Chart, Figure, Section, Series, TaskReport
 
-HERE = "experiments.configs.center_of_mass_digits"
+HERE = "cnnjax.configurations.center_of_mass_digits"
 
 
 def load():
@@ -63,7 +63,8 @@ class Center(tasks.Task):
             Series(name, true[:, axis].tolist(), given[:, axis].tolist(), line=False)
             for axis, name in enumerate(("row", "column"))
         ]
-        chart = Chart("Given against true", points, across="true", up="given")
+        exact = Series("exact", [0.3, 0.7], [0.3, 0.7], marks=False, dashed=True)
+        chart = Chart("Given against true", [exact, *points], across="true", up="given")
         section = Section("centers", "Centres of mass", "As shares of the side.", (chart,))
         return TaskReport((Figure("Mean distance", f"{mean:.4f}"),), (section,))
 

@@ -13,7 +13,7 @@ the weight decay, which the paper does not state, is AlexNet's.
 
 from ml_collections import ConfigDict
 
-from experiments.configs import alexnet_imagenet2012
+from cnnjax.configurations import alexnet_imagenet2012
 
 
 def get_config() -> ConfigDict:

@@ -1,0 +1,40 @@
+"""What stands in several files about the project as a whole is the same in each."""
+
+import configparser
+import re
+from pathlib import Path
+
+import cnnjax
+
+ROOT = Path(__file__).parents[1]
+
+
+def tried() -> list[str]:
+    """Returns the Python versions that there are constraints for."""
+    names = sorted(path.stem.removeprefix("python") for path in (ROOT / "constraints").iterdir())
+    return sorted(names, key=lambda name: int(name.partition(".")[2]))
+
+
+def test_the_version_is_one():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {cnnjax.__version__}\n" in citation
+    assert f"\n## {cnnjax.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_tried_python_versions_are_those_of_metadata_and_workflow():
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    classifiers = setup["metadata"]["classifiers"]
+    assert re.findall(r"Python :: (3\.\d+)", classifiers) == tried()
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r'- python: "(.*)"', workflow) == tried()
+    assert setup["options"]["python_requires"] == f">={tried()[0]}"
+
+
+def test_every_script_asks_for_extras_that_there_are():
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    for name in ("quickstart.sh", "test.sh"):
+        script = (ROOT / "scripts" / name).read_text()
+        (asked,) = re.findall(r"^prepare_environment (\S+)$", script, re.M)
+        assert set(asked.split(",")) <= set(setup["options.extras_require"])
