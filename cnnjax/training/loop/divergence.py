@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cnnjax import compiler, patterns
+from cnnjax import compiler, nn, patterns
 from cnnjax.analysis.calls import observe_calls
 from cnnjax.tasks.base import Batch
 from cnnjax.tasks.values import Moment
@@ -137,7 +137,8 @@ def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str
         )
         return run.task.loss(run.model, variables, batch, moment)
 
-    with observe_calls(around):
+    frozen = nn.batch_statistics(frozen=run.frozen_norms(state.variables))
+    with frozen, observe_calls(around):
         jax.block_until_ready(compiler.jit(loss)(state.variables, batch))
     jax.effects_barrier()
     return [(*what, flags.get(number, True)) for number, what in enumerate(ended)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cnnjax import compiler
+from cnnjax import compiler, nn
 from cnnjax.tasks.base import Batch
 from cnnjax.training.run import Run
 from cnnjax.training.step.gradients import batch_gradients
@@ -11,7 +11,9 @@ from cnnjax.training.step.step import step_key
 
 
 def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
-    """Returns the gradient of the training loss with respect to the parameters.
+    """Returns the gradient of the training loss with respect to the parameters, as the step has it.
+
+    Only where devices or groups of examples have batch statistics of their own it is another.
 
     Args:
         run: the run.
@@ -25,6 +27,9 @@ def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
     @compiler.jit
     def gradient(state: TrainState, batch: Batch) -> Any:
         key = step_key(run.keys["dropout"], state.step)
-        return batch_gradients(state, batch, key, model=run.model, task=run.task)[0]
+        with nn.batch_statistics(frozen=run.frozen_norms(state.variables)):
+            return batch_gradients(
+                state, batch, key, model=run.model, task=run.task, parts=run.accumulate
+            )[0]
 
     return gradient(state, batch)
