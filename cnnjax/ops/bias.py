@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
 from cnnjax.ops.channel_sums import channel_sums
-from cnnjax.ops.conv.rules import align_varying
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.checks import check_per_channel
+from cnnjax.ops.rules import make_op
 
 __all__ = ["add_bias"]
 
@@ -41,40 +37,31 @@ def add_bias(
 
     Source: LeCun et al., 1989.
     """
-    check_backward("add_bias", backward)
-    if jnp.ndim(x) < 1 or jnp.shape(bias) != jnp.shape(x)[-1:]:
-        raise ValueError(
-            f"add_bias: bias must have one value per channel, shape {jnp.shape(x)[-1:]}, got "
-            f"{jnp.shape(bias)}"
-        )
+    return _add_bias(x, bias, backward=backward)
+
+
+def _check(x: jax.Array, bias: jax.Array) -> None:
+    check_per_channel("add_bias", x, bias=bias)
     if x.dtype != bias.dtype:
         raise TypeError(
             f"add_bias: x is {x.dtype} and bias {bias.dtype}; cast one to the other's dtype"
         )
-    with jax.named_scope("add_bias"):
-        if backward == "native" or x.ndim < 2:
-            return _add(x, bias)
-        x, bias = align_varying(x, bias)
-        marked = (reverse_mode_only("add_bias", a) for a in (x, bias))
-        return cast(jax.Array, _add_bias(*marked))
 
 
-def _add(x: jax.Array, bias: jax.Array) -> jax.Array:
+def _forward(x: jax.Array, bias: jax.Array) -> jax.Array:
     return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
 
 
-@jax.custom_vjp
-def _add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    return _add(x, bias)
-
-
-def _forward(x: jax.Array, bias: jax.Array):
-    return add_bias(x, bias), None
-
-
-def _backward(_: None, grad: jax.Array):
+def _backward(_: None, grad: jax.Array) -> tuple[jax.Array, jax.Array]:
     """dL/dx = g, dL/db = Σ g over all but the channels."""
     return grad, channel_sums(grad.astype(sum_dtype(grad.dtype))).astype(grad.dtype)
 
 
-_add_bias.defvjp(_forward, _backward)
+_add_bias = make_op(
+    "add_bias",
+    _forward,
+    _backward,
+    check=_check,
+    save=lambda op, x, bias: (op(x, bias), None),
+    least_rank=2,
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial, reduce
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
+from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv.algorithms.taps import product, product_with_transpose
-from cnnjax.ops.conv.rules import align_varying
-from cnnjax.ops.conv.spec import check_dtypes
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.rules import make_op
 
 __all__ = ["dense"]
 
@@ -46,37 +43,35 @@ def dense(
       ValueError: `kernel` is no matrix with a row for each input.
       TypeError: the dtypes differ or are not floating.
     """
-    check_backward("dense", backward)
+    return _dense(x, kernel, precision=precision, backward=backward)
+
+
+def _check(x: jax.Array, kernel: jax.Array, *, precision: lax.PrecisionLike) -> None:
+    del precision
     check_dtypes("dense", x=x, kernel=kernel)
     if jnp.ndim(kernel) != 2 or jnp.ndim(x) < 1 or x.shape[-1] != kernel.shape[0]:
         raise ValueError(
             "dense: kernel must be a matrix with a row for each of the last dimension of x, got "
             f"{jnp.shape(kernel)} for x of shape {jnp.shape(x)}"
         )
-    with jax.named_scope("dense"):
-        if backward == "native" or x.ndim < 2:
-            return product(x, kernel, precision)
-        rows, kernel = align_varying(x.reshape(-1, x.shape[-1]), kernel)
-        y = _dense(precision, *(reverse_mode_only("dense", a) for a in (rows, kernel)))
-        return cast(jax.Array, y).reshape(*x.shape[:-1], kernel.shape[1])
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _dense(precision: lax.PrecisionLike, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return product(x, kernel, precision)
+def _forward(x: jax.Array, kernel: jax.Array, *, precision: lax.PrecisionLike) -> jax.Array:
+    return product(_rows(x), kernel, precision).reshape(*x.shape[:-1], kernel.shape[1])
 
 
-def _forward(precision, x, kernel):
-    marked = (reverse_mode_only("dense", a) for a in (x, kernel))
-    return _dense(precision, *marked), (x, kernel)
-
-
-def _backward(precision, saved, grad):
+def _backward(saved, grad: jax.Array, *, precision: lax.PrecisionLike):
     x, kernel = saved
-    return _input_grad(precision, grad, kernel), _kernel_grad(precision, x, grad)
+    grad = _rows(grad)
+    input_grad = _input_grad(precision, grad, kernel).reshape(x.shape)
+    return input_grad, _kernel_grad(precision, _rows(x), grad)
 
 
-_dense.defvjp(_forward, _backward)
+_dense = make_op("dense", _forward, _backward, check=_check, native=product, least_rank=2)
+
+
+def _rows(x: jax.Array) -> jax.Array:
+    return x.reshape(-1, x.shape[-1])
 
 
 def _input_grad(precision: lax.PrecisionLike, grad: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from cnnjax.ops.checks import check_images
 from cnnjax.ops.conv.conv2d import conv2d
-from cnnjax.ops.pool.window import check_images
 
 __all__ = [
     "apply_filter",

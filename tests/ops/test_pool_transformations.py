@@ -95,21 +95,3 @@ def test_checkpoint_export_and_the_second_derivative(name, images):
     wanted = np.asarray(second(native)(images))
     scale = np.abs(wanted).max()
     np.testing.assert_allclose(second(grad)(images), wanted, rtol=0, atol=1e-4 * scale)
-
-
-@pytest.mark.parametrize("name", OPS)
-def test_forward_mode_is_native_and_refused_otherwise(name, images):
-    x = images[:1]
-    for wrap in (lambda f: f, jax.jit):
-        with pytest.raises(TypeError, match=f'{name}.*backward="native"'):
-            jax.jvp(wrap(OPS[name]), (x,), (x,))
-    with pytest.raises(TypeError, match='backward="native"'):
-        jax.jacfwd(OPS[name])(x)
-    native = lambda x: jnp.sum(OPS[name](x, backward="native") ** 3)  # noqa: E731
-    _, forward = jax.jvp(native, (x,), (x,))
-    np.testing.assert_allclose(forward, jnp.sum(_gradient(name)(x) * x), rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", OPS)
-def test_the_rule_stands_in_the_program(name, images):
-    assert "custom_vjp_call" in str(jax.make_jaxpr(OPS[name])(images))

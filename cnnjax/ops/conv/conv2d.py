@@ -8,11 +8,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.backward import check_backward
+from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.padding import check_mode, is_zeros, pad_images
+from cnnjax.ops.rules import check_backward
 
 
 def conv2d(
@@ -56,7 +57,7 @@ def conv2d(
       TypeError: the dtypes differ or are not floating.
     """
     check_backward("conv2d", backward)
-    conv_spec.check_dtypes("conv2d", x=x, kernel=kernel)
+    check_dtypes("conv2d", x=x, kernel=kernel)
     spec, pads = prepare(
         "conv2d",
         x.shape,
@@ -72,7 +73,7 @@ def conv2d(
     x = pad_images(x, pads, padding_mode) if pads else x
     if backward == "native":
         return dispatch.run_native("forward", spec, (), x, kernel)
-    return conv_rules.forward(spec, x, kernel)
+    return conv_rules.forward(x, kernel, spec=spec)
 
 
 def convolve2d(

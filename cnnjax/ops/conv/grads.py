@@ -8,8 +8,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import rules
-from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.conv.conv2d import prepare
 from cnnjax.ops.padding import pad_images
 
@@ -46,7 +46,7 @@ def conv2d_input_grad(
       TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_input_grad"
-    conv_spec.check_dtypes(op, grad=grad, kernel=kernel)
+    check_dtypes(op, grad=grad, kernel=kernel)
     spec, pads = prepare(
         op,
         input_shape,
@@ -61,7 +61,7 @@ def conv2d_input_grad(
     )
     padded = _padded(input_shape, pads)
     _check_grad(op, grad.shape, padded, kernel.shape, spec)
-    dx = rules.input_grad(spec, padded[1:3], grad, kernel)
+    dx = rules.input_grad(grad, kernel, spec=spec, input_size=padded[1:3])
     if pads is None:
         return dx
     images = jnp.zeros(input_shape, grad.dtype)
@@ -99,7 +99,7 @@ def conv2d_kernel_grad(
       TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_kernel_grad"
-    conv_spec.check_dtypes(op, x=x, grad=grad)
+    check_dtypes(op, x=x, grad=grad)
     spec, pads = prepare(
         op,
         x.shape,
@@ -114,7 +114,7 @@ def conv2d_kernel_grad(
     )
     _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
     x = pad_images(x, pads, padding_mode) if pads else x
-    return rules.kernel_grad(spec, kernel_shape[:2], x, grad)
+    return rules.kernel_grad(x, grad, spec=spec, kernel_size=tuple(kernel_shape[:2]))
 
 
 def _padded(shape, pads):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
+from cnnjax.ops.checks import DTYPES
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.conv.batch_axis import on_each_part
@@ -65,7 +66,7 @@ def conv_general_dilated(
             lhs, rhs, window_strides, padding, rhs_dilation, feature_group_count, precision
         )
     if spec is not None:
-        return conv_rules.forward(spec, lhs, rhs)
+        return conv_rules.forward(lhs, rhs, spec=spec)
     return lax_conv_general_dilated(
         lhs,
         rhs,
@@ -130,7 +131,7 @@ def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
 def _is_one_float(lhs, rhs, preferred) -> bool:
     dtype = jnp.dtype(lhs.dtype)
     return (
-        dtype.name in conv_spec.DTYPES
+        dtype.name in DTYPES
         and dtype == rhs.dtype
         and (preferred is None or jnp.dtype(preferred) == dtype)
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv.conv2d import conv2d, prepare
 from cnnjax.ops.padding import pad_images
 
@@ -77,7 +77,7 @@ def separable_conv2d(
       ValueError: as `conv2d` and `separate_kernel`.
     """
     op = "separable_conv2d"
-    conv_spec.check_dtypes(op, x=x, kernel=kernel)
+    check_dtypes(op, x=x, kernel=kernel)
     spec, pads = prepare(
         op,
         x.shape,

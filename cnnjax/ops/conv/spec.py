@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
 from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
-
-DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +104,3 @@ def check_shapes(
         )
     if 0 in kernel_shape:
         raise ValueError(f"{op}: the kernel is empty, shape {kernel_shape}")
-
-
-def check_dtypes(op: str, **arrays: jax.Array) -> None:
-    """Raises a TypeError unless the arrays share one of the floating dtypes in `DTYPES`."""
-    dtypes = {name: jnp.dtype(a.dtype).name for name, a in arrays.items()}
-    if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in DTYPES:
-        given = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise TypeError(
-            f"{op}: the arrays must share one dtype of {', '.join(DTYPES)}, got {given}; "
-            "cast one with .astype"
-        )

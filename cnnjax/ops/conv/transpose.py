@@ -7,9 +7,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.backward import check_backward
+from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.rules import check_backward
 
 
 def conv2d_transpose(
@@ -55,7 +56,7 @@ def conv2d_transpose(
       TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_transpose"
-    conv_spec.check_dtypes(op, x=x, kernel=kernel)
+    check_dtypes(op, x=x, kernel=kernel)
     check_backward(op, backward)
     conv_spec.check_shapes(op, x.shape, kernel.shape, groups)
     steps = sizes.pair(op, "strides", strides)
@@ -90,7 +91,7 @@ def conv2d_transpose(
     dispatch.check_algorithm(op, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
     if backward == "native":
         return dispatch.run_native("input_grad", spec, (out_size,), x, turned)
-    return rules.input_grad(spec, out_size, x, turned)
+    return rules.input_grad(x, turned, spec=spec, input_size=out_size)
 
 
 def _exchanged(kernel: jax.Array, groups: int) -> jax.Array:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +10,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
 from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
-from cnnjax.ops.conv.rules import align_varying
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.checks import check_per_channel
+from cnnjax.ops.rules import make_op
 
 __all__ = ["batch_norm", "batch_norm_inference"]
 
-Triple = tuple[jax.Array, jax.Array, jax.Array]
 Groups = tuple[tuple[int, ...], ...]
 
 
@@ -60,21 +56,10 @@ def batch_norm(
     Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
     dL/dσ² put in.
     """
-    _check("batch_norm", x, scale=scale, bias=bias)
-    check_backward("batch_norm", backward)
-    if axis_index_groups is not None and axis_name is None:
-        raise ValueError(
-            f"batch_norm: axis_index_groups is {axis_index_groups}, but axis_name is None; name "
-            "the mapped axis whose indices they are"
-        )
-    axis = (axis_name, axis_index_groups)
-    with jax.named_scope("batch_norm"):
-        if backward == "native":
-            y, mean, variance = _normalise(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
-        else:
-            marked = _marked(*align_varying(x, scale, bias))
-            y, mean, variance = cast(Triple, _batch_norm(*marked, epsilon, axis))
-        return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
+    y, mean, variance = _batch_norm(
+        x, scale, bias, epsilon=epsilon, axis=(axis_name, axis_index_groups), backward=backward
+    )
+    return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
 def batch_norm_inference(
@@ -105,7 +90,7 @@ def batch_norm_inference(
 
     Source: Ioffe and Szegedy, 2015, algorithm 2.
     """
-    _check("batch_norm_inference", x, scale=scale, bias=bias, mean=mean, variance=variance)
+    _check_arrays("batch_norm_inference", x, scale=scale, bias=bias, mean=mean, variance=variance)
     with jax.named_scope("batch_norm_inference"):
         wide = sum_dtype(x.dtype)
         scale, bias, mean, variance = (a.astype(wide) for a in (scale, bias, mean, variance))
@@ -113,19 +98,33 @@ def batch_norm_inference(
         return _affine(x, factor, bias - mean * factor)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _batch_norm(x, scale, bias, epsilon, axis):
+def _check(x, scale, bias, *, epsilon, axis):
+    del epsilon
+    _check_arrays("batch_norm", x, scale=scale, bias=bias)
+    if axis[0] is None and axis[1] is not None:
+        raise ValueError(
+            f"batch_norm: axis_index_groups is {axis[1]}, but axis_name is None; name the mapped "
+            "axis whose indices they are"
+        )
+
+
+def _forward(x, scale, bias, *, epsilon, axis):
     return _normalise(x, scale, bias, epsilon, axis)[:3]
 
 
-def _forward(x, scale, bias, epsilon, axis):
-    y, mean, variance, inverse = _normalise(*_marked(x, scale, bias), epsilon, axis)
+def _native(x, scale, bias, *, epsilon, axis):
+    return _normalise(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
+
+
+def _save(_, x, scale, bias, *, epsilon, axis):
+    y, mean, variance, inverse = _normalise(x, scale, bias, epsilon, axis)
     return (y, mean, variance), (x, scale, bias, mean, inverse)
 
 
-def _backward(epsilon, axis, residuals, grads):
+def _backward(saved, grads, *, epsilon, axis):
     """dL/dx = γ / σ (g - mean(g) - x̂ mean(g x̂)), with x̂ = (x - μ) / σ computed again."""
-    x, scale, bias, mean, inverse = residuals
+    del epsilon
+    x, scale, bias, mean, inverse = saved
     wide = mean.dtype
     grad = grads[0].astype(wide)
     normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
@@ -142,7 +141,7 @@ def _backward(epsilon, axis, residuals, grads):
     )
 
 
-_batch_norm.defvjp(_forward, _backward)
+_batch_norm = make_op("batch_norm", _forward, _backward, check=_check, save=_save, native=_native)
 
 
 def _normalise(x, scale, bias, epsilon, axis, sums=channel_sums):
@@ -163,14 +162,6 @@ def _count(x: jax.Array) -> jax.Array:
     return jnp.asarray(math.prod(x.shape[:-1]), sum_dtype(x.dtype))
 
 
-def _marked(x: jax.Array, scale: jax.Array, bias: jax.Array) -> Triple:
-    return (
-        reverse_mode_only("batch_norm", x),
-        reverse_mode_only("batch_norm", scale),
-        reverse_mode_only("batch_norm", bias),
-    )
-
-
 def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
     return (x.astype(factor.dtype) * _row(factor, x) + _row(offset, x)).astype(x.dtype)
 
@@ -184,15 +175,10 @@ def _row(values: jax.Array, x: jax.Array) -> jax.Array:
     return values.reshape((1,) * (x.ndim - 1) + values.shape)
 
 
-def _check(op: str, x: jax.Array, **per_channel: jax.Array) -> None:
+def _check_arrays(op: str, x: jax.Array, **per_channel: jax.Array) -> None:
     if jnp.ndim(x) < 2 or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
             f"{op}: x must be floating with at least a batch and a channel axis, got {x.dtype} "
             f"{jnp.shape(x)}"
         )
-    for name, values in per_channel.items():
-        if jnp.shape(values) != x.shape[-1:]:
-            raise ValueError(
-                f"{op}: {name} must have one value per channel, shape {x.shape[-1:]}, got "
-                f"{jnp.shape(values)}"
-            )
+    check_per_channel(op, x, **per_channel)

@@ -8,9 +8,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
+from cnnjax.ops.checks import check_images
 from cnnjax.ops.pool.pooling import avg_pool
-from cnnjax.ops.pool.window import check_images
+from cnnjax.ops.rules import check_backward
 from cnnjax.ops.sizes import PairLike, pair
 
 __all__ = ["local_contrast_norm"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial, reduce
-from typing import cast
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +11,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
-from cnnjax.ops.pool.window import check_images
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.checks import check_images
+from cnnjax.ops.rules import make_op
 
 __all__ = ["local_response_norm"]
 
@@ -58,44 +56,25 @@ def local_response_norm(
     Source: Krizhevsky et al., 2012, section 3.3.
     """
     check_images("local_response_norm", x)
-    check_backward("local_response_norm", backward)
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"local_response_norm: size must be an int of at least 1, got {size!r}")
     constants = _Constants(size, alpha, beta, k)
     with jax.named_scope("local_response_norm"):
         wide = x.astype(sum_dtype(x.dtype))
-        if backward == "native":
-            return _normalise(wide, constants).astype(x.dtype)
-        y = _norm(reverse_mode_only("local_response_norm", wide), constants)
-        return cast(jax.Array, y).astype(x.dtype)
+        return _norm.apply(wide, constants=constants, backward=backward).astype(x.dtype)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _norm(x: jax.Array, constants: _Constants) -> jax.Array:
-    return _normalise(x, constants)
-
-
-def _forward(x: jax.Array, constants: _Constants):
-    return _norm(reverse_mode_only("local_response_norm", x), constants), x
-
-
-def _backward(constants: _Constants, x: jax.Array, grad: jax.Array):
-    return (_input_grad(x, grad, constants),)
-
-
-_norm.defvjp(_forward, _backward)
-
-
-def _normalise(x: jax.Array, constants: _Constants) -> jax.Array:
+def _forward(x: jax.Array, *, constants: _Constants) -> jax.Array:
     return x * _power(lax.rsqrt(_scale(x, constants)), constants.beta)
 
 
-def _input_grad(x: jax.Array, grad: jax.Array, constants: _Constants) -> jax.Array:
+def _backward(saved: tuple[jax.Array], grad: jax.Array, *, constants: _Constants):
     """dL/da_i = g_i z_i^-β - 2αβ a_i Σ_j g_j a_j z_j^-(β+1), over the j whose sum holds a_i.
 
     Written without a division: XLA's CPU backend will not compute one twice, and would write out
     every shifted array for its sake.
     """
+    (x,) = saved
     channels = x.shape[3]
     root = lax.rsqrt(_scale(x, constants))
     power = _power(root, constants.beta)
@@ -105,7 +84,10 @@ def _input_grad(x: jax.Array, grad: jax.Array, constants: _Constants) -> jax.Arr
     around = reduce(
         lax.add, (lax.slice_in_dim(spread, i, i + channels, axis=3) for i in range(constants.size))
     )
-    return grad * power - (2.0 * constants.alpha * constants.beta) * x * around
+    return (grad * power - (2.0 * constants.alpha * constants.beta) * x * around,)
+
+
+_norm = make_op("local_response_norm", _forward, _backward)
 
 
 def _scale(x: jax.Array, constants: _Constants) -> jax.Array:

@@ -15,6 +15,7 @@ from jax import lax
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.materialize import materialized
+from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype, places, take
 from cnnjax.ops.pool.forms import max_form
 from cnnjax.ops.pool.runs import (
     InputRun,
@@ -27,7 +28,7 @@ from cnnjax.ops.pool.runs import (
     window_runs,
 )
 from cnnjax.ops.pool.window import PoolWindow
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.rules import make_op
 
 
 def lax_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -43,14 +44,17 @@ def lax_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns the maximum of each window; a NaN in the window gives NaN, padding is -inf."""
-    return lax.platform_dependent(
-        x,
-        cpu=partial(_cpu_maxima, where=where),
-        default=partial(lax_max_windows, where=where),
-    )
+def native_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns the maxima with a derivative made of lax's own, in forward mode as well.
+
+    lax has none for dilated windows: there the maxima are gathered from their places.
+    """
+    if where.dilation == (1, 1):
+        return lax_max_windows(x, where)
+    found = places(chosen_offsets(lax.stop_gradient(x), where), where)
+    values = take(x, jnp.maximum(found, 0))
+    missing = lax.stop_gradient(lax_max_windows(x, where))
+    return jnp.where((found < 0) | jnp.isnan(missing), missing, values)
 
 
 def max_windows_input_grad(
@@ -77,68 +81,30 @@ def max_windows_input_grad(
     )
 
 
-def _forward(x: jax.Array, where: PoolWindow):
+def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
+    return lax.platform_dependent(
+        x,
+        cpu=partial(_cpu_maxima, where=where),
+        default=partial(lax_max_windows, where=where),
+    )
+
+
+def _save(op, x: jax.Array, *, where: PoolWindow):
     if max_form(where) == "lax":
         choice = jnp.zeros((0,), offset_dtype(where))
     else:
         # Kept from being computed again inside the backward loop, once per input.
         choice = materialized(chosen_offsets(x, where), witness=x)
-    return max_windows(reverse_mode_only(where.op, x), where), (x, choice)
+    return op(x), (x, choice)
 
 
-def _backward(where: PoolWindow, residuals: tuple[jax.Array, jax.Array], grad: jax.Array):
-    return (max_windows_input_grad(*residuals, grad, where),)
+def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array, *, where: PoolWindow):
+    x, choice = saved
+    return (max_windows_input_grad(x, choice, grad, where),)
 
 
-max_windows.defvjp(_forward, _backward)
-
-
-def chosen_offsets(x: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns which element of each window gets the gradient, as an offset: see `offset_pitch`.
-
-    The choice is lax's: elements are met row by row, and a later one is taken unless the one held
-    is greater or equal. So the first of equals wins, and with NaN, which is neither, the choice
-    starts afresh after the last NaN. Padding takes part, as -inf. Each row of the window is
-    decided for itself first; `top` is its maximum, NaN if it holds one, and `held` the value
-    chosen in it, so that comparing with `top` restarts the choice as going through would.
-    """
-    pitch = offset_pitch(where)[1]
-    dtype = offset_dtype(where)
-
-    def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
-        padding = jnp.full(shape, -jnp.inf, x.dtype)
-
-        def element(i: int, j: int) -> jax.Array:
-            values = read_windows(x, where, rows, columns, i, j)
-            return padding if values is None else values
-
-        def decide_row(i: int):
-            top = held = element(i, 0)
-            offset = jnp.full(shape, i * where.dilation[0] * pitch, dtype)
-            for j in range(1, where.window[1]):
-                values = element(i, j)
-                here = (i * where.dilation[0] * pitch) + j * where.dilation[1]
-                offset = jnp.where(held >= values, offset, jnp.asarray(here, dtype))
-                held = jnp.where(held >= values, held, values)
-                top = lax.max(top, values)
-            return top, held, offset
-
-        _, held, offset = decide_row(0)
-        for i in range(1, where.window[0]):
-            row_top, row_held, row_offset = decide_row(i)
-            keep = held >= row_top
-            held = jnp.where(keep, held, row_held)
-            offset = jnp.where(keep, offset, row_offset)
-        return offset
-
-    return join_runs(window_runs(where, 0), window_runs(where, 1), piece)
-
-
-def offset_dtype(where: PoolWindow) -> np.dtype:
-    """Returns the smallest signed integer dtype that holds every offset of a window."""
-    rows, columns = offset_pitch(where)
-    return np.dtype(np.min_scalar_type(-rows * columns))
+max_windows = make_op("max_pool", _forward, _backward, save=_save, native=native_max_windows)
+"""`max_windows(x, where=…)` is each window's maximum; NaN if it holds one, padding is -inf."""
 
 
 def _lax_input_grad(x: jax.Array, _: jax.Array, grad: jax.Array, where: PoolWindow) -> jax.Array:

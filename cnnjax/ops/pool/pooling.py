@@ -7,12 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.backward import check_backward
-from cnnjax.ops.pool.argmax import native_max_windows
+from cnnjax.ops.checks import check_images
 from cnnjax.ops.pool.maximum import max_windows
-from cnnjax.ops.pool.sums import lax_sum_windows, sum_windows
-from cnnjax.ops.pool.window import PoolWindow, check_images, pool_window
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.pool.sums import sum_windows
+from cnnjax.ops.pool.window import PoolWindow, pool_window
 from cnnjax.ops.sizes import PaddingLike, PairLike
 
 __all__ = ["avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "sum_pool"]
@@ -53,12 +51,8 @@ def max_pool(
     Source: LeCun et al., 1998, section II (subsampling); Krizhevsky et al., 2012, section 3.4
     (overlapping windows).
     """
-    check_backward("max_pool", backward)
     where = pool_window("max_pool", x, window, strides, padding, dilation, ceil_mode)
-    with jax.named_scope("max_pool"):
-        if backward == "native":
-            return native_max_windows(x, where)
-        return max_windows(reverse_mode_only(where.op, x), where)
+    return max_windows(x, where=where, backward=backward)
 
 
 def sum_pool(
@@ -90,7 +84,6 @@ def sum_pool(
     Raises:
       ValueError: an argument is out of range, or the window is larger than the padded input.
     """
-    check_backward("sum_pool", backward)
     where = pool_window("sum_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("sum_pool"):
         return _sums(x, where, backward).astype(x.dtype)
@@ -129,7 +122,6 @@ def avg_pool(
     Raises:
       ValueError: an argument is out of range, or the window is larger than the padded input.
     """
-    check_backward("avg_pool", backward)
     where = pool_window("avg_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("avg_pool"):
         sums = _sums(x, where, backward)
@@ -184,6 +176,4 @@ def global_avg_pool(
 def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
     """Returns the window sums in float32, or float64 for float64."""
     wide = x.astype(sum_dtype(x.dtype))
-    if backward == "native":
-        return lax_sum_windows(wide, where)
-    return sum_windows(reverse_mode_only(where.op, wide), where)
+    return sum_windows.apply(wide, where=where, backward=backward, within=where.op)

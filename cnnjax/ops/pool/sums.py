@@ -20,7 +20,7 @@ from cnnjax.ops.pool.runs import (
     window_runs,
 )
 from cnnjax.ops.pool.window import PoolWindow
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.rules import make_op
 from cnnjax.ops.sizes import span
 
 
@@ -37,9 +37,7 @@ def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns the sum over each window, in the dtype of `x`; padding counts as 0."""
+def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
     return lax.platform_dependent(
         x,
         cpu=partial(_cpu_sums, where=where),
@@ -47,24 +45,24 @@ def sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
     )
 
 
-def sum_windows_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns dL/dx of sum pooling from dL/dy: dL/dx[i] = Σ dL/dy over the windows that hold i."""
-    return lax.platform_dependent(
+def _backward(_: None, grad: jax.Array, *, where: PoolWindow) -> tuple[jax.Array]:
+    """dL/dx[i] = Σ dL/dy over the windows that hold i."""
+    grad = lax.platform_dependent(
         grad,
         cpu=partial(_cpu_input_grad, where=where),
         default=partial(_lax_input_grad, where=where),
     )
+    return (grad,)
 
 
-def _forward(x: jax.Array, where: PoolWindow):
-    return sum_windows(reverse_mode_only(where.op, x), where), None
-
-
-def _backward(where: PoolWindow, _: None, grad: jax.Array):
-    return (sum_windows_input_grad(grad, where),)
-
-
-sum_windows.defvjp(_forward, _backward)
+sum_windows = make_op(
+    "sum_pool",
+    _forward,
+    _backward,
+    save=lambda op, x, where: (op(x), None),
+    native=lax_sum_windows,
+)
+"""`sum_windows(x, where=…)` is the sum over each window, in x's dtype; padding counts as 0."""
 
 
 def _lax_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:

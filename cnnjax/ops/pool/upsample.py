@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.pool.window import check_images
+from cnnjax.ops.checks import check_images
 from cnnjax.ops.sizes import PairLike, pair
 
 __all__ = ["upsample_bilinear", "upsample_nearest"]

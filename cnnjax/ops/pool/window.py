@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from cnnjax.ops.checks import check_images
 from cnnjax.ops.sizes import (
     PaddingLike,
     Pads,
@@ -112,20 +112,3 @@ def pool_window(
             "enlarge padding or shrink the window"
         )
     return PoolWindow(op, size, window, strides, dilation, tuple(extended), pads, tuple(outputs))
-
-
-def check_images(op: str, x: jax.Array) -> None:
-    """Checks that `x` is a batch of floating-point images.
-
-    Raises:
-      ValueError: `x` has another rank than 4 (NHWC) or another kind of dtype.
-    """
-    if jnp.ndim(x) != 4:
-        raise ValueError(
-            f"{op}: x must have 4 axes (batch, height, width, channels), got shape "
-            f"{jnp.shape(x)}; add a batch axis with x[None] or use jax.vmap"
-        )
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(
-            f"{op}: x must have a floating dtype, got {x.dtype}; cast it with x.astype(jnp.float32)"
-        )
