@@ -7,6 +7,7 @@ image's side; the squared error is minimised. Nothing in cnnjax knows of this ta
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -66,7 +67,7 @@ class Center(tasks.Task):
 
 def get_config():
     """Returns the configuration."""
-    config = default_config()
+    config: Any = default_config()
     config.model.name = "lenet5"
     config.data.name = f"{HERE}:load"
     config.data.resize = 32
