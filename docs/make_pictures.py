@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax import ops, training
+from cnnjax import inference, ops
 from cnnjax.analysis import activations
 from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
 from cnnjax.analysis.behaviour.signals import depth_study, initializers
@@ -37,10 +37,12 @@ ACTIVATIONS = {
 
 def looking(workdir: str) -> dict[str, Any]:
     """Pictures of what the network of a run on the digits looks at, and how it bears changes."""
-    run = training.load_run(workdir)
-    model, variables = run.model, run.variables
-    chosen = np.array([int(np.flatnonzero(run.labels == digit)[0]) for digit in (0, 3, 5, 8)])
-    labels, inputs = run.labels[chosen], np.asarray(run.preprocess(run.images[chosen]))
+    network = inference.load(workdir)
+    model, variables = network.model, network.variables
+    labels = network.examples.column("label")
+    images = np.asarray(network.inputs(network.examples.column("image")))
+    chosen = np.array([int(np.flatnonzero(labels == digit)[0]) for digit in (0, 3, 5, 8)])
+    classes, inputs = labels[chosen], images[chosen]
     layer = "c3"
     busiest = activations(model, variables, inputs, names=[layer])[layer].max((1, 2)).argmax(1)
     projections = [
@@ -51,7 +53,7 @@ def looking(workdir: str) -> dict[str, Any]:
         model,
         variables,
         np.repeat(inputs.mean(0, keepdims=True), 4, axis=0),
-        labels,
+        classes,
         learning_rate=0.03,
         decay=0.02,
         blur=1.2,
@@ -60,22 +62,21 @@ def looking(workdir: str) -> dict[str, Any]:
     )
     columns = (
         ("image", inputs),
-        ("saliency", saliency(model, variables, inputs, labels)),
-        ("Grad-CAM", grad_cam(model, variables, inputs, labels, layer)),
-        ("occlusion", -occlusion_map(model, variables, inputs, labels, patch=6, stride=2)),
+        ("saliency", saliency(model, variables, inputs, classes)),
+        ("Grad-CAM", grad_cam(model, variables, inputs, classes, layer)),
+        ("occlusion", -occlusion_map(model, variables, inputs, classes, patch=6, stride=2)),
         (f"deconvnet of {layer}", projections),
         ("class image", ideas),
     )
-    names = [run.class_names[label] for label in labels]
+    names = [str(label) for label in classes]
     rows = [[pictures[row] for _, pictures in columns] for row in range(len(chosen))]
     changes: dict[Change, Any] = {
         "shift": np.arange(-8.0, 9.0, 2.0),
         "rotation": np.arange(-60.0, 61.0, 15.0),
         "scale": np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5]),
     }
-    images = np.asarray(run.preprocess(run.images[:]))
     fill = float(images.min())
-    curves = invariance_curves(model, variables, images, run.labels, changes, fill=fill)
+    curves = invariance_curves(model, variables, images, labels, changes, fill=fill)
     return {
         "looking": plot_gallery(rows, [name for name, _ in columns], names),
         "invariance": plot_invariance(curves),

@@ -1,16 +1,33 @@
 """The Python code of the pages under docs/ runs, from the first block of a page to its last."""
 
 import re
+import sys
 from pathlib import Path
 
+import jax
 import pytest
+
+from cnnjax import parts
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-PAGES = ("augmentation.md",)
+PAGES = (
+    "../README.md",
+    "augmentation.md",
+    "compiler.md",
+    "data.md",
+    "parts.md",
+    "training.md",
+    "your_own.md",
+)
 """Pages whose ```python blocks run in order, in one namespace for each page."""
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"print\(.*\)  # (\([^)]*\)|[\d.]+)")
+"""A line that says what it prints: a tuple or a number, and maybe words after it."""
+
+MOST_LINES = 15
+"""Of a block of docs/your_own.md that brings one part."""
 
 
 def blocks_of(text):
@@ -24,12 +41,49 @@ def test_code_keeps_the_lines_of_its_page():
     assert list(blocks_of(text)) == ["\n" * 3 + "a = 1\n", "\n" * 11 + "b = a\n\nc = b\n"]
 
 
+@pytest.fixture
+def own_registries(monkeypatch):
+    """What a page registers is forgotten after it."""
+    for registry in parts._registries.values():
+        for table in ("_parts", "_places"):
+            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+
+
+@pytest.fixture
+def quick_compiler():
+    """Compiling is what takes a page's time, and its programs are small."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.usefixtures("own_registries", "quick_compiler")
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = DOCS / page
-    blocks = list(blocks_of(path.read_text()))
+    text = path.read_text()
+    printed = {}
+
+    def note(*values):
+        printed[sys._getframe(1).f_lineno] = " ".join(map(str, values))
+
+    namespace = {"__name__": "page", "print": note}
+    blocks = list(blocks_of(text))
     assert blocks
-    namespace = {"__name__": "page"}
-    for block in blocks:
-        exec(compile(block, path, "exec"), namespace)
+    # As a reader runs it.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        for block in blocks:
+            exec(compile(block, path, "exec"), namespace)
+    for number, line in enumerate(text.splitlines(), 1):
+        said = PRINTED.search(line)
+        assert said is None or printed[number].startswith(said[1]), (number, line)
+
+
+def test_each_case_of_ones_own_is_short():
+    text = (DOCS / "your_own.md").read_text()
+    cases = text.split("\n## ")[1:]
+    assert len(cases) == 10
+    for case in cases[:8]:
+        code = [line for block in BLOCK.findall(case) for line in block.splitlines()]
+        assert len([line for line in code if line.strip()]) < MOST_LINES, case.partition("\n")[0]

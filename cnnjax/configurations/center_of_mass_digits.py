@@ -63,7 +63,8 @@ class Center(tasks.Task):
             Series(name, true[:, axis].tolist(), given[:, axis].tolist(), line=False)
             for axis, name in enumerate(("row", "column"))
         ]
-        chart = Chart("Given against true", points, across="true", up="given")
+        exact = Series("exact", [0.3, 0.7], [0.3, 0.7], marks=False, dashed=True)
+        chart = Chart("Given against true", [exact, *points], across="true", up="given")
         section = Section("centers", "Centres of mass", "As shares of the side.", (chart,))
         return TaskReport((Figure("Mean distance", f"{mean:.4f}"),), (section,))
 

@@ -1,7 +1,7 @@
 """Trained networks that predict together, each image in several views."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,13 @@ class Ensemble:
                 predictions = self.batch_predictions(batch["image"], variables)
                 yield batch_sums(predictions, batch), {}
 
-        return task.assess(add_up(sums())[0])
+        return _named(task.assess(add_up(sums())[0]), self.split)
+
+
+def _named(evaluation: Evaluation, split: str) -> Evaluation:
+    """Says in the first line what was evaluated."""
+    (name, text), *others = evaluation.lines
+    return replace(evaluation, lines=[(f"{split} {name}", text), *others])
 
 
 def _predictor(member: Network, views: Views) -> Callable[[Any, Any], Any]:

@@ -123,7 +123,6 @@ def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
     sizes = {member.image_shape[0] for member in ensemble.members}
     return format_lines(
         [
-            ("split", ensemble.split),
             *evaluation.lines,
             *(("views", ensemble.views.describe(size)) for size in sorted(sizes)),
             *(

@@ -12,7 +12,8 @@ from cnnjax.importing import import_part
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.network import Network
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
-from cnnjax.recipes.make_run import load_evaluated, state_like
+from cnnjax.recipes.make_run import load_evaluated
+from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints

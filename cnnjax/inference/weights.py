@@ -8,6 +8,7 @@ from cnnjax import data, models
 from cnnjax.data import classes
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.network import Network
+from cnnjax.models.weights.files import open_tensors
 from cnnjax.recipes.schema import TaskConfig
 from cnnjax.recipes.tasks import make_task
 from cnnjax.training.errors import ConfigError
@@ -16,6 +17,8 @@ HUB_PREFIX = "hub:"
 
 SOURCES = ("cnnjax", "torchvision", "timm")
 """Whose tensor names a file may have, in the order in which they are tried."""
+
+_IMAGENET = 1000
 
 _ENLARGED = 256 / 224
 """How far photographs are enlarged before the centre is cut out, as published figures have it."""
@@ -38,9 +41,11 @@ def from_weights(
         model: registered name, such as "resnet50".
         weights: the file, or "hub:NAME" for published weights by a registered name or repository.
         source: "torchvision", "timm" or "cnnjax"; None to recognise it by the tensors' names.
-        class_names: a name for each output; None for those of `data_name`, or for ImageNet's
-            English ones.
-        data_name: the dataset that is evaluated, such as "folder:photographs"; None for none.
+        class_names: a name for each output; None for ImageNet's English ones where the file has
+            1,000 outputs, else for those of `data_name`.
+        data_name: the dataset that is evaluated, such as "folder:photographs"; None for none. All
+            images of a folder without `test` are evaluated; its classes may be some of the
+            network's, by name or, of ImageNet, by synset.
         data_dir: TFDS data folder; None means TFDS's default.
         read: how examples are read that are not in memory.
         **overrides: see `models.create_model`.
@@ -49,9 +54,10 @@ def from_weights(
         ConfigError: there is no such network or file, or they do not fit.
     """
     dataset = None if data_name is None else data.dataset(data_name, data_dir)
-    names = tuple(class_names or (dataset.class_names if dataset else classes.imagenet_names()))
     try:
-        source, net, variables = _load(model, _path(weights), source, len(names), overrides)
+        path = _path(weights)
+        names, labels = _classes(path, dataset, class_names)
+        source, net, variables = _load(model, path, source, len(names), overrides)
         info = models.model_info(model, overrides.get("variant"))
     except (ValueError, OSError, ImportError) as error:
         raise ConfigError(f"--model={model} --weights={weights}: {error}") from error
@@ -68,22 +74,64 @@ def from_weights(
         title=(model, data_name or "no data"),
         origin=f"{weights} ({source})",
         data_identity=data_name,
-        load_examples=None if dataset is None else _loader(dataset, framing, data_dir, read),
+        load_examples=(
+            None if dataset is None else _loader(dataset, labels, framing, data_dir, read)
+        ),
         read=read,
         config={"model": model, "weights": str(weights), "source": source, **overrides},
     )
 
 
+def _classes(
+    path: Path, dataset: data.Dataset | None, class_names: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Returns a name for each output, and the output that belongs to each label of the dataset."""
+    names = tuple(class_names or ())
+    if not names:
+        sizes = _vector_sizes(path)
+        if dataset is not None and dataset.num_classes in sizes - {_IMAGENET}:
+            names = dataset.class_names if _IMAGENET not in sizes else ()
+        names = names or tuple(classes.imagenet_names())
+    if dataset is None or dataset.class_names == names:
+        return names, tuple(range(len(names)))
+    places = {name: place for place, name in enumerate(names)}
+    if len(names) == _IMAGENET:
+        places |= {synset: place for place, synset in enumerate(classes.imagenet_synsets())}
+    unknown = [name for name in dataset.class_names if name not in places]
+    if unknown:
+        raise ValueError(
+            f"the classes {', '.join(unknown)} of {dataset.name} are none of the network's "
+            f"{len(names)}, such as {', '.join(names[:3])}; name its folders by these"
+        )
+    return names, tuple(places[name] for name in dataset.class_names)
+
+
+def _vector_sizes(path: Path) -> set[int]:
+    """Returns the lengths of the file's vectors, the classifier's bias among them."""
+    with open_tensors(path) as tensors:
+        return {shape[0] for shape in tensors.shapes.values() if len(shape) == 1}
+
+
 def _loader(
     dataset: data.Dataset,
+    labels: Sequence[int],
     framing: data.Framing | None,
     data_dir: str | None,
     read: data.ReadOptions,
 ) -> Callable[[data.Framing | None], data.Examples]:
     def load(asked: data.Framing | None) -> data.Examples:
-        split = "test" if "test" in dataset.split_sizes else "train"
+        splits = list(dataset.split_sizes)
+        if "test" in splits and not dataset.split_by_hash:
+            splits = ["test"]
         chosen = None if dataset.image_shape is not None else asked or framing
-        return data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
+        sets = [
+            data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
+            for split in splits
+        ]
+        whole = sets[0] if len(sets) == 1 else data.JoinedExamples(tuple(sets))
+        if list(labels) == list(range(len(labels))):
+            return whole
+        return data.RelabelledExamples(whole, labels)
 
     return load
 
@@ -104,7 +152,8 @@ def _load(
     for candidate in (source,) if source else SOURCES:
         try:
             net = _create(model, candidate, num_classes, overrides)
-            return candidate, net, models.load_pretrained(net, path, source=candidate)
+            size = models.model_info(model).input_size if candidate == "cnnjax" else None
+            return candidate, net, models.load_pretrained(net, path, candidate, input_size=size)
         except ValueError as error:
             problems.append(f"as {candidate}: {error}")
     raise ValueError("\n".join(problems))

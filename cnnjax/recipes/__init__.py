@@ -10,10 +10,12 @@ from cnnjax.recipes.config import (
 )
 from cnnjax.recipes.make_run import load_evaluated, make_run
 from cnnjax.recipes.schema import RunConfig
+from cnnjax.recipes.without_examples import check_blueprint
 
 __all__ = [
     "Blueprint",
     "RunConfig",
+    "check_blueprint",
     "default_config",
     "known_keys",
     "load_evaluated",

@@ -99,7 +99,8 @@ class DataConfig(Section):
     """
 
     name: str = Field(
-        default="digits", description="A dataset of the catalogue or of TFDS, or folder:PATH"
+        default="digits",
+        description="A dataset of the catalogue or of TFDS, folder:PATH, or my_package.data:load",
     )
     batch_size: int = Field(default=128, ge=1, description="Images in a step, on all devices")
     resize: int | None = Field(default=None, ge=1)
@@ -124,7 +125,10 @@ class TaskConfig(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
-    name: str = "classification"
+    name: str = Field(
+        default="classification",
+        description="A task of the registry, or a path: my_package.tasks:MyTask",
+    )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -197,7 +201,7 @@ class ScheduleConfig(Section):
 
 
 class BatchNormConfig(Section):
-    """Which examples share their batch statistics.
+    """Which examples share their batch statistics, by `scope`.
 
     `global`: those of the whole batch, whatever devices they are on; `device`: those on one device;
     `group`: `group_size` of them.
@@ -216,8 +220,8 @@ class RunConfig(Section):
     (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
     the network's default.
 
-    The default run is LeNet-5 on the embedded digits, which are enlarged to the 28x28 that it is
-    meant for, within a margin of 2 (LeCun et al. 1998, section II.B).
+    The default run is a ResNet-20 on the embedded digits. It takes images of any size, so that the
+    defaults hold for every dataset whose images have one.
     """
 
     model: ModelConfig = ModelConfig()

@@ -112,8 +112,3 @@ def make_task(config: TaskConfig, class_names: Sequence[str]) -> Task:
         return kind(**settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"config.task: {error}") from error
-
-
-def _imported(key: str, value: Any) -> Any:
-    """A setting, or the part that it is the path of, such as a loss of one's own."""
-    return import_part(key, value) if isinstance(value, str) and is_path(value) else value

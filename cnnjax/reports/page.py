@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from cnnjax import data, inference, training
@@ -68,7 +69,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
       network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
         names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
         `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
-        its `curves` of the logged metrics.
+        its `curves` of the logged metrics; its `lines` where it gives no figures.
       analysis: whether the network is analysed too.
 
     Returns:
@@ -83,7 +84,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     report: TaskReport = network.task.report_sections(evaluated)
     _check_anchors(report.sections)
     curves = tuple(getattr(network.task, "curves", ()))
-    example = report.example or _first(evaluated)
+    example = report.example or _first(evaluated, network.task)
     image = np.asarray(evaluated.images[np.array([example.place])])
     inputs = np.asarray(network.inputs(image))
     figures = report.figures or metric_figures(record, network.task)
@@ -118,6 +119,8 @@ def _check_anchors(sections: Sequence[Section]) -> None:
         taken.append(section.anchor)
 
 
-def _first(evaluated: Evaluated) -> Example:
-    """The example of a task that chooses none."""
-    return Example(0, f"{evaluated.split} image {evaluated.positions[0]}")
+def _first(evaluated: Evaluated, task: Any) -> Example:
+    """The example of a task that chooses none, with what the network predicts of it."""
+    prediction = jax.tree.map(lambda leaf: leaf[0], evaluated.predictions)
+    name = f"{evaluated.split} image {evaluated.positions[0]}"
+    return Example(0, name, heading="prediction", note=task.answer(prediction).line)

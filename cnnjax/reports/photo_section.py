@@ -83,7 +83,7 @@ def _look(
 
 
 def named_bars(task: Any, prediction: Any) -> list[Bar]:
-    """The likeliest classes of one example, the first one marked.
+    """The likeliest classes of one example, the first one first.
 
     Args:
       task: it has `class_names` if it names classes.
@@ -96,6 +96,4 @@ def named_bars(task: Any, prediction: Any) -> list[Bar]:
     if not names or np.shape(prediction) != (len(names),) or not np.isfinite(prediction).all():
         return []
     order = np.argsort(-prediction, kind="stable")[:_GUESSES].tolist()
-    return [
-        Bar(names[c], float(np.exp(prediction[c])), good=not place) for place, c in enumerate(order)
-    ]
+    return [Bar(names[c], float(np.exp(prediction[c])), good=True) for c in order]

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, UInt8
 
 from cnnjax import models
 from cnnjax.data.examples import Spec
+from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks import losses
 from cnnjax.tasks.assessment import CALIBRATION_BINS, Assessment, assessment_sums
 from cnnjax.tasks.base import Batch, Sums, Task
@@ -207,7 +208,7 @@ class Classification(Task):
         A row whose logits are not all finite is NaN.
         """
         logits = outputs.logits if isinstance(outputs, Heads) else outputs
-        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        logits = logits.astype(sum_dtype(logits.dtype))
         finite = jnp.isfinite(logits).all(axis=-1, keepdims=True)
         return jnp.where(finite, jax.nn.log_softmax(logits), jnp.nan)
 
@@ -245,12 +246,14 @@ class Classification(Task):
     def answer(self, prediction: Float[np.ndarray, " classes"], top: int = 3) -> Answer:
         """Returns the most probable classes with their probabilities, the best first."""
         order: list[int] = np.argsort(-prediction, kind="stable")[:top].tolist()
-        guesses = [(self.class_names[c], float(np.exp(prediction[c]))) for c in order]
+        # In double precision, of which fewer probabilities underflow.
+        logs = prediction.astype(np.float64)
+        guesses = [(self.class_names[c], float(np.exp(logs[c]))) for c in order]
         columns: dict[str, Any] = {}
         for number, (name, share) in enumerate(guesses, 1):
             columns |= {f"class_{number}": name, f"probability_{number}": share}
         return Answer(
-            ", ".join(f"{name} {_percent(share)}" for name, share in guesses),
+            ", ".join(f"{self.class_names[c]} {_percent(logs[c])}" for c in order),
             {"classes": [{"name": name, "probability": share} for name, share in guesses]},
             columns,
         )
@@ -269,9 +272,10 @@ class Classification(Task):
         return classification_report(evaluated, self.class_names)
 
 
-def _percent(share: float) -> str:
+def _percent(log_share: float) -> str:
     """A share that is not zero is not printed as zero."""
-    return "< 0.01%" if 0 < share < 0.0001 else f"{share:.2%}"
+    small = -np.inf < log_share < np.log(0.0001)
+    return "< 0.01%" if small else f"{np.exp(log_share):.2%}"
 
 
 def _weakest(assessment: Assessment) -> list[str]:

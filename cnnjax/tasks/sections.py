@@ -128,7 +128,7 @@ class Example:
         name: which it is, in words that may stand within a sentence: "test image 5, a cat".
         bars: what the network made of it.
         heading: a name for that: "what it said".
-        note: what the bars are: "probabilities".
+        note: what the bars are, "probabilities"; without bars, what the network made of it.
     """
 
     place: int

@@ -4,11 +4,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 
 from cnnjax import nn
+from cnnjax.tasks.base import Moment
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import Run, kinds_of
 from cnnjax.training.step.gradients import check_parts
+
+_SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
+"""What networks raise at images of a size that they cannot take."""
 
 
 def check_run(run: Run) -> None:
@@ -20,7 +25,7 @@ def check_run(run: Run) -> None:
     """
     try:
         _check(run)
-    except ValueError as error:
+    except (ValueError, FlaxError) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -33,14 +38,40 @@ def _check(run: Run) -> None:
     variables = network_shapes(run, run.image_shape)
     outputs = _outputs(run, variables, run.image_shape, "preprocess (data.resize, data.pad)")
     run.task.check(spec, outputs)
-    for name, stream in run.streams.items():
-        for view, policy in stream.policies.items():
-            shape = _augmented(run, name, policy)
-            if shape != run.image_shape:
-                # Networks that end in a global average train on one size, evaluate on another.
-                where = f"augmentation of {name}" + (f", view {view}" if view else "")
-                _outputs(run, variables, shape, where)
+    # What the network is given of further streams, the task alone knows: see `_check_loss`.
+    for view, policy in run.main.policies.items():
+        shape = _augmented(run, policy)
+        if shape != run.image_shape:
+            # Networks that end in a global average train on one size, evaluate on another.
+            key = f"views.{view}" if view else "augmentation"
+            _outputs(run, variables, shape, f"the augmentation (data.{key})")
     jax.eval_shape(run.init_state)  # the optimiser's rules
+    _check_loss(run, variables)
+
+
+def _check_loss(run: Run, variables: Any) -> None:
+    """Takes the loss of a training batch, of which a task may find that it cannot."""
+
+    def loss(variables: Any) -> Any:
+        batch = run.make_batch({name: _blank(run, name) for name in run.streams}, 0)
+        moment = Moment(
+            run.keys["dropout"],
+            train=True,
+            totals=run.task.totals(batch),
+            averages=variables if run.ema_decay else None,
+            state=run.task.init_state(),
+        )
+        return run.task.loss(run.model, variables, batch, moment)
+
+    jax.eval_shape(loss, variables)
+
+
+def _blank(run: Run, name: str) -> dict[str, Any]:
+    """Stored examples of a stream that hold nothing."""
+    size, spec = run.orders[name].batch_size, run.streams[name].examples.spec
+    stored = {part: jnp.zeros((size, *form.shape), form.dtype) for part, form in spec.items()}
+    numbers = {beside: jnp.zeros(size, jnp.int32) for beside in ("position", "draw")}
+    return {**stored, **numbers, "weight": jnp.ones(size)}
 
 
 def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
@@ -53,7 +84,7 @@ def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
     key = jax.random.key(0)
     try:
         return jax.eval_shape(lambda key, x: nn.init_network(run.model, key, x), key, images)
-    except (ValueError, TypeError) as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, image_shape, error, "data.resize or data.pad") from error
 
 
@@ -63,13 +94,13 @@ def _outputs(run: Run, variables: Any, shape: tuple[int, ...], remedy: str) -> A
         return jax.eval_shape(
             lambda v, x: nn.apply_network(run.model, v, x, train=False), variables, images
         )
-    except ValueError as error:
+    except _SHAPE_ERRORS as error:
         raise _size_error(run, shape, error, remedy) from error
 
 
-def _augmented(run: Run, name: str, policy: Any) -> tuple[int, ...]:
-    """Returns the shape of an augmented image of a stream."""
-    examples = run.streams[name].examples
+def _augmented(run: Run, policy: Any) -> tuple[int, ...]:
+    """Returns the shape of an augmented image of the first stream."""
+    examples = run.main.examples
     kinds = kinds_of(examples)
     stored = {
         part: jax.ShapeDtypeStruct((1, *spec.shape), spec.dtype)

@@ -178,6 +178,8 @@ def _evaluator(
 def _data_of(run: Run) -> dict[str, Any]:
     """What decides the examples besides the run's identity, as it is read back from JSON."""
     described = {name: stream.examples.identity() for name, stream in run.streams.items()}
+    if run.test is not None:
+        described[run.split] = run.test.identity()
     return json.loads(json.dumps(described))
 
 

@@ -5,6 +5,7 @@ optimiser's state. The numbers inside an optimiser object cannot be read, and ar
 """
 
 import dataclasses
+import enum
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -45,6 +46,12 @@ def describe(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {str(name): describe(inner) for name, inner in value.items()}
+    if isinstance(value, np.generic):
+        return {"type": _path(type(value)), "value": describe(value.item())}
+    if isinstance(value, set | frozenset):
+        return sorted((describe(inner) for inner in value), key=repr)
+    if isinstance(value, enum.Enum):
+        return f"{_path(type(value))}.{value.name}"
     if isinstance(value, tuple | list):
         return [describe(inner) for inner in value]
     if isinstance(value, functools.partial):
@@ -85,6 +92,7 @@ def _stream(stream: Any) -> dict[str, Any]:
         "examples": stream.examples.identity(),
         "batch_size": stream.batch_size,
         "order": describe(stream.order),
+        "by": stream.by,
         "augmentation": {view: describe(policy) for view, policy in stream.policies.items()},
     }
 

@@ -10,12 +10,13 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from cnnjax import compiler, data, nn, patterns
-from cnnjax.tasks.base import Task
+from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.step.batch import Pipeline
+from cnnjax.training.step.batch import Pipeline, Stored
 from cnnjax.training.step.freezing import freeze
 from cnnjax.training.step.state import TrainState, create_state
 from cnnjax.training.step.step import StepOptions
@@ -171,6 +172,23 @@ class Run:
             )
             for number, (name, stream) in enumerate(self.streams.items())
         }
+
+    def make_batch(
+        self, stored: Mapping[str, Stored], step: Array | int, axis_name: str | None = None
+    ) -> Batch:
+        """Returns the training batch of a step: the first stream's parts, others under their names.
+
+        Args:
+            stored: each stream's examples as they are stored; see `Pipeline.make`.
+            step: number of steps done.
+            axis_name: mapped axis over which the batch is spread, where there is one.
+        """
+        batch: dict[str, Any] = {}
+        for number, (name, pipeline) in enumerate(self.pipelines.items()):
+            block = step // self.orders[name].block_steps
+            made = pipeline.make(stored[name], self.keys["augment"], block, step, axis_name)
+            batch |= made if number == 0 else {name: made}
+        return batch
 
     @property
     def first_batch_size(self) -> int:

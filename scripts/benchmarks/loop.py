@@ -23,18 +23,18 @@ from typing import Any
 import jax
 import numpy as np
 from absl import app, flags
-from cnnjax.recipes.plan import Plan, make_plan
-from cnnjax.training.loop.steps import Cadence, Steps
-from cnnjax.training.loop.watching import Watch
 
-from cnnjax import data, training
+from cnnjax import data, recipes, training
+from cnnjax.recipes.without_examples import run_fields
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.profiler import Profiler
+from cnnjax.training.loop.run_log import RunLog
 from cnnjax.training.loop.stopping import StopRequest
 from cnnjax.training.loop.trainer import Trainer
+from cnnjax.training.loop.training_loop import TrainingLoop
 from scripts.benchmarks import machine
 from scripts.benchmarks.timing import interleaved
 
@@ -56,6 +56,27 @@ _ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds of each.", lower_bound=5)
 _LOG_EVERY = flags.DEFINE_integer("log_every", 10, "As in training.", lower_bound=1)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LongEpoch(training.Run):
+    """A run in the middle of a long epoch.
+
+    Attributes:
+        last_step: the step after which it ends.
+    """
+
+    last_step: int = 0
+
+    @property
+    def epoch_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Steps of one epoch, whose end never comes."""
+        return 10**9
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return self.last_step
+
+
 class Contest:
     """One network's step, bare and in the loop.
 
@@ -69,56 +90,68 @@ class Contest:
         optimizer = {"momentum": 0.9, **values.get("optimizer", {})}
         values = {**values, "optimizer": optimizer, "epochs": 1000}
         values["data"] = {"batch_size": 128, **values["data"]}
-        self.plan: Plan = make_plan(training.parse_config(values))
+        self.blueprint = recipes.make_blueprint(values)
+        self.run = LongEpoch(train=self._stream(), **run_fields(self.blueprint))
         self.workdir = workdir
         self.log_every = log_every
         self.bare, self.looped = self._trainer(), self._trainer()
         self.compile_seconds = self.bare.compile()
         self.looped.compile()
 
+    def _stream(self) -> data.Stream:
+        section = self.blueprint.config.data
+        examples = self._examples("train")
+        return data.Stream(examples, section.batch_size, augmentation=section.augmentation)
+
     def _examples(self, split: str) -> data.Examples:
-        dataset = self.plan.dataset
         rng = np.random.default_rng(0)
-        size = dataset.split_sizes[split]
-        images = rng.integers(0, 256, (size, *(dataset.image_shape or ())), np.uint8)
+        size = self.blueprint.dataset.split_sizes[split]
+        images = rng.integers(0, 256, (size, *self.blueprint.stored_shape), np.uint8)
         return data.from_arrays(image=images, label=rng.integers(0, 10, size))
 
     def _trainer(self) -> Trainer:
-        state = self.plan.init_state()
-        placement = make_placement(Parallel(), state.params, self.plan.config.data.batch_size)
-        return Trainer(self.plan, self._examples("train"), state, placement)
+        state = self.run.init_state()
+        placement = make_placement(Parallel(), state.params, self.run.first_batch_size)
+        return Trainer(self.run, state, placement)
 
     def run_bare(self, steps: int) -> None:
         """Calls the compiled step alone."""
         trainer, step = self.bare, self.bare._compiled
-        given = trainer._feed.arguments(0)
+        given = trainer._batches.arguments(0)
         for _ in range(steps):
-            trainer.state, _ = step(trainer.state, *given)
+            trainer.state, _ = step(trainer.state, given)
         jax.block_until_ready(trainer.state)
 
     def run_loop(self, steps: int) -> None:
         """Goes on in the loop, as in the middle of a long epoch."""
         trainer = self.looped
-        until = dataclasses.replace(self.plan, epoch_steps=10**9, total_steps=trainer.step + steps)
+        until = self.run.replace(last_step=trainer.step + steps)
         with (
             StopRequest() as stop,
             contextlib.closing(Profiler(self.workdir, range(0))) as profiler,
-            Watch(until, self.workdir, trainer.step, progress=True, active=True) as watch,
+            RunLog(until, self.workdir, trainer.step, progress=True, active=True) as log,
         ):
-            checkpoints = Checkpoints(self.workdir / "checkpoints")
-            cadence = Cadence(self.log_every, 1, 0, 0)
-            Steps(
-                *(until, trainer, lambda variables: {}, checkpoints),
-                *(watch, stop, profiler, cadence, {}, None),
+            TrainingLoop(
+                run=until,
+                trainer=trainer,
+                evaluate=None,
+                checkpoints=Checkpoints(self.workdir / "checkpoints"),
+                log=log,
+                stop=stop,
+                profiler=profiler,
+                cadence=training.Cadence(log_every=self.log_every),
+                record={},
+                metrics=None,
             ).run_to_end()
         jax.block_until_ready(trainer.state)
 
     def seconds_of_the_rest(self) -> tuple[float, float]:
         """Returns the seconds of an evaluation of the test split and of a checkpoint."""
-        evaluate = make_evaluator(self.plan, self._examples("test"))
-        evaluate(self.looped.state.eval_variables)
+        run, variables = self.run, self.looped.state.eval_variables
+        evaluate = make_evaluator(run.model, run.task, run.preprocess, self._examples("test"))
+        evaluate(variables, ())
         begun = time.perf_counter()
-        evaluate(self.looped.state.eval_variables)
+        evaluate(variables, ())
         evaluated = time.perf_counter()
         Checkpoints(self.workdir / "checkpoints").save(1, self.looped.host_state(), {})
         return evaluated - begun, time.perf_counter() - evaluated

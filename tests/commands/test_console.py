@@ -46,7 +46,7 @@ EXPECTED = {
     "train": {"config", "workdir", "parallel", "mesh", "data_dir", "extend_to", "compile_cache"},
     "evaluate": {"workdir", "crops", "scales", "steps", "data_dir", "output", "resident"},
     "predict": {"workdir", "crops", "top", "invert", "data_dir"},
-    "report": {"workdir", "analysis", "data_dir", "decode_threads"},
+    "report": {"workdir", "model", "weights", "output", "invert", "analysis", "decode_threads"},
 }
 """Some flags of each command, among them those that lie in other modules than the command's."""
 
@@ -94,7 +94,7 @@ def test_every_command_of_a_run_has_its_thin_shell(command):
 @pytest.mark.process
 def test_a_file_of_defaults_alone_trains(environment, tmp_path):
     (tmp_path / "plain.py").write_text(
-        "from cnnjax import training\nget_config = training.default_config\n"
+        "from cnnjax import recipes\nget_config = recipes.default_config\n"
     )
     workdir = tmp_path / "run"
     train = ("-m", "cnnjax", "train", "--config=plain.py", f"--workdir={workdir}", "--noreport")

@@ -6,11 +6,11 @@ import pydantic
 import pytest
 from pydantic import Field
 
-from cnnjax import training
+from cnnjax import recipes
 from cnnjax.commands.columns import WIDTH
 from cnnjax.commands.schema_help import schema_help, sections, show, type_text
 
-DEFAULTS = training.parse_config({})
+DEFAULTS = recipes.parse_config({})
 TEXT = schema_help(DEFAULTS)
 
 
@@ -33,7 +33,7 @@ class Net(pydantic.BaseModel):
 
 
 def test_every_key_of_the_schema_has_a_line():
-    assert {k for k in training.known_keys() if f"--config.{k}" not in TEXT} == set()
+    assert {k for k in recipes.known_keys() if f"--config.{k}" not in TEXT} == set()
 
 
 def test_every_section_shows_the_prose_of_its_docstring():
@@ -57,9 +57,10 @@ def test_every_key_has_a_meaning():
 
 
 def test_defaults_are_those_of_the_run_that_sets_nothing():
-    (line,) = [line for line in TEXT.splitlines() if line.strip().startswith("--config.data.pad ")]
-    assert DEFAULTS.data.pad == 2
-    entry = TEXT[TEXT.index(line) :].split("--config.", 2)[1]
+    padded = DEFAULTS.model_copy(update={"data": DEFAULTS.data.model_copy(update={"pad": 2})})
+    text = schema_help(padded)
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("--config.data.pad ")]
+    entry = text[text.index(line) :].split("--config.", 2)[1]
     assert " ".join(entry.split()).endswith("integer, at least 0; default: 2]")
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import recipes, training
 from experiments.configs.lenet5_digits import get_config
 
 
@@ -15,10 +15,10 @@ def test_ten_seeds_reach_the_stated_accuracy(tmp_path):
         for seed in range(10):
             config = get_config()
             config.seed = seed
-            result = training.train_and_evaluate(
-                training.parse_config(config.to_dict()),
+            result = training.fit(
+                recipes.make_run(config),
                 tmp_path / str(seed),
-                checkpoint_every=config.epochs,
+                cadence=training.Cadence(checkpoint_every=config.epochs),
                 progress=False,
             )
             accuracies.append(result.metrics["accuracy"])
@@ -28,7 +28,6 @@ def test_ten_seeds_reach_the_stated_accuracy(tmp_path):
 
 
 def test_the_configuration_is_valid_and_reports_the_test_split():
-    config = training.parse_config(get_config().to_dict())
-    plan = training.make_plan(config)
-    assert plan.eval_split == "test"
-    assert plan.image_shape == (32, 32, 1)
+    blueprint = recipes.make_blueprint(get_config())
+    assert blueprint.split == "test"
+    assert blueprint.image_shape == (32, 32, 1)

@@ -130,19 +130,21 @@ def test_evaluate_averages_over_checkpoints_and_views(undisturbed, environment, 
     )
     assert code == 0, err
     assert "ten crops of 16 pixels at scale 16, 20" in out
-    told = json.loads((tmp_path / "result.json").read_text())
-    assert [member["step"] for member in told["members"]] == [6, 8]
-    assert told["examples"] == 1309
-    assert out.splitlines()[0].split()[-1] == f"{told['accuracy']:.2%}"
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert [member["step"] for member in written["members"]] == [6, 8]
+    assert written["examples"] == 1309
+    assert out.splitlines()[0].split()[-1] == f"{written['accuracy']:.2%}"
 
 
 @pytest.mark.parametrize("program", ["evaluate", "report"])
 def test_who_decodes_can_be_chosen_wherever_a_set_is_read(program, environment, tmp_path):
-    told = run(program, f"--workdir={tmp_path}", "--decode_threads=0", environment=environment)
-    assert told[0] == 2 and "decode_threads" in told[2] and "unknown" not in told[2]
+    code, _, err = run(
+        program, f"--workdir={tmp_path}", "--decode_threads=0", environment=environment
+    )
+    assert code == 2 and "decode_threads" in err and "unknown" not in err
 
 
-def test_predict_names_the_classes_of_a_folder_and_tells_what_is_damaged(
+def test_predict_names_the_classes_of_a_folder_and_what_is_damaged(
     undisturbed, environment, tmp_path
 ):
     folder = tmp_path / "images" / "deep"
@@ -153,20 +155,20 @@ def test_predict_names_the_classes_of_a_folder_and_tells_what_is_damaged(
         "predict",
         f"--workdir={undisturbed[0]}",
         "--top=10",
-        f"--output={tmp_path / 'answers.csv'}",
+        f"--output={tmp_path / 'predictions.csv'}",
         tmp_path / "images",
         environment=environment,
     )
     assert code == 4, err
     assert f"{folder / 'damaged.png'}: damaged" in err
-    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 3
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
     shares = [float(part.split()[1].rstrip("%")) for part in out.split(": ", 1)[1].split(", ")]
     assert len(shares) == 10
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.1)
 
 
-def test_predict_tells_files_that_do_not_exist(undisturbed, environment, tmp_path):
+def test_predict_names_files_that_do_not_exist(undisturbed, environment, tmp_path):
     code, _, err = run(
         "predict", f"--workdir={undisturbed[0]}", tmp_path / "none.png", environment=environment
     )
@@ -189,7 +191,7 @@ def test_predict_tells_files_that_do_not_exist(undisturbed, environment, tmp_pat
         ((), "give a configuration file"),
     ],
 )
-def test_a_wrong_flag_is_told_without_a_traceback_and_nothing_is_written(
+def test_a_wrong_flag_is_named_without_a_traceback_and_nothing_is_written(
     arguments, message, environment, tmp_path
 ):
     workdir = tmp_path / "run"
@@ -200,7 +202,7 @@ def test_a_wrong_flag_is_told_without_a_traceback_and_nothing_is_written(
     assert not workdir.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(environment, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(environment, tmp_path):
     (tmp_path / "file").write_text("x")
     code, _, err = run("train", *TINY, f"--workdir={tmp_path}/file/run", environment=environment)
     assert code == 2
@@ -220,7 +222,7 @@ def test_a_folder_of_another_configuration_is_left_alone(undisturbed, environmen
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 
-def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_taken(
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(
     undisturbed, environment, tmp_path
 ):
     workdir = tmp_path / "run"

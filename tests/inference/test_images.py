@@ -47,7 +47,7 @@ def test_photographs_are_framed_as_in_evaluation(tmp_path):
     np.testing.assert_array_equal(found.image, framing.evaluate(pixels))
 
 
-def test_damaged_files_are_told_and_the_others_read(tmp_path):
+def test_damaged_files_are_named_and_the_others_read(tmp_path):
     good = save(tmp_path / "good.png", np.zeros((9, 9), np.uint8))
     (tmp_path / "text.png").write_text("x")
     save(tmp_path / "cut.jpg", np.zeros((64, 64, 3), np.uint8))
@@ -72,7 +72,7 @@ def test_folders_are_searched_in_alphabetical_order(tmp_path):
     assert find_images([named, paths["4.png"]]) == [named, paths["4.png"]]
 
 
-def test_all_paths_without_images_are_told(tmp_path):
+def test_all_paths_without_images_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(training.ConfigError) as raised:
         find_images([tmp_path / "none.png", tmp_path / "empty"])

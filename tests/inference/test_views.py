@@ -1,5 +1,6 @@
 """Several views of the same image, against slices and sums written out in NumPy."""
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,20 +9,28 @@ import pytest
 from cnnjax import training
 from cnnjax.data import Preprocess
 from cnnjax.inference.views import Views
+from cnnjax.tasks import Classification
+from cnnjax.tasks.base import Task, TaskError
 
 SIZE, CLASSES = 6, 3
 PREPROCESS = Preprocess(resize=SIZE, pad=0, mean=(0.4,), std=(0.3,))
 
 
-class Linear:
+class Linear(linen.Module):
     """Logits that depend on every pixel's place: no two views give the same."""
 
-    def apply(self, variables, images, train):
+    @linen.compact
+    def __call__(self, images, train):
         assert not train
-        return images.reshape(len(images), -1) @ variables
+        shape = (SIZE * SIZE, CLASSES)
+        return images.reshape(len(images), -1) @ self.param(
+            "weights", linen.initializers.ones, shape
+        )
 
 
 WEIGHTS = np.random.default_rng(0).normal(size=(SIZE * SIZE, CLASSES)).astype(np.float32)
+VARIABLES = {"params": {"weights": WEIGHTS}}
+TASK = Classification(tuple("abc"))
 
 
 def stored(side, count=4):
@@ -34,11 +43,15 @@ def softmax(logits):
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def judged(views, images, preprocess=PREPROCESS):
-    def judge(images):
-        return views.log_probabilities(Linear(), WEIGHTS, preprocess, images, SIZE)
+def logs_of(views, images, preprocess=PREPROCESS, model=None, task=TASK):
+    def predict(images):
+        return views.predictions(model or Linear(), VARIABLES, task, preprocess, images, SIZE)
 
-    return np.exp(jax.jit(judge)(images))
+    return jax.jit(predict)(images)
+
+
+def predicted(views, images, preprocess=PREPROCESS):
+    return np.exp(logs_of(views, images, preprocess))
 
 
 def probabilities(images):
@@ -53,15 +66,15 @@ def crop(images, top, left):
 
 def test_the_whole_image_and_its_mirror_image():
     images = stored(SIZE)
-    np.testing.assert_allclose(judged(Views(), images), probabilities(images), rtol=1e-4)
+    np.testing.assert_allclose(predicted(Views(), images), probabilities(images), rtol=1e-4)
     mean = (probabilities(images) + probabilities(images[:, :, ::-1])) / 2
-    np.testing.assert_allclose(judged(Views(flip=True), images), mean, rtol=1e-4)
+    np.testing.assert_allclose(predicted(Views(flip=True), images), mean, rtol=1e-4)
 
 
 def test_the_centre_crop_is_in_the_middle():
     # Enlarged to the size that they have.
     images = stored(10)
-    found = judged(Views("center", scales=(10,)), images)
+    found = predicted(Views("center", scales=(10,)), images)
     np.testing.assert_allclose(found, probabilities(crop(images, 2, 2)), rtol=1e-4)
 
 
@@ -71,13 +84,13 @@ def test_ten_crops_are_corners_and_middle_and_their_mirror_images():
     crops = [crop(images, *place) for place in places]
     crops += [c[:, :, ::-1] for c in crops]
     expected = np.mean([probabilities(c) for c in crops], axis=0)
-    np.testing.assert_allclose(judged(Views("ten", scales=(9,)), images), expected, rtol=1e-4)
+    np.testing.assert_allclose(predicted(Views("ten", scales=(9,)), images), expected, rtol=1e-4)
 
 
 def test_scales_are_averaged_and_the_padding_belongs_to_the_image():
     padded = Preprocess(resize=SIZE - 2, pad=1, mean=(0.0,), std=(1.0,))
     images = stored(8)
-    found = judged(Views("center", scales=(6, 10)), images, padded)
+    found = predicted(Views("center", scales=(6, 10)), images, padded)
     parts = []
     for side in (6, 10):
         unit = jax.image.resize(images / np.float32(255), (4, side - 2, side - 2, 1), "bilinear")
@@ -98,13 +111,14 @@ def test_an_image_that_is_not_finite_in_one_view_has_no_answer():
     images = stored(SIZE)
 
     class Infinite(Linear):
-        def apply(self, variables, images, train):
-            logits = super().apply(variables, images, train)
+        @linen.compact
+        def __call__(self, images, train):
+            logits = super().__call__(images, train)
             # The first view's first image.
             return logits.at[0, 0].add(jnp.where(jnp.allclose(images, first), jnp.inf, 0))
 
     first = PREPROCESS.images(jnp.asarray(images))
-    logs = Views(flip=True).log_probabilities(Infinite(), WEIGHTS, PREPROCESS, images, SIZE)
+    logs = logs_of(Views(flip=True), images, model=Infinite())
     assert np.isnan(logs[0]).all()
     assert np.isfinite(logs[1:]).all()
 
@@ -123,3 +137,12 @@ def test_an_image_that_is_not_finite_in_one_view_has_no_answer():
 def test_views_that_do_not_fit_are_refused(views, shape, message):
     with pytest.raises(training.ConfigError, match=message):
         views.check(shape)
+
+
+def test_a_task_whose_predictions_cannot_be_joined_takes_one_view_alone():
+    images = stored(SIZE)
+    whole = logs_of(Views(), images, task=Task())
+    inputs = (images.astype(np.float64) / 255 - 0.4) / 0.3
+    np.testing.assert_allclose(whole, inputs.reshape(4, -1) @ WEIGHTS, rtol=1e-4, atol=1e-4)
+    with pytest.raises(TaskError, match="cannot be joined; give one network"):
+        logs_of(Views(flip=True), images, task=Task())

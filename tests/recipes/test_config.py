@@ -1,21 +1,22 @@
 import pytest
 
-from cnnjax import training
+from cnnjax import recipes, training
 
 
 def test_defaults_fill_what_is_not_given():
-    config = training.parse_config({"data": {"batch_size": 7}})
+    config = recipes.parse_config({"data": {"batch_size": 7}})
     assert config.data.batch_size == 7
     assert config.data.name == "digits"
 
 
 def test_the_default_config_dict_is_the_schema():
-    assert training.parse_config(training.default_config().to_dict()) == training.RunConfig()
+    assert recipes.parse_config(recipes.default_config().to_dict()) == recipes.parse_config({})
+    assert recipes.parse_config(recipes.default_config()) == recipes.parse_config({})
 
 
 def test_the_default_config_dict_refuses_unknown_keys():
     with pytest.raises(AttributeError):
-        training.default_config().optimizer.lr = 0.1
+        recipes.default_config().optimizer.lr = 0.1
 
 
 @pytest.mark.parametrize(
@@ -33,11 +34,11 @@ def test_the_default_config_dict_refuses_unknown_keys():
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(values, message):
     with pytest.raises(training.ConfigError, match=message):
-        training.parse_config(values)
+        recipes.parse_config(values)
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_named_at_once():
     with pytest.raises(training.ConfigError) as raised:
-        training.parse_config({"epochs": 0, "seed": -1})
+        recipes.parse_config({"epochs": 0, "seed": -1})
     assert "epochs" in str(raised.value)
     assert "seed" in str(raised.value)

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax import training
+from cnnjax import recipes, training
 from cnnjax.recipes.optimizer_table import OPTIMIZERS
 from cnnjax.recipes.optimizers import make_optimizer
 from cnnjax.recipes.schema import OptimizerConfig
@@ -182,8 +182,8 @@ def test_what_no_rule_takes_is_refused(settings, message):
 )
 def test_names_are_checked_when_a_configuration_is_read(values, message):
     with pytest.raises(training.ConfigError, match=message):
-        training.parse_config(values)
+        recipes.parse_config(values)
 
 
 def test_a_path_is_taken_as_it_is_when_a_configuration_is_read():
-    assert training.parse_config({"optimizer": {"name": "not_yet:there"}})
+    assert recipes.parse_config({"optimizer": {"name": "not_yet:there"}})

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
 
 RECIPE = {
+    "model": {"name": "lenet5"},
     "data": {
         "resize": 16,
         "batch_size": 64,
@@ -17,7 +18,7 @@ RECIPE = {
         "validation_examples": 1200,
         "train_examples": 128,
     },
-    "loss": {"label_smoothing": 0.1},
+    "task": {"label_smoothing": 0.1},
     "optimizer": {
         "name": "rmsprop",
         "learning_rate": 0.002,
@@ -33,29 +34,28 @@ RECIPE = {
 }
 
 
-def state_of(workdir, config):
-    plan = training.make_plan(config)
-    return Checkpoints(workdir / "checkpoints").restore(6, jax.eval_shape(plan.init_state))
+def state_of(workdir, run):
+    return Checkpoints(workdir / "checkpoints").restore(6, jax.eval_shape(run.init_state))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, data_dir):
-    config = training.parse_config(RECIPE)
+    run = recipes.make_run(RECIPE, data_dir=data_dir)
     workdir = tmp_path_factory.mktemp("recipes") / "run"
     with jax.numpy_dtype_promotion("standard"):
-        result = training.train_and_evaluate(config, workdir, data_dir=data_dir, progress=False)
-    return workdir, config, result
+        result = training.fit(run, workdir, progress=False)
+    return workdir, run, result
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_bit_for_bit_where_an_undisturbed_one_does(finished, data_dir, tmp_path):
-    whole, config, result = finished
+def test_a_resumed_run_ends_bit_for_bit_where_an_undisturbed_one_does(finished, tmp_path):
+    whole, run, result = finished
     workdir = tmp_path / "run"
     shutil.copytree(whole, workdir)
     for step in (4, 6):
         shutil.rmtree(workdir / "checkpoints" / f"{step:08d}")
-    again = training.train_and_evaluate(config, workdir, data_dir=data_dir, progress=False)
-    states = [state_of(folder, config) for folder in (whole, workdir)]
+    again = training.fit(run, workdir, progress=False)
+    states = [state_of(folder, run) for folder in (whole, workdir)]
     assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
     for old, new in zip(*map(jax.tree.leaves, states), strict=True):
         assert np.asarray(old).tobytes() == np.asarray(new).tobytes()
@@ -63,9 +63,9 @@ def test_a_resumed_run_ends_bit_for_bit_where_an_undisturbed_one_does(finished, 
 
 
 @pytest.mark.slow
-def test_frozen_layers_stay_and_averages_trail_behind(finished):
-    workdir, config, result = finished
-    first, last = training.make_plan(config).init_state(), state_of(workdir, config)
+def test_frozen_layers_stay_and_averages_trail_behind(finished, data_dir):
+    workdir, run, result = finished
+    first, last = run.init_state(), state_of(workdir, run)
     for leaf, old in zip(
         jax.tree.leaves(last.params["c1"]), jax.tree.leaves(first.params["c1"]), strict=True
     ):
@@ -76,6 +76,6 @@ def test_frozen_layers_stay_and_averages_trail_behind(finished):
     )
     assert 0 < np.abs(average - start).max() < np.abs(end - start).max()
     # The network that is evaluated is the averaged one.
-    run = training.load_run(workdir)
-    np.testing.assert_array_equal(run.variables["params"]["f6"]["kernel"], average)
-    assert result.metrics["loss"] == pytest.approx(run.evaluate()["loss"], rel=1e-5)
+    network = inference.load(workdir, data_dir=data_dir)
+    np.testing.assert_array_equal(network.variables["params"]["f6"]["kernel"], average)
+    assert result.metrics["loss"] == pytest.approx(network.evaluate()["loss"], rel=1e-5)

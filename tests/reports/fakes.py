@@ -1,5 +1,6 @@
 """A run folder and a trained network that are made up, for pages of every kind."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.tasks import Classification
+from cnnjax.inference.images import ImageForm
+from cnnjax.tasks import Classification, Task
 from cnnjax.tasks.sections import (
     Bar,
     Cell,
@@ -79,6 +81,16 @@ class FakeNetwork:
     split: str = "test"
     step: int = 20
     title: tuple[str, str] = ("small", "digits")
+    origin: str = "nowhere"
+    config: Any = dataclasses.field(default_factory=dict)
+    predicted: Any = None
+
+    @property
+    def form(self):
+        return ImageForm(self.images[0].shape)
+
+    def predict(self, images):
+        return self.predicted
 
     def inputs(self, images):
         return jnp.asarray(images, jnp.float32) / 255
@@ -106,7 +118,7 @@ def fake_network(
     return FakeNetwork(model, variables, task, images, parts, np.log(probabilities), split)
 
 
-class PointTask:
+class PointTask(Task):
     """A regression of two numbers, which knows nothing of classes and shows parts of all kinds."""
 
     curves = (MetricChart("distance", "Distance", log=True),)

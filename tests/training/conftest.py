@@ -33,6 +33,7 @@ def tiny_config():
     """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
     return recipes.parse_config(
         {
+            "model": {"name": "lenet5"},
             "data": {
                 "resize": 16,
                 "batch_size": 64,

@@ -66,20 +66,17 @@ def instrument(waits_at):
 
 
 def main(config_file, workdir, data_dir, compiled, *wait):
-    from cnnjax import training
+    from cnnjax import recipes, training
 
     jax.config.update("jax_compilation_cache_dir", compiled)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     instrument((wait[0], int(wait[1])) if wait else None)
     with open(config_file) as file:
-        config = training.parse_config(json.load(file))
-    training.train_and_evaluate(
-        config,
+        config = recipes.parse_config(json.load(file))
+    training.fit(
+        recipes.make_run(config, data_dir=data_dir),
         workdir,
-        data_dir=data_dir,
-        log_every=1,
-        checkpoint_every=2,
-        checkpoint_steps=3,
+        cadence=training.Cadence(log_every=1, checkpoint_every=2, checkpoint_steps=3),
         progress=False,
     )
 

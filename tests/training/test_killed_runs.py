@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import inference, recipes, training
+from cnnjax.recipes.make_run import state_like
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.training.killable_run import PLACES
 
@@ -73,8 +74,8 @@ def outcome(workdir):
     """Returns the last checkpoint's arrays as bytes, and all metrics but those of time."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     step = checkpoints.newest_verified(move_damaged=False)
-    plan = training.load_run(workdir).plan
-    state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
+    like = state_like(recipes.make_blueprint(inference.load(workdir).config))
+    state = checkpoints.restore(step, like)
     arrays = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
     lines = training.read_metrics(workdir)
     return arrays, [{k: v for k, v in x.items() if k != "images_per_second"} for x in lines]

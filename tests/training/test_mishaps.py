@@ -1,5 +1,6 @@
 """Runs that meet a full disk, another network's checkpoint, or find their images gone."""
 
+import json
 import shutil
 import subprocess
 
@@ -8,16 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import inference, recipes, training
+from cnnjax.recipes.make_run import state_like
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
 
 
-def train(config, workdir, data_dir):
-    return training.train_and_evaluate(
-        config, workdir, data_dir=data_dir, progress=False, log_every=1
-    )
+def start(workdir, config):
+    """Leaves what a run of the configuration does when it has just begun."""
+    values = json.loads(json.dumps(config.model_dump()))
+    run_folder.start_run(workdir, run_folder.RunIdentity("configuration", values, []), {})
 
 
 def contents(folder):
@@ -25,7 +27,7 @@ def contents(folder):
 
 
 def parameters(workdir):
-    leaves = jax.tree.leaves(training.load_run(workdir).variables)
+    leaves = jax.tree.leaves(inference.load(workdir).variables)
     return [np.asarray(leaf).tobytes() for leaf in leaves]
 
 
@@ -42,7 +44,7 @@ def small_disk(tmp_path):
 
 
 def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
-    finished, tiny_config, data_dir, small_disk, monkeypatch
+    finished, tiny_config, train_config, small_disk, monkeypatch
 ):
     workdir, filler = small_disk / "run", small_disk / "filler"
     advance = Trainer.advance
@@ -56,46 +58,46 @@ def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
     with pytest.raises(
         (training.RunFolderError, training.CheckpointError), match=r"No space left on device.*again"
     ):
-        train(tiny_config, workdir, data_dir)
+        train_config(tiny_config, workdir)
     assert Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False) == 2
     monkeypatch.undo()
     filler.unlink()
-    train(tiny_config, workdir, data_dir)
+    train_config(tiny_config, workdir)
     assert parameters(workdir) == parameters(finished[0])
 
 
 def test_a_checkpoint_of_another_network_is_told_and_left_as_it_is(
-    finished, tiny_config, data_dir, tmp_path
+    finished, tiny_config, train_config, tmp_path
 ):
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
     checkpoints = Checkpoints(workdir / "checkpoints")
-    state = checkpoints.restore(6, jax.eval_shape(training.make_plan(tiny_config).init_state))
+    state = checkpoints.restore(6, state_like(recipes.make_blueprint(tiny_config)))
     state.params["c1"]["kernel"] = jnp.zeros((3, 3, 1, 6))
     checkpoints.save(7, state, checkpoints.record(6))
     before = contents(workdir / "checkpoints")
     with pytest.raises(training.CheckpointError) as raised:
-        train(tiny_config, workdir, data_dir)
+        train_config(tiny_config, workdir)
     assert "checkpoint 7 in" in str(raised.value)
     assert "params/c1/kernel is (3, 3, 1, 6) float32 there" in str(raised.value)
     assert contents(workdir / "checkpoints") == before
 
 
-def test_images_that_are_gone_are_told_before_anything_changes(data_dir, tmp_path):
+def test_images_that_are_gone_are_told_before_anything_changes(train_config, tmp_path):
     images = tmp_path / "images"
-    config = training.parse_config({"data": {"name": f"folder:{images}", "batch_size": 2}})
-    run_folder.start_run(tmp_path / "run", config, {})
+    config = recipes.parse_config({"data": {"name": f"folder:{images}", "batch_size": 2}})
+    start(tmp_path / "run", config)
     before = contents(tmp_path / "run")
     with pytest.raises(training.ConfigError, match=str(images)):
-        train(config, tmp_path / "run", data_dir)
+        train_config(config, tmp_path / "run")
     assert contents(tmp_path / "run") == before
 
 
 def test_a_prepared_set_that_is_gone_is_told_with_how_to_make_it_anew(tmp_path):
-    config = training.parse_config({"data": {"name": "cifar10", "batch_size": 128}})
-    run_folder.start_run(tmp_path / "run", config, {})
+    config = recipes.parse_config({"data": {"name": "cifar10", "batch_size": 128}})
+    start(tmp_path / "run", config)
     before = contents(tmp_path / "run")
     with pytest.raises(Exception, match="prepare_data") as raised:
-        train(config, tmp_path / "run", str(tmp_path / "gone"))
+        training.fit(recipes.make_run(config, data_dir=str(tmp_path / "gone")), tmp_path / "run")
     assert type(raised.value).__name__ in ("ConfigError", "DataError")
     assert contents(tmp_path / "run") == before

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import data, training
+from cnnjax import data, inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.photographs import write_photographs
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(folder):
     """Three steps an epoch, two epochs."""
-    return training.parse_config(
+    return recipes.parse_config(
         {
             "data": {
                 "name": f"folder:{folder}",
@@ -31,25 +31,22 @@ def config(folder):
                 "crop_areas": (0.3, 1.0),
                 "batch_size": 8,
             },
+            "model": {"name": "lenet5"},
             "optimizer": {"learning_rate": 0.01},
             "epochs": 2,
         }
     )
 
 
-def train(config, workdir, **options):
-    return training.train_and_evaluate(config, workdir, progress=False, log_every=1, **options)
-
-
 @pytest.fixture(scope="module")
-def streamed(config, tmp_path_factory):
+def streamed(config, train_config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("streamed") / "run"
     with jax.numpy_dtype_promotion("standard"):
-        return workdir, train(config, workdir)
+        return workdir, train_config(config, workdir)
 
 
 def parameters(workdir):
-    leaves = jax.tree.leaves(training.load_run(workdir).variables)
+    leaves = jax.tree.leaves(inference.load(workdir).variables)
     return [np.asarray(leaf).tobytes() for leaf in leaves]
 
 
@@ -58,7 +55,7 @@ def test_a_folder_of_photographs_is_trained_on_and_evaluated(streamed):
     assert result.step == 6
     # Of seven test images, each counts once.
     assert (result.metrics["accuracy"] * 7) == pytest.approx(round(result.metrics["accuracy"] * 7))
-    assert training.load_run(workdir).evaluate() == pytest.approx(result.metrics)
+    assert inference.load(workdir).evaluate() == pytest.approx(result.metrics)
     steps = [line for line in training.read_metrics(workdir) if line["split"] == "train"]
     assert len(steps) == 6
     assert all(0 <= line.get("waiting_share", 0) <= 1 for line in steps)
@@ -74,9 +71,11 @@ def test_a_damaged_image_is_left_out_and_named(streamed, folder):
 def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     streamed, config, folder, tmp_path
 ):
-    run = training.load_run(streamed[0], inputs=data.Inputs(workers=data.Workers(threads=1)))
-    whole = run.evaluated()
-    np.testing.assert_allclose(np.exp(whole.predictions), run.predict(run.images[:]), atol=1e-6)
+    read = data.ReadOptions(workers=data.Workers(threads=1))
+    network = inference.load(streamed[0], read=read)
+    whole = network.evaluated()
+    images = network.examples.column("image")
+    np.testing.assert_allclose(whole.predictions, network.predict(images), atol=1e-6)
     # The same run with one test image that is none.
     broken = tmp_path / "photographs"
     shutil.copytree(folder, broken)
@@ -85,37 +84,41 @@ def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     shutil.copytree(streamed[0], workdir)
     text = (workdir / "config.json").read_text()
     (workdir / "config.json").write_text(text.replace(str(folder), str(broken)))
-    fewer = training.load_run(workdir).evaluated()
+    fewer = inference.load(workdir).evaluated()
     assert fewer.positions.tolist() == np.delete(whole.positions, 1).tolist()
     np.testing.assert_array_equal(fewer.parts["label"], np.delete(whole.parts["label"], 1))
     expected = np.delete(whole.predictions, 1, axis=0)
     np.testing.assert_allclose(fewer.predictions, expected, atol=1e-5)
     np.testing.assert_array_equal(fewer.images[1], whole.images[2])
     with pytest.raises(data.DamagedImages, match="more than the 0 that"):
-        training.load_run(workdir, inputs=data.Inputs(max_damaged=0)).evaluated()
+        inference.load(workdir, read=data.ReadOptions(max_damaged=0)).evaluated()
 
 
-def test_a_resumed_stream_ends_where_an_undisturbed_one_does(streamed, config, tmp_path):
+def test_a_resumed_stream_ends_where_an_undisturbed_one_does(
+    streamed, config, train_config, tmp_path
+):
     workdir = tmp_path / "run"
     shutil.copytree(streamed[0], workdir)
     shutil.rmtree(workdir / "checkpoints" / f"{6:08d}")
     # Other workers make no difference.
-    train(config, workdir, inputs=data.Inputs(workers=data.Workers(threads=1)))
+    read = data.ReadOptions(workers=data.Workers(threads=1))
+    train_config(config, workdir, read=read)
     assert Checkpoints(workdir / "checkpoints").steps() == [3, 6]
     assert parameters(workdir) == parameters(streamed[0])
 
 
-def test_more_damaged_images_than_allowed_stop_the_run(config, folder, tmp_path):
+def test_more_damaged_images_than_allowed_stop_the_run(config, train_config, folder, tmp_path):
     with pytest.raises(
         data.DamagedImages, match=r"unreadable images: 1, more than the 0 .*\n.*003"
     ):
-        train(config, tmp_path / "run", inputs=data.Inputs(max_damaged=0))
+        train_config(config, tmp_path / "run", read=data.ReadOptions(max_damaged=0))
 
 
 def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path):
-    config = training.parse_config({"data": {"name": "mnist"}})
+    config = recipes.parse_config({"data": {"name": "mnist"}})
     with pytest.raises(data.DataError, match=r"python -m scripts\.prepare_data mnist"):
-        train(config, tmp_path / "run", data_dir=str(tmp_path))
+        run = recipes.make_run(config, data_dir=str(tmp_path))
+        training.fit(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -131,28 +134,30 @@ def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path)
 def test_keys_that_do_not_fit_the_images_are_refused(section, message, folder):
     values = {"data": {"name": f"folder:{folder}", **section}}
     with pytest.raises(training.ConfigError, match=message):
-        training.make_plan(training.parse_config(values))
+        recipes.make_blueprint(recipes.parse_config(values))
 
 
 def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
     shutil.copytree(folder / "train", tmp_path / "images" / "train")
     values = {"name": f"folder:{tmp_path}/images", "resize": 16, "batch_size": 4}
     with pytest.raises(training.ConfigError, match=r"has no test split; hold out some of its 24"):
-        training.make_plan(training.parse_config({"data": values}))
-    plan = training.make_plan(training.parse_config({"data": {**values, "validation_examples": 5}}))
-    held_out, trained = plan.load_eval(None), plan.load_train(None)
-    assert isinstance(held_out, data.EncodedImages)
-    assert isinstance(trained, data.EncodedImages)
+        recipes.make_run({"data": values})
+    run = recipes.make_run({"data": {**values, "validation_examples": 5}})
+    held_out, trained = run.test, run.main.examples
+    assert held_out.arrays is None and trained.arrays is None
     names = [split.name(i) for split in (held_out, trained) for i in range(len(split))]
     assert (len(held_out), len(set(names))) == (5, 24)
 
 
-def test_a_resumed_run_is_told_of_images_that_were_added(streamed, folder, tmp_path, caplog):
+def test_a_resumed_run_is_told_of_images_that_were_added(
+    streamed, config, train_config, folder, tmp_path, caplog
+):
     shutil.copytree(streamed[0], tmp_path / "run")
     added = folder / "test" / "ants" / "zzz.jpg"
     shutil.copy(folder / "test" / "ants" / "000.jpg", added)
     try:
-        train(training.load_run(streamed[0]).plan.config, tmp_path / "run")
+        train_config(config, tmp_path / "run")
     finally:
         added.unlink()
-    assert "the run may differ in the last bits: data.set: folder:" in caplog.text
+    assert "the run may differ in the last bits: data.test.set: folder:" in caplog.text
+    assert "data.train.set: folder:" in caplog.text

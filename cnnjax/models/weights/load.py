@@ -107,11 +107,16 @@ def _usual_size(model: Net) -> tuple[int, int, int]:
     return model_info(min(list_models(), key=distance)).input_size
 
 
+def _classifiers(model: Any) -> Sequence[str]:
+    """Paths of the classifiers; a network that is none of ours does not say."""
+    return getattr(model, "classifiers", ())
+
+
 def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pattern[str], bool]:
     """What is not loaded: patterns, and whether each must match something."""
     if isinstance(skip, str):
         raise ValueError(f"load_pretrained: skip is a list of patterns, got {skip!r}")
-    if not classifiers and not model.classifiers:
+    if not classifiers and not _classifiers(model):
         raise ValueError(f"load_pretrained: {type(model).__name__} has no classifier to keep")
     patterns = {}
     for text in skip:
@@ -123,7 +128,7 @@ def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pat
             ) from None
     if not classifiers:
         # Auxiliary heads may be absent, and their classifiers with them.
-        patterns.update({re.compile(f"{layer}/.*"): False for layer in model.classifiers})
+        patterns.update({re.compile(f"{layer}/.*"): False for layer in _classifiers(model)})
     return patterns
 
 
@@ -151,11 +156,11 @@ def _misfit(
     """The error that lists all differences, and how to mend the usual ones."""
     paths = {slot.name: slot.label for slot in wanted}
     lines = mismatch.lines(paths)
-    heads = tuple(f"{layer.partition('/')[0]}/" for layer in model.classifiers if "/" in layer)
+    heads = tuple(f"{layer.partition('/')[0]}/" for layer in _classifiers(model) if "/" in layer)
     if heads and any(paths[name].startswith(heads) for name in mismatch.missing):
         lines.append("for a file without auxiliary heads, create the network with aux_heads=False")
     misshapen = {paths[name].rpartition("/")[0] for name in mismatch.wrong_shape}
-    if misshapen and misshapen <= set(model.classifiers):
+    if misshapen and misshapen <= set(_classifiers(model)):
         lines.append(
             "to keep a classifier of your own, give variables=model.init(...) and classifiers=False"
         )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +10,7 @@ from cnnjax.models.net import Net
 from cnnjax.models.weights import timm, torchvision
 from cnnjax.models.weights.layouts import VECTOR
 from cnnjax.models.weights.tables import Slot, Table, leaves
+from cnnjax.nn.calling import init_network
 
 TABLES: dict[str, tuple[Table, ...]] = {"torchvision": torchvision.TABLES, "timm": timm.TABLES}
 
@@ -58,7 +60,9 @@ def own_slots(variables: Any) -> list[Slot]:
     ]
 
 
-def shapes_at(model: Net, size: tuple[int, int, int]) -> dict[str, Any]:
+def shapes_at(model: linen.Module, size: tuple[int, int, int]) -> dict[str, Any]:
     """The shapes of a network's variables for images of a height, width and channels."""
     images = jax.ShapeDtypeStruct((1, *size), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), images)
+    return jax.eval_shape(
+        lambda key, images: init_network(model, key, images), jax.random.key(0), images
+    )

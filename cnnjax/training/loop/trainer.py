@@ -14,7 +14,6 @@ from cnnjax.tasks.base import Batch, Sums
 from cnnjax.training.devices.placement import Placement
 from cnnjax.training.loop.batches import Batches
 from cnnjax.training.run import Run
-from cnnjax.training.step.batch import Stored
 from cnnjax.training.step.rate import current_rate
 from cnnjax.training.step.state import TrainState
 from cnnjax.training.step.step import train_step
@@ -92,7 +91,7 @@ class Trainer:
     def batch(self, step: int) -> Batch:
         """Returns the batch that the step after `step` steps takes, whole on one device."""
         stored = jax.tree.map(jnp.asarray, self._batches.host_batch(step))
-        return self._batch(stored, step)
+        return self._run.make_batch(stored, step)
 
     def host_state(self) -> TrainState:
         """Returns the state in the host's memory, once the devices have done all steps.
@@ -120,20 +119,9 @@ class Trainer:
         """Stops what reads ahead of the steps."""
         self._batches.close()
 
-    def _batch(
-        self, stored: Mapping[str, Stored], step: Array | int, axis_name: str | None = None
-    ) -> Batch:
-        """Makes a batch: the first stream's parts at the top, the others under their names."""
-        run, batch = self._run, {}
-        for number, (name, pipeline) in enumerate(run.pipelines.items()):
-            block = step // run.orders[name].block_steps
-            made = pipeline.make(stored[name], run.keys["augment"], block, step, axis_name)
-            batch |= made if number == 0 else {name: made}
-        return batch
-
     def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
         run, axis_name = self._run, self._placement.axis_name
-        batch = self._batch(self._batches.stored(state.step, given), state.step, axis_name)
+        batch = run.make_batch(self._batches.stored(state.step, given), state.step, axis_name)
         examples = run.first_batch_size // run.accumulate
         statistics = self._placement.batch_statistics(run.batch_norm, examples)
         with statistics, nn.batch_statistics(frozen=self._frozen):

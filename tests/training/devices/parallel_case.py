@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from cnnjax.training.step.pipeline import take_positions
 
 from cnnjax import models, nn, training
 from cnnjax.data import evaluation_batches
@@ -17,7 +16,7 @@ from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
 from cnnjax.training.step.state import create_state
-from cnnjax.training.step.step import Recipe
+from cnnjax.training.step.step import StepOptions
 
 BATCH = 64
 EXAMPLES = 128
@@ -67,7 +66,7 @@ class Case:
 
     def __init__(self, parallel, dtype, scope=GLOBAL, parts=1, net=None, frozen=(), **fields):
         self.scope, self.parts, self.frozen = scope, parts, frozen
-        self.recipe = Recipe(accumulate=parts)
+        self.options = StepOptions(accumulate=parts)
         self.task = Classification(tuple("0123456789"))
         self.optimizer = optax.sgd(0.1, momentum=0.9)
         fields = {"widths": (8, 16, 32), **fields}
@@ -93,7 +92,8 @@ class Case:
     def advance(self, state, images, labels, order):
         """The step, from data that every device has whole."""
         number = state.step % (EXAMPLES // BATCH)
-        positions = self.placement.split(take_positions(order, number, BATCH))
+        chosen = jax.lax.dynamic_slice_in_dim(order, number * BATCH, BATCH)
+        positions = self.placement.split(chosen)
         batch = {
             "image": images[positions],
             "label": labels[positions],
@@ -108,7 +108,7 @@ class Case:
                 model=self.net,
                 task=self.task,
                 optimizer=self.optimizer,
-                recipe=self.recipe,
+                options=self.options,
                 axis_name=self.placement.axis_name,
             )
 
@@ -116,8 +116,8 @@ class Case:
         """Trains, and returns the mean loss of each step."""
         losses = []
         for _ in range(steps):
-            self.state, sums = self.step(self.state, *self.data)
-            losses.append(float(sums["loss"]) / float(sums["weight"]))
+            self.state, result = self.step(self.state, *self.data)
+            losses.append(float(result.loss))
         return losses
 
 

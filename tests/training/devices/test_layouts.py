@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import inference, recipes, training
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.folder import run_folder
 
@@ -18,7 +18,7 @@ PMAP = Parallel("pmap", "data:4")
 @pytest.fixture(scope="module")
 def config():
     """Two steps an epoch, two epochs; 101 images to evaluate fill no batch evenly."""
-    return training.parse_config(
+    return recipes.parse_config(
         {
             "model": {"name": "resnet8_cifar"},
             "data": {
@@ -33,32 +33,26 @@ def config():
     )
 
 
-def train(config, workdir, data_dir, parallel):
-    return training.train_and_evaluate(
-        config, workdir, data_dir=data_dir, parallel=parallel, progress=False, log_every=1
-    )
-
-
 @pytest.fixture(scope="module")
-def whole(config, data_dir, tmp_path_factory):
+def whole(config, train_config, tmp_path_factory):
     """The folder of a finished run on a mesh of two by two, and its result."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     with jax.numpy_dtype_promotion("standard"):
-        return workdir, train(config, workdir, data_dir, SHARDED)
+        return workdir, train_config(config, workdir, parallel=SHARDED)
 
 
 def variables(workdir):
-    return jax.tree.leaves(training.load_run(workdir).variables)
+    return jax.tree.leaves(inference.load(workdir).variables)
 
 
 @pytest.mark.parametrize("parallel", [ONE, PMAP], ids=["one", "pmap"])
 def test_a_run_goes_on_in_another_layout_with_the_same_numbers(
-    whole, config, data_dir, tmp_path, caplog, parallel
+    whole, config, train_config, tmp_path, caplog, parallel
 ):
     workdir = tmp_path / "run"
     shutil.copytree(whole[0], workdir)
     shutil.rmtree(workdir / "checkpoints" / "00000004")
-    result = train(config, workdir, data_dir, parallel)
+    result = train_config(config, workdir, parallel=parallel)
     assert result.step == 4
     assert "layout.mesh.model: 2 before, 1 now" in caplog.text
     for ours, theirs in zip(variables(workdir), variables(whole[0]), strict=True):
@@ -81,7 +75,7 @@ def test_the_folder_tells_devices_and_bytes(whole):
 
 
 def parameters(workdir):
-    return jax.tree.leaves(training.load_run(workdir).variables["params"])
+    return jax.tree.leaves(inference.load(workdir).variables["params"])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +85,7 @@ def parameters(workdir):
         (Parallel("jit", "data:2,model:2", ("conv.*=-1",)), "match none of the patterns"),
     ],
 )
-def test_a_layout_is_refused_before_any_work(config, data_dir, tmp_path, parallel, message):
+def test_a_layout_is_refused_before_any_work(config, train_config, tmp_path, parallel, message):
     with pytest.raises(training.ConfigError, match=message):
-        train(config, tmp_path / "run", data_dir, parallel)
+        train_config(config, tmp_path / "run", parallel=parallel)
     assert not (tmp_path / "run").exists()

@@ -252,13 +252,14 @@ def test_an_evaluation_counts_every_example_once(layout, size):
     def rows(images, labels, positions, weights):
         return labels[placement.split(positions)]
 
-    count, gather = placement.compile_sums(sums), placement.compile_rows(rows)
+    both = placement.compile_evaluation(lambda *given: (sums(*given), {"label": rows(*given)}))
     total, gathered = [], []
     batch = placement.round_up(size)
     for positions, weights in evaluation_batches(EXAMPLES, batch):
         chosen = placement.replicate((positions, weights))
-        total.append(jax.device_get(count(*data, *chosen)))
-        gathered.append(jax.device_get(gather(*data, *chosen)))
+        added_up, whole = jax.device_get(both(*data, *chosen))
+        total.append(added_up)
+        gathered.append(whole["label"])
     added = jax.tree.map(lambda *parts: sum(parts), *total)
     assert added["weight"] == EXAMPLES
     np.testing.assert_array_equal(added["seen"], np.ones(EXAMPLES))

@@ -13,23 +13,24 @@ import jax
 import numpy as np
 import pytest
 
-from cnnjax import training
+from cnnjax import inference, recipes, training
 from cnnjax.patterns import path_names
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.training.devices.parallel_case import EXAMPLES, MULTI_PROCESS, Case
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPS = 20
 PATIENCE = 300
 
 CONFIG = """
-from cnnjax import training
+from cnnjax import recipes
 
 
 def get_config():
-    config = training.default_config()
+    config = recipes.default_config()
+    config.model.name = "lenet5"
     config.data.resize = 16
     config.data.batch_size = 64
     config.data.augmentation = "shift(1)"
@@ -125,7 +126,7 @@ def wait_for(condition, processes):
 
 
 def parameters(workdir):
-    return jax.tree.leaves(training.load_run(workdir).variables)
+    return jax.tree.leaves(inference.load(workdir).variables)
 
 
 @pytest.mark.process
@@ -155,14 +156,15 @@ def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, dat
         return
     scope = {}
     exec(CONFIG, scope)
-    config = training.parse_config(scope["get_config"]().to_dict())
-    options = {"data_dir": data_dir, "progress": False, "checkpoint_every": 4}
+    config = recipes.parse_config(scope["get_config"]().to_dict())
+    run = recipes.make_run(config, data_dir=data_dir)
+    options = {"progress": False, "cadence": training.Cadence(checkpoint_every=4)}
     reached = Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False)
     assert 4 <= reached < 24
     elsewhere = Parallel("pmap", "data:2")
-    resumed = training.train_and_evaluate(config, workdir, parallel=elsewhere, **options)
+    resumed = training.fit(run, workdir, parallel=elsewhere, **options)
     assert resumed.step == 24
-    whole = training.train_and_evaluate(config, tmp_path / "whole", **options)
+    whole = training.fit(run, tmp_path / "whole", **options)
     for ours, theirs in zip(parameters(workdir), parameters(tmp_path / "whole"), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
     assert abs(resumed.metrics["loss"] - whole.metrics["loss"]) < 1e-4

@@ -1,21 +1,19 @@
 """Where NaN and infinity are said to begin."""
 
-import dataclasses
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cnnjax.recipes.plan import Plan
-from cnnjax.training.loop.meter import LossNotFinite
 
-from cnnjax import training
+from cnnjax import data, recipes, training
+from cnnjax.recipes.make_run import state_like
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.loop.divergence import explain_divergence
+from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
 
 
@@ -66,51 +64,51 @@ class BlownStatistics(nn.Module):
         return nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))
 
 
-class SteadyPlan(Plan):
+def steady(params):
     """Takes 0.25 from the divisor and leaves all other parameters as they are."""
 
-    def optimizer(self, params):
-        def update(gradients, params):
-            return jax.tree_util.tree_map_with_path(
-                lambda path, g: jnp.full_like(g, -0.25 if "divisor" in str(path) else 0), gradients
-            )
+    def update(gradients, params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, g: jnp.full_like(g, -0.25 if "divisor" in str(path) else 0), gradients
+        )
 
-        return optax.stateless(update)
+    return optax.stateless(update)
 
 
 @pytest.fixture(scope="module")
-def plan_of():
-    """From a network to a plan of two epochs, of one step an epoch."""
-    config = training.parse_config(
-        {"data": {"resize": 16, "batch_size": 64, "validation_examples": 1309}, "epochs": 5}
-    )
-    plan = training.make_plan(config)
-    fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    return lambda model, kind=SteadyPlan: kind(**{**fields, "model": model})
+def run_of(data_dir):
+    """From a network to a run of five epochs, of two steps an epoch."""
+    config = {
+        "model": {"name": "lenet5"},
+        "data": {"resize": 16, "batch_size": 64, "validation_examples": 1309},
+        "epochs": 5,
+    }
+    run = recipes.make_run(config, data_dir=data_dir)
+    return lambda model, optimizer=steady: run.replace(model=model, optimizer=optimizer)
 
 
 @pytest.fixture
-def explain(tmp_path, data_dir):
+def explain(tmp_path):
     """Says what is said of a run that was noticed to have failed, and of its checkpoint's step."""
 
-    def explain(plan, noticed, saved=None):
+    def explain(run, noticed, saved=None):
         checkpoints = Checkpoints(tmp_path / "checkpoints")
-        state = plan.init_state()
-        placement = make_placement(Parallel(), state.params, plan.config.data.batch_size)
-        trainer = Trainer(plan, plan.load_train(data_dir), state, placement)
+        state = run.init_state()
+        placement = make_placement(Parallel(), state.params, run.first_batch_size)
+        trainer = Trainer(run, state, placement, data.ReadOptions())
         if saved is not None:
             while trainer.step < saved:
                 trainer.advance()
             checkpoints.save(saved, trainer.host_state(), {})
-        return explain_divergence(plan, trainer, checkpoints, noticed)
+        return explain_divergence(run, trainer, checkpoints, noticed)
 
     return explain
 
 
 @pytest.mark.parametrize("saved", [None, 2])
-def test_the_step_and_the_layer_that_divides_by_zero_are_named(plan_of, explain, saved):
+def test_the_step_and_the_layer_that_divides_by_zero_are_named(run_of, explain, saved):
     # 1 - 4 * 0.25 = 0 divides in the fifth step; the loss was read two steps later.
-    said = explain(plan_of(Countdown()), LossNotFinite(7, float("nan")), saved)
+    said = explain(run_of(Countdown()), LossNotFinite(7, float("nan")), saved)
     assert "the loss of step 7 is nan. It began at step 5: " in said
     assert "the output of the layer second (Reciprocal) is the first that is not finite" in said
     if saved is None:
@@ -119,32 +117,32 @@ def test_the_step_and_the_layer_that_divides_by_zero_are_named(plan_of, explain,
         assert "the last good checkpoint is that of step 2" in said
 
 
-def test_a_gradient_that_is_not_finite_is_named(plan_of, explain):
-    said = explain(plan_of(SquareRoot(), Plan), LossNotFinite(2, float("nan")))
+def test_a_gradient_that_is_not_finite_is_named(run_of, explain):
+    said = explain(run_of(SquareRoot(), optax.sgd(0.01)), LossNotFinite(2, float("nan")))
     assert "It began at step 1: all outputs are finite, and the gradient of offset is the" in said
 
 
-def test_steps_that_come_out_finite_when_repeated_are_told(plan_of, explain):
-    # The steady plan's updates do not look at gradients.
-    said = explain(plan_of(SquareRoot()), LossNotFinite(2, float("nan")))
+def test_steps_that_come_out_finite_when_repeated_are_told(run_of, explain):
+    # The steady rule's updates do not look at gradients.
+    said = explain(run_of(SquareRoot()), LossNotFinite(2, float("nan")))
     assert "did not bring it back" in said
 
 
-def test_statistics_that_overflow_behind_a_finite_loss_are_named(plan_of, explain):
+def test_statistics_that_overflow_behind_a_finite_loss_are_named(run_of, explain):
     # 1e30 times 1e3 for each step.
     noticed = StateNotFinite(5, ["collections/batch_stats/size"])
-    said = explain(plan_of(BlownStatistics()), noticed)
+    said = explain(run_of(BlownStatistics()), noticed)
     assert "It began at step 3: collections/batch_stats/size is not finite after the update" in said
 
 
-def test_parameters_that_begin_so_are_named(plan_of, explain):
+def test_parameters_that_begin_so_are_named(run_of, explain):
     class Begun(nn.Module):
         @nn.compact
         def __call__(self, x, train=False):
             x = nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))
             return x + self.param("offset", nn.initializers.constant(jnp.inf), ())
 
-    said = explain(plan_of(Begun()), LossNotFinite(1, float("inf")))
+    said = explain(run_of(Begun()), LossNotFinite(1, float("inf")))
     assert "It was there before the first step: params/offset is not finite" in said
 
 
@@ -152,21 +150,19 @@ def test_parameters_that_begin_so_are_named(plan_of, explain):
 def diverging(tiny_config):
     """A configuration whose first update throws the parameters out of float32's range."""
     wild = {"name": "sgd", "learning_rate": 1e38, "momentum": 0.0}
-    return training.parse_config(tiny_config.model_dump() | {"optimizer": wild})
+    return recipes.parse_config(tiny_config.model_dump() | {"optimizer": wild})
 
 
-def test_a_run_that_explodes_says_where_and_saves_nothing_of_it(diverging, data_dir, tmp_path):
+def test_a_run_that_explodes_says_where_and_saves_nothing_of_it(diverging, train_config, tmp_path):
     with pytest.raises(training.TrainingDiverged) as raised:
-        training.train_and_evaluate(
-            diverging, tmp_path / "run", data_dir=data_dir, progress=False, checkpoint_steps=1
-        )
+        train_config(diverging, tmp_path / "run", checkpoint_steps=1)
     said = str(raised.value)
     assert "It began at step" in said and "the layer" in said
-    assert "A lower optimizer.learning_rate (1e+38)" in said
+    assert "A lower learning rate" in said and "optimizer.learning_rate" in said
     checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
-    plan = training.make_plan(diverging)
+    like = state_like(recipes.make_blueprint(diverging))
     for step in checkpoints.steps():
-        state = checkpoints.restore(step, jax.eval_shape(plan.init_state))
+        state = checkpoints.restore(step, like)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
     last = training.read_events(tmp_path / "run")[-1]
     assert (last["event"], last["message"]) == ("diverged", said)

@@ -6,8 +6,7 @@ import pytest
 from jax.sharding import PartitionSpec
 from PIL import Image
 
-from cnnjax import data, training
-from cnnjax.inference.ensemble import load_ensemble
+from cnnjax import data, inference, training
 from cnnjax.tasks import Classification
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
@@ -18,6 +17,11 @@ def placement_of(mode, devices):
     if mode is None:
         return one_device()
     return make_placement(Parallel(mode, mesh=f"data:{devices}"), {}, devices)
+
+
+def evaluation_of(placement, sums):
+    """A compiled evaluation that has sums alone."""
+    return placement.compile_evaluation(lambda batch: (sums(batch), {}))
 
 
 def numbered(count):
@@ -37,7 +41,7 @@ def test_every_example_counts_once(count, batch_size, mode, devices):
         return {"seen": seen, "told": told, "places": jnp.ones_like(batch["weight"]).sum()}
 
     batches = list(placed_batches(numbered(count), batch_size, placement))
-    total = add_up(map(placement.compile_sums(sums), batches))
+    total, _ = add_up(map(evaluation_of(placement, sums), batches))
     np.testing.assert_array_equal(total["seen"], np.ones(count))
     np.testing.assert_array_equal(total["told"], np.ones(count))
     # Batches of one size, the least that is asked for and can be shared.
@@ -63,7 +67,7 @@ def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog
 
     placement = placement_of("jit", 2)
     batches = placed_batches(examples, 5, placement)
-    seen = add_up(map(placement.compile_sums(sums), batches))["seen"]
+    seen = add_up(map(evaluation_of(placement, sums), batches))[0]["seen"]
     np.testing.assert_array_equal(seen[:10], np.ones(10))
     assert seen.sum() == 10
     assert "1 images could not be read and do not count" in caplog.text
@@ -74,9 +78,9 @@ def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog
     [("softmax", "nats"), ("sigmoid", "nats"), ("hinge", ""), ("squared", "")],
 )
 def test_the_unit_of_the_loss_is_its_own(loss, told):
-    unit = Classification(("a", "b"), loss_name=loss).loss_unit
+    task = Classification(("a", "b"), loss_function=loss)
     metrics = {"loss": 1.25, "accuracy": 0.5, "top5_error": 0.0}
-    lines = training.format_metrics("test", 7, metrics, unit).splitlines()
+    lines = training.format_lines(task.lines("test", metrics)).splitlines()
     assert lines[2].split() == ["loss", "1.2500", *told.split()]
     assert lines[2] == lines[2].rstrip()
 
@@ -87,8 +91,10 @@ def test_nothing_to_evaluate_is_told():
 
 
 def test_sums_are_added_in_float64():
-    ones = [{"n": np.float32(2**24)}, {"n": np.float32(1)}]
-    assert add_up(ones)["n"] == 2**24 + 1
+    ones = [({"n": np.float32(2**24)}, {}), ({"n": np.float32(1)}, {})]
+    total, rows = add_up(ones)
+    assert total["n"] == 2**24 + 1
+    assert rows is None
 
 
 @pytest.mark.parametrize(("mode", "devices"), [(None, 1), ("jit", 8), ("pmap", 4)])
@@ -96,26 +102,27 @@ def test_training_evaluates_the_same_on_any_batch_size_and_devices(
     finished, data_dir, mode, devices
 ):
     workdir, result = finished
-    run = training.load_run(workdir, data_dir=data_dir)
+    network = inference.load(workdir, data_dir=data_dir)
     placement = placement_of(mode, devices)
-    evaluate = make_evaluator(run.plan, run.examples, 100, placement=placement)
-    found = evaluate(placement.replicate(run.variables))
+    parts = network.model, network.task, network.preprocess, network.examples
+    evaluate = make_evaluator(*parts, 100, placement=placement)
+    found = evaluate(placement.replicate(network.variables))
     assert found["accuracy"] == result.metrics["accuracy"]
     assert found["top5_error"] == pytest.approx(result.metrics["top5_error"], abs=1e-12)
     assert found["loss"] == pytest.approx(result.metrics["loss"], rel=1e-5)
 
 
 def test_assessment_is_the_same_on_any_batch_size_and_devices(finished, data_dir):
-    ensemble = load_ensemble([finished[0]], data_dir=data_dir)
+    ensemble = inference.load_ensemble([finished[0]], data_dir=data_dir)
     alone = ensemble.assess(placement=one_device())
     shared = ensemble.assess(batch_size=99)
-    assert alone.examples == 1309
-    np.testing.assert_array_equal(alone.answers, shared.answers)
-    assert shared.metrics() == pytest.approx(alone.metrics(), rel=1e-5)
-    assert alone.accuracy == finished[1].metrics["accuracy"]
-    assert alone.nll == pytest.approx(finished[1].metrics["loss"], rel=1e-6)
-    # What the images' probabilities say, one by one.
-    run = ensemble.members[0]
-    predicted = run.predict(run.images)
-    own = predicted[np.arange(1309), run.labels]
-    assert alone.nll == pytest.approx(-np.log(own.astype(np.float64)).mean(), rel=1e-5)
+    assert alone.details["examples"] == 1309
+    np.testing.assert_array_equal(alone.details["confusion"], shared.details["confusion"])
+    assert shared.metrics == pytest.approx(dict(alone.metrics), rel=1e-5)
+    assert alone.metrics["accuracy"] == finished[1].metrics["accuracy"]
+    assert alone.metrics["nll"] == pytest.approx(finished[1].metrics["loss"], rel=1e-6)
+    # What the images' log-probabilities say, one by one.
+    network = ensemble.members[0]
+    predicted = network.predict(network.examples.column("image"))
+    own = predicted[np.arange(1309), network.examples.column("label")]
+    assert alone.metrics["nll"] == pytest.approx(-own.astype(np.float64).mean(), rel=1e-5)

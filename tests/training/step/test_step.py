@@ -8,8 +8,7 @@ import pytest
 from flax import linen
 
 from cnnjax import nn, training
-from cnnjax.tasks import Classification
-from cnnjax.tasks.base import Moment
+from cnnjax.tasks import Classification, Moment
 from cnnjax.training.step.state import create_state
 
 

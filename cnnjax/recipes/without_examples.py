@@ -1,0 +1,156 @@
+"""A run as far as it goes without its examples: its parts, its state, and whether they fit."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from cnnjax import data
+from cnnjax.recipes.blueprint import Blueprint, make_blueprint
+from cnnjax.recipes.optimizers import make_optimizer
+from cnnjax.recipes.schedules import make_plateau, make_schedule
+from cnnjax.recipes.schema import DataConfig, StreamConfig
+from cnnjax.training.check import check_run
+from cnnjax.training.devices.scope import BatchNormScope
+from cnnjax.training.run import MAIN_STREAM, Run
+from cnnjax.training.step.state import TrainState
+
+
+def run_fields(blueprint: Blueprint) -> dict[str, Any]:
+    """Returns all of a run but its examples, as `Run` takes it.
+
+    Raises:
+        ValueError: the examples are fewer than asked for, or the schedule does not fit.
+    """
+    config = blueprint.config
+    epoch_steps = _epoch_steps(blueprint)
+    schedule = make_schedule(
+        config.schedule, config.optimizer.learning_rate, config.epochs * epoch_steps, epoch_steps
+    )
+    plateau = make_plateau(config.schedule, epoch_steps)
+    return {
+        "model": blueprint.model,
+        "task": blueprint.task,
+        "optimizer": lambda params: make_optimizer(config.optimizer, schedule, params, plateau),
+        "epochs": config.epochs,
+        "preprocess": blueprint.preprocess,
+        "frozen": config.optimizer.frozen,
+        "schedule": schedule,
+        "accumulate": config.optimizer.accumulate,
+        "ema_decay": config.ema_decay,
+        "loss_scaling": config.precision == "float16",
+        "batch_norm": BatchNormScope(config.batch_norm.scope, config.batch_norm.group_size),
+        "split": blueprint.split,
+        "seed": config.seed,
+        "title": (config.model.name, config.data.name),
+        "identity": config.model_dump(),
+        "parts": blueprint.parts,
+    }
+
+
+def state_like(blueprint: Blueprint) -> TrainState:
+    """Returns the shapes of the training state of a run."""
+    train = _blank_stream(blueprint, blueprint.config.data)
+    return jax.eval_shape(Run(train=train, **run_fields(blueprint)).init_state)
+
+
+def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> None:
+    """Refuses a configuration whose parts do not fit each other, before any example is read.
+
+    Args:
+        blueprint: the run.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        ValueError: the message says what to change.
+    """
+    _check_splits(blueprint)
+    section = blueprint.config.data
+    streams = {MAIN_STREAM: _blank_stream(blueprint, section)}
+    spec = streams[MAIN_STREAM].examples.spec
+    for name, further in section.streams.items():
+        if name in (MAIN_STREAM, *spec):
+            raise ValueError(f"data.streams: the name {name!r} is taken; choose another")
+        if further.examples != "all" and further.name not in ("", section.name):
+            raise ValueError(
+                f"data.streams.{name}.examples: {further.examples!r} is of the run's own dataset; "
+                f"for {further.name} give 'all'"
+            )
+        streams[name] = _blank_stream(stream_blueprint(blueprint, further, data_dir), further)
+    check_run(Run(train=streams, **run_fields(blueprint)))
+
+
+def stream_blueprint(
+    blueprint: Blueprint, stream: StreamConfig, data_dir: str | None = None
+) -> Blueprint:
+    """Returns the run as it would be with the dataset of a further stream."""
+    config = blueprint.config
+    if stream.name in ("", config.data.name):
+        return blueprint
+    section = config.data.model_copy(update={"name": stream.name, "streams": {}})
+    return make_blueprint(config.model_copy(update={"data": section}), data_dir)
+
+
+def _blank_stream(blueprint: Blueprint, section: DataConfig | StreamConfig) -> data.Stream:
+    own = blueprint.own
+    spec = own.train.spec if own else blueprint.dataset.spec(blueprint.stored_shape)
+    size = episodes.batch_size if (episodes := episodes_of(section)) else section.batch_size
+    arrays = {
+        # One example, seen as many times as a batch is large.
+        name: np.broadcast_to(value, (size, *value.shape[1:]))
+        for name, value in data.blank_parts(spec, 1).items()
+    }
+    examples = data.ArrayExamples(arrays, {name: part.kind for name, part in spec.items()}, {})
+    return data.Stream(
+        examples, size, augmentation=section.augmentation, views=section.views or None
+    )
+
+
+def episodes_of(section: DataConfig | StreamConfig) -> data.Episodes | None:
+    """Returns the episodes that a stream is made of; None where it is made of none.
+
+    Raises:
+        ValueError: how many is not said.
+    """
+    if section.order != "episodes":
+        return None
+    if len(section.episodes) != 3:
+        raise ValueError(
+            f"data.episodes: {section.episodes} was given; give (ways, shots, queries)"
+        )
+    return data.Episodes(*section.episodes)
+
+
+def _epoch_steps(blueprint: Blueprint) -> int:
+    section = blueprint.config.data
+    left = blueprint.dataset.split_sizes["train"] - section.validation_examples
+    if left < 1:
+        raise ValueError(
+            f"data.validation_examples: {section.validation_examples} of "
+            f"{blueprint.dataset.split_sizes['train']} training examples leave none to train on"
+        )
+    asked = section.train_examples
+    if asked is not None and asked > left:
+        raise ValueError(
+            f"data.train_examples: {asked} were asked for, but there are {left} to train on; "
+            f"give {left} or less"
+        )
+    size = episodes.batch_size if (episodes := episodes_of(section)) else section.batch_size
+    parts = blueprint.config.optimizer.accumulate
+    if size % parts:
+        raise ValueError(
+            f"optimizer.accumulate: a batch of {size} cannot be cut into {parts} equal parts; "
+            "change it or data.batch_size"
+        )
+    return data.steps_per_epoch(left if asked is None else asked, size)
+
+
+def _check_splits(blueprint: Blueprint) -> None:
+    sizes = blueprint.dataset.split_sizes
+    if "train" not in sizes:
+        raise ValueError(f"data.name: {blueprint.dataset.name} has no training split")
+    if "test" not in sizes and blueprint.split == "test":
+        raise ValueError(
+            f"data.name: {blueprint.dataset.name} has no test split; hold out some of its "
+            f"{sizes['train']} training examples with data.validation_examples"
+        )

@@ -1,0 +1,158 @@
+"""Networks from a name and a file of weights, without a run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnjax import inference, models, training
+from cnnjax.data.classes import imagenet_names
+from cnnjax.models import registry
+from tests.models.shapes import drawn
+from tests.photographs import write_photographs
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"blocks": (1, 1), "widths": (64, 8)}
+NAMES = ("ants", "bees", "cats")
+
+
+class Tiny(linen.Module):
+    """As another project may have it: neither a `Net`, nor with our names."""
+
+    num_classes: int = 3
+
+    @linen.compact
+    def __call__(self, x, deterministic):
+        x = linen.relu(linen.Conv(4, (3, 3), strides=2)(x)).mean(axis=(1, 2))
+        return linen.Dense(self.num_classes)(linen.Dropout(0.5, deterministic=deterministic)(x))
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.setattr(registry.MODELS, "_parts", dict(registry.MODELS._parts))
+    monkeypatch.setattr(registry.MODELS, "_places", dict(registry.MODELS._places))
+    models.register_model("test_tiny", input_size=(16, 16, 3))(Tiny)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """7 images to test, of three classes."""
+    folder = tmp_path_factory.mktemp("photographs")
+    write_photographs(folder)
+    return folder
+
+
+def resnet(classes):
+    model = models.create_model("resnet18", classes, **SMALL)
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    return model, drawn(jax.eval_shape(model.init, jax.random.key(0), images))
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    model = Tiny()
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), deterministic=True)
+    path = tmp_path / "tiny.safetensors"
+    models.save_pretrained(variables, path)
+    return path, model, variables
+
+
+@pytest.mark.parametrize("source", ["cnnjax", "torchvision"])
+def test_the_source_is_recognized_by_the_tensors_names(tmp_path, source):
+    model, variables = resnet(3)
+    path = tmp_path / "weights.safetensors"
+    if source == "cnnjax":
+        models.save_pretrained(variables, path)
+    else:
+        models.export_torchvision(model, variables, path)
+    network = inference.from_weights("resnet18", path, class_names=NAMES, **SMALL)
+    assert network.config["source"] == source
+    assert network.image_shape == (224, 224, 3)
+    jax.tree.map(np.testing.assert_array_equal, network.variables, variables)
+    images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    info = models.model_info("resnet18")
+    inputs = (images / 255 - np.array(info.mean)) / np.array(info.std)
+    expected = model.apply(variables, jnp.asarray(inputs, jnp.float32), train=False)
+    np.testing.assert_allclose(
+        network.predict(images), jax.nn.log_softmax(expected), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_thousand_classes_have_imagenets_english_names(tmp_path):
+    model, variables = resnet(1000)
+    path = tmp_path / "weights.safetensors"
+    models.export_torchvision(model, variables, path)
+    network = inference.from_weights("resnet18", path, **SMALL)
+    assert network.task.class_names == imagenet_names()
+    logs = np.full(1000, -10.0, np.float32)
+    logs[[0, 1]] = [0.0, -1.0]
+    assert network.task.answer(logs).line.startswith("tench 100.00%, goldfish 36.79%")
+
+
+def test_a_network_of_another_project_is_evaluated_on_a_folder(own_file, photographs):
+    path, model, variables = own_file
+    network = inference.from_weights("test_tiny", path, data_name=f"folder:{photographs}")
+    assert network.task.class_names == NAMES
+    assert network.form.framing.crop == 16
+    metrics = network.evaluate()
+    images, labels = (network.examples.column(part) for part in ("image", "label"))
+    assert images.shape == (7, 16, 16, 3)
+    logits = model.apply(variables, network.inputs(images), deterministic=True)
+    assert metrics["accuracy"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
+    evaluation = inference.Ensemble((network,)).assess()
+    assert evaluation.metrics["accuracy"] == pytest.approx(metrics["accuracy"])
+    assert evaluation.metrics["nll"] == pytest.approx(metrics["loss"], rel=1e-4)
+
+
+def test_what_is_missing_or_does_not_fit_is_named(own_file, tmp_path):
+    path = own_file[0]
+    with pytest.raises(training.ConfigError, match=r"there is no file .*gone\.safetensors"):
+        inference.from_weights("test_tiny", tmp_path / "gone.safetensors")
+    with pytest.raises(training.ConfigError, match="did you mean resnet18"):
+        inference.from_weights("resnet81", path)
+    with pytest.raises(training.ConfigError, match=r"as cnnjax: .*does not fit Tiny.*another sha"):
+        inference.from_weights("test_tiny", path, class_names=tuple("abcd"))
+    with pytest.raises(training.ConfigError) as raised:
+        inference.from_weights("resnet18", path, class_names=NAMES, **SMALL)
+    # What each source would have needed.
+    assert all(f"as {source}: " in str(raised.value) for source in ("cnnjax", "torchvision"))
+    with pytest.raises(training.ConfigError, match="as cnnjax") as raised:
+        inference.from_weights("resnet18", path, "cnnjax", class_names=NAMES, **SMALL)
+    assert "as torchvision" not in str(raised.value)
+    network = inference.from_weights("test_tiny", path, class_names=NAMES)
+    with pytest.raises(training.ConfigError, match="without examples; name some, such as --data"):
+        network.evaluate()
+
+
+@pytest.mark.process
+def test_the_programs_take_a_network_and_its_weights(photographs, tmp_path):
+    model = models.create_model("resnet8_cifar", 3)
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    path = tmp_path / "weights.safetensors"
+    models.save_pretrained(drawn(jax.eval_shape(model.init, jax.random.key(0), images)), path)
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(photo)
+    given = ("--model=resnet8_cifar", f"--weights={path}", f"--data=folder:{photographs}")
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"experiments.{program}", *given, *more],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for program, *more in (("evaluate",), ("predict", str(photo)))
+    ]
+    (evaluated, problem), (predicted, other) = (p.communicate(timeout=300) for p in programs)
+    assert [program.returncode for program in programs] == [0, 0], problem + other
+    assert evaluated.startswith("test accuracy")
+    assert ["images", "7"] in [line.split() for line in evaluated.splitlines()]
+    assert evaluated.splitlines()[-1].endswith(f"resnet8_cifar of {path} (cnnjax)")
+    assert predicted.startswith(f"{photo}: ")
+    assert all(name in predicted for name in NAMES)
