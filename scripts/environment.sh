@@ -69,12 +69,12 @@ prepare_environment() {
         versions="the versions of $constraints"
     else
         constraints=/dev/null
-        versions="the newest versions: Python $version is not among the tried ones ($(ls constraints))"
+        versions="the newest versions: Python $version is not among the tried ones ($(cd constraints && echo *))"
     fi
     # Installed again only when what is asked for has changed.
     wanted=$(echo "$PWD $extras" | cat - setup.cfg pyproject.toml "$constraints" | cksum)
     if [ "$(cat "$venv/installed-$extras" 2>/dev/null)" != "$wanted" ]; then
-        echo "Installing cnnjax[$extras] with" $versions
+        echo "Installing cnnjax[$extras] with $versions"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
             ${options[@]+"${options[@]}"} --editable ".[$extras]"
         echo "$wanted" >"$venv/installed-$extras"

@@ -38,3 +38,10 @@ def test_every_script_asks_for_extras_that_there_are():
         script = (ROOT / "scripts" / name).read_text()
         (asked,) = re.findall(r"^prepare_environment (\S+)$", script, re.M)
         assert set(asked.split(",")) <= set(setup["options.extras_require"])
+
+
+def test_an_editable_install_is_a_folder_on_the_search_path():
+    """Found before a folder of the clone's name; setuptools' import hook, its default, is not."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    assert setup["options"]["package_dir"].split() == ["=", "."]
