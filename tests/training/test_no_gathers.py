@@ -1,6 +1,5 @@
 """What `--parallel=jit` compiles for eight devices: activations are never gathered."""
 
-import functools
 import re
 
 import flax.linen as linen
@@ -47,10 +46,13 @@ def compiled_programs(net, size, parallel=JIT):
                 state, batch, jax.random.key(0), model=net, task=task, optimizer=optimizer
             )
 
-    evaluate = functools.partial(training.eval_step, model=net, task=task)
+    def evaluate(variables, batch):
+        moment = tasks.Moment(jax.random.key(0), train=False, totals=task.totals(batch))
+        return task.evaluate(net, variables, batch, moment)
+
     return {
         "step": placement.compile_step(step, state, batch).as_text(),
-        "evaluation": placement.compile_sums(evaluate)
+        "evaluation": placement.compile_evaluation(evaluate)
         .lower(state.variables, batch)
         .compile()
         .as_text(),
