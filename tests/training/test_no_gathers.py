@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax import models, nn, tasks, training
+from cnnjax import compiler, models, nn, tasks, training
 from cnnjax.ops.conv import dispatch
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
@@ -50,12 +50,12 @@ def compiled_programs(net, size, parallel=JIT):
         moment = tasks.Moment(jax.random.key(0), train=False, totals=task.totals(batch))
         return task.evaluate(net, variables, batch, moment)
 
+    compiled = jax.jit(
+        placement.compile_evaluation(evaluate), compiler_options=compiler.compiler_options()
+    )
     return {
         "step": placement.compile_step(step, state, batch).as_text(),
-        "evaluation": placement.compile_evaluation(evaluate)
-        .lower(state.variables, batch)
-        .compile()
-        .as_text(),
+        "evaluation": compiled.lower(state.variables, batch).compile().as_text(),
     }
 
 
