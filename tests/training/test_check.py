@@ -42,9 +42,21 @@ class Striding(linen.Module):
         return linen.Dense(3)(x.mean(axis=(1, 2)))
 
 
+NAMES = ("a", "b", "c")
+
+
+class Second(tasks.Classification):
+    """Learns from the second stream alone."""
+
+    def loss(self, model, variables, batch, moment):
+        if "label" not in batch["second"]:
+            raise ValueError("the second stream has no label")
+        return super().loss(model, variables, batch["second"], moment)
+
+
 BASE = training.Run(
     model=Flat(),
-    task=tasks.Classification(("a", "b", "c")),
+    task=tasks.Classification(NAMES),
     train=EXAMPLES,
     test=EXAMPLES,
     optimizer=optax.sgd(0.1),
@@ -79,7 +91,7 @@ def test_what_fits_passes():
         ),
         (
             {"augmentation": "resized_crop(6)"},
-            "Flat cannot take images of 6x6x1 .*change augmentation of train$",
+            r"Flat cannot take images of 6x6x1 .*change the augmentation \(data\.augmentation\)$",
         ),
         (
             {"model": Striding(), "augmentation": "resized_crop(6)"},
@@ -94,8 +106,16 @@ def test_what_fits_passes():
         ({"frozen": ("Dense_9/.*",)}, "frozen: .*Dense_9"),
         ({"frozen": (".*",)}, "every parameter is frozen"),
         (
-            {"train": streams(EXAMPLES, views={"weak": "", "strong": "resized_crop(4)"})},
-            "4x4x1 .*change augmentation of second, view strong",
+            {"train": data.Stream(EXAMPLES, 16, views={"weak": "", "strong": "resized_crop(4)"})},
+            r"4x4x1 .*change the augmentation \(data\.views\.strong\)$",
+        ),
+        (
+            {"task": Second(NAMES), "train": streams(EXAMPLES, augmentation="resized_crop(4)")},
+            r"shape \(16, 3\), but the existing parameter .* \(64, 3\)",
+        ),
+        (
+            {"task": Second(NAMES), "train": streams(data.from_arrays(image=IMAGES))},
+            "the second stream has no label",
         ),
     ],
 )

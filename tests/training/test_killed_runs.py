@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cnnjax import inference, recipes, training
-from cnnjax.recipes.make_run import state_like
+from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.training.killable_run import PLACES
 

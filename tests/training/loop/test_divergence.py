@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from cnnjax import data, recipes, training
-from cnnjax.recipes.make_run import state_like
+from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnjax import recipes, training
-from cnnjax.recipes.make_run import state_like
+from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
 
