@@ -133,7 +133,8 @@ def fit(
                 metrics=metrics,
             )
             metrics = _run_to_end(loop)
-            variables = trainer.host_state().eval_variables
+            end = trainer.host_state()
+            variables = end.eval_variables
             if first < trainer.step or not done:
                 _log_pictures(run, variables, log, trainer.step)
                 log.event("finished", trainer.step, left_out=dict(trainer.damaged))
@@ -142,6 +143,7 @@ def fit(
         split=run.split,
         metrics=metrics,
         variables=variables,
+        task_state=end.task_state,
         history=storage.history(log.history),
         seconds=time.perf_counter() - start,
         compile_seconds=trainer.compile_seconds,

@@ -18,6 +18,7 @@ class RunResult:
         metrics: the task's metrics after the last step; empty where nothing is evaluated.
         variables: the network's variables as they are evaluated, as `model.apply` takes them: their
             moving averages where the run keeps any.
+        task_state: the task's state; empty where it has none.
         history: metrics in order: `step`, `epoch`, `split` and the values.
         seconds: wall time of this start of the run, compilation included.
         compile_seconds: the part of it in which the training step was compiled.
@@ -28,6 +29,7 @@ class RunResult:
     split: str
     metrics: dict[str, float]
     variables: Mapping[str, Any] = field(repr=False)
+    task_state: Any = field(repr=False)
     history: Sequence[Mapping[str, Any]] = field(repr=False)
     seconds: float
     compile_seconds: float
