@@ -71,7 +71,7 @@ _dense = make_op("dense", _forward, _backward, check=_check, native=product, lea
 
 
 def _rows(x: jax.Array) -> jax.Array:
-    return x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 def _input_grad(precision: lax.PrecisionLike, grad: jax.Array, kernel: jax.Array) -> jax.Array:
