@@ -45,7 +45,10 @@ CASES = [
     ((*NETWORK, PAGE, "photo.png", "text.png"), "cannot read images:\n  text.png: "),
     ((*NETWORK, PAGE, "--noanalysis", "photo.png"), "--analysis: it is of a run's page"),
     ((NETWORK[0], PAGE, "photo.png"), "--model, --weights: they go together"),
-    ((NETWORK[0], "--weights=gone.safetensors", PAGE, "photo.png"), "there is no file of weights gone"),
+    (
+        (NETWORK[0], "--weights=gone.safetensors", PAGE, "photo.png"),
+        "there is no file of weights gone",
+    ),
     ((*NETWORK, "--steps=3", PAGE, "photo.png"), "--steps: it is of runs"),
     ((PAGE, "photo.png"), "ConfigError: --workdir: give the folder of a run"),
     (("--workdir=a,b", PAGE, "photo.png"), "2 folders and 0 steps were given; give one folder"),

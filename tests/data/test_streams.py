@@ -51,9 +51,13 @@ def test_the_part_that_classes_go_by_is_chosen():
 
 
 def test_views_have_names_and_augmentations():
-    assert data.Stream(examples(), 6, "flip").augmentations == {None: "flip"}
+    assert data.Stream(examples(), 6, "flip").policies == {"": data.parse_policy("flip")}
     views = {"weak": "flip", "strong": "flip, cutout(2)"}
-    assert data.Stream(examples(), 6, views=views).augmentations == views
+    policies = data.Stream(examples(), 6, views=views).policies
+    assert {name: str(policy) for name, policy in policies.items()} == {
+        "weak": "flip()",
+        "strong": "flip(), cutout(size=2)",
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,8 +66,8 @@ def test_views_have_names_and_augmentations():
         ({"examples": np.zeros(3)}, r"examples: ndarray was given; make examples .*from_arrays"),
         ({"batch_size": 0}, r"batch_size: 0 was given; give 1 or more"),
         ({"batch_size": 2.0}, r"batch_size: 2.0 was given; give a whole number"),
-        ({"augmentation": "flop"}, r"augmentation: 'flop' is unknown; did you mean flip"),
-        ({"augmentation": lambda key, x: x}, r"register a function of your own under a name"),
+        ({"augmentation": "flop"}, r"unknown augmentation 'flop'; did you mean flip"),
+        ({"augmentation": 3}, r"augmentation: 3 was given; give a text such as 'crop\(4\), flip'"),
         ({"augmentation": "flip", "views": {"weak": ""}}, r"views: an augmentation was given"),
         ({"views": {}}, r"views: there are none"),
         ({"views": {"weight": ""}}, r"views: 'weight' cannot name a view"),
