@@ -108,7 +108,7 @@ def test_nothing_held_out_means_the_test_split(run_with):
     ],
 )
 def test_what_cannot_work_is_refused_without_data_or_compiling(values, message, monkeypatch):
-    monkeypatch.setattr(jax, "jit", lambda function: function)
+    monkeypatch.setattr(jax, "jit", lambda function, **options: function)
     monkeypatch.setattr(data, "load_examples", None)
     with pytest.raises(training.ConfigError, match=message):
         recipes.make_run(settings_with(**values))
