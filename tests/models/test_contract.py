@@ -162,7 +162,14 @@ def without_drop_path(name):
     return {"local_drop_rate": 0.0, "global_fraction": 0.0} if "fractal" in name else {}
 
 
-@pytest.mark.parametrize(("name", "settings", "size"), SMALL, ids=[row[0] for row in SMALL])
+# What takes longest to compile is among the slow ones.
+ROWS = [
+    pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] == "googlenet" else [])
+    for row in SMALL
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "size"), ROWS)
 def test_a_small_network_of_each_family_trains(name, settings, size):
     settings = {**without_drop_path(name), **settings}
     check_training(models.create_model(name, **settings), size)

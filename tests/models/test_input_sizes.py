@@ -48,6 +48,7 @@ def test_a_side_that_is_too_short_is_enough_to_be_told_the_size():
         jax.eval_shape(model.apply, variables, narrow)
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_that_ask_for_more_say_what_works_without_them():
     model = models.create_model("googlenet")
     jax.eval_shape(model.init, jax.random.key(0), images(79))

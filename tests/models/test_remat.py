@@ -53,6 +53,7 @@ def test_remat_halves_what_a_step_of_preact_resnet164_keeps():
     assert inputs < less < whole / 2
 
 
+@pytest.mark.slow
 def test_remat_halves_the_memory_of_the_compiled_step_with_equal_blocks_scanned():
     def temporary_bytes(**settings):
         model = models.create_model("preact_resnet164_cifar", scan=True, **settings)

@@ -95,7 +95,7 @@ DTYPES = st.sampled_from([jnp.float32, jnp.float32, jnp.bfloat16, jnp.float16])
 QUIET = dict(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-@settings(max_examples=200, **QUIET)
+@settings(max_examples=100, **QUIET)
 @given(cases(), DTYPES)
 def test_random_convolutions_are_the_defining_sums(case, dtype):
     _check(case, dtype)

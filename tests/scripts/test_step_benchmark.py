@@ -112,6 +112,7 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
     assert "the losses of native differ" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_half_precision_has_its_own_tolerance_and_keeps_float32_parameters(tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "NETS", (TINY,))
     seen = []
