@@ -2,6 +2,7 @@ import jax
 import pytest
 
 from cnnjax import data, recipes, training
+from tests.tiny_run import TINY
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +32,7 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_config():
     """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
-    return recipes.parse_config(
-        {
-            "model": {"name": "lenet5"},
-            "data": {
-                "resize": 16,
-                "batch_size": 64,
-                "augmentation": "shift(1)",
-                "validation_examples": 1309,
-            },
-            "optimizer": {"name": "adam", "learning_rate": 0.003},
-            "epochs": 3,
-        }
-    )
+    return recipes.parse_config(TINY)
 
 
 @pytest.fixture(scope="session")

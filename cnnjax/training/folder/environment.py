@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from cnnjax import ops
+from cnnjax.training.folder.differences import differences
 
 
 def describe_environment() -> dict[str, Any]:
@@ -53,13 +54,6 @@ def _git(repository: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def environment_differences(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+def environment_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Returns a line for each entry in which two environments differ."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            lines += environment_differences(before, after, f"{path}{key}.")
-        elif before != after:
-            lines.append(f"{path}{key}: {before} before, {after} now")
-    return lines
+    return [f"{name}: {before} before, {now} now" for name, before, now in differences(old, new)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnjax.training.errors import RunFolderError
+from cnnjax.training.folder.differences import differences
 
 CONFIG_FILE = "config.json"
 FORMAT = 2
@@ -85,14 +86,10 @@ def _check_writable(workdir: Path) -> None:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        there, here = old.get(key), new.get(key)
-        if isinstance(there, dict) and isinstance(here, dict):
-            lines += _differences(there, here, f"{path}{key}.")
-        elif there != here:
-            lines.append(f"{path}{key} is {_short(there)} there, {_short(here)} was asked for")
-    return lines
+    return [
+        f"{name} is {_short(there)} there, {_short(here)} was asked for"
+        for name, there, here in differences(old, new, path)
+    ]
 
 
 def _short(value: Any) -> str:
