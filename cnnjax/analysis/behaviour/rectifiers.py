@@ -8,7 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import ad_checkpoint
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import (
+    ClosedJaxpr,  # pyright: ignore[reportPrivateImportUsage] (JAX 0.12 does not list it)
+    Jaxpr,
+    Literal,
+)
 from jaxtyping import Array, Bool
 
 from cnnjax import compiler

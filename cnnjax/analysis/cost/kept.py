@@ -75,5 +75,6 @@ def kept_bytes(
     kept: collections.Counter[str] = collections.Counter()
     for variable in {v for v in program.outvars if not isinstance(v, Literal)}:
         if variable in depends:
-            kept[producer[variable]] += variable.aval.size * variable.aval.dtype.itemsize
+            array: Any = variable.aval  # an abstract value of any kind, to JAX's types
+            kept[producer[variable]] += array.size * array.dtype.itemsize
     return dict(kept)

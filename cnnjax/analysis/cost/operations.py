@@ -13,7 +13,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 from jax import ad_checkpoint
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import (
+    ClosedJaxpr,  # pyright: ignore[reportPrivateImportUsage] (JAX 0.12 does not list it)
+    Jaxpr,
+    Literal,
+)
 
 from cnnjax.analysis.calls import ModuleCall, evaluation_arguments, observe_calls
 from cnnjax.analysis.cost.multiply_adds import layer_multiply_adds
