@@ -139,7 +139,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         DataError: no set has that name (the message lists the nearest), or it is not in the
             catalogue and not prepared, or its folder is not as it should be.
     """
-    if name.startswith(FOLDER_PREFIX):
+    if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
     if name in _CATALOGUE:
         return _CATALOGUE[name]

@@ -155,3 +155,9 @@ def test_test_images_without_training_images_are_named(folder):
 def test_a_folder_without_classes_is_named(tmp_path):
     with pytest.raises(data.DataError, match=r"holds no class folders; put each class's images"):
         data.dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["/nowhere/photos", "./photos", "~/no photos"])
+def test_a_path_is_taken_for_a_folder_though_there_is_none(path):
+    with pytest.raises(data.DataError, match="there is no folder .*photos"):
+        data.dataset(path)
