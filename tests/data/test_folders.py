@@ -159,5 +159,5 @@ def test_a_folder_without_classes_is_named(tmp_path):
 
 @pytest.mark.parametrize("path", ["/nowhere/photos", "./photos", "~/no photos"])
 def test_a_path_is_taken_for_a_folder_though_there_is_none(path):
-    with pytest.raises(data.DataError, match="there is no folder .*photos"):
+    with pytest.raises(data.DataError, match=r"there is no folder .*photos"):
         data.dataset(path)
