@@ -32,4 +32,5 @@ def test_twenty_steps_have_the_same_losses(library):
                 state, loss = step(state)
                 losses[name].append(float(loss))
     assert losses["ours"][-1] < 0.5 * losses["ours"][0]
-    np.testing.assert_allclose(losses["ours"], losses["lax"], rtol=1e-9)
+    # Losses begin at 2.7 and end near 1e-4, where rounding of the logits is what is left.
+    np.testing.assert_allclose(losses["ours"], losses["lax"], rtol=1e-9, atol=1e-11)
