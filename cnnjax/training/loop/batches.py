@@ -74,15 +74,12 @@ class ResidentSource(Source):
         arrays, block = arguments
         whole = jax.lax.dynamic_index_in_dim(block, step % self._order.block_steps, keepdims=False)
         positions = self._placement.split(whole)
-        draws = positions
-        if self._order.repeats:
-            rows = self._placement.split(jnp.arange(len(whole), dtype=jnp.int32))
-            draws = draws_of(positions, rows, repeats=True)
+        rows = self._placement.split(jnp.arange(len(whole), dtype=jnp.int32))
         return {
             **{name: values[positions] for name, values in arrays.items()},
             "weight": jnp.ones(positions.shape, jnp.float32),
             "position": positions,
-            "draw": draws,
+            "draw": draws_of(positions, rows, self._order.repeats),
         }
 
     def host_batch(self, step: int) -> Mapping[str, np.ndarray]:
@@ -94,7 +91,7 @@ class ResidentSource(Source):
             **{name: values[positions] for name, values in self._arrays.items()},
             "weight": np.ones(len(positions), np.float32),
             "position": positions,
-            "draw": rows if self._order.repeats else positions,
+            "draw": draws_of(positions, rows, self._order.repeats),
         }
 
     def close(self) -> None:
@@ -171,7 +168,7 @@ class ReadSource(Source):
     def _with_draws(self, batch: Mapping[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
         positions = batch["position"]
         rows = np.arange(first, first + len(positions), dtype=np.int32)
-        return {**batch, "draw": rows if self._order.repeats else positions}
+        return {**batch, "draw": draws_of(positions, rows, self._order.repeats)}
 
     def stored(self, step: Array, *arguments: Any) -> Stored:
         """See `Source.stored`."""

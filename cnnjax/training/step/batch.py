@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
-from jaxtyping import Array, Int, Key
+import numpy as np
+from jaxtyping import Array, Key
 
 from cnnjax.data.augment.policy import Policy, augment_batch, example_keys
 from cnnjax.data.kinds import Kind
@@ -13,6 +14,8 @@ from cnnjax.data.preprocess import Preprocess
 
 Stored = Mapping[str, Array]
 """A stream's parts as they are stored, with `weight`, `position` and `draw`, all [batch, ...]."""
+
+Rows = TypeVar("Rows", Array, np.ndarray)
 
 _BESIDE = ("weight", "position", "draw")
 
@@ -84,7 +87,7 @@ def view_key(key: Key[Array, ""], stream: int, view: int) -> Key[Array, ""]:
     return jax.random.fold_in(key, 0x5EED0000 + 256 * stream + view)
 
 
-def draws_of(positions: Int[Array, " batch"], rows: Int[Array, " batch"], repeats: bool) -> Array:
+def draws_of(positions: Rows, rows: Rows, repeats: bool) -> Rows:
     """Returns the numbers under which examples draw their augmentation.
 
     Args:
