@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
@@ -34,7 +34,7 @@ class ModuleCall:
     occurrence: int
 
 
-def evaluation_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+def evaluation_arguments(model: linen.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     """Completes the keyword arguments of `model.apply` so that the model is evaluated.
 
     Args:
@@ -50,7 +50,7 @@ def evaluation_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str
     return mode_arguments(model, False, given)
 
 
-def training_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+def training_arguments(model: linen.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     """Completes the keyword arguments of `model.apply` so that the model is trained.
 
     Args and errors are those of `evaluation_arguments`; the switches have the other value.
@@ -60,7 +60,7 @@ def training_arguments(model: nn.Module, given: Mapping[str, Any]) -> dict[str, 
 
 @contextlib.contextmanager
 def observe_calls(
-    around: Callable[[ModuleCall, nn.Module, tuple[Any, ...], Callable[[], Any]], Any]
+    around: Callable[[ModuleCall, linen.Module, tuple[Any, ...], Callable[[], Any]], Any]
     | None = None,
 ) -> Iterator[list[ModuleCall]]:
     """Within the block, notes every module call of every Flax model that is applied.
@@ -94,12 +94,12 @@ def observe_calls(
         calls[position] = dataclasses.replace(call, is_leaf=len(calls) == position + 1)
         return output
 
-    with nn.intercept_methods(interceptor):
+    with linen.intercept_methods(interceptor):
         yield calls
 
 
 def module_calls(
-    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> list[ModuleCall]:
     """The module calls of `model.apply(variables, images)`, in order, without running it.
 
@@ -122,7 +122,7 @@ def module_calls(
 
 
 def apply_edited(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Any,
     layer: str,
@@ -147,7 +147,7 @@ def apply_edited(
     """
     arguments = evaluation_arguments(model, apply_arguments)
 
-    def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed):
+    def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed):
         output = proceed()
         return edit(output) if call.name == layer else output
 

@@ -1,7 +1,7 @@
 """The network of a run, from its configuration, and the statistics that its inputs are given."""
 
+import flax.linen as linen
 import jax.numpy as jnp
-from flax import linen as nn
 
 from cnnjax import data, models
 from cnnjax.recipes.config import RunConfig
@@ -10,7 +10,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float
 """Of the computation, by the configuration's `precision`; parameters are float32."""
 
 
-def make_network(config: RunConfig, num_classes: int) -> nn.Module:
+def make_network(config: RunConfig, num_classes: int) -> linen.Module:
     """Returns the network of a configuration.
 
     Raises:

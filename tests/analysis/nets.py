@@ -1,30 +1,30 @@
 """Networks written with flax alone, by nobody who knows of this package."""
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 
 
-class Block(nn.Module):
+class Block(linen.Module):
     features: int
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        return nn.relu(nn.Conv(self.features, (3, 3))(x))
+        return linen.relu(linen.Conv(self.features, (3, 3))(x))
 
 
-class PlainNet(nn.Module):
+class PlainNet(linen.Module):
     """Two blocks, one of them used twice, max pooling, batch norm and a dense layer."""
 
     classes: int = 5
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train):
         x = Block(4)(x)
-        x = nn.max_pool(x, (2, 2), (2, 2))
+        x = linen.max_pool(x, (2, 2), (2, 2))
         shared = Block(4, name="shared")
         x = shared(shared(x))
-        x = nn.BatchNorm(use_running_average=not train)(x)
-        return nn.Dense(self.classes)(x.reshape(x.shape[0], -1))
+        x = linen.BatchNorm(use_running_average=not train)(x)
+        return linen.Dense(self.classes)(x.reshape(x.shape[0], -1))
 
 
 def initialized(model, shape, **arguments):

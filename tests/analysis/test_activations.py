@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import numpy as np
 import pytest
@@ -35,12 +35,12 @@ def test_activations_are_what_the_layers_compute(net):
     model, variables, images = net
     outputs = activations(model, variables, images)
     params = variables["params"]
-    first = nn.Conv(4, (3, 3)).apply({"params": params["Block_0"]["Conv_0"]}, images)
+    first = linen.Conv(4, (3, 3)).apply({"params": params["Block_0"]["Conv_0"]}, images)
     np.testing.assert_allclose(outputs["Block_0/Conv_0"], first, rtol=1e-5, atol=1e-6)
-    pooled = nn.max_pool(nn.relu(first), (2, 2), (2, 2))
-    shared = nn.Conv(4, (3, 3))
+    pooled = linen.max_pool(linen.relu(first), (2, 2), (2, 2))
+    shared = linen.Conv(4, (3, 3))
     once = shared.apply({"params": params["shared"]["Conv_0"]}, pooled)
-    twice = shared.apply({"params": params["shared"]["Conv_0"]}, nn.relu(once))
+    twice = shared.apply({"params": params["shared"]["Conv_0"]}, linen.relu(once))
     np.testing.assert_allclose(outputs["shared/Conv_0"], once, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(outputs["shared/Conv_0#2"], twice, rtol=1e-5, atol=1e-6)
     logits = model.apply(variables, images, train=False)
@@ -76,10 +76,10 @@ def test_stages_are_at_most_the_limit(net):
 
 
 def test_arguments_that_were_not_given_are_named():
-    class Conditioned(nn.Module):
-        @nn.compact
+    class Conditioned(linen.Module):
+        @linen.compact
         def __call__(self, x, style, train=False):
-            return nn.Dense(2)(x) * style
+            return linen.Dense(2)(x) * style
 
     model = Conditioned()
     images = jax.numpy.ones((1, 3))

@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,29 +11,29 @@ from cnnjax.analysis.looks.effective_field import effective_receptive_field, eff
 from tests.analysis.nets import initialized
 
 
-class Linear(nn.Module):
-    @nn.compact
+class Linear(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        return nn.Dense(3, use_bias=False)(x.reshape(x.shape[0], -1))
+        return linen.Dense(3, use_bias=False)(x.reshape(x.shape[0], -1))
 
 
-class Pooled(nn.Module):
+class Pooled(linen.Module):
     """A convolution, ReLU, the mean over the places and a dense layer."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        x = nn.relu(nn.Conv(4, (3, 3), name="maps")(x))
-        return nn.Dense(3, name="head")(x.mean(axis=(1, 2)))
+        x = linen.relu(linen.Conv(4, (3, 3), name="maps")(x))
+        return linen.Dense(3, name="head")(x.mean(axis=(1, 2)))
 
 
-class PixelNet(nn.Module):
+class PixelNet(linen.Module):
     """Two 1x1 convolutions with a ReLU and a max pool between them."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        x = nn.relu(nn.Conv(5, (1, 1), use_bias=False, name="one")(x))
-        x = nn.max_pool(x, (2, 2), (2, 2))
-        return nn.relu(nn.Conv(4, (1, 1), use_bias=False, name="two")(x))
+        x = linen.relu(linen.Conv(5, (1, 1), use_bias=False, name="one")(x))
+        x = linen.max_pool(x, (2, 2), (2, 2))
+        return linen.relu(linen.Conv(4, (1, 1), use_bias=False, name="two")(x))
 
 
 def test_saliency_of_a_linear_model_is_its_weights():
@@ -50,7 +50,7 @@ def test_grad_cam_is_the_class_activation_map_where_both_exist():
     model = Pooled()
     variables, images = initialized(model, (2, 6, 6, 3))
     labels = jnp.array([1, 2])
-    maps = np.asarray(nn.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, images))
+    maps = np.asarray(linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, images))
     head = np.asarray(variables["params"]["head"]["kernel"])
     cam = grad_cam(model, variables, images, labels, "maps")
     for n, label in enumerate((1, 2)):
@@ -159,12 +159,12 @@ def test_class_image_of_a_linear_model_is_its_weights():
 def test_effective_field_of_uniform_kernels_is_a_product_of_trinomials():
     """Luo et al., 2016, section 2.1: n kernels of ones give the n-fold convolution of ones."""
 
-    class Stack(nn.Module):
-        @nn.compact
+    class Stack(linen.Module):
+        @linen.compact
         def __call__(self, x):
             for i in range(3):
-                x = nn.Conv(
-                    1, (3, 3), use_bias=False, kernel_init=nn.initializers.ones, name=f"conv{i}"
+                x = linen.Conv(
+                    1, (3, 3), use_bias=False, kernel_init=linen.initializers.ones, name=f"conv{i}"
                 )(x)
             return x
 

@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import numpy as np
 import pytest
@@ -34,11 +34,11 @@ def test_many_images_and_changes_trace_a_model_once():
     """Compiling a deep network takes longer than running it."""
     traces = []
 
-    class Traced(nn.Module):
-        @nn.compact
+    class Traced(linen.Module):
+        @linen.compact
         def __call__(self, x):
             traces.append(x.shape)
-            return nn.Dense(3)(nn.relu(nn.Conv(2, (3, 3))(x)).mean(axis=(1, 2)))
+            return linen.Dense(3)(linen.relu(linen.Conv(2, (3, 3))(x)).mean(axis=(1, 2)))
 
     model = Traced()
     images = np.random.default_rng(0).normal(size=(150, 8, 8, 1)).astype(np.float32)

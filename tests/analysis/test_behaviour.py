@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,13 +59,13 @@ def test_quarter_turns_shifts_and_enlargements_move_pixels():
 
 
 def test_invariance_curve_counts_right_answers():
-    class LeftOrRight(nn.Module):
+    class LeftOrRight(linen.Module):
         """Class 1 where the right half is brighter."""
 
-        @nn.compact
+        @linen.compact
         def __call__(self, x):
             halves = x.reshape(x.shape[0], 4, 2, 2).sum(axis=(1, 3))
-            return halves * self.param("scale", nn.initializers.ones, (1, 1))
+            return halves * self.param("scale", linen.initializers.ones, (1, 1))
 
     images = np.zeros((2, 4, 4, 1), np.float32)
     images[0, :, 1] = 1
@@ -79,12 +79,14 @@ def test_invariance_curve_counts_right_answers():
 
 
 def test_dead_units_are_those_that_never_fire():
-    class Net(nn.Module):
-        @nn.compact
+    class Net(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            bias = nn.initializers.constant(jnp.array([0.0, -100.0, 0.0]))
-            x = nn.relu(nn.Conv(3, (3, 3), name="conv", bias_init=bias)(x))
-            x = ops.relu(nn.Dense(4, name="dense", bias_init=nn.initializers.constant(-1e3))(x))
+            bias = linen.initializers.constant(jnp.array([0.0, -100.0, 0.0]))
+            x = linen.relu(linen.Conv(3, (3, 3), name="conv", bias_init=bias)(x))
+            x = ops.relu(
+                linen.Dense(4, name="dense", bias_init=linen.initializers.constant(-1e3))(x)
+            )
             return jnp.maximum(x, 5.0)
 
     variables, images = initialized(Net(), (4, 6, 6, 2))
@@ -96,10 +98,10 @@ def test_dead_units_are_those_that_never_fire():
 
 
 def test_a_unit_that_fires_for_one_image_of_many_lives():
-    class Net(nn.Module):
-        @nn.compact
+    class Net(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            return nn.relu(x * self.param("one", nn.initializers.ones, (1, 1)))
+            return linen.relu(x * self.param("one", linen.initializers.ones, (1, 1)))
 
     # The last but one image of the second batch turns unit 2 on.
     images = np.full((100, 3), -1.0, np.float32)
@@ -110,10 +112,10 @@ def test_a_unit_that_fires_for_one_image_of_many_lives():
 
 
 def test_layer_signals_of_a_dense_layer_are_the_softmax_gradient():
-    class Two(nn.Module):
-        @nn.compact
+    class Two(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            return nn.Dense(4, name="b")(nn.Dense(8, name="a")(x))
+            return linen.Dense(4, name="b")(linen.Dense(8, name="a")(x))
 
     model = Two()
     variables, inputs = initialized(model, (16, 6))
@@ -155,7 +157,9 @@ def test_depth_study_shows_what_initialisers_do():
 
 
 def test_max_batch_fits_and_one_eighth_more_does_not():
-    model = nn.Sequential([nn.Conv(8, (3, 3)), nn.relu, lambda x: x.mean(axis=(1, 2)), nn.Dense(4)])
+    model = linen.Sequential(
+        [linen.Conv(8, (3, 3)), linen.relu, lambda x: x.mean(axis=(1, 2)), linen.Dense(4)]
+    )
     fit = max_batch(model, 20_000_000, (16, 16, 3), small_batches=(4, 8))
     assert 0.9 * 20_000_000 <= fit.step_bytes <= 20_000_000
     more = training_step_bytes(model, (16, 16, 3), fit.batch * 9 // 8)

@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from tests.analysis.nets import PlainNet, initialized
 
 
 def test_kernels_come_in_the_order_of_use():
-    class Backwards(nn.Module):
+    class Backwards(linen.Module):
         def setup(self):
-            self.a = nn.Conv(2, (3, 3))
-            self.b = nn.Conv(3, (5, 5))
+            self.a = linen.Conv(2, (3, 3))
+            self.b = linen.Conv(3, (5, 5))
 
         def __call__(self, x):
             return self.a(self.b(x))
@@ -29,7 +29,7 @@ def test_unknown_layers_and_nets_without_convolutions_are_refused():
     variables, images = initialized(model, (1, 8, 8, 3), train=False)
     with pytest.raises(KeyError, match=r"did you mean .*Block_0/Conv_0"):
         layer_kernels(model, variables, images, "Block_0/Conv")
-    dense = nn.Dense(3)
+    dense = linen.Dense(3)
     variables = dense.init(jax.random.key(0), images)
     with pytest.raises(ValueError, match="has no convolution"):
         first_layer_kernels(dense, variables, images)

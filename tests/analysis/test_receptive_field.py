@@ -1,6 +1,6 @@
 """Receptive fields against the definition: which outputs a poisoned pixel reaches."""
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,47 +10,47 @@ from cnnjax.analysis import summarize
 from cnnjax.analysis.cost.reach import Reach, union
 
 
-class Branches(nn.Module):
+class Branches(linen.Module):
     """Branches of other sizes, joined by concatenation and by addition."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        x = nn.Conv(2, (7, 7), strides=2, padding=3)(x)
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
-        narrow = nn.Conv(2, (1, 1))(x)
-        wide = nn.Conv(2, (5, 5), padding=2)(x)
-        x = jnp.concatenate([narrow, wide, nn.max_pool(x, (3, 3), padding="SAME")], axis=-1)
-        return nn.relu(nn.Conv(2, (1, 1))(x) + nn.Conv(2, (3, 3), padding=1)(narrow))
+        x = linen.Conv(2, (7, 7), strides=2, padding=3)(x)
+        x = linen.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        narrow = linen.Conv(2, (1, 1))(x)
+        wide = linen.Conv(2, (5, 5), padding=2)(x)
+        x = jnp.concatenate([narrow, wide, linen.max_pool(x, (3, 3), padding="SAME")], axis=-1)
+        return linen.relu(linen.Conv(2, (1, 1))(x) + linen.Conv(2, (3, 3), padding=1)(narrow))
 
 
-class Dilated(nn.Module):
-    @nn.compact
+class Dilated(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        x = nn.Conv(1, (3, 3), kernel_dilation=2, padding="VALID")(x)
-        return nn.Conv(1, (2, 2), strides=(3, 2), padding="SAME")(x)
+        x = linen.Conv(1, (3, 3), kernel_dilation=2, padding="VALID")(x)
+        return linen.Conv(1, (2, 2), strides=(3, 2), padding="SAME")(x)
 
 
-class SlicedAndFlipped(nn.Module):
-    @nn.compact
+class SlicedAndFlipped(linen.Module):
+    @linen.compact
     def __call__(self, x):
         x = jnp.pad(x, ((0, 0), (2, 1), (0, 0), (0, 0)))[:, 1::2, 3:]
-        x = nn.Conv(1, (3, 1), padding="VALID")(x)
+        x = linen.Conv(1, (3, 1), padding="VALID")(x)
         return jnp.swapaxes(x, 1, 2)[:, :, ::-1]
 
 
-class BlocksToChannels(nn.Module):
-    @nn.compact
+class BlocksToChannels(linen.Module):
+    @linen.compact
     def __call__(self, x):
         n, h, w, c = x.shape
         x = x.reshape(n, h // 4, 4, w // 4, 4, c).transpose(0, 1, 3, 2, 4, 5)
-        return nn.Conv(1, (2, 2), padding="VALID")(x.reshape(n, h // 4, w // 4, 16 * c))
+        return linen.Conv(1, (2, 2), padding="VALID")(x.reshape(n, h // 4, w // 4, 16 * c))
 
 
-class Upsampled(nn.Module):
-    @nn.compact
+class Upsampled(linen.Module):
+    @linen.compact
     def __call__(self, x):
-        x = nn.Conv(1, (3, 3), strides=2, padding=1)(x)
-        return nn.ConvTranspose(1, (4, 4), strides=(2, 2), padding="SAME")(x)
+        x = linen.Conv(1, (3, 3), strides=2, padding=1)(x)
+        return linen.ConvTranspose(1, (4, 4), strides=(2, 2), padding="SAME")(x)
 
 
 def _reached(model, size):
@@ -103,7 +103,7 @@ def test_three_3x3_see_what_one_7x7_sees_for_27_instead_of_49_channels_squared()
     channels = 64
 
     def stack(sizes):
-        return nn.Sequential([nn.Conv(channels, (k, k), use_bias=False) for k in sizes])
+        return linen.Sequential([linen.Conv(channels, (k, k), use_bias=False) for k in sizes])
 
     three = summarize(stack([3, 3, 3]), (32, 32, channels))
     one = summarize(stack([7]), (32, 32, channels))

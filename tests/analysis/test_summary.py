@@ -1,7 +1,7 @@
 import csv
 import io
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import pytest
@@ -12,28 +12,28 @@ from cnnjax.analysis.cost.summary_command import main
 from tests.analysis.nets import PlainNet
 
 
-class FlaxStyleResNet(nn.Module):
+class FlaxStyleResNet(linen.Module):
     """In the manner of flax's own ImageNet example."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train: bool = True):
         def norm(name):
-            return nn.BatchNorm(use_running_average=not train, name=name)
+            return linen.BatchNorm(use_running_average=not train, name=name)
 
-        x = nn.Conv(8, (7, 7), (2, 2), padding=[(3, 3), (3, 3)], use_bias=False)(x)
-        x = nn.relu(norm("bn_init")(x))
-        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+        x = linen.Conv(8, (7, 7), (2, 2), padding=[(3, 3), (3, 3)], use_bias=False)(x)
+        x = linen.relu(norm("bn_init")(x))
+        x = linen.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
         for width, stride in ((8, 1), (16, 2)):
             shortcut = x
-            y = nn.Conv(width, (3, 3), (stride, stride), use_bias=False)(x)
-            y = nn.relu(norm(f"bn1_{width}")(y))
-            y = nn.Conv(width, (3, 3), use_bias=False)(y)
+            y = linen.Conv(width, (3, 3), (stride, stride), use_bias=False)(x)
+            y = linen.relu(norm(f"bn1_{width}")(y))
+            y = linen.Conv(width, (3, 3), use_bias=False)(y)
             y = norm(f"bn2_{width}")(y)
             if shortcut.shape != y.shape:
-                shortcut = nn.Conv(width, (1, 1), (stride, stride), use_bias=False)(shortcut)
-            x = nn.relu(y + shortcut)
+                shortcut = linen.Conv(width, (1, 1), (stride, stride), use_bias=False)(shortcut)
+            x = linen.relu(y + shortcut)
         x = jnp.mean(x, axis=(1, 2))
-        return nn.Dense(10)(x)
+        return linen.Dense(10)(x)
 
 
 def test_vgg16_is_the_lecture_table():
@@ -96,11 +96,11 @@ def test_a_layer_called_twice_costs_twice_and_owns_its_parameters_once():
 
 
 def test_products_outside_of_layers_and_own_parameters_are_seen():
-    class Functional(nn.Module):
-        @nn.compact
+    class Functional(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            scale = self.param("scale", nn.initializers.ones, (3,))
-            kernel = self.param("kernel", nn.initializers.ones, (3, 3, 3, 5))
+            scale = self.param("scale", linen.initializers.ones, (3,))
+            kernel = self.param("kernel", linen.initializers.ones, (3, 3, 3, 5))
             x = jax.lax.conv_general_dilated(
                 x * scale.reshape(1, 1, 1, 3),
                 kernel,
@@ -108,7 +108,7 @@ def test_products_outside_of_layers_and_own_parameters_are_seen():
                 "SAME",
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )
-            x = nn.relu(nn.Conv(5, (1, 1))(x)).reshape(x.shape[0], 16, 5)
+            x = linen.relu(linen.Conv(5, (1, 1))(x)).reshape(x.shape[0], 16, 5)
             return jnp.einsum("bij,bkj->bik", x, x)
 
     summary = summarize(Functional(), (8, 8, 3))
@@ -119,15 +119,17 @@ def test_products_outside_of_layers_and_own_parameters_are_seen():
 
 
 def test_loops_count_every_turn():
-    class Body(nn.Module):
-        @nn.compact
+    class Body(linen.Module):
+        @linen.compact
         def __call__(self, x, _):
-            return nn.Conv(4, (3, 3))(x), None
+            return linen.Conv(4, (3, 3))(x), None
 
-    class Loop(nn.Module):
-        @nn.compact
+    class Loop(linen.Module):
+        @linen.compact
         def __call__(self, x):
-            loop = nn.scan(Body, variable_axes={"params": 0}, split_rngs={"params": True}, length=5)
+            loop = linen.scan(
+                Body, variable_axes={"params": 0}, split_rngs={"params": True}, length=5
+            )
             return loop()(x, None)[0]
 
     summary = summarize(Loop(), (16, 16, 4))
@@ -137,11 +139,11 @@ def test_loops_count_every_turn():
 
 
 def test_kept_bytes_are_what_the_backward_rule_needs():
-    class Three(nn.Module):
-        @nn.compact
+    class Three(linen.Module):
+        @linen.compact
         def __call__(self, x):
             for width in (16, 32, 8):
-                x = nn.Dense(width)(x)
+                x = linen.Dense(width)(x)
             return x
 
     summary = summarize(Three(), (64,))
@@ -150,19 +152,19 @@ def test_kept_bytes_are_what_the_backward_rule_needs():
 
 
 def test_parameters_that_evaluation_does_not_use_stand_apart():
-    class WithAuxiliary(nn.Module):
-        @nn.compact
+    class WithAuxiliary(linen.Module):
+        @linen.compact
         def __call__(self, x, train=False):
             if train or self.is_initializing():
-                nn.Dense(7, name="auxiliary")(x)
-            return nn.Dense(2, name="head")(x)
+                linen.Dense(7, name="auxiliary")(x)
+            return linen.Dense(2, name="head")(x)
 
     summary = summarize(WithAuxiliary(), (3,))
     assert (summary.parameters, summary.other_parameters) == (8, 28)
 
 
 def test_xla_counts_without_padding():
-    model = nn.Conv(4, (3, 3), use_bias=False)
+    model = linen.Conv(4, (3, 3), use_bias=False)
     summary = summarize(model, (8, 8, 2), xla=True)
     # Of 9 taps an edge pixel meets 6 and a corner 4: 36·9 + 24·6 + 4·4 of 64·9.
     assert summary.multiply_adds == 64 * 9 * 8

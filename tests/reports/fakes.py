@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,25 +30,25 @@ from cnnjax.tasks.sections import (
 from cnnjax.training.folder.run_folder import FORMAT
 
 
-class SmallNet(nn.Module):
+class SmallNet(linen.Module):
     """Two convolutions and a dense layer, written with flax alone."""
 
     classes: int
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
-        x = nn.relu(nn.Conv(6, (3, 3), name="first")(x))
-        x = nn.max_pool(x, (2, 2), (2, 2))
-        x = nn.relu(nn.Conv(20, (3, 3), name="second")(x))
-        return nn.Dense(self.classes, name="head")(x.reshape(x.shape[0], -1))
+        x = linen.relu(linen.Conv(6, (3, 3), name="first")(x))
+        x = linen.max_pool(x, (2, 2), (2, 2))
+        x = linen.relu(linen.Conv(20, (3, 3), name="second")(x))
+        return linen.Dense(self.classes, name="head")(x.reshape(x.shape[0], -1))
 
 
-class NoConvolution(nn.Module):
+class NoConvolution(linen.Module):
     classes: int
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
-        return nn.Dense(self.classes, name="head")(x.reshape(x.shape[0], -1))
+        return linen.Dense(self.classes, name="head")(x.reshape(x.shape[0], -1))
 
 
 class StoredImages:

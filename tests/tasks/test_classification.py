@@ -1,4 +1,4 @@
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,10 +15,10 @@ from cnnjax.tasks.sections import Evaluated
 RNG = np.random.default_rng(0)
 
 
-class Scores(nn.Module):
+class Scores(linen.Module):
     """A network whose logits are its input, with one running statistic."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
         count = self.variable("batch_stats", "count", lambda: jnp.float32(0))
         if train:
@@ -159,12 +159,12 @@ def test_smoothing_belongs_to_softmax():
 class TwoHeads(Net):
     """Logits, twice them and minus them."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
         x = x.reshape(len(x), -1)
         if self.wants_auxiliary("aux1"):
-            self.feature("aux1", nn.Dense(10, kernel_init=scaled(2.0), name="aux1")(x))
-        return nn.Dense(10, kernel_init=scaled(1.0), name="classifier")(x)
+            self.feature("aux1", linen.Dense(10, kernel_init=scaled(2.0), name="aux1")(x))
+        return linen.Dense(10, kernel_init=scaled(1.0), name="classifier")(x)
 
 
 def scaled(factor):

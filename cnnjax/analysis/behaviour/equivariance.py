@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -58,7 +58,7 @@ def equivariance_error(
 
 
 def layer_equivariance(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     layer: str,

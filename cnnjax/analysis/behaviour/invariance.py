@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,7 +101,7 @@ def _resampled(
 
 
 def invariance_curves(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     labels: Int[ArrayLike, "batch"],
@@ -150,7 +150,7 @@ def invariance_curves(
 
 
 def invariance_curve(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     labels: Int[ArrayLike, "batch"],

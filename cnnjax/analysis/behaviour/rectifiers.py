@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +24,7 @@ _INLINED = frozenset({"jit", "pjit", "closed_call", "custom_jvp_call"})
 
 
 def run_with_rectifiers(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Any,
     rectify: Callable[[str, Array], Array],
@@ -54,7 +54,7 @@ def run_with_rectifiers(
     arguments = evaluation_arguments(model, apply_arguments)
     outputs: dict[str, Any] = {}
 
-    def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed) -> Any:
+    def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed) -> Any:
         output = proceed()
         if isinstance(output, jax.Array):
             output = ad_checkpoint.checkpoint_name(output, _DONE + call.name)
@@ -112,7 +112,7 @@ def _rectifier_operand(operands: list[Any]) -> Any:
 
 
 def dead_units(
-    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> dict[str, Bool[np.ndarray, "channels"]]:
     """Which units of each ReLU are 0 for all images, at all places.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +36,7 @@ class LayerSignal:
 
 
 def layer_signals(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     labels: Int[ArrayLike, "batch"],
@@ -62,7 +62,7 @@ def layer_signals(
     ) -> tuple[Array, dict[str, Array]]:
         outputs: dict[str, Array] = {}
 
-        def around(call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed) -> Any:
+        def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed) -> Any:
             output = proceed()
             if call.name in offsets:
                 outputs[call.name] = output = output + offsets[call.name]
@@ -179,10 +179,10 @@ def _depth_statistics(
 def initializers() -> dict[str, Callable[..., Array]]:
     """The initialisers of the lectures by name."""
     return {
-        "constant 0.01": nn.initializers.constant(0.01),
-        "N(0, 0.01²)": nn.initializers.normal(0.01),
-        "N(0, 1)": nn.initializers.normal(1.0),
-        "LeCun": nn.initializers.lecun_normal(),
-        "Glorot": nn.initializers.glorot_normal(),
-        "He": nn.initializers.he_normal(),
+        "constant 0.01": linen.initializers.constant(0.01),
+        "N(0, 0.01²)": linen.initializers.normal(0.01),
+        "N(0, 1)": linen.initializers.normal(1.0),
+        "LeCun": linen.initializers.lecun_normal(),
+        "Glorot": linen.initializers.glorot_normal(),
+        "He": linen.initializers.he_normal(),
     }

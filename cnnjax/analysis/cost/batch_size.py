@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import optax
@@ -32,7 +32,7 @@ class BatchFit:
 
 
 def training_step_bytes(
-    model: nn.Module,
+    model: linen.Module,
     input_shape: Sequence[int],
     batch: int,
     *,
@@ -96,7 +96,7 @@ def training_step_bytes(
 
 
 def max_batch(
-    model: nn.Module,
+    model: linen.Module,
     device_bytes: int,
     input_shape: Sequence[int],
     *,

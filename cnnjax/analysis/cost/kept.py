@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 from jax.extend.core import Literal
 
@@ -15,7 +15,7 @@ INPUT = "input"
 
 
 def kept_bytes(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Any,
     apply_arguments: Mapping[str, Any],

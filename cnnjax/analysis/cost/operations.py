@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 from jax import ad_checkpoint
 from jax.extend.core import (
@@ -93,7 +93,7 @@ class Trace:
 
 
 def trace_operations(
-    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> Trace:
     """Traces a model without running it.
 
@@ -115,7 +115,7 @@ def trace_operations(
     products: dict[int, int] = {}
 
     def around(
-        call: ModuleCall, module: nn.Module, inputs: tuple[Any, ...], proceed: Callable[[], Any]
+        call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed: Callable[[], Any]
     ) -> Any:
         nonlocal count
         index = count

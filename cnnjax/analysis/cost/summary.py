@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +78,7 @@ class Summary:
 
 
 def summarize(
-    model: nn.Module,
+    model: linen.Module,
     input_shape: Sequence[int],
     *,
     dtype: Any = jnp.float32,
@@ -136,7 +136,7 @@ def summarize(
     )
 
 
-def shape_variables(model: nn.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:
+def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:
     """The shapes of a model's variables, without initialising it.
 
     Args:
@@ -153,7 +153,7 @@ def shape_variables(model: nn.Module, images: Any, apply_arguments: Mapping[str,
 
 
 def _xla_multiply_adds(
-    model: nn.Module, variables: Any, images: Any, apply_arguments: Mapping[str, Any]
+    model: linen.Module, variables: Any, images: Any, apply_arguments: Mapping[str, Any]
 ) -> int:
     """Half of the floating-point operations that XLA counts in the lowered program."""
     arguments = evaluation_arguments(model, apply_arguments)

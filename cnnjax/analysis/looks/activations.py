@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -15,7 +15,7 @@ from cnnjax.models.net import Net
 
 
 def activations(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     *,
@@ -51,7 +51,7 @@ def activations(
 
 
 def activation_shapes(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Any,
     *,
@@ -81,7 +81,7 @@ def activation_shapes(
 
 
 def stage_activations(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     *,
@@ -153,7 +153,7 @@ def _features(model: Net, variables: Any, images: Any) -> dict[str, Array]:
 
 
 def _captured(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Any,
     apply_arguments: Mapping[str, Any],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,7 @@ from cnnjax.analysis.looks.activations import activation_shapes
 
 
 def saliency(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     classes: Int[ArrayLike, "batch"],
@@ -52,7 +52,7 @@ def saliency(
 
 
 def grad_cam(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     classes: Int[ArrayLike, "batch"],
@@ -102,7 +102,7 @@ def grad_cam(
 
 
 def occlusion_map(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     classes: Int[ArrayLike, "batch"],

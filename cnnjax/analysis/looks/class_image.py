@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -16,7 +16,7 @@ from cnnjax.ops.filters import gaussian_blur
 
 
 def class_images(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     start: Float[ArrayLike, "batch height width channels"],
     classes: Int[ArrayLike, "batch"],

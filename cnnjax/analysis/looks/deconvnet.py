@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -14,7 +14,7 @@ from cnnjax.analysis.calls import image_batch
 
 
 def deconvnet(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     layer: str,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ from cnnjax.analysis.looks.activations import activations
 
 
 def effective_receptive_field(
-    model: nn.Module,
+    model: linen.Module,
     variables: Any,
     images: Float[ArrayLike, "batch height width channels"],
     layer: str,

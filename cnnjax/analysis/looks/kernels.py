@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import flax.linen as nn
+import flax.linen as linen
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -11,7 +11,7 @@ from cnnjax.analysis.calls import check_names, module_calls
 
 
 def convolution_kernels(
-    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> dict[str, Array]:
     """The kernels of all convolutions, in the order in which the model applies them.
 
@@ -37,7 +37,7 @@ def convolution_kernels(
 
 
 def first_layer_kernels(
-    model: nn.Module, variables: Any, images: Any, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> tuple[str, Array]:
     """The kernels of the first convolution: the ones that can be read as pictures.
 
@@ -60,7 +60,7 @@ def first_layer_kernels(
 
 
 def layer_kernels(
-    model: nn.Module, variables: Any, images: Any, layer: str, **apply_arguments: Any
+    model: linen.Module, variables: Any, images: Any, layer: str, **apply_arguments: Any
 ) -> Array:
     """The kernels of one convolution by name.
 

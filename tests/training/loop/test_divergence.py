@@ -1,6 +1,6 @@
 """Where NaN and infinity are said to begin."""
 
-import flax.linen as nn
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,51 +17,51 @@ from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
 
 
-class Half(nn.Module):
+class Half(linen.Module):
     """A layer of weights."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        return nn.Dense(8, name="weights")(x)
+        return linen.Dense(8, name="weights")(x)
 
 
-class Reciprocal(nn.Module):
+class Reciprocal(linen.Module):
     """Divides by what a parameter has come to."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x):
-        return x / self.param("divisor", nn.initializers.constant(1.0), ())
+        return x / self.param("divisor", linen.initializers.constant(1.0), ())
 
 
-class Countdown(nn.Module):
+class Countdown(linen.Module):
     """A step takes 0.25 from the parameter: after four of them it is 0."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
-        x = nn.remat(Half)(name="first")(x.reshape(x.shape[0], -1))
+        x = linen.remat(Half)(name="first")(x.reshape(x.shape[0], -1))
         x = Reciprocal(name="second")(x)
-        return nn.Dense(10, name="head")(x)
+        return linen.Dense(10, name="head")(x)
 
 
-class SquareRoot(nn.Module):
+class SquareRoot(linen.Module):
     """Finite at 0, but for its gradient."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
-        x = nn.Dense(8, name="first")(x.reshape(x.shape[0], -1))
-        offset = self.param("offset", nn.initializers.zeros, ())
-        return nn.Dense(10, name="head")(x + jnp.sqrt(offset))
+        x = linen.Dense(8, name="first")(x.reshape(x.shape[0], -1))
+        offset = self.param("offset", linen.initializers.zeros, ())
+        return linen.Dense(10, name="head")(x + jnp.sqrt(offset))
 
 
-class BlownStatistics(nn.Module):
+class BlownStatistics(linen.Module):
     """Logits know nothing of its statistics."""
 
-    @nn.compact
+    @linen.compact
     def __call__(self, x, train=False):
         size = self.variable("batch_stats", "size", lambda: jnp.float32(1e30))
         if train and not self.is_initializing():
             size.value = size.value * 1e3
-        return nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))
+        return linen.Dense(10, name="head")(x.reshape(x.shape[0], -1))
 
 
 def steady(params):
@@ -136,11 +136,11 @@ def test_statistics_that_overflow_behind_a_finite_loss_are_named(run_of, explain
 
 
 def test_parameters_that_begin_so_are_named(run_of, explain):
-    class Begun(nn.Module):
-        @nn.compact
+    class Begun(linen.Module):
+        @linen.compact
         def __call__(self, x, train=False):
-            x = nn.Dense(10, name="head")(x.reshape(x.shape[0], -1))
-            return x + self.param("offset", nn.initializers.constant(jnp.inf), ())
+            x = linen.Dense(10, name="head")(x.reshape(x.shape[0], -1))
+            return x + self.param("offset", linen.initializers.constant(jnp.inf), ())
 
     said = explain(run_of(Begun()), LossNotFinite(1, float("inf")))
     assert "It was there before the first step: params/offset is not finite" in said

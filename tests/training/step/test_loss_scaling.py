@@ -2,12 +2,12 @@
 
 from functools import cache
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import linen
 
 from cnnjax import nn, training
 from cnnjax.tasks import Classification

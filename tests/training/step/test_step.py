@@ -1,11 +1,11 @@
 """The step against gradients by finite differences and an update written out by hand."""
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import linen
 
 from cnnjax import nn, training
 from cnnjax.tasks import Classification, Moment
