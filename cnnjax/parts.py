@@ -19,6 +19,8 @@ from cnnjax.nearest import did_you_mean
 
 Part = TypeVar("Part")
 _OWN = __name__.partition(".")[0]
+# Wraps functions in frames of its own where its import hook checks their shapes.
+_WRAPPER = "jaxtyping"
 _PATH = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
 
@@ -250,7 +252,7 @@ def _calling_place() -> _Place | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        own = module.partition(".")[0] == _OWN
+        own = module.partition(".")[0] in (_OWN, _WRAPPER)
         if own and frame.f_code.co_name == "<module>":
             return None
         if not own:

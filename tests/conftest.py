@@ -1,4 +1,4 @@
-"""Every test runs under strict promotion rules, on eight virtual CPU devices."""
+"""Tests run under strict promotion rules, with shapes verified, on eight virtual CPU devices."""
 
 import os
 
@@ -11,9 +11,16 @@ os.environ["XLA_FLAGS"] = (
 # scikit-learn's threads spin while they wait, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from jaxtyping import install_import_hook
+
+from tests import shape_checks
+
+# Before cnnjax is imported: the hook changes its functions as their modules are compiled.
+install_import_hook("cnnjax", f"{shape_checks.__name__}.check_shapes")
+
 # Before anything computes: importing cnnjax adds a flag of its own to XLA_FLAGS.
-import cnnjax  # noqa: F401, I001
-import jax
+import cnnjax  # noqa: E402, F401, I001
+import jax  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
