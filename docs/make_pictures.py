@@ -15,8 +15,8 @@ import numpy as np
 
 from cnnjax import inference, ops
 from cnnjax.analysis import activations
-from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
-from cnnjax.analysis.behaviour.signals import depth_study, initializers
+from cnnjax.analysis.behavior.invariance import Change, invariance_curves
+from cnnjax.analysis.behavior.signals import depth_study, initializers
 from cnnjax.analysis.cost.complexity import complexity_chart, complexity_points
 from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.looks.class_image import class_images
@@ -113,7 +113,7 @@ def main() -> None:
                 name: depth_study(jax.nn.relu, initializer, jax.random.key(0))
                 for name, initializer in initializers().items()
             },
-            "Ten dense ReLU layers of 256 units, by initialiser",
+            "Ten dense ReLU layers of 256 units, by initializer",
         ),
     }
     if sys.argv[1:]:

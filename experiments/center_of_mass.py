@@ -2,8 +2,8 @@ r"""Where the ink of a digit is: a task, a dataset and a configuration of one's 
 
 python -m experiments.train --config=experiments/center_of_mass.py --workdir=runs/center
 
-A LeNet-5 gives two numbers, the row and the column of the digit's centre of mass, as shares of the
-image's side; the squared error is minimised. Nothing in cnnjax knows of this task.
+A LeNet-5 gives two numbers, the row and the column of the digit's center of mass, as shares of the
+image's side; the squared error is minimized. Nothing in cnnjax knows of this task.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ HERE = "experiments.center_of_mass"
 
 
 def load():
-    """Returns the digits with the centre of mass of each, [row, column], in place of its label."""
+    """Returns the digits with the center of mass of each, [row, column], in place of its label."""
     digits = data.dataset("digits")
     train, test = (_with_centers(data.load_arrays(digits, split)) for split in ("train", "test"))
     return data.Splits(train, test, mean=digits.mean, std=digits.std)
@@ -61,7 +61,7 @@ class Center(tasks.Task):
         ]
         exact = Series("exact", [0.3, 0.7], [0.3, 0.7], marks=False, dashed=True)
         chart = Chart("Given against true", [exact, *points], across="true", up="given")
-        section = Section("centers", "Centres of mass", "As shares of the side.", (chart,))
+        section = Section("centers", "Centers of mass", "As shares of the side.", (chart,))
         return TaskReport((Figure("Mean distance", f"{mean:.4f}"),), (section,))
 
 

@@ -4,7 +4,7 @@ python -m experiments.cifar10_speedrun --data_dir=data --seeds=100 --output=spee
 python -m experiments.cifar10_speedrun --recipe=sgd --precision=float16 --seeds=25
 
 All data and augmentation lie on the device, and a run's training is one program. What is counted of
-a run: initialisation, whitening, padding, training, and the evaluation with six views of each test
+a run: initialization, whitening, padding, training, and the evaluation with six views of each test
 image; not: reading the set, copying it to the device, compiling, and a first run to warm up.
 
 A small try on CPU, where each step is a program:
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
         "steps": run.total_steps,
         "warm_up": _WARM_UP.value,
         "compile_seconds": programs.compile_seconds,
-        "summary": trials.summarise(done),
+        "summary": trials.summarize(done),
         "trials": [dataclasses.asdict(trial) for trial in done],
     }
     if output is not None:

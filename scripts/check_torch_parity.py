@@ -39,13 +39,13 @@ class Case:
     """A network here and in another library.
 
     Attributes:
-      name: registered name.
-      library: "torchvision" or "timm".
-      theirs: the other library's name.
-      variant: of ours.
-      sizes: of the images.
-      ours, options: overrides of our network, and keyword arguments of theirs.
-      heads: auxiliary features: the module of theirs whose output goes into which head.
+        name: registered name.
+        library: "torchvision" or "timm".
+        theirs: the other library's name.
+        variant: of ours.
+        sizes: of the images.
+        ours, options: overrides of our network, and keyword arguments of theirs.
+        heads: auxiliary features: the module of theirs whose output goes into which head.
     """
 
     name: str
@@ -94,7 +94,7 @@ def check_installed() -> None:
     """Imports torch, torchvision and timm, or stops and says what to install.
 
     Raises:
-      SystemExit: one of them is missing.
+        SystemExit: one of them is missing.
     """
     try:
         import_torchvision()
@@ -165,11 +165,11 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
     """Compares a case at each size.
 
     Yields:
-      Rows: library and network, ours, size, output, largest logit, our largest difference and
-      PyTorch's own (float32 to float64), both relative to the largest logit.
+        Rows: library and network, ours, size, output, largest logit, our largest difference and
+        PyTorch's own (float32 to float64), both relative to the largest logit.
 
     Raises:
-      SystemExit: a difference is above the limit, or the exported file does not fit.
+        SystemExit: a difference is above the limit, or the exported file does not fit.
     """
     import safetensors.torch
     import torch

@@ -26,17 +26,17 @@ def find_state_dict(
     """Finds the weights in what a checkpoint holds.
 
     Args:
-      checkpoint: what was read.
-      is_tensor: whether a value is a tensor.
-      entry: key of the state dict in a training checkpoint, "a.b" for one within another; None if
-        there is one only.
+        checkpoint: what was read.
+        is_tensor: whether a value is a tensor.
+        entry: key of the state dict in a training checkpoint, "a.b" for one within another; None if
+            there is one only.
 
     Returns:
-      Tensors by name; of a network in a wrapper, whose names begin with "module.", only those, and
-      without the prefix.
+        Tensors by name; of a network in a wrapper, whose names begin with "module.", only those,
+        and without the prefix.
 
     Raises:
-      ValueError: there are no weights, or several sets of them.
+        ValueError: there are no weights, or several sets of them.
     """
     for key in entry.split(".") if entry else ():
         if not isinstance(checkpoint, Mapping) or key not in checkpoint:
@@ -65,13 +65,13 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
     """Writes the weights of a PyTorch checkpoint as safetensors.
 
     Args:
-      source: the checkpoint.
-      target: the file to write.
-      entry: see `find_state_dict`.
+        source: the checkpoint.
+        target: the file to write.
+        entry: see `find_state_dict`.
 
     Raises:
-      SystemExit: torch is missing, or the file cannot be read or holds more than data; the message
-        says what to do.
+        SystemExit: torch is missing, or the file cannot be read or holds more than data; the
+            message says what to do.
     """
     try:
         import torch

@@ -39,19 +39,19 @@ def export(
     """Writes a network with its weights as serialised StableHLO.
 
     Args:
-      model: a network of the zoo.
-      variables: its variables.
-      input_size: height, width and channels of the images; the batch stays free.
-      path: of the file to write.
-      platforms: what it is lowered for.
+        model: a network of the zoo.
+        variables: its variables.
+        input_size: height, width and channels of the images; the batch stays free.
+        path: of the file to write.
+        platforms: what it is lowered for.
 
     Returns:
-      The largest difference between the network's logits and those of the file read again, divided
-      by the largest logit, on random images on this machine.
+        The largest difference between the network's logits and those of the file read again,
+        divided by the largest logit, on random images on this machine.
 
     Raises:
-      SystemExit: flatbuffers is not installed; or the difference is above `LIMIT`, or a logit is
-        not finite, and then no file is left.
+        SystemExit: flatbuffers is not installed; or the difference is above `LIMIT`, or a logit is
+            not finite, and then no file is left.
     """
     try:
         import flatbuffers  # noqa: F401

@@ -17,7 +17,7 @@ def import_torchvision() -> ModuleType:
     when it is imported; none of its classification networks uses them, so declaring them is enough.
 
     Raises:
-      ImportError: torch or torchvision is missing.
+        ImportError: torch or torchvision is missing.
     """
     import torch  # pyright: ignore[reportMissingImports]
 

@@ -17,16 +17,16 @@ def in_batches(function: Callable[..., Any], *arrays: ArrayLike, size: int = BAT
     The last batch is filled up with repeats of the last row, whose results are left out.
 
     Args:
-      function: called with the same rows of each array; returns arrays [batch, ...], in any
-        pytree, of which a row depends on no other row. Usually the work of `jax.jit`.
-      *arrays: each [rows, ...], of the same number of rows, at least 1.
-      size: rows of a batch.
+        function: called with the same rows of each array; returns arrays [batch, ...], in any
+            pytree, of which a row depends on no other row. Usually the work of `jax.jit`.
+        *arrays: each [rows, ...], of the same number of rows, at least 1.
+        size: rows of a batch.
 
     Returns:
-      The results for all rows, as NumPy arrays.
+        The results for all rows, as NumPy arrays.
 
     Raises:
-      ValueError: there are no rows, or not the same number in all arrays.
+        ValueError: there are no rows, or not the same number in all arrays.
     """
     rows = [np.asarray(array) for array in arrays]
     counts = {len(array) for array in rows}

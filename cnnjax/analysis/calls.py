@@ -19,12 +19,12 @@ class ModuleCall:
     """One call of one module's `__call__` during one application of a model.
 
     Attributes:
-      name: the module's path joined by "/"; a module called again gets "#2", "#3", ...; the model
-        itself is "".
-      path: the module's path in the parameter tree.
-      kind: the class name of the module.
-      is_leaf: whether no other module was called during this call.
-      occurrence: 0 for the first call of this module, 1 for the second, ...
+        name: the module's path joined by "/"; a module called again gets "#2", "#3", ...; the model
+            itself is "".
+        path: the module's path in the parameter tree.
+        kind: the class name of the module.
+        is_leaf: whether no other module was called during this call.
+        occurrence: 0 for the first call of this module, 1 for the second, ...
     """
 
     name: str
@@ -38,14 +38,15 @@ def evaluation_arguments(model: linen.Module, given: Mapping[str, Any]) -> dict[
     """Completes the keyword arguments of `model.apply` so that the model is evaluated.
 
     Args:
-      model: any Flax module whose `__call__` takes the input first.
-      given: keyword arguments that the caller chose; they are kept as they are.
+        model: any Flax module whose `__call__` takes the input first.
+        given: keyword arguments that the caller chose; they are kept as they are.
 
     Returns:
-      `given`, and the usual switches (`train=False`, `deterministic=True`, ...) that the model has.
+        `given`, and the usual switches (`train=False`, `deterministic=True`, ...) that the model
+        has.
 
     Raises:
-      TypeError: `__call__` needs further arguments, or does not take one that was given.
+        TypeError: `__call__` needs further arguments, or does not take one that was given.
     """
     return mode_arguments(model, False, given)
 
@@ -66,12 +67,12 @@ def observe_calls(
     """Within the block, notes every module call of every Flax model that is applied.
 
     Args:
-      around: called as `around(call, module, inputs, proceed)` for each call, with the bound
-        module and its positional arguments, and returns what the call returns; `call.is_leaf` is
-        not yet known then, and is False. `None` proceeds and nothing else.
+        around: called as `around(call, module, inputs, proceed)` for each call, with the bound
+            module and its positional arguments, and returns what the call returns; `call.is_leaf`
+            is not yet known then, and is False. `None` proceeds and nothing else.
 
     Yields:
-      The calls in the order in which they begin; complete when the application has returned.
+        The calls in the order in which they begin; complete when the application has returned.
     """
     calls: list[ModuleCall] = []
     seen: collections.Counter[tuple[str, ...]] = collections.Counter()
@@ -104,16 +105,16 @@ def module_calls(
     """The module calls of `model.apply(variables, images)`, in order, without running it.
 
     Args:
-      model: any Flax module.
-      variables: its variables; shapes (`jax.ShapeDtypeStruct`) suffice.
-      images: its input, or the shape of it, usually [batch, height, width, channels].
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables; shapes (`jax.ShapeDtypeStruct`) suffice.
+        images: its input, or the shape of it, usually [batch, height, width, channels].
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      One entry a call, the model itself first.
+        One entry a call, the model itself first.
 
     Raises:
-      TypeError: `__call__` needs arguments that were not given.
+        TypeError: `__call__` needs arguments that were not given.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     with observe_calls() as calls:
@@ -132,18 +133,18 @@ def apply_edited(
     """Applies a model with the output of one of its module calls replaced.
 
     Args:
-      model: any Flax module.
-      variables: its variables.
-      images: its input.
-      layer: the call, as `module_calls` names it.
-      edit: takes the call's output and returns what the model goes on with.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables.
+        images: its input.
+        layer: the call, as `module_calls` names it.
+        edit: takes the call's output and returns what the model goes on with.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      What the model returns.
+        What the model returns.
 
     Raises:
-      KeyError: there is no such call; the message gives the nearest.
+        KeyError: there is no such call; the message gives the nearest.
     """
     arguments = evaluation_arguments(model, apply_arguments)
 
@@ -161,11 +162,11 @@ def image_batch(images: Any, function: str) -> jax.Array:
     """Returns images as an array.
 
     Args:
-      images: what was given.
-      function: who asks, for the message.
+        images: what was given.
+        function: who asks, for the message.
 
     Raises:
-      ValueError: they are not [batch, height, width, channels].
+        ValueError: they are not [batch, height, width, channels].
     """
     array = jnp.asarray(images)
     if array.ndim != 4:
@@ -181,12 +182,12 @@ def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     """Refuses names that are not known.
 
     Args:
-      names: the names to check.
-      known: the names there are.
-      what: what the names are of, for the message, such as "layer".
+        names: the names to check.
+        known: the names there are.
+        what: what the names are of, for the message, such as "layer".
 
     Raises:
-      KeyError: one of the names is not known; the message gives the nearest ones.
+        KeyError: one of the names is not known; the message gives the nearest ones.
     """
     for name in names:
         if name not in known:

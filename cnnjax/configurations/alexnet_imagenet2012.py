@@ -3,7 +3,7 @@ r"""AlexNet on ImageNet by its own recipe (Krizhevsky et al. 2012, sections 4 an
     python -m experiments.train --config=experiments/configs/alexnet_imagenet2012.py \
         --workdir=runs/alexnet_imagenet2012
 
-Shorter sides of 256 pixels, random crops and mirror images, PCA colour; SGD with momentum 0.9,
+Shorter sides of 256 pixels, random crops and mirror images, PCA color; SGD with momentum 0.9,
 weight decay 0.0005 and batches of 128, for 90 epochs; a rate of 0.01, divided by 10 when the error
 stops improving.
 

@@ -5,7 +5,7 @@ r"""FractalNet of 20 layers on CIFAR-10 by its own recipe (Larsson et al. 2017, 
 
 SGD with momentum 0.9, batches of 100, a rate of 0.02 for 400 epochs, divided by 10 whenever the
 epochs that are left have halved; drop-path (local and global) and dropout as in the network's
-defaults; Xavier's initialisation; crops from a margin of 4 pixels and mirror images. With these the
+defaults; Xavier's initialization; crops from a margin of 4 pixels and mirror images. With these the
 paper has 4.60 % error. No weight decay.
 """
 

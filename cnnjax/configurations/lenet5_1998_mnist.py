@@ -3,7 +3,7 @@ r"""LeNet-5 of 1998 on MNIST, near to its own recipe (LeCun et al. 1998, section
     python -m experiments.train --config=experiments/configs/lenet5_1998_mnist.py \
         --workdir=runs/lenet5_1998_mnist
 
-From the paper: the network with its RBF outputs and initialisation, white at -0.1 and ink at 1.175,
+From the paper: the network with its RBF outputs and initialization, white at -0.1 and ink at 1.175,
 20 passes of stochastic gradient descent without momentum, and a learning rate that falls after
 passes 2, 5, 8 and 12, to 2 % in all.
 

@@ -8,8 +8,8 @@ SGD with momentum 0.9, weight decay 0.0001, batches of 128, a rate of 0.1, divid
 of 390 steps are 63,960 iterations; for the paper's 45,000/5,000 split, by which it found the
 schedule: --config.data.validation_examples=5000.
 
-Deviation: inputs are normalised per channel, by mean and standard deviation, where the paper takes
-off the mean of each pixel. The margin has the mean colour, which is what the paper's zeros are.
+Deviation: inputs are normalized per channel, by mean and standard deviation, where the paper takes
+off the mean of each pixel. The margin has the mean color, which is what the paper's zeros are.
 """
 
 from ml_collections import ConfigDict

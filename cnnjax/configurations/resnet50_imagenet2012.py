@@ -3,7 +3,7 @@ r"""ResNet-50 on ImageNet by its own recipe (He et al. 2015, section 3.4).
     python -m experiments.train --config=experiments/configs/resnet50_imagenet2012.py \
         --workdir=runs/resnet50_imagenet2012
 
-Crops of 224 pixels from shorter sides between 256 and 480, mirror images, PCA colour; SGD with
+Crops of 224 pixels from shorter sides between 256 and 480, mirror images, PCA color; SGD with
 momentum 0.9, weight decay 0.0001 and batches of 256, a rate of 0.1, for 120 epochs (the paper's
 600,000 iterations); the stride is in the first 1x1 convolution.
 

@@ -3,8 +3,8 @@ r"""ResNeXt-50 (32x4d) on ImageNet by its own recipe (Xie et al. 2017, section 4
     python -m experiments.train --config=experiments/configs/resnext50_imagenet2012.py \
         --workdir=runs/resnext50_imagenet2012
 
-Crops of 8 to 100 % of the area, resized to 224 pixels, mirror images, jitter of colours and PCA
-colour; SGD with momentum 0.9, weight decay 0.0001, batches of 256, a rate of 0.1, divided by 10
+Crops of 8 to 100 % of the area, resized to 224 pixels, mirror images, jitter of colors and PCA
+color; SGD with momentum 0.9, weight decay 0.0001, batches of 256, a rate of 0.1, divided by 10
 three times on the schedule of fb.resnet.torch: after 30, 60 and 90 epochs, here of 100.
 """
 

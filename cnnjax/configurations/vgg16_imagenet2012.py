@@ -3,7 +3,7 @@ r"""VGG-16 (D) on ImageNet by its own recipe (Simonyan and Zisserman 2014, secti
     python -m experiments.train --config=experiments/configs/vgg16_imagenet2012.py \
         --workdir=runs/vgg16_imagenet2012
 
-Crops of 224 pixels from shorter sides between 256 and 512, mirror images and shifts of colour; SGD
+Crops of 224 pixels from shorter sides between 256 and 512, mirror images and shifts of color; SGD
 with momentum 0.9, weight decay 0.0005, batches of 256, 74 epochs; a rate of 0.01, divided by 10
 when accuracy stops improving. Kernels start by Glorot's scheme, which the authors found to make
 starting from a shallower network needless.

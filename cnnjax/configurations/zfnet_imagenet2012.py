@@ -6,8 +6,8 @@ r"""ZFNet on ImageNet by its own recipe (Zeiler and Fergus 2013, section 3.1).
 Shorter sides of 256 pixels, crops of 224 with mirror images, batches of 128, SGD with a rate of
 0.01 and momentum 0.9, 70 epochs; the rate falls when progress stops.
 
-Deviations: crops from anywhere, where the paper takes corners and centre; the rate falls with the
-training loss, where the authors lowered it by hand; filters are not renormalised to an RMS of 0.1;
+Deviations: crops from anywhere, where the paper takes corners and center; the rate falls with the
+training loss, where the authors lowered it by hand; filters are not renormalized to an RMS of 0.1;
 the weight decay, which the paper does not state, is AlexNet's.
 """
 

@@ -14,7 +14,7 @@ from cnnjax.data.augment import (
 from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
-from cnnjax.data.derived import JoinedExamples, RelabelledExamples
+from cnnjax.data.derived import JoinedExamples, RelabeledExamples
 from cnnjax.data.errors import DamagedImages, DataError
 from cnnjax.data.examples import ArrayExamples, Examples, PartSpec, Spec, choose
 from cnnjax.data.kinds import Kind
@@ -72,7 +72,7 @@ __all__ = [
     "Preprocess",
     "ReadOptions",
     "Reader",
-    "RelabelledExamples",
+    "RelabeledExamples",
     "Resident",
     "ShuffledOrder",
     "Spec",

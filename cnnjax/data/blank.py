@@ -1,4 +1,4 @@
-"""What stands for an example that cannot be read: grey images, and zeros."""
+"""What stands for an example that cannot be read: gray images, and zeros."""
 
 import numpy as np
 

@@ -133,7 +133,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
 
     Returns:
         What is known of it. Sets outside the catalogue state ImageNet's mean and standard
-        deviation if they are in color, and 0.5 for both if they are grey.
+        deviation if they are in color, and 0.5 for both if they are gray.
 
     Raises:
         DataError: no set has that name (the message lists the nearest), or it is not in the
@@ -168,7 +168,7 @@ def _tfds_names() -> list[str]:
 def _described(name: str, folder: Any) -> Dataset:
     """Describes a prepared set by what TFDS wrote beside it."""
     info = read_info(folder)
-    grey = info.image_shape is not None and info.image_shape[2] == 1
+    gray = info.image_shape is not None and info.image_shape[2] == 1
     sizes = {"train": info.split_sizes["train"]} if "train" in info.split_sizes else {}
     test_split = next((s for s in ("test", "validation") if s in info.split_sizes), None)
     if test_split:
@@ -180,8 +180,8 @@ def _described(name: str, folder: Any) -> Dataset:
         image_shape=info.image_shape,
         class_names=info.class_names,
         split_sizes=sizes,
-        mean=(0.5,) if grey else IMAGENET_MEAN,
-        std=(0.5,) if grey else IMAGENET_STD,
+        mean=(0.5,) if gray else IMAGENET_MEAN,
+        std=(0.5,) if gray else IMAGENET_STD,
         source=info.homepage,
         test_split=test_split or "test",
     )

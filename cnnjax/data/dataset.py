@@ -10,7 +10,7 @@ from cnnjax.data.examples import PartSpec, Spec
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
 
-The figures that torchvision normalises with; also those of photographs with no figures of their
+The figures that torchvision normalizes with; also those of photographs with no figures of their
 own.
 """
 

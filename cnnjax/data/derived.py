@@ -69,7 +69,7 @@ class JoinedExamples(Examples):
 
 
 @dataclass(frozen=True, eq=False)
-class RelabelledExamples(Examples):
+class RelabeledExamples(Examples):
     """Examples whose labels are counted otherwise.
 
     Attributes:

@@ -14,7 +14,7 @@ from cnnjax.data.read.decode import DamagedImage
 class LazyImages:
     """The images of examples, indexed as an array is; each is read anew whenever it is indexed.
 
-    An image that cannot be read is grey.
+    An image that cannot be read is gray.
 
     Args:
         examples: what they belong to.

@@ -1,4 +1,4 @@
-"""From stored examples to network inputs: scale, resize, pad, normalise."""
+"""From stored examples to network inputs: scale, resize, pad, normalize."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Preprocess:
         mean: what is subtracted per channel, on the scale 0 to 1; one value for all channels alike.
         std: what the difference is divided by per channel; one value for all channels alike.
         per_image: whether each image's own mean and standard deviation, over all its pixels and
-            channels, take the place of `mean` and `std`: global contrast normalisation.
+            channels, take the place of `mean` and `std`: global contrast normalization.
 
     Raises:
         ValueError: the numbers cannot work.

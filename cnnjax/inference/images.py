@@ -21,7 +21,7 @@ class ImageForm(NamedTuple):
     Attributes:
         shape: height, width and channels (1 or 3).
         framing: how photographs of any size are brought to that shape, as in evaluation; None for
-            a cut to the shape's proportions around the centre, then a resize.
+            a cut to the shape's proportions around the center, then a resize.
     """
 
     shape: tuple[int, int, int]
@@ -107,7 +107,7 @@ def read_images(
 
 
 def _fitted(image: Image, shape: tuple[int, int, int]) -> Image:
-    """Cuts an image to a shape's proportions around its centre, then resizes it."""
+    """Cuts an image to a shape's proportions around its center, then resizes it."""
     height, width, channels = shape
     scale = min(image.shape[0] / height, image.shape[1] / width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))

@@ -149,7 +149,7 @@ class Views:
             return "the whole image" + (" and its mirror image" if self.flip else "")
         scales = ", ".join(map(str, self.sides(size)))
         kinds = {
-            "center": f"the centre crop of {size} pixels",
+            "center": f"the center crop of {size} pixels",
             "ten": f"ten crops of {size} pixels",
             "dense": f"all positions of a window of {size} pixels",
         }

@@ -21,7 +21,7 @@ SOURCES = ("cnnjax", "torchvision", "timm")
 _IMAGENET = 1000
 
 _ENLARGED = 256 / 224
-"""How far photographs are enlarged before the centre is cut out, as published figures have it."""
+"""How far photographs are enlarged before the center is cut out, as published figures have it."""
 
 
 def from_weights(
@@ -40,7 +40,7 @@ def from_weights(
     Args:
         model: registered name, such as "resnet50".
         weights: the file, or "hub:NAME" for published weights by a registered name or repository.
-        source: "torchvision", "timm" or "cnnjax"; None to recognise it by the tensors' names.
+        source: "torchvision", "timm" or "cnnjax"; None to recognize it by the tensors' names.
         class_names: a name for each output; None for ImageNet's English ones where the file has
             1,000 outputs, else for those of `data_name`.
         data_name: the dataset that is evaluated, such as "folder:photographs"; None for none. All
@@ -131,7 +131,7 @@ def _loader(
         whole = sets[0] if len(sets) == 1 else data.JoinedExamples(tuple(sets))
         if list(labels) == list(range(len(labels))):
             return whole
-        return data.RelabelledExamples(whole, labels)
+        return data.RelabeledExamples(whole, labels)
 
     return load
 

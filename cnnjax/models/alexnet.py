@@ -2,8 +2,8 @@
 
 The published network has no padding in the first layer, so that it needs 227x227 images for the
 55x55 maps of the paper (which says 224). The single tower of lecture notes pools before it
-normalises. `variant="torchvision"` is Krizhevsky's form of 2014 ("One weird trick"), without
-normalisation, with an adaptive pool before the dense layers.
+normalizes. `variant="torchvision"` is Krizhevsky's form of 2014 ("One weird trick"), without
+normalization, with an adaptive pool before the dense layers.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ class ConvRow:
     """One row of the table: a convolution, and what follows its rectifier.
 
     Attributes:
-      features, kernel, stride, padding: of the convolution.
-      grouped: whether it is cut into the network's groups.
-      bias: where the biases start in the paper's initialisation.
-      norm: whether local response normalisation follows.
-      pool: whether a 3x3 max pool of stride 2 follows.
+        features, kernel, stride, padding: of the convolution.
+        grouped: whether it is cut into the network's groups.
+        bias: where the biases start in the paper's initialization.
+        norm: whether local response normalization follows.
+        pool: whether a 3x3 max pool of stride 2 follows.
     """
 
     features: int
@@ -65,13 +65,13 @@ class AlexNet(Net):
     weights fit the size that the variables were made with.
 
     Attributes:
-      rows: the convolutions.
-      groups: groups of the grouped rows.
-      pool_first: whether a row pools before it normalises.
-      pool_ceil: whether pools round up their output size.
-      grid: rows and columns that an adaptive pool makes before the dense layers, or None.
-      hidden: units of the hidden dense layers.
-      dropout_rate: of the input of both hidden layers if `dropout_first`, else of their outputs.
+        rows: the convolutions.
+        groups: groups of the grouped rows.
+        pool_first: whether a row pools before it normalizes.
+        pool_ceil: whether pools round up their output size.
+        grid: rows and columns that an adaptive pool makes before the dense layers, or None.
+        hidden: units of the hidden dense layers.
+        dropout_rate: of the input of both hidden layers if `dropout_first`, else of their outputs.
     """
 
     rows: tuple[ConvRow, ...] = PAPER
@@ -161,7 +161,7 @@ register(
         input_size=(227, 227, 3),
         parameters=62_378_344,
         multiply_adds="1,135.3 M",
-        notes="No groups; pools before it normalises.",
+        notes="No groups; pools before it normalizes.",
         **IMAGENET_255_CENTRED,
     ),
     groups=1,

@@ -15,17 +15,17 @@ def reset_classifier(
     """Gives a network other classes: its classifiers start anew, everything else is kept.
 
     Args:
-      model: a network of the zoo.
-      variables: its variables, with or without auxiliary heads; they are not changed.
-      num_classes: number of logits of the new network.
-      key: for the new kernels.
+        model: a network of the zoo.
+        variables: its variables, with or without auxiliary heads; they are not changed.
+        num_classes: number of logits of the new network.
+        key: for the new kernels.
 
     Returns:
-      The network with `num_classes`, and its variables; arrays are shared with `variables`.
+        The network with `num_classes`, and its variables; arrays are shared with `variables`.
 
     Raises:
-      TypeError: the model is not one of the zoo.
-      ValueError: `num_classes` is less than 1, or `variables` lack the classifier.
+        TypeError: the model is not one of the zoo.
+        ValueError: `num_classes` is less than 1, or `variables` lack the classifier.
     """
     if not isinstance(model, Net):
         raise TypeError(

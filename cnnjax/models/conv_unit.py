@@ -12,11 +12,11 @@ class ConvUnit(linen.Module):
     """A convolution, then batch norm or a bias, then a rectifier.
 
     Attributes:
-      features: number of output channels.
-      kernel_size: (height, width).
-      conv: makes the convolution.
-      norm: makes the batch norm; None for a bias in its place.
-      strides, padding: of the convolution.
+        features: number of output channels.
+        kernel_size: (height, width).
+        conv: makes the convolution.
+        norm: makes the batch norm; None for a bias in its place.
+        strides, padding: of the convolution.
     """
 
     features: int

@@ -25,24 +25,24 @@ def create_model(
     """Makes the network `name`, a Flax module without parameters.
 
     Args:
-      name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4"; or the path of a
-        Linen module's class, or of a function that makes one, such as "my_package.nets:MyNet".
-      num_classes: number of logits; None means as published. A network of your own is given it if
-        it takes `num_classes`.
-      dtype: dtype of the computation; parameters are float32 always. A network of your own is given
-        it if it takes `dtype`, and computes in float32 if not.
-      variant: a registered form, such as "torchvision" for the one that library's weights need.
-      **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
-        `initialization="he"` or `dropout_rate=0.3`.
+        name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4"; or the path of a
+            Linen module's class, or of a function that makes one, such as "my_package.nets:MyNet".
+        num_classes: number of logits; None means as published. A network of your own is given it if
+            it takes `num_classes`.
+        dtype: dtype of the computation; parameters are float32 always. A network of your own is
+            given it if it takes `dtype`, and computes in float32 if not.
+        variant: a registered form, such as "torchvision" for the one that library's weights need.
+        **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
+            `initialization="he"` or `dropout_rate=0.3`.
 
     Returns:
-      The module. `model.init(key, x)` gives its variables, `model.apply(variables, x,
-      train=False)` its logits.
+        The module. `model.init(key, x)` gives its variables, `model.apply(variables, x,
+        train=False)` its logits.
 
     Raises:
-      ValueError: an unknown name or variant (the message gives the nearest names), an unknown
-        override (the message gives the allowed ones), a value that is not allowed or one that is
-        missing, a dtype for a network that takes none, or something that is no Linen module.
+        ValueError: an unknown name or variant (the message gives the nearest names), an unknown
+            override (the message gives the allowed ones), a value that is not allowed or one that
+            is missing, a dtype for a network that takes none, or something that is no Linen module.
     """
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)

@@ -24,21 +24,21 @@ def apply_with_features(
     """Applies a network, and returns its named activations besides the logits.
 
     Args:
-      model: a network of the zoo.
-      variables: its variables.
-      x: images, [batch, height, width, channels].
-      train: whether dropout, drop-path and the batch's own statistics are used.
-      rngs: keys by stream, such as `{"dropout": key}`, needed where `train` draws.
-      mutable: collections to update, such as `["batch_stats"]`; a network without such a
-        collection returns none.
+        model: a network of the zoo.
+        variables: its variables.
+        x: images, [batch, height, width, channels].
+        train: whether dropout, drop-path and the batch's own statistics are used.
+        rngs: keys by stream, such as `{"dropout": key}`, needed where `train` draws.
+        mutable: collections to update, such as `["batch_stats"]`; a network without such a
+            collection returns none.
 
     Returns:
-      `(logits, features)`; with `mutable`, `((logits, features), updates)`, as `apply` has it.
-      `features` maps names to activations, from first to last; auxiliary logits are "aux1" and
-      "aux2", where `variables` hold the auxiliary heads.
+        `(logits, features)`; with `mutable`, `((logits, features), updates)`, as `apply` has it.
+        `features` maps names to activations, from first to last; auxiliary logits are "aux1" and
+        "aux2", where `variables` hold the auxiliary heads.
 
     Raises:
-      ValueError: the images are too small for a layer, which the message names.
+        ValueError: the images are too small for a layer, which the message names.
     """
     keys = None if rngs is None else dict(rngs)
     logits, updated = model.apply(
@@ -56,11 +56,11 @@ class FeatureInfo:
     """What a named feature looks like.
 
     Attributes:
-      name: key of the feature in `apply_with_features`.
-      shape: of one image's feature.
-      channels: its last axis.
-      stride: pixels of the image from one unit to the next; None for a vector, or for a grid whose
-        size does not depend on the image's.
+        name: key of the feature in `apply_with_features`.
+        shape: of one image's feature.
+        channels: its last axis.
+        stride: pixels of the image from one unit to the next; None for a vector, or for a grid
+            whose size does not depend on the image's.
     """
 
     name: str
@@ -73,14 +73,14 @@ def feature_info(model: Net, input_size: tuple[int, int, int]) -> list[FeatureIn
     """The named features of a network, found from shapes alone.
 
     Args:
-      model: a network of the zoo.
-      input_size: height, width and channels of the images.
+        model: a network of the zoo.
+        input_size: height, width and channels of the images.
 
     Returns:
-      One entry a feature, from first to last.
+        One entry a feature, from first to last.
 
     Raises:
-      ValueError: the images are too small for a layer, which the message names.
+        ValueError: the images are too small for a layer, which the message names.
     """
     # Every stride divides 64, so that 64 more pixels are 64 / stride more units.
     more = 64

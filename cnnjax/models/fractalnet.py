@@ -30,10 +30,11 @@ class DropPath(NamedTuple):
     """What drop-path drew for this pass.
 
     Attributes:
-      key: for the joins' own draws.
-      local_rate: probability with which each input of a join is dropped, where paths drop locally.
-      is_global: whether one column is kept in the whole network.
-      column: that column.
+        key: for the joins' own draws.
+        local_rate: probability with which each input of a join is dropped, where paths drop
+            locally.
+        is_global: whether one column is kept in the whole network.
+        column: that column.
     """
 
     key: jax.Array
@@ -72,18 +73,18 @@ class FractalNet(Net):
     evaluation before any training, with running statistics of 0 and 1, five blocks leave a tenth.
 
     Attributes:
-      columns: columns of each block.
-      widths: channels of each block.
-      dropout_rates: of the units of each block.
-      local_drop_rate: probability with which a join drops each of its inputs; one stays.
-      global_fraction: share of the passes that keep one column of the whole network instead.
-      pool_before_join: whether a block's last columns are pooled each, and then joined.
-      projections: whether a 1x1 convolution changes the channels before a block, where they change,
-        in the place of the first units of all its columns.
-      column: the one column to compute, as a plain network, or None for all.
-      stem: "none", or "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2).
-      head: "flatten" or "average", before the dense layer.
-      remat: whether the backward pass computes a unit's activations again, keeping its input.
+        columns: columns of each block.
+        widths: channels of each block.
+        dropout_rates: of the units of each block.
+        local_drop_rate: probability with which a join drops each of its inputs; one stays.
+        global_fraction: share of the passes that keep one column of the whole network instead.
+        pool_before_join: whether a block's last columns are pooled each, and then joined.
+        projections: whether a 1x1 convolution changes the channels before a block, where they
+            change, in the place of the first units of all its columns.
+        column: the one column to compute, as a plain network, or None for all.
+        stem: "none", or "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2).
+        head: "flatten" or "average", before the dense layer.
+        remat: whether the backward pass computes a unit's activations again, keeping its input.
     """
 
     num_classes: int = 10
@@ -185,13 +186,13 @@ def join(
     """The mean of the columns that meet, over those that drop-path keeps.
 
     Args:
-      inputs: the columns' feature maps.
-      columns: which columns they are.
-      paths: what was drawn for this pass, or None for a plain mean.
-      key: for this join's own draws.
+        inputs: the columns' feature maps.
+        columns: which columns they are.
+        paths: what was drawn for this pass, or None for a plain mean.
+        key: for this join's own draws.
 
     Returns:
-      Feature maps of the inputs' shape.
+        Feature maps of the inputs' shape.
 
     Source: Larsson et al., 2017, equation 2 and section 3.
     """
@@ -222,11 +223,11 @@ def column_variables(variables: Mapping[str, Any], column: int) -> dict[str, Any
     """The variables of one column as a plain network.
 
     Args:
-      variables: of a FractalNet.
-      column: the column, 0 the shallowest.
+        variables: of a FractalNet.
+        column: the column, 0 the shallowest.
 
     Returns:
-      The variables that the same network with `column=column` uses, and no others.
+        The variables that the same network with `column=column` uses, and no others.
     """
 
     def of_column(tree: Mapping[str, Any]) -> dict[str, Any]:

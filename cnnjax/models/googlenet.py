@@ -1,9 +1,9 @@
 """GoogLeNet, as published and in torchvision's form, and the Inception module in both its forms.
 
 The paper's table does not add up at conv1, 4c and 5a; its columns are taken as they stand. It does
-not give the constants of local response normalisation, which are AlexNet's here, nor the
-initialisation, which is Glorot's. `variant="torchvision"` has batch norm in the place of local
-response normalisation, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads that
+not give the constants of local response normalization, which are AlexNet's here, nor the
+initialization, which is Glorot's. `variant="torchvision"` has batch norm in the place of local
+response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads that
 pool adaptively to 4x4.
 """
 
@@ -42,8 +42,8 @@ class NaiveInception(linen.Module):
     """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels joined.
 
     Attributes:
-      features: channels of the three convolutions.
-      unit: makes a convolution with its rectifier.
+        features: channels of the three convolutions.
+        unit: makes a convolution with its rectifier.
 
     Source: Szegedy et al., 2014, figure 2 (a).
     """
@@ -68,10 +68,10 @@ class Inception(linen.Module):
     """The Inception module with bottlenecks: 1x1 convolutions before 3x3 and 5x5, after the pool.
 
     Attributes:
-      columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
-      unit: makes a convolution with its rectifier.
-      five: size of the "5x5" kernel.
-      backward: of the pool, "ours" or "native".
+        columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
+        unit: makes a convolution with its rectifier.
+        five: size of the "5x5" kernel.
+        backward: of the pool, "ours" or "native".
 
     Source: Szegedy et al., 2014, figure 2 (b).
     """
@@ -101,11 +101,11 @@ class AuxiliaryHead(linen.Module):
     """A classifier on a middle layer: average pool 5x5 of stride 3, 1x1 conv 128, dense 1024.
 
     Attributes:
-      num_classes: number of logits.
-      unit, dense, avg_pool: make the layers.
-      classifier_init: initialiser of the last layer.
-      adaptive: whether the pool goes to 4x4 whatever the size, as in torchvision.
-      train: whether dropout is on.
+        num_classes: number of logits.
+        unit, dense, avg_pool: make the layers.
+        classifier_init: initializer of the last layer.
+        adaptive: whether the pool goes to 4x4 whatever the size, as in torchvision.
+        train: whether dropout is on.
 
     Source: Szegedy et al., 2014, section 5.
     """
@@ -142,14 +142,14 @@ class GoogLeNet(Net):
     79x79 (a 5x5 map after 4a), without the heads 31x31.
 
     Attributes:
-      batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).
-      response_norm: whether the stem has local response normalisation.
-      five: size of the modules' "5x5" kernel.
-      last_pool: size of the pool before 5a, of stride 2.
-      aux_heads: whether there are auxiliary heads.
-      adaptive_heads: whether these pool to 4x4 whatever the size.
-      dropout_rate: before the last layer.
-      remat: whether the backward pass computes a module's activations again, keeping its input.
+        batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).
+        response_norm: whether the stem has local response normalization.
+        five: size of the modules' "5x5" kernel.
+        last_pool: size of the pool before 5a, of stride 2.
+        aux_heads: whether there are auxiliary heads.
+        adaptive_heads: whether these pool to 4x4 whatever the size.
+        dropout_rate: before the last layer.
+        remat: whether the backward pass computes a module's activations again, keeping its input.
     """
 
     batch_norm: bool = False
@@ -193,7 +193,7 @@ class GoogLeNet(Net):
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
     def respond(self, name: str, x: Images) -> Images:
-        """Local response normalisation, where this form has it."""
+        """Local response normalization, where this form has it."""
         return self.response_norm_layer(name=name)(x) if self.response_norm else x
 
     def auxiliary(self, name: str, x: Images, unit: Any, train: bool) -> None:
@@ -235,7 +235,7 @@ register(
         auxiliary_parameters=13_378_280 - 6_998_552,
         multiply_adds="1.583 G",
         errors="top-5 10.07 (one crop), 9.15 (10), 7.89 (144); seven networks 8.09, 7.62, 6.67",
-        notes="Constants of LRN and the initialisation are not published.",
+        notes="Constants of LRN and the initialization are not published.",
         **IMAGENET_255_CENTRED,
     ),
     variants={

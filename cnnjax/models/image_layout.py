@@ -17,13 +17,13 @@ def check_pixels(model: linen.Module, images: Any) -> None:
     """Refuses images whose pixels are not floating numbers.
 
     Raises:
-      TypeError: with the conversion that is probably meant.
+        TypeError: with the conversion that is probably meant.
     """
     dtype = getattr(images, "dtype", None)
     if dtype is None or jnp.issubdtype(dtype, jnp.floating):
         return
     remedy = (
-        "images.astype(jnp.float32) / 255, and normalise them as the network was trained"
+        "images.astype(jnp.float32) / 255, and normalize them as the network was trained"
         if dtype == jnp.uint8
         else "images.astype(jnp.float32), scaled as the network was trained"
     )
@@ -40,13 +40,13 @@ def naming_layout(
     """Within the block, the error of images with the channels first says so.
 
     Args:
-      model: the network that is being called.
-      variables: its variables; None while it is being initialised, when there is no kernel yet to
-        compare the channels with, and images of the form of channels-first squares are refused.
-      images: what it is called with.
+        model: the network that is being called.
+        variables: its variables; None while it is being initialized, when there is no kernel yet to
+            compare the channels with, and images of the form of channels-first squares are refused.
+        images: what it is called with.
 
     Raises:
-      ValueError: the images are [batch, channels, height, width]: transposed they would fit.
+        ValueError: the images are [batch, channels, height, width]: transposed they would fit.
     """
     shape = jnp.shape(images)
     first = len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS

@@ -1,4 +1,4 @@
-"""Inception-v3: Inception modules with factorised convolutions, in torchvision's form.
+"""Inception-v3: Inception modules with factorized convolutions, in torchvision's form.
 
 Each module is a tuple of branches, each branch a chain of steps: "64 3x3" is a unit of 64
 channels (height x width), "384 3x3/2" one of stride 2 without padding, "avg" and "max" are 3x3
@@ -71,9 +71,9 @@ class Mixed(linen.Module):
     """Branches side by side, their channels joined.
 
     Attributes:
-      branches: see the file's docstring.
-      unit: makes a convolution with batch norm and rectifier.
-      avg_pool, max_pool: make the pools.
+        branches: see the file's docstring.
+        unit: makes a convolution with batch norm and rectifier.
+        avg_pool, max_pool: make the pools.
     """
 
     branches: Branches
@@ -121,10 +121,10 @@ class AuxiliaryHead(linen.Module):
     """A classifier on the last 17x17 grid; pools its last map to 1x1, so that any size works.
 
     Attributes:
-      num_classes: number of logits.
-      unit, last_unit: make the 1x1 and the 5x5 convolution with batch norm and rectifier.
-      avg_pool, dense: make the other layers.
-      classifier_init: initialiser of the dense layer.
+        num_classes: number of logits.
+        unit, last_unit: make the 1x1 and the 5x5 convolution with batch norm and rectifier.
+        avg_pool, dense: make the other layers.
+        classifier_init: initializer of the dense layer.
 
     Source: Szegedy et al., 2015, section 4 and figure 8.
     """
@@ -153,9 +153,9 @@ class InceptionV3(Net):
     (for smaller images, set `aux_heads=False`).
 
     Attributes:
-      aux_heads: whether there is an auxiliary head.
-      dropout_rate: before the last layer.
-      remat: whether the backward pass computes a module's activations again, keeping its input.
+        aux_heads: whether there is an auxiliary head.
+        dropout_rate: before the last layer.
+        remat: whether the backward pass computes a module's activations again, keeping its input.
     """
 
     aux_heads: bool = True
@@ -192,7 +192,7 @@ class InceptionV3(Net):
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
     def auxiliary_head(self, unit: Any) -> AuxiliaryHead:
-        """The auxiliary head; its own initialisation is smaller than the network's."""
+        """The auxiliary head; its own initialization is smaller than the network's."""
         last_unit, classifier_init = unit, self.initializers.classifier
         if self.initialization == "paper":
             conv = functools.partial(self.conv, kernel_init=initializers.truncated_normal(0.01))

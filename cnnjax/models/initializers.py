@@ -1,4 +1,4 @@
-"""Initialisers of kernels, by scheme: the flag `initialization` of every network."""
+"""Initializers of kernels, by scheme: the flag `initialization` of every network."""
 
 import dataclasses
 from typing import Any
@@ -10,12 +10,12 @@ import jax.numpy as jnp
 
 @dataclasses.dataclass(frozen=True)
 class Initializers:
-    """The initialisers of a scheme.
+    """The initializers of a scheme.
 
     Attributes:
-      conv: of convolution kernels.
-      dense: of dense kernels.
-      classifier: of the layer that gives the logits.
+        conv: of convolution kernels.
+        dense: of dense kernels.
+        classifier: of the layer that gives the logits.
     """
 
     conv: Any
@@ -39,7 +39,7 @@ def fan_in_uniform(scale: float):
 
 
 def same(init: Any) -> Initializers:
-    """One initialiser for every kernel."""
+    """One initializer for every kernel."""
     return Initializers(init, init, init)
 
 

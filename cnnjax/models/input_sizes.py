@@ -17,12 +17,12 @@ def telling_sizes(model: linen.Module, images: Any) -> Iterator[None]:
     """Within the block, the error of images that are too small says which sizes work.
 
     Args:
-      model: the network that is being called.
-      images: what it is called with.
+        model: the network that is being called.
+        images: what it is called with.
 
     Raises:
-      ValueError: `images` are not [batch, height, width, channels] with pixels and channels; or the
-        error that arose, with the smallest size behind it if the images are smaller.
+        ValueError: `images` are not [batch, height, width, channels] with pixels and channels; or
+            the error that arose, with the smallest size behind it if the images are smaller.
     """
     name, shape = type(model).__name__, jnp.shape(images)
     if len(shape) != 4 or 0 in shape[1:]:
@@ -55,11 +55,11 @@ def smallest_size(model: linen.Module, channels: int) -> int | None:
     """The smallest square images that a network's layers take.
 
     Args:
-      model: a network.
-      channels: channels of the images.
+        model: a network.
+        channels: channels of the images.
 
     Returns:
-      Their height and width, or None where no images up to 1024x1024 fit.
+        Their height and width, or None where no images up to 1024x1024 fit.
     """
 
     def fits(size: int) -> bool:
@@ -74,13 +74,13 @@ def square_sizes(
     """The square images that give a dense layer the number of inputs it was made for.
 
     Args:
-      model: an unbound network.
-      layer: name of the dense layer.
-      inputs: number of its inputs.
-      channels: channels of the images.
+        model: an unbound network.
+        layer: name of the dense layer.
+        inputs: number of its inputs.
+        channels: channels of the images.
 
     Returns:
-      The smallest and the largest size, or None where no square image does.
+        The smallest and the largest size, or None where no square image does.
     """
 
     def inputs_of(size: int) -> int:

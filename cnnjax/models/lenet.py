@@ -68,7 +68,7 @@ class LeNet5(Net):
     """LeNet-5 in today's form: rectifiers, max pooling, all maps connected, a linear head.
 
     conv 6 5x5, pool, conv 16 5x5, pool, dense 120, 84, 10; no padding. 61,706 parameters at
-    32x32x1. Smallest input 16x16. Default initialisation: He et al., since the paper's is for
+    32x32x1. Smallest input 16x16. Default initialization: He et al., since the paper's is for
     tanh units.
     """
 
@@ -211,10 +211,10 @@ def rbf_codes(classes: int) -> np.ndarray:
     """The fixed codes of the RBF outputs, +1 or -1.
 
     Args:
-      classes: number of classes; the first ten are the digits.
+        classes: number of classes; the first ten are the digits.
 
     Returns:
-      An array of shape [classes, 84], each row a 12x7 picture.
+        An array of shape [classes, 84], each row a 12x7 picture.
     """
     rows = [line.split() for line in DIGITS.strip().splitlines()]
     pictures = np.array([[list(cell) for cell in row] for row in rows])

@@ -28,10 +28,10 @@ class Net(linen.Module):
     `self.feature(name, x)` on the activations that it names, and its last layer `self.classifier`.
 
     Attributes:
-      num_classes: number of logits.
-      dtype: dtype of the computation; parameters are float32.
-      backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
-      initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
+        num_classes: number of logits.
+        dtype: dtype of the computation; parameters are float32.
+        backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
+        initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
     """
 
     num_classes: int = 1000
@@ -41,7 +41,7 @@ class Net(linen.Module):
 
     # The layers whose outputs are logits, by their names among the parameters.
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
-    # The paper's own initialisation; subclasses set theirs.
+    # The paper's own initialization; subclasses set theirs.
     paper_initializers: ClassVar[Initializers] = SCHEMES["he"]
     # Fields that a subclass adds: ints of at least 1, or tuples of such; numbers from 0 to 1, or
     # tuples of such; and tuples with as many entries as each other, one for each stage.
@@ -53,7 +53,7 @@ class Net(linen.Module):
         """Refuses field values that are not allowed.
 
         Raises:
-          ValueError: naming the field, the value and what is allowed.
+            ValueError: naming the field, the value and what is allowed.
         """
         super().__post_init__()
         choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
@@ -84,7 +84,7 @@ class Net(linen.Module):
         """Refuses a field with a value, or an entry in nested tuples, that is not allowed.
 
         Raises:
-          ValueError: naming the field, its value and what is allowed.
+            ValueError: naming the field, its value and what is allowed.
         """
         value = getattr(self, field)
         if not all(allowed(entry) for entry in jax.tree.leaves(value)):
@@ -126,7 +126,7 @@ class Net(linen.Module):
 
     @property
     def initializers(self) -> Initializers:
-        """The initialisers that `initialization` names."""
+        """The initializers that `initialization` names."""
         return SCHEMES.get(self.initialization, self.paper_initializers)
 
     def feature(self, name: str, x: Array) -> Array:
@@ -143,7 +143,7 @@ class Net(linen.Module):
 
     @property
     def conv(self) -> functools.partial:
-        """`nn.Conv` with this network's dtype, backward rules and initialisers."""
+        """`nn.Conv` with this network's dtype, backward rules and initializers."""
         return functools.partial(
             nn.Conv,
             dtype=self.dtype,
@@ -153,7 +153,7 @@ class Net(linen.Module):
 
     @property
     def dense(self) -> functools.partial:
-        """`nn.Dense` with this network's dtype, initialisers and backward rules."""
+        """`nn.Dense` with this network's dtype, initializers and backward rules."""
         return functools.partial(
             nn.Dense,
             dtype=self.dtype,
@@ -172,7 +172,7 @@ class Net(linen.Module):
         )
 
     def paper_bias(self, value: float) -> Any:
-        """The initialiser of biases that start at `value` in the paper's own initialisation."""
+        """The initializer of biases that start at `value` in the paper's own initialization."""
         start = value if self.initialization == "paper" else 0.0
         return linen.initializers.constant(start)
 
@@ -216,17 +216,17 @@ def flat(
     """The values of each image in one row (height, width, channels), for a dense layer.
 
     Args:
-      module: the bound module that the dense layer belongs to.
-      layer: name of the dense layer that follows.
-      x: feature maps.
-      remedy: what to do about images of another size; None to say which sizes work.
+        module: the bound module that the dense layer belongs to.
+        layer: name of the dense layer that follows.
+        x: feature maps.
+        remedy: what to do about images of another size; None to say which sizes work.
 
     Returns:
-      An array of shape [batch, height * width * channels]; while the collection `SLIDING` is
-      mutable, one row for each place of the layer's window on larger maps, image by image.
+        An array of shape [batch, height * width * channels]; while the collection `SLIDING` is
+        mutable, one row for each place of the layer's window on larger maps, image by image.
 
     Raises:
-      ValueError: the layer's weights were made for maps of another size.
+        ValueError: the layer's weights were made for maps of another size.
     """
     values = x.reshape(x.shape[0], -1)
     if not module.has_variable("params", layer):

@@ -1,4 +1,4 @@
-"""Pre-activation ResNets: normalise, rectify, then convolve; the sum stays as it is.
+"""Pre-activation ResNets: normalize, rectify, then convolve; the sum stays as it is.
 
 The block that changes the shape shares its first batch norm and rectifier with its projection, as
 in the authors' code. ImageNet's stem has batch norm and a rectifier before its pool, as there;
@@ -27,12 +27,12 @@ class PreActBlock(linen.Module):
     """Two 3x3, or 1x1, 3x3 and 1x1, convolutions, each after a batch norm and a rectifier.
 
     Attributes:
-      features: channels of the 3x3 convolutions; a bottleneck puts out four times as many.
-      strides: of the first 3x3 convolution, or of the bottleneck's first 1x1.
-      bottleneck: whether there are three convolutions.
-      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
-      dropout: applied before the last 3x3 convolution of a basic block.
-      conv, norm: make the layers.
+        features: channels of the 3x3 convolutions; a bottleneck puts out four times as many.
+        strides: of the first 3x3 convolution, or of the bottleneck's first 1x1.
+        bottleneck: whether there are three convolutions.
+        stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
+        dropout: applied before the last 3x3 convolution of a basic block.
+        conv, norm: make the layers.
 
     Source: He et al., 2016, figure 1 (b) and appendix; dropout: Zagoruyko and Komodakis, 2016,
     figure 1 (d).
@@ -71,16 +71,16 @@ class PreActResNet(Net):
     Any input size works, down to 1x1.
 
     Attributes:
-      blocks: number of blocks in each stage; stages after the first halve the size.
-      widths: channels of each stage (a quarter of the output's in bottlenecks).
-      bottleneck: whether blocks are bottlenecks.
-      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
-      stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
-      stem_width: channels of the stem.
-      stem_norm: whether ImageNet's stem is normalised and rectified before its pool.
-      dropout_rate: inside basic blocks.
-      remat: whether the backward pass computes a block's activations again, keeping its input.
-      scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
+        blocks: number of blocks in each stage; stages after the first halve the size.
+        widths: channels of each stage (a quarter of the output's in bottlenecks).
+        bottleneck: whether blocks are bottlenecks.
+        stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
+        stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
+        stem_width: channels of the stem.
+        stem_norm: whether ImageNet's stem is normalized and rectified before its pool.
+        dropout_rate: inside basic blocks.
+        remat: whether the backward pass computes a block's activations again, keeping its input.
+        scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
     """
 
     blocks: tuple[int, ...] = (3, 4, 6, 3)
@@ -105,7 +105,7 @@ class PreActResNet(Net):
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` normalises by the batch, and drops out (stream "dropout")."""
+        """Returns logits; `train` normalizes by the batch, and drops out (stream "dropout")."""
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
@@ -183,7 +183,7 @@ def cifar_entry(depth: str) -> Entry:
     """The CIFAR network of a depth: 110 has basic blocks, every other one bottlenecks.
 
     Raises:
-      ValueError: the depth is neither 110 nor 9n + 2.
+        ValueError: the depth is neither 110 nor 9n + 2.
     """
     layers = int(depth)
     bottleneck = layers != 110

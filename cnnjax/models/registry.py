@@ -18,18 +18,18 @@ class ModelInfo:
     """What a network expects, and what its source says of it.
 
     Attributes:
-      name: registered name.
-      source: the paper or reference implementation that the figures come from.
-      input_size: height, width and channels of the images.
-      parameters: number of trainable parameters in the default configuration; None where none is
-        published.
-      multiply_adds: multiply-adds of convolutions and dense layers for one image, with the digits
-        that are published, such as "724.4 M"; None where none is.
-      auxiliary_parameters: parameters of the auxiliary heads, which `parameters` leaves out.
-      errors: published errors, in words, per cent.
-      mean, std: statistics of the input's channels, on the scale that the network expects.
-      scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
-      notes: how the network deviates from its source.
+        name: registered name.
+        source: the paper or reference implementation that the figures come from.
+        input_size: height, width and channels of the images.
+        parameters: number of trainable parameters in the default configuration; None where none is
+            published.
+        multiply_adds: multiply-adds of convolutions and dense layers for one image, with the digits
+            that are published, such as "724.4 M"; None where none is.
+        auxiliary_parameters: parameters of the auxiliary heads, which `parameters` leaves out.
+        errors: published errors, in words, per cent.
+        mean, std: statistics of the input's channels, on the scale that the network expects.
+        scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
+        notes: how the network deviates from its source.
     """
 
     name: str
@@ -75,15 +75,15 @@ def register(
     """Enters a network under `info.name`.
 
     Args:
-      net: the class.
-      info: what it expects and what is published of it.
-      aliases: further names.
-      variants: other forms of the same network, by their names.
-      replace: whether the name may be another network's, which it then is no longer.
-      **settings: the fields of `net` that make it this network.
+        net: the class.
+        info: what it expects and what is published of it.
+        aliases: further names.
+        variants: other forms of the same network, by their names.
+        replace: whether the name may be another network's, which it then is no longer.
+        **settings: the fields of `net` that make it this network.
 
     Raises:
-      ValueError: the name or an alias is taken.
+        ValueError: the name or an alias is taken.
     """
     for name in (info.name, *aliases):
         if name in _aliases or (name in MODELS and name in aliases):
@@ -110,17 +110,18 @@ def register_model(
     level of a module or of a configuration file, a run finds it again in another process.
 
     Args:
-      name: the name.
-      input_size: height, width and channels of the images.
-      source: where it comes from; empty for its module and class.
-      mean, std: statistics of the input's channels, which `data.normalization="model"` takes; None
-        for pixels as they are.
-      scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
-      replace: whether the name may be another network's, which it then is no longer.
-      **settings: arguments that make it this network.
+        name: the name.
+        input_size: height, width and channels of the images.
+        source: where it comes from; empty for its module and class.
+        mean, std: statistics of the input's channels, which `data.normalization="model"` takes;
+        None
+            for pixels as they are.
+        scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
+        replace: whether the name may be another network's, which it then is no longer.
+        **settings: arguments that make it this network.
 
     Raises:
-      ValueError: the name is taken, or the statistics aren't those of as many channels.
+        ValueError: the name is taken, or the statistics aren't those of as many channels.
     """
     channels = input_size[2] if len(input_size) == 3 else 0
     if channels < 1:
@@ -148,10 +149,10 @@ def register_family(pattern: str, form: str, entry: Callable[..., Entry]) -> Non
     """Makes every name that matches `pattern` a network.
 
     Args:
-      pattern: a regular expression for the whole name, with named groups.
-      form: how the names look, for messages, such as "wrn<depth>_<width>".
-      entry: called with the groups by name (strings); returns the network, or raises a ValueError
-        that says which numbers are allowed.
+        pattern: a regular expression for the whole name, with named groups.
+        form: how the names look, for messages, such as "wrn<depth>_<width>".
+        entry: called with the groups by name (strings); returns the network, or raises a ValueError
+            that says which numbers are allowed.
     """
     _families.append((re.compile(pattern), form, entry))
 
@@ -160,11 +161,11 @@ def list_models(pattern: str = "*") -> list[str]:
     """Names of the registered networks, sorted.
 
     Args:
-      pattern: a shell pattern, such as "resnet*". Aliases, and families of names such as
-        "wrn<depth>_<width>" beyond the published ones, are not listed, but can be created.
+        pattern: a shell pattern, such as "resnet*". Aliases, and families of names such as
+            "wrn<depth>_<width>" beyond the published ones, are not listed, but can be created.
 
     Returns:
-      The names that match.
+        The names that match.
     """
     names = (name for name in MODELS if fnmatch.fnmatchcase(name, pattern))
     # Numbers by value, so that resnet50 comes before resnet101.
@@ -177,7 +178,7 @@ def list_variants(name: str) -> list[str]:
     """Names of the other forms of the network `name`, for `create_model(..., variant=...)`.
 
     Raises:
-      ValueError: there is no such network; the message gives the nearest names.
+        ValueError: there is no such network; the message gives the nearest names.
     """
     return list(find_entry(name).variants)
 
@@ -186,8 +187,8 @@ def model_info(name: str, variant: str | None = None) -> ModelInfo:
     """What the network `name` expects, and its published figures.
 
     Raises:
-      ValueError: there is no such network or variant (the message gives the nearest names), or it
-        was given by its path, where nothing is stated.
+        ValueError: there is no such network or variant (the message gives the nearest names), or it
+            was given by its path, where nothing is stated.
     """
     info = find_entry(name, variant).info
     if is_path(name):
@@ -202,7 +203,7 @@ def record_model(name: str) -> dict[str, Any]:
     """Where a network of the user's lives, for `cnnjax.parts.restore`; {} for cnnjax's own.
 
     Raises:
-      ValueError: there is no such network.
+        ValueError: there is no such network.
     """
     find_entry(name)
     return MODELS.record(name) if name in MODELS or is_path(name) else {}
@@ -212,7 +213,7 @@ def find_entry(name: str, variant: str | None = None) -> Entry:
     """The network of a name, an alias, a family's name, or a path.
 
     Raises:
-      ValueError: there is no such network or variant; the message gives the nearest names.
+        ValueError: there is no such network or variant; the message gives the nearest names.
     """
     entry = _entry(_aliases.get(name, name))
     if variant is None:

@@ -1,4 +1,4 @@
-"""Stages of equal blocks: one after another, rematerialised, or under one `lax.scan`."""
+"""Stages of equal blocks: one after another, rematerialized, or under one `lax.scan`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,17 +20,17 @@ def repeat(
     """Applies a stage's blocks.
 
     Args:
-      x: feature maps.
-      count: number of blocks.
-      first: makes the first block, given `name`.
-      rest: makes each further block, given `name`.
-      name: of the stage; blocks are `<name>_block1`, ..., or, scanned, `<name>_block1` and
-        `<name>_rest` with a leading axis in every parameter.
-      remat: whether only a block's input is kept for the backward pass.
-      scan: whether the blocks after the first are compiled once.
+        x: feature maps.
+        count: number of blocks.
+        first: makes the first block, given `name`.
+        rest: makes each further block, given `name`.
+        name: of the stage; blocks are `<name>_block1`, ..., or, scanned, `<name>_block1` and
+            `<name>_rest` with a leading axis in every parameter.
+        remat: whether only a block's input is kept for the backward pass.
+        scan: whether the blocks after the first are compiled once.
 
     Returns:
-      The last block's output.
+        The last block's output.
     """
     apply = linen.remat(_apply) if remat else _apply
     x = apply(first(name=f"{name}_block1"), x)

@@ -15,11 +15,11 @@ class BasicBlock(linen.Module):
     """Two 3x3 convolutions and a shortcut; rectified after the addition.
 
     Attributes:
-      features: channels of the block's stage.
-      strides: of the first convolution.
-      shortcut: "A", "B", "C", or "none" for a plain network; see `Shortcut`.
-      conv, norm: make the layers.
-      gamma_init: initialiser of the last batch norm's scale.
+        features: channels of the block's stage.
+        strides: of the first convolution.
+        shortcut: "A", "B", "C", or "none" for a plain network; see `Shortcut`.
+        conv, norm: make the layers.
+        gamma_init: initializer of the last batch norm's scale.
 
     Source: He et al., 2015, figure 5 left.
     """
@@ -47,14 +47,14 @@ class Bottleneck(linen.Module):
     """1x1, 3x3 and 1x1 convolutions and a shortcut; rectified after the addition.
 
     Attributes:
-      features: channels of the block's stage; the block puts out four times as many.
-      strides: of the convolution that `stride_in` names.
-      shortcut: "A", "B", "C" or "none"; see `Shortcut`.
-      conv, norm: make the layers.
-      gamma_init: initialiser of the last batch norm's scale.
-      stride_in: "3x3" or "1x1".
-      groups: groups of the 3x3 convolution (ResNeXt's cardinality).
-      group_width: channels of a group where `features` is 64; grows with `features`.
+        features: channels of the block's stage; the block puts out four times as many.
+        strides: of the convolution that `stride_in` names.
+        shortcut: "A", "B", "C" or "none"; see `Shortcut`.
+        conv, norm: make the layers.
+        gamma_init: initializer of the last batch norm's scale.
+        stride_in: "3x3" or "1x1".
+        groups: groups of the 3x3 convolution (ResNeXt's cardinality).
+        group_width: channels of a group where `features` is 64; grows with `features`.
 
     Source: He et al., 2015, figure 5 right; Xie et al., 2017, figure 3 (c).
     """
@@ -96,11 +96,11 @@ class Shortcut(linen.Module):
     """The way around a block.
 
     Attributes:
-      option: "A": the input itself, every `strides`-th pixel, new channels zero. "B": a 1x1
-        projection where the shape changes. "C": always a projection.
-      features: channels of the block's output.
-      strides: of the block.
-      conv, norm: make the layers.
+        option: "A": the input itself, every `strides`-th pixel, new channels zero. "B": a 1x1
+            projection where the shape changes. "C": always a projection.
+        features: channels of the block's output.
+        strides: of the block.
+        conv, norm: make the layers.
 
     Source: He et al., 2015, section 4.1 (options A, B, C).
     """

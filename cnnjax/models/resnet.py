@@ -27,16 +27,16 @@ class ResNet(Net):
     Any input size works, down to 1x1.
 
     Attributes:
-      blocks: number of blocks in each stage; stages after the first halve the size.
-      widths: channels of each stage (a quarter of the output's in bottlenecks).
-      bottleneck: whether blocks are bottlenecks.
-      shortcut: "A", "B" or "C", or "none" for the plain network; see `Shortcut`.
-      stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
-      groups, group_width: of the bottleneck's 3x3 convolution.
-      stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
-      zero_init_gamma: whether each block starts as its shortcut (Goyal et al., 2017, 5.1).
-      remat: whether the backward pass computes a block's activations again, keeping its input.
-      scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
+        blocks: number of blocks in each stage; stages after the first halve the size.
+        widths: channels of each stage (a quarter of the output's in bottlenecks).
+        bottleneck: whether blocks are bottlenecks.
+        shortcut: "A", "B" or "C", or "none" for the plain network; see `Shortcut`.
+        stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
+        groups, group_width: of the bottleneck's 3x3 convolution.
+        stem: "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2) or "cifar" (3x3).
+        zero_init_gamma: whether each block starts as its shortcut (Goyal et al., 2017, 5.1).
+        remat: whether the backward pass computes a block's activations again, keeping its input.
+        scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
     """
 
     blocks: tuple[int, ...] = (2, 2, 2, 2)
@@ -68,7 +68,7 @@ class ResNet(Net):
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
     ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` normalises by the batch's statistics."""
+        """Returns logits; `train` normalizes by the batch's statistics."""
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones
@@ -117,10 +117,10 @@ def register_imagenet(
     """Enters an ImageNet network.
 
     Args:
-      name, parameters, multiply_adds, source, errors: see `ModelInfo`.
-      paper_multiply_adds: of the variant "paper", whose bottlenecks stride in the first 1x1
-        convolution; None where that is no other network.
-      **settings: the fields of `ResNet`.
+        name, parameters, multiply_adds, source, errors: see `ModelInfo`.
+        paper_multiply_adds: of the variant "paper", whose bottlenecks stride in the first 1x1
+            convolution; None where that is no other network.
+        **settings: the fields of `ResNet`.
     """
 
     def entry(source: str, multiply_adds: str, **more: Any) -> Entry:
@@ -222,7 +222,7 @@ def cifar_entry(kind: str, depth: str) -> Entry:
     """The CIFAR network of a kind ("resnet" or "plain") and depth.
 
     Raises:
-      ValueError: the depth is not 6n + 2.
+        ValueError: the depth is not 6n + 2.
     """
     layers = int(depth)
     if layers < 8 or (layers - 2) % 6:

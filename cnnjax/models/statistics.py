@@ -13,8 +13,8 @@ IMAGENET: dict[str, Any] = {
 # fed so: its `transform_input` undoes ImageNet's statistics; timm's ResNetV2 expects the same.
 SYMMETRIC: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "scale": 1.0}
 
-# Pixels from 0 to 255 with the mean taken off, as networks were fed before batch normalisation;
-# local response normalisation's constants are meant for this scale.
+# Pixels from 0 to 255 with the mean taken off, as networks were fed before batch normalization;
+# local response normalization's constants are meant for this scale.
 IMAGENET_255_CENTRED: dict[str, Any] = {
     "mean": (123.675, 116.28, 103.53),
     "std": (1.0, 1.0, 1.0),

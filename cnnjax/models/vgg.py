@@ -2,7 +2,7 @@
 
 Each configuration is the table's column: the kernel sizes of each block. `variant="torchvision"`
 adds an adaptive pool to 7x7 before the dense layers, which changes nothing at 224x224. The forms
-with batch norm are torchvision's; the paper has none. A-LRN normalises after its first
+with batch norm are torchvision's; the paper has none. A-LRN normalizes after its first
 convolution.
 """
 
@@ -32,13 +32,13 @@ class VGG(Net):
     `grid` is given.
 
     Attributes:
-      blocks: kernel sizes of each block's convolutions.
-      widths: channels of each block.
-      batch_norm: whether each convolution is followed by batch normalisation.
-      response_norm: whether the first one is followed by local response normalisation.
-      grid: rows and columns that an adaptive pool makes before the dense layers, or None.
-      hidden: units of the hidden dense layers.
-      dropout_rate: of the hidden layers' outputs.
+        blocks: kernel sizes of each block's convolutions.
+        widths: channels of each block.
+        batch_norm: whether each convolution is followed by batch normalization.
+        response_norm: whether the first one is followed by local response normalization.
+        grid: rows and columns that an adaptive pool makes before the dense layers, or None.
+        hidden: units of the hidden dense layers.
+        dropout_rate: of the hidden layers' outputs.
     """
 
     blocks: tuple[tuple[int, ...], ...] = D

@@ -32,7 +32,7 @@ def wrn_entry(depth: str, width: str) -> Entry:
     """WRN-depth-width.
 
     Raises:
-      ValueError: the depth is not 6n + 4, or the width is 0.
+        ValueError: the depth is not 6n + 4, or the width is 0.
     """
     layers, factor = int(depth), int(width)
     if layers < 10 or (layers - 4) % 6 or factor < 1:

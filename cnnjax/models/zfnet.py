@@ -1,7 +1,7 @@
 """ZFNet: AlexNet with a smaller, slower first layer, found by looking at its features.
 
-The paper's "contrast normalisation across maps" after the first two pools is local response
-normalisation with AlexNet's constants.
+The paper's "contrast normalization across maps" after the first two pools is local response
+normalization with AlexNet's constants.
 """
 
 from typing import ClassVar

@@ -15,7 +15,7 @@ class AdaptiveAvgPool(linen.Module):
     `adaptive_avg_pool2d`. Windows may overlap, and repeat rows where the input is smaller.
 
     Attributes:
-      output_size: rows and columns of the output.
+        output_size: rows and columns of the output.
     """
 
     output_size: tuple[int, int]

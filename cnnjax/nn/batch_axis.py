@@ -16,11 +16,11 @@ def batch_over(mesh: Mesh, axis: str) -> Iterator[None]:
     """`ops.batch_over`, for `flax.linen.Conv` in foreign modules as well.
 
     Args:
-      mesh: the devices.
-      axis: the axis of it along which batches are cut.
+        mesh: the devices.
+        axis: the axis of it along which batches are cut.
 
     Raises:
-      ValueError: the mesh has no such axis.
+        ValueError: the mesh has no such axis.
     """
     with ops.batch_over(mesh, axis), linen.intercept_methods(_intercept):
         yield

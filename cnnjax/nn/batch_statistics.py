@@ -22,10 +22,10 @@ class BatchStatistics:
     """What `batch_statistics` was entered with.
 
     Attributes:
-      axis: mapped axis (or axes) over which statistics are averaged, or None.
-      axis_groups: groups of indices along that axis, each with statistics of its own.
-      groups: number of equal parts of consecutive examples, each with statistics of its own.
-      frozen: paths of modules whose batch norm uses, and keeps, its running statistics.
+        axis: mapped axis (or axes) over which statistics are averaged, or None.
+        axis_groups: groups of indices along that axis, each with statistics of its own.
+        groups: number of equal parts of consecutive examples, each with statistics of its own.
+        frozen: paths of modules whose batch norm uses, and keeps, its running statistics.
     """
 
     axis: str | tuple[str, ...] | None = None
@@ -68,21 +68,21 @@ def batch_statistics(
     if it gives one of the three, else the outer one's. A layer's own fields come before both.
 
     Args:
-      axis: mapped axis (of `jax.pmap`, `jax.shard_map`, `jax.vmap`) over which batches are spread,
-        or None.
-      axis_groups: groups of indices along that axis, each with statistics of its own.
-      groups: number of equal parts of consecutive examples that the batch is cut into, each with
-        statistics of its own ("ghost batches"); `nn.BatchNorm` alone can do that.
-      frozen: paths of modules, such as "stage1_block1/bn1" or "stage1_block1" ("" for the whole
-        network), whose batch norms run on their running statistics, and leave these as they are,
-        though the network is called in training mode.
+        axis: mapped axis (of `jax.pmap`, `jax.shard_map`, `jax.vmap`) over which batches are
+            spread, or None.
+        axis_groups: groups of indices along that axis, each with statistics of its own.
+        groups: number of equal parts of consecutive examples that the batch is cut into, each with
+            statistics of its own ("ghost batches"); `nn.BatchNorm` alone can do that.
+        frozen: paths of modules, such as "stage1_block1/bn1" or "stage1_block1" ("" for the whole
+            network), whose batch norms run on their running statistics, and leave these as they
+            are, though the network is called in training mode.
 
     Yields:
-      What holds inside.
+        What holds inside.
 
     Raises:
-      ValueError: groups of indices without an axis, or fewer than one group.
-      TypeError: `frozen` is a single string.
+        ValueError: groups of indices without an axis, or fewer than one group.
+        TypeError: `frozen` is a single string.
     """
     if axis_groups is not None and axis is None:
         raise ValueError(
@@ -119,12 +119,12 @@ def frozen_norms(variables: Mapping[str, Any], frozen: Any) -> tuple[str, ...]:
     """Finds the modules with batch statistics all of whose parameters are frozen.
 
     Args:
-      variables: a network's, with `params` and perhaps `batch_stats`.
-      frozen: a tree like `params`, whose leaves say whether a parameter is frozen.
+        variables: a network's, with `params` and perhaps `batch_stats`.
+        frozen: a tree like `params`, whose leaves say whether a parameter is frozen.
 
     Returns:
-      Their paths, as `batch_statistics(frozen=...)` takes them. A layer without parameters of its
-      own counts as frozen where all parameters beside it, in the module that it is in, are.
+        Their paths, as `batch_statistics(frozen=...)` takes them. A layer without parameters of its
+        own counts as frozen where all parameters beside it, in the module that it is in, are.
     """
     found = []
     for path in _paths(variables.get(COLLECTION, {})):

@@ -24,19 +24,19 @@ _OF_APPLY = ("method", "capture_intermediates")
 
 
 def init_network(model: linen.Module, key: Key[Array, ""], inputs: Any) -> dict[str, Any]:
-    """Returns fresh variables of any Linen module, initialised in evaluation mode.
+    """Returns fresh variables of any Linen module, initialized in evaluation mode.
 
     Args:
-      model: a module whose `__call__` takes its inputs first.
-      key: the initial parameters, and whatever else is random.
-      inputs: what it is called with, such as images [batch, height, width, channels].
+        model: a module whose `__call__` takes its inputs first.
+        key: the initial parameters, and whatever else is random.
+        inputs: what it is called with, such as images [batch, height, width, channels].
 
     Returns:
-      The variables by collection. Collections to which each call appends (`sow`) are not among
-      them: they are outputs of a call, no state.
+        The variables by collection. Collections to which each call appends (`sow`) are not among
+        them: they are outputs of a call, no state.
 
     Raises:
-      TypeError: `__call__` needs further arguments.
+        TypeError: `__call__` needs further arguments.
     """
     params_key, dropout_key = jax.random.split(key)
     arguments = mode_arguments(model, train=False)
@@ -76,23 +76,23 @@ def apply_network(
     called as it is.
 
     Args:
-      model: a module whose `__call__` takes its inputs first.
-      variables: its variables, by collection.
-      inputs: what it is called with.
-      train: whether it is called in training mode.
-      key: for dropout and whatever else a module draws, under any name; needed in training by
-        modules that draw.
-      mutable: collections that the call may change, besides those that training changes: all
-        among the variables but `params`. True is all of those in evaluation, too.
-      **options: further keyword arguments of `__call__`, such as the switch itself, and `method`
-        and `capture_intermediates` of `apply`.
+        model: a module whose `__call__` takes its inputs first.
+        variables: its variables, by collection.
+        inputs: what it is called with.
+        train: whether it is called in training mode.
+        key: for dropout and whatever else a module draws, under any name; needed in training by
+            modules that draw.
+        mutable: collections that the call may change, besides those that training changes: all
+            among the variables but `params`. True is all of those in evaluation, too.
+        **options: further keyword arguments of `__call__`, such as the switch itself, and `method`
+            and `capture_intermediates` of `apply`.
 
     Returns:
-      What the module returns; where it may change collections (always in training), a pair of
-      that and a dict of those.
+        What the module returns; where it may change collections (always in training), a pair of
+        that and a dict of those.
 
     Raises:
-      TypeError: `__call__` takes no such option, or needs one that was not given.
+        TypeError: `__call__` takes no such option, or needs one that was not given.
     """
     of_apply = {name: options.pop(name) for name in _OF_APPLY if name in options}
     arguments = mode_arguments(model, train, options, of_apply.get("method"))
@@ -119,17 +119,17 @@ def mode_arguments(
     """Completes the keyword arguments of a module's call so that it is in one of the two modes.
 
     Args:
-      model: a module whose `__call__` takes the input first.
-      train: whether it is to be in training mode.
-      given: keyword arguments that the caller chose; they are kept as they are.
-      method: another method than `__call__`, or its name.
+        model: a module whose `__call__` takes the input first.
+        train: whether it is to be in training mode.
+        given: keyword arguments that the caller chose; they are kept as they are.
+        method: another method than `__call__`, or its name.
 
     Returns:
-      `given`, and the usual switches (`train=...`, `deterministic=...`, ...) that the module
-      takes; a switch that is also a field of the module, and set there, is left to the field.
+        `given`, and the usual switches (`train=...`, `deterministic=...`, ...) that the module
+        takes; a switch that is also a field of the module, and set there, is left to the field.
 
     Raises:
-      TypeError: the method needs further arguments, or does not take one that was given.
+        TypeError: the method needs further arguments, or does not take one that was given.
     """
     given = {} if given is None else given
     function = type(model).__call__ if method is None else method

@@ -24,15 +24,15 @@ class Conv(linen.Conv):
     the same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`.
 
     Attributes:
-      features: number of output channels.
-      kernel_size: kernel (height, width).
-      strides, kernel_dilation, input_dilation: an int or a pair.
-      padding: "SAME", "VALID", "CIRCULAR", "REFLECT", an int, or one int or (low, high) an axis.
-      feature_group_count: groups; must divide the input channels and `features`.
-      use_bias: whether a bias is added to each output channel.
-      mask: an array of the kernel's shape that multiplies the kernel, or None.
-      dtype: dtype of the computation; parameters have `param_dtype`.
-      backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+        features: number of output channels.
+        kernel_size: kernel (height, width).
+        strides, kernel_dilation, input_dilation: an int or a pair.
+        padding: "SAME", "VALID", "CIRCULAR", "REFLECT", an int, or one int or (low, high) an axis.
+        feature_group_count: groups; must divide the input channels and `features`.
+        use_bias: whether a bias is added to each output channel.
+        mask: an array of the kernel's shape that multiplies the kernel, or None.
+        dtype: dtype of the computation; parameters have `param_dtype`.
+        backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
 
     Source: LeCun et al., 1989; the parameter tree is that of `flax.linen.Conv`.
     """
@@ -46,15 +46,15 @@ class Conv(linen.Conv):
         """Convolves each image.
 
         Args:
-          inputs: images, with any number of batch dimensions.
+            inputs: images, with any number of batch dimensions.
 
         Returns:
-          Feature maps of the same batch dimensions, in `dtype`.
+            Feature maps of the same batch dimensions, in `dtype`.
 
         Raises:
-          ValueError: `kernel_size` is no pair, the input has fewer than 3 dimensions, the groups
-            do not divide the channels, the mask has another shape than the kernel, or the kernel
-            is larger than the padded input. The message names the layer.
+            ValueError: `kernel_size` is no pair, the input has fewer than 3 dimensions, the groups
+                do not divide the channels, the mask has another shape than the kernel, or the
+                kernel is larger than the padded input. The message names the layer.
         """
         with naming_layer(self):
             height, width = _pair("kernel_size", self.kernel_size)

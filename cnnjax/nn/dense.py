@@ -16,10 +16,10 @@ class Dense(linen.Dense):
     `cnnjax.ops.dense`; `dot_general` and `dot_general_cls` are for flax's layer and refused.
 
     Attributes:
-      features: number of outputs.
-      use_bias: whether a bias is added to each output.
-      dtype: dtype of the computation; parameters have `param_dtype`.
-      backward: "ours" for the rules of `cnnjax.ops`, "native" for JAX's autodiff.
+        features: number of outputs.
+        use_bias: whether a bias is added to each output.
+        dtype: dtype of the computation; parameters have `param_dtype`.
+        backward: "ours" for the rules of `cnnjax.ops`, "native" for JAX's autodiff.
     """
 
     backward: str = "ours"
@@ -29,8 +29,8 @@ class Dense(linen.Dense):
         """Maps each example.
 
         Raises:
-          ValueError: the kernel that was given does not fit the inputs, or a product of one's own
-            is asked for. The message names the layer.
+            ValueError: the kernel that was given does not fit the inputs, or a product of one's own
+                is asked for. The message names the layer.
         """
         with naming_layer(self):
             if self.dot_general is not None or self.dot_general_cls is not None:

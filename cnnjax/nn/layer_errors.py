@@ -11,10 +11,10 @@ def naming_layer(module: linen.Module) -> Iterator[None]:
     """Within the block, a ValueError gets the layer's class and path put before its message.
 
     Args:
-      module: the bound layer that is being called.
+        module: the bound layer that is being called.
 
     Raises:
-      ValueError: the error that arose, with the name of the layer in front.
+        ValueError: the error that arose, with the name of the layer in front.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Normalisation as Flax modules: batch normalisation and local response normalisation."""
+"""Normalization as Flax modules: batch normalization and local response normalization."""
 
 import functools
 from typing import Any, ClassVar
@@ -14,25 +14,25 @@ from cnnjax.ops.materialize import materialized
 
 
 class BatchNorm(linen.Module):
-    """Batch normalisation, with the variables of `flax.linen.BatchNorm`.
+    """Batch normalization, with the variables of `flax.linen.BatchNorm`.
 
     The arithmetic is in float32 (or wider) and the result in `dtype`; flax's module mixes dtypes
     when `dtype` is bfloat16, which strict dtype promotion refuses.
 
     Attributes:
-      use_running_average: whether the running statistics are used and kept as they are, or the
-        batch's are used, and enter the running ones.
-      momentum: weight of the old running statistics; the variance that enters is the biased one.
-      epsilon: added to the variance.
-      dtype: dtype of the result; parameters and statistics are float32.
-      scale_init: initialiser of gamma; beta starts at 0.
-      axis_name: mapped axis over which the batch's statistics are averaged, or None. A layer that
-        gives this or one of the next two takes none of the three from `nn.batch_statistics`.
-      axis_index_groups: groups of indices along that axis, each with statistics of its own.
-      groups: number of equal parts of consecutive examples that the batch is cut into, each with
-        statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); what enters the
-        running statistics is their average. None is 1, or what `nn.batch_statistics` says.
-      backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
+        use_running_average: whether the running statistics are used and kept as they are, or the
+            batch's are used, and enter the running ones.
+        momentum: weight of the old running statistics; the variance that enters is the biased one.
+        epsilon: added to the variance.
+        dtype: dtype of the result; parameters and statistics are float32.
+        scale_init: initializer of gamma; beta starts at 0.
+        axis_name: mapped axis over which the batch's statistics are averaged, or None. A layer that
+            gives this or one of the next two takes none of the three from `nn.batch_statistics`.
+        axis_index_groups: groups of indices along that axis, each with statistics of its own.
+        groups: number of equal parts of consecutive examples that the batch is cut into, each with
+            statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); what enters
+            the running statistics is their average. None is 1, or what `nn.batch_statistics` says.
+        backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """
@@ -51,10 +51,10 @@ class BatchNorm(linen.Module):
 
     @linen.compact
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
-        """Normalises each channel, then scales and shifts it.
+        """Normalizes each channel, then scales and shifts it.
 
         Raises:
-          ValueError: the batch cannot be cut into `groups` equal parts.
+            ValueError: the batch cannot be cut into `groups` equal parts.
         """
         shape = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, shape)
@@ -66,14 +66,14 @@ class BatchNorm(linen.Module):
                 x, scale, bias, running_mean.value, running_var.value, epsilon=self.epsilon
             )
             return y.astype(self.dtype)
-        y, mean, var = self._normalise(x, scale, bias)
+        y, mean, var = self._normalize(x, scale, bias)
         if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
             for running, batch in ((running_mean, mean), (running_var, var)):
                 new = jnp.asarray(batch, running.value.dtype)
                 running.value = self.momentum * running.value + (1 - self.momentum) * new
         return y.astype(self.dtype)
 
-    def _normalise(self, x: Array, scale: Array, bias: Array) -> tuple[Array, Array, Array]:
+    def _normalize(self, x: Array, scale: Array, bias: Array) -> tuple[Array, Array, Array]:
         rule = functools.partial(ops.batch_norm, epsilon=self.epsilon, backward=self.backward)
         if self.is_initializing():  # outside of the mapped function, and with any batch
             return rule(x, scale, bias)
@@ -103,7 +103,7 @@ class BatchNorm(linen.Module):
 
 
 class LocalResponseNorm(linen.Module):
-    """x / (k + alpha * sum of squares over `size` neighbouring channels) ** beta.
+    """x / (k + alpha * sum of squares over `size` neighboring channels) ** beta.
 
     The defaults are AlexNet's; alpha is not divided by `size`, as Caffe and PyTorch do.
 
@@ -120,7 +120,7 @@ class LocalResponseNorm(linen.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Normalises across channels, keeping the dtype."""
+        """Normalizes across channels, keeping the dtype."""
         if self.backward == "ours":
             # Read shifted, once for each channel of the sum; so often XLA would rectify, too.
             x = materialized(x)

@@ -13,12 +13,12 @@ class MaxPool(linen.Module):
     """Maximum over windows; the gradient goes to the (first) maximum alone.
 
     Attributes:
-      window: window (height, width), or an int for both.
-      strides: an int or a pair; None means the window's size.
-      padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with -inf.
-      dilation: step between the taps of a window.
-      ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
-      backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+        window: window (height, width), or an int for both.
+        strides: an int or a pair; None means the window's size.
+        padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with -inf.
+        dilation: step between the taps of a window.
+        ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
+        backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
 
     Source: Riesenhuber and Poggio, 1999; Scherer et al., 2010.
     """
@@ -37,7 +37,7 @@ class MaxPool(linen.Module):
         """Pools each channel of each image, keeping the dtype.
 
         Raises:
-          ValueError: the window does not fit into the padded input. The message names the layer.
+            ValueError: the window does not fit into the padded input. The message names the layer.
         """
         with naming_layer(self):
             return ops.max_pool(
@@ -55,12 +55,12 @@ class AvgPool(linen.Module):
     """Mean over windows.
 
     Attributes:
-      window: window (height, width), or an int for both.
-      strides: an int or a pair; None means the window's size.
-      padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with 0.
-      ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
-      count_include_pad: whether padding counts in the divisor.
-      backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+        window: window (height, width), or an int for both.
+        strides: an int or a pair; None means the window's size.
+        padding: "SAME", "VALID", an int, or ((top, bottom), (left, right)); pads with 0.
+        ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
+        count_include_pad: whether padding counts in the divisor.
+        backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
 
     Source: LeCun et al., 1989, where it is called subsampling.
     """
@@ -79,7 +79,7 @@ class AvgPool(linen.Module):
         """Pools each channel of each image, keeping the dtype.
 
         Raises:
-          ValueError: the window does not fit into the padded input. The message names the layer.
+            ValueError: the window does not fit into the padded input. The message names the layer.
         """
         with naming_layer(self):
             return ops.avg_pool(

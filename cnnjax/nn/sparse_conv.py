@@ -18,13 +18,13 @@ class SparseConv(linen.Module):
     The kernel parameter has shape (height, width, connections), in the order of the table.
 
     Attributes:
-      table: for each output map, the input maps that it sees.
-      kernel_size: kernel (height, width).
-      strides, padding, backward: as in `Conv`.
-      use_bias: whether a bias is added to each output map.
-      dtype: dtype of the computation; parameters are float32.
-      kernel_init: initialiser, called for each output map with the shape (height, width, inputs
-        that it sees, 1), so that the fan-in is the true one.
+        table: for each output map, the input maps that it sees.
+        kernel_size: kernel (height, width).
+        strides, padding, backward: as in `Conv`.
+        use_bias: whether a bias is added to each output map.
+        dtype: dtype of the computation; parameters are float32.
+        kernel_init: initializer, called for each output map with the shape (height, width, inputs
+            that it sees, 1), so that the fan-in is the true one.
 
     Source: LeCun et al., 1998, section II.B and table I.
     """
@@ -61,8 +61,8 @@ class SparseConv(linen.Module):
         """Convolves each image.
 
         Raises:
-          ValueError: the table names a map that the input does not have, or the kernel is larger
-            than the padded input. The message names the layer.
+            ValueError: the table names a map that the input does not have, or the kernel is larger
+                than the padded input. The message names the layer.
         """
         with naming_layer(self):
             channels, features = x.shape[-1], len(self.table)

@@ -11,10 +11,10 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The rectifier max(x, 0), with derivative 0 at 0.
 
     Args:
-      x: an array of any shape and floating dtype.
+        x: an array of any shape and floating dtype.
 
     Returns:
-      An array of the same shape and dtype.
+        An array of the same shape and dtype.
 
     Source: Nair and Hinton, 2010; AlexNet (Krizhevsky et al., 2012), section 3.1.
     """
@@ -26,11 +26,11 @@ def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float
     """x where it is positive or zero, negative_slope times x elsewhere.
 
     Args:
-      x: an array of any shape and floating dtype.
-      negative_slope: the slope below zero (no unit).
+        x: an array of any shape and floating dtype.
+        negative_slope: the slope below zero (no unit).
 
     Returns:
-      An array of the same shape and dtype.
+        An array of the same shape and dtype.
 
     Source: Maas, Hannun and Ng, 2013, section 2.
     """
@@ -42,10 +42,10 @@ def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """1.7159 tanh(2x / 3), LeNet's squashing function: f(1) = 1 and f(-1) = -1 (to 1e-5).
 
     Args:
-      x: an array of any shape and floating dtype.
+        x: an array of any shape and floating dtype.
 
     Returns:
-      An array of the same shape and dtype, between -1.7159 and 1.7159.
+        An array of the same shape and dtype, between -1.7159 and 1.7159.
 
     Source: LeCun et al., 1998, equation 6 and appendix A (A = 1.7159, S = 2/3).
     """
@@ -57,10 +57,10 @@ def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The logistic function 1 / (1 + exp(-x)).
 
     Args:
-      x: an array of any shape and floating dtype.
+        x: an array of any shape and floating dtype.
 
     Returns:
-      An array of the same shape and dtype, between 0 and 1.
+        An array of the same shape and dtype, between 0 and 1.
     """
     with jax.named_scope("sigmoid"):
         return jax.nn.sigmoid(x)

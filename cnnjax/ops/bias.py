@@ -22,18 +22,18 @@ def add_bias(
     """Adds one value to each channel.
 
     Args:
-      x: activations, channels last, floating dtype.
-      bias: one value per channel, of the same dtype.
-      backward: "ours" for the rule written here, whose dL/db is the upstream gradient summed over
-        everything but the channels, in float32 for the half types; "native" for JAX's own, which
-        forward mode needs.
+        x: activations, channels last, floating dtype.
+        bias: one value per channel, of the same dtype.
+        backward: "ours" for the rule written here, whose dL/db is the upstream gradient summed over
+            everything but the channels, in float32 for the half types; "native" for JAX's own,
+            which forward mode needs.
 
     Returns:
-      An array of the shape and dtype of `x`.
+        An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: `bias` does not have one value per channel.
-      TypeError: the dtypes differ.
+        ValueError: `bias` does not have one value per channel.
+        TypeError: the dtypes differ.
 
     Source: LeCun et al., 1989.
     """

@@ -1,7 +1,7 @@
 """Sums over everything but the channels: batch statistics and the gradients of scales and biases.
 
 XLA's CPU backend turns one sum over all leading axes into a tree of windowed sums that it neither
-vectorises nor fuses with what computes the summands: 8.7 ms for the variance of 32x32x32x64
+vectorizes nor fuses with what computes the summands: 8.7 ms for the variance of 32x32x32x64
 values. In two steps, the first over a short axis, it takes 0.4 ms.
 """
 
@@ -22,7 +22,7 @@ def channel_sums(x: Float[Array, "*batch channels"]) -> Float[Array, " channels"
     """Returns the sum of `x` over all axes but the last, in the dtype of `x`.
 
     Args:
-      x: at least two axes, channels last; for half types, convert to float32 first.
+        x: at least two axes, channels last; for half types, convert to float32 first.
     """
     return lax.platform_dependent(x, cpu=_in_two_steps, default=plain_channel_sums)
 

@@ -13,7 +13,7 @@ def check_images(op: str, x: jax.Array) -> None:
     """Checks that `x` is a batch of floating-point images.
 
     Raises:
-      ValueError: `x` has another rank than 4 (NHWC) or another kind of dtype.
+        ValueError: `x` has another rank than 4 (NHWC) or another kind of dtype.
     """
     if jnp.ndim(x) != 4:
         raise ValueError(

@@ -30,18 +30,18 @@ def dense(
     """Multiplies each example with a matrix: y_o = Σ_i x_i k_io.
 
     Args:
-      x: examples, with any number of batch dimensions, floating dtype.
-      kernel: (inputs, features), of the same dtype.
-      precision: lax's precision of the product.
-      backward: "ours" for dL/dx = g kᵀ and dL/dk = xᵀ g as written here; "native" for JAX's own,
-        which forward mode needs.
+        x: examples, with any number of batch dimensions, floating dtype.
+        kernel: (inputs, features), of the same dtype.
+        precision: lax's precision of the product.
+        backward: "ours" for dL/dx = g kᵀ and dL/dk = xᵀ g as written here; "native" for JAX's own,
+            which forward mode needs.
 
     Returns:
-      (*batch, features) in the dtype of `x`; the half types are summed in float32.
+        (*batch, features) in the dtype of `x`; the half types are summed in float32.
 
     Raises:
-      ValueError: `kernel` is no matrix with a row for each input.
-      TypeError: the dtypes differ or are not floating.
+        ValueError: `kernel` is no matrix with a row for each input.
+        TypeError: the dtypes differ or are not floating.
     """
     return _dense(x, kernel, precision=precision, backward=backward)
 
@@ -88,7 +88,7 @@ def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) ->
     """dL/dk_io = Σ_n x_ni g_no over the examples n.
 
     Few examples make a sum of outer products bound by memory, for which a matrix product is a poor
-    form: elementwise, it is computed inside the optimiser's update and never written out.
+    form: elementwise, it is computed inside the optimizer's update and never written out.
     """
     whole = partial(_matrix_form, precision)
     if not 0 < x.shape[0] <= FEW_ROWS:

@@ -35,15 +35,15 @@ def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "
     """Cross-correlates every channel with one kernel, keeping height and width.
 
     Args:
-      x: images, floating dtype.
-      kernel: (height, width), both odd.
-      padding_mode: what lies beyond the edge, as in `conv2d`.
+        x: images, floating dtype.
+        kernel: (height, width), both odd.
+        padding_mode: what lies beyond the edge, as in `conv2d`.
 
     Returns:
-      An array of the shape and dtype of `x`.
+        An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: `x` is not a batch of floating-point images, or the kernel has no centre.
+        ValueError: `x` is not a batch of floating-point images, or the kernel has no center.
     """
     check_images("apply_filter", x)
     kernel = np.asarray(kernel)
@@ -63,11 +63,11 @@ def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, 
     falling to the right, or downwards, is positive.
 
     Args:
-      x: images, floating dtype.
-      padding_mode: as in `apply_filter`.
+        x: images, floating dtype.
+        padding_mode: as in `apply_filter`.
 
     Returns:
-      The two edge images, (vertical edges, horizontal edges), each of the shape of `x`.
+        The two edge images, (vertical edges, horizontal edges), each of the shape of `x`.
     """
     with jax.named_scope("sobel"):
         return (
@@ -104,16 +104,16 @@ def gaussian_blur(
     """Blurs with a Gaussian, rows and columns apart.
 
     Args:
-      x: images, floating dtype.
-      sigma: the standard deviation in pixels.
-      size: the kernel's height and width, odd; by default what holds 3 sigma on either side.
-      padding_mode: as in `apply_filter`.
+        x: images, floating dtype.
+        sigma: the standard deviation in pixels.
+        size: the kernel's height and width, odd; by default what holds 3 sigma on either side.
+        padding_mode: as in `apply_filter`.
 
     Returns:
-      An array of the shape and dtype of `x`.
+        An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: `sigma` is not positive, or `size` is not odd.
+        ValueError: `sigma` is not positive, or `size` is not odd.
     """
     profile = gaussian_kernel(sigma, size)
     with jax.named_scope("gaussian_blur"):
@@ -125,7 +125,7 @@ def box_kernel(size: int) -> np.ndarray:
     """Returns the (size, size) kernel of 1 / size² everywhere, such as the 1/9 blur.
 
     Raises:
-      ValueError: `size` is not a positive odd int.
+        ValueError: `size` is not a positive odd int.
     """
     _check_size("box_kernel", size)
     return np.full((size, size), 1.0 / size**2)
@@ -135,11 +135,11 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
     """Returns a Gaussian sampled at whole pixels and divided by its sum, (size,), float64.
 
     Args:
-      sigma: the standard deviation in pixels.
-      size: how many samples, odd; by default 2 ceil(3 sigma) + 1.
+        sigma: the standard deviation in pixels.
+        size: how many samples, odd; by default 2 ceil(3 sigma) + 1.
 
     Raises:
-      ValueError: `sigma` is not positive, or `size` is not odd.
+        ValueError: `sigma` is not positive, or `size` is not odd.
     """
     if sigma <= 0:
         raise ValueError(f"gaussian_kernel: sigma must be positive (pixels), got {sigma!r}")

@@ -1,6 +1,6 @@
 """Keeping an array in memory that several parts of a compiled program read.
 
-XLA's CPU compiler computes a cheap elementwise producer (bias, batch normalisation, rectifier) anew
+XLA's CPU compiler computes a cheap elementwise producer (bias, batch normalization, rectifier) anew
 in every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among
 many, computing again costs far more than reading. `lax.optimization_barrier` does not help: it is
 taken away before loops are merged. A loop whose result is never known to be its input does.
@@ -22,10 +22,10 @@ def materialized(x: jax.Array, witness: jax.Array | None = None) -> jax.Array:
     nothing is done.
 
     Args:
-      x: any array.
-      witness: any floating array that the program computes on, the same on each device where the
-        program runs on several; its first element keeps the compiler from knowing the result.
-        None for `x` itself, which is then floating.
+        x: any array.
+        witness: any floating array that the program computes on, the same on each device where the
+            program runs on several; its first element keeps the compiler from knowing the result.
+            None for `x` itself, which is then floating.
     """
     witness = x if witness is None else witness
     if 0 in x.shape or 0 in witness.shape:

@@ -36,14 +36,14 @@ def pad_images(
     """Returns the images with `pads` = ((top, bottom), (left, right)) more pixels on each side.
 
     Args:
-      x: images, (batch, height, width, channels).
-      pads: pixels to add.
-      mode: "zeros", "replicate" (the edge pixel), "reflect" (mirrored about the edge pixel, which
-        is not repeated), "circular" (the other side's pixels), or a constant.
+        x: images, (batch, height, width, channels).
+        pads: pixels to add.
+        mode: "zeros", "replicate" (the edge pixel), "reflect" (mirrored about the edge pixel, which
+            is not repeated), "circular" (the other side's pixels), or a constant.
 
     Raises:
-      ValueError: an unknown mode, or a reflection (circular padding) that needs more pixels than
-        the image has.
+        ValueError: an unknown mode, or a reflection (circular padding) that needs more pixels than
+            the image has.
     """
     check_mode("pad_images", mode)
     most = {"reflect": -1, "circular": 0}.get(mode) if isinstance(mode, str) else None

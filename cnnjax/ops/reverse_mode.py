@@ -23,8 +23,8 @@ def reverse_mode_only(op: str, x: jax.Array) -> jax.Array:
     """Returns `x`; forward-mode differentiation through it is refused in the name of `op`.
 
     Raises:
-      TypeError: `jax.jvp`, `jax.jacfwd` or the function that `jax.linearize` returns wants to
-        compute a tangent of `x` (raised there, not here).
+        TypeError: `jax.jvp`, `jax.jacfwd` or the function that `jax.linearize` returns wants to
+            compute a tangent of `x` (raised there, not here).
     """
     return cast(jax.Array, _marker.bind(x, op=op))
 

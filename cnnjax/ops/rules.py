@@ -23,7 +23,7 @@ class Op:
     """A function of arrays with a backward rule of its own; `make_op` makes it.
 
     Attributes:
-      name: the op in messages, and its named scope in compiled programs.
+        name: the op in messages, and its named scope in compiled programs.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Op:
         """Returns the checked op of its operands, in its named scope.
 
         Args:
-          *operands: arrays, to which it may be differentiated if their dtype is floating.
-          backward: "ours" for the rule, "native" for JAX's own derivative.
-          **settings: hashable values, handed to each of the op's functions.
+            *operands: arrays, to which it may be differentiated if their dtype is floating.
+            backward: "ours" for the rule, "native" for JAX's own derivative.
+            **settings: hashable values, handed to each of the op's functions.
 
         Raises:
-          ValueError: `backward` is neither. Whatever the op's check raises.
+            ValueError: `backward` is neither. Whatever the op's check raises.
         """
         check_backward(self.name, backward)
         self._check(*operands, **settings)
@@ -62,13 +62,13 @@ class Op:
         """Returns the op as a part of another, which has checked the operands and has its scope.
 
         Args:
-          *operands: arrays.
-          backward: as when it is called.
-          within: the name of that other op, for messages; by default this op's own.
-          **settings: as when it is called.
+            *operands: arrays.
+            backward: as when it is called.
+            within: the name of that other op, for messages; by default this op's own.
+            **settings: as when it is called.
 
         Raises:
-          ValueError: `backward` is neither "ours" nor "native".
+            ValueError: `backward` is neither "ours" nor "native".
         """
         name = within or self.name
         check_backward(name, backward)
@@ -116,17 +116,17 @@ def make_op(
     ValueError: cube: factor must be positive, got 0
 
     Args:
-      name: of the op, in messages and in compiled programs.
-      forward: maps the operands, and the settings by keyword, to the result.
-      backward: maps what was saved, the gradient of the result, and the settings by keyword, to a
-        gradient for each operand; None for one of integers.
-      check: called with the operands and the settings; raises an error that names `name`.
-      save: maps the op itself, its operands, and the settings by keyword, to the result and what
-        `backward` reads; by default the result is `op(*operands)`, and the operands are saved. A
-        result computed in another way is differentiated a second time without the rule.
-      native: `forward` in a form that JAX can differentiate in either mode; by default `forward`.
-      least_rank: axes that the first operand has for the rule to apply; with fewer, such as those
-        of a single example that leaves nothing to sum over, the derivative is JAX's own.
+        name: of the op, in messages and in compiled programs.
+        forward: maps the operands, and the settings by keyword, to the result.
+        backward: maps what was saved, the gradient of the result, and the settings by keyword, to a
+            gradient for each operand; None for one of integers.
+        check: called with the operands and the settings; raises an error that names `name`.
+        save: maps the op itself, its operands, and the settings by keyword, to the result and what
+            `backward` reads; by default the result is `op(*operands)`, and the operands are saved.
+            A result computed in another way is differentiated a second time without the rule.
+        native: `forward` in a form that JAX can differentiate in either mode; by default `forward`.
+        least_rank: axes that the first operand has for the rule to apply; with fewer, such as those
+            of a single example that leaves nothing to sum over, the derivative is JAX's own.
     """
     return Op(name, forward, backward, check, save, native or forward, least_rank)
 

@@ -24,13 +24,13 @@ def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
     """Returns `value` as (rows, columns): an int counts for both.
 
     Args:
-      op: the calling function, for the message.
-      name: the argument, for the message.
-      value: an int or a pair of ints.
-      minimum: the smallest allowed value.
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: an int or a pair of ints.
+        minimum: the smallest allowed value.
 
     Raises:
-      ValueError: `value` is something else, or smaller than `minimum`.
+        ValueError: `value` is something else, or smaller than `minimum`.
     """
     values: Any = (value, value) if _is_int(value) else value
     if (
@@ -63,17 +63,17 @@ def output_size(
     padding puts `low + high` in the place of 2P.
 
     Args:
-      size: the input size D.
-      kernel: the kernel size K before dilation.
-      stride: the stride S.
-      padding: P on both sides, a pair (low, high), or "SAME", "SAME_LOWER" or "VALID".
-      dilation: the step between kernel taps.
+        size: the input size D.
+        kernel: the kernel size K before dilation.
+        stride: the stride S.
+        padding: P on both sides, a pair (low, high), or "SAME", "SAME_LOWER" or "VALID".
+        dilation: the step between kernel taps.
 
     Returns:
-      The number of window positions, at least 1.
+        The number of window positions, at least 1.
 
     Raises:
-      ValueError: an argument is out of range, or the window is larger than the padded input.
+        ValueError: an argument is out of range, or the window is larger than the padded input.
     """
     for name, value, least in (
         ("size", size, 1),
@@ -106,17 +106,17 @@ def resolve_padding(
     """Returns `padding` as ((top, bottom), (left, right)) in pixels.
 
     Args:
-      op: the calling function, for the message.
-      padding: "SAME" (output size is input size / stride, rounded up; the odd pixel goes to the
-        bottom and right, as in lax), "SAME_LOWER" (to the top and left), "VALID" (none), an int
-        for all four sides, a pair (rows, columns), or a pair of (low, high) pairs.
-      size: input height and width.
-      window: kernel height and width before dilation.
-      strides: strides, needed by "SAME".
-      dilation: the steps between kernel taps, needed by "SAME".
+        op: the calling function, for the message.
+        padding: "SAME" (output size is input size / stride, rounded up; the odd pixel goes to the
+            bottom and right, as in lax), "SAME_LOWER" (to the top and left), "VALID" (none), an int
+            for all four sides, a pair (rows, columns), or a pair of (low, high) pairs.
+        size: input height and width.
+        window: kernel height and width before dilation.
+        strides: strides, needed by "SAME".
+        dilation: the steps between kernel taps, needed by "SAME".
 
     Raises:
-      ValueError: `padding` is none of these, or negative.
+        ValueError: `padding` is none of these, or negative.
     """
     if isinstance(padding, str) or _is_int(padding):
         axes: Sequence[Any] = (padding, padding)
@@ -135,7 +135,7 @@ def checked_output_size(
     """Returns the output height and width for resolved arguments.
 
     Raises:
-      ValueError: the window, holes included, is larger than the padded input.
+        ValueError: the window, holes included, is larger than the padded input.
     """
     spans = tuple(span(k, d) for k, d in zip(window, dilation, strict=True))
     padded = tuple(n + low + high for n, (low, high) in zip(size, pads, strict=True))

@@ -35,7 +35,7 @@ def make_network(config: RunConfig, num_classes: int) -> linen.Module:
 def input_statistics(
     config: RunConfig, dataset: data.Dataset, channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns the mean and the standard deviation by which pixels from 0 to 1 are normalised.
+    """Returns the mean and the standard deviation by which pixels from 0 to 1 are normalized.
 
     Raises:
         ValueError: the network's are asked for, and are for another number of channels.

@@ -54,7 +54,7 @@ def muon(
 ) -> optax.GradientTransformation:
     """Returns Muon (Jordan et al. 2024) for kernels, and AdamW for all other parameters.
 
-    The momentum of a kernel is orthogonalised as a matrix of inputs by outputs: a convolution's of
+    The momentum of a kernel is orthogonalized as a matrix of inputs by outputs: a convolution's of
     [height, width, inputs, outputs] as one of height * width * inputs rows. optax alone takes
     matrices, and hands convolutions to Adam.
 

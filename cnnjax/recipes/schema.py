@@ -88,9 +88,9 @@ class DataConfig(Section):
     (lowest, highest), after a resize by a random length in place of `resize`, or, with `crop_areas`
     (lowest, highest), a rectangle of a random share of the image; see `cnnjax.data.Framing`.
 
-    `normalization` says whose mean and standard deviation pixels are normalised by: the dataset's,
+    `normalization` says whose mean and standard deviation pixels are normalized by: the dataset's,
     those that the model's registry entry states (AlexNet's constants are meant for pixels up to 255
-    with the mean taken off, for one), or each image's own: global contrast normalisation.
+    with the mean taken off, for one), or each image's own: global contrast normalization.
 
     `views` gives several augmentations of each training example, by the names under which they
     stand in the batch, in place of `augmentation`. `order` is "shuffled", "balanced" (all classes

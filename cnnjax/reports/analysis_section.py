@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnjax.analysis.cost.summary import summarize
-from cnnjax.reports.behaviour_section import (
+from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,
     health_section,
@@ -24,16 +24,16 @@ _IMAGES = 360
 _logger = logging.getLogger(__name__)
 
 
-def analyse(network: Any, evaluated: Evaluated) -> dict[str, Any]:
+def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     """What the network costs, what it looks at and how it behaves; each part is logged.
 
     Args:
-      network: the trained network, see `cnnjax.reports.render`.
-      evaluated: the evaluated examples and the predictions on them; images that are looked at are
-        indexed.
+        network: the trained network, see `cnnjax.reports.render`.
+        evaluated: the evaluated examples and the predictions on them; images that are looked at are
+            indexed.
 
     Returns:
-      Sections by name; those that do not apply to the network or its task are None or empty.
+        Sections by name; those that do not apply to the network or its task are None or empty.
     """
     total = len(evaluated)
     # Evenly spaced, so that a sorted test set shows all of its classes.

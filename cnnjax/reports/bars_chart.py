@@ -12,10 +12,10 @@ def bars_chart(bars: Bars) -> str:
     """Each bin's height as a bar, crossed by its mark, above the share of examples in it.
 
     Args:
-      bars: the bins, from the lowest to the highest.
+        bars: the bins, from the lowest to the highest.
 
     Returns:
-      An `<svg>` element in the page's colors.
+        An `<svg>` element in the page's colors.
     """
     most = max((part.share for part in bars.bins), default=0) or 1
     parts = [_grid(bars), *(_bar(part, most) for part in bars.bins)]

@@ -32,10 +32,10 @@ class Line:
     """One line of a chart.
 
     Attributes:
-      color: 1 to 6, the colors of the style sheet; 0 for a thin dashed line of a neutral one.
-      x, y: the points.
-      marker: matplotlib's mark of a point; "" for none.
-      joined: whether the points are joined.
+        color: 1 to 6, the colors of the style sheet; 0 for a thin dashed line of a neutral one.
+        x, y: the points.
+        marker: matplotlib's mark of a point; "" for none.
+        joined: whether the points are joined.
     """
 
     color: int
@@ -51,15 +51,15 @@ def line_chart(
     """Lines over a common axis, in the page's colors.
 
     Args:
-      lines: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
-        left out.
-      name: of the chart on its page, where no other has it.
-      across: what the horizontal axis shows.
-      up: what the vertical axis shows.
-      log: whether the vertical axis is logarithmic.
+        lines: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
+            left out.
+        name: of the chart on its page, where no other has it.
+        across: what the horizontal axis shows.
+        up: what the vertical axis shows.
+        log: whether the vertical axis is logarithmic.
 
     Returns:
-      An `<svg>` element; None where there is no point to draw.
+        An `<svg>` element; None where there is no point to draw.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The classes of the analysed images, where the task names any: what some of the analysis needs."""
+"""The classes of the analyzed images, where the task names any: what some of the analysis needs."""
 
 from typing import Any
 

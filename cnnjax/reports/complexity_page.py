@@ -22,11 +22,11 @@ def write_complexity_page(
     and which error is drawn, can be chosen. A table holds the same figures.
 
     Args:
-      path: the file to write.
-      points: the points by measure; None for all registered networks and measures.
+        path: the file to write.
+        points: the points by measure; None for all registered networks and measures.
 
     Returns:
-      The path.
+        The path.
     """
     if points is None:
         points = {measure: complexity_points(measure) for measure in MEASURES}

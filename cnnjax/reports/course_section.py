@@ -18,9 +18,9 @@ def course_section(record: RunRecord) -> dict[str, Any]:
     """Charts of learning rate and speed, facts, the run's events and the images left out.
 
     Returns:
-      `charts`, each with a title, its views as (axis, svg) and a caption; `facts`, pairs of a name
-      and a sentence; `events`, each with a time, a step and what happened; `left_out`, images with
-      what is wrong with them, and `more`, the number of those that are not listed.
+        `charts`, each with a title, its views as (axis, svg) and a caption; `facts`, pairs of a
+        name and a sentence; `events`, each with a time, a step and what happened; `left_out`,
+        images with what is wrong with them, and `more`, the number of those that are not listed.
     """
     left_out = _left_out(record.events)
     return {
@@ -167,7 +167,7 @@ def events_in_words(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     """Returns what happened to a run, without its checkpoints, in words.
 
     Args:
-      events: as `cnnjax.training.read_events` gives them.
+        events: as `cnnjax.training.read_events` gives them.
     """
     events = [event for event in events if event["event"] != "saved"]
     words = []

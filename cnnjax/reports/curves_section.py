@@ -13,12 +13,13 @@ def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dic
     """Charts of the metrics over the epochs, on training batches and on the evaluated split.
 
     Args:
-      record: what the run folder says.
-      curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
-        every metric of the evaluated split.
+        record: what the run folder says.
+        curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
+            every metric of the evaluated split.
 
     Returns:
-      Charts, each with a `title`, its `views` as (axis, svg), and a `caption` with the last values.
+        Charts, each with a `title`, its `views` as (axis, svg), and a `caption` with the last
+        values.
     """
     logged = {name for line in (*record.train, *record.evaluated) for name in line}
     curves = curves or _plain_charts(record)

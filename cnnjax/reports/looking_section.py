@@ -42,12 +42,12 @@ def looking_section(
     """What the network looks at; None for a network without maps.
 
     Args:
-      model, variables: the network.
-      inputs: network inputs, float32 [batch, height, width, channels].
-      images: the same images as they are stored, uint8.
-      classes: their true and predicted classes; None where they have none, which leaves out what
-        is shown of a class.
-      summary: of the network.
+        model, variables: the network.
+        inputs: network inputs, float32 [batch, height, width, channels].
+        images: the same images as they are stored, uint8.
+        classes: their true and predicted classes; None where they have none, which leaves out what
+            is shown of a class.
+        summary: of the network.
     """
     layers = map_layers(model, variables, inputs)
     if not layers:

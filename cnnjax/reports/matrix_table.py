@@ -15,8 +15,8 @@ def draw_matrix(matrix: Matrix) -> dict[str, Any]:
     """The matrix as data for the template.
 
     Returns:
-      `names`, the heads; and `rows` for a table, each with a name and its cells, or `picture`, a
-      data URI.
+        `names`, the heads; and `rows` for a table, each with a name and its cells, or `picture`, a
+        data URI.
     """
     counts = np.asarray(matrix.counts)
     totals = counts.sum(axis=1)

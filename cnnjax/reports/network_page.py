@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnjax import inference
 from cnnjax.analysis.cost.summary import Summary, summarize
-from cnnjax.reports.behaviour_section import cost_section
+from cnnjax.reports.behavior_section import cost_section
 from cnnjax.reports.formats import compact
 from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.photo_section import named_bars, photo_section
@@ -26,18 +26,18 @@ def write_network_page(
     """Writes a page of a trained network and a few images: one file, without links outside it.
 
     Args:
-      network: the network, of a run or of a file of weights.
-      images: by name, such as that of a file; each as `network.form` has them, uint8
-        [height, width, channels].
-      output: the HTML file to write.
+        network: the network, of a run or of a file of weights.
+        images: by name, such as that of a file; each as `network.form` has them, uint8
+            [height, width, channels].
+        output: the HTML file to write.
 
     Returns:
-      The path of the page.
+        The path of the page.
 
     Raises:
-      MissingPackage: a package of the extra `[report]` is missing.
-      ConfigError: `output` cannot be written.
-      ValueError: there is no image, or one has another shape than the network takes.
+        MissingPackage: a package of the extra `[report]` is missing.
+        ConfigError: `output` cannot be written.
+        ValueError: there is no image, or one has another shape than the network takes.
     """
     check_installed()
     path = inference.check_output(pathlib.Path(output), [".html"])
@@ -49,9 +49,9 @@ def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
     """The page as text.
 
     Args:
-      network: its `task`, `model`, `variables`, `title`, `origin`, `config`, `inputs(images)` and
-        `predict(images)`.
-      images: as in `write_network_page`.
+        network: its `task`, `model`, `variables`, `title`, `origin`, `config`, `inputs(images)` and
+            `predict(images)`.
+        images: as in `write_network_page`.
     """
     stored = np.stack(list(images.values()))
     inputs = np.asarray(network.inputs(stored))
@@ -76,7 +76,7 @@ def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
 
 def _figures(variables: Any, inputs: np.ndarray, summary: Summary) -> tuple[Figure, ...]:
     height, width, channels = inputs.shape[1:]
-    colors = {1: "grey", 3: "in color"}.get(channels, f"{channels} channels")
+    colors = {1: "gray", 3: "in color"}.get(channels, f"{channels} channels")
     return (
         parameter_figure(variables),
         Figure("Multiply-adds", compact(summary.multiply_adds), "for one image"),

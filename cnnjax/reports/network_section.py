@@ -20,8 +20,8 @@ def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, 
     """The first convolution's kernels as pictures; `None` for a network without convolutions.
 
     Args:
-      model, variables: the network.
-      inputs: network inputs, float32 [batch, height, width, channels].
+        model, variables: the network.
+        inputs: network inputs, float32 [batch, height, width, channels].
     """
     try:
         name, kernel = first_layer_kernels(model, variables, inputs)
@@ -51,10 +51,10 @@ def activation_section(
     """The way of one image through the network, layer by layer.
 
     Args:
-      model, variables: the network.
-      inputs: the image as network input, float32 [1, height, width, channels].
-      image: the raw image, uint8 [height, width, channels].
-      example: which image it is, and what the network made of it.
+        model, variables: the network.
+        inputs: the image as network input, float32 [1, height, width, channels].
+        image: the raw image, uint8 [height, width, channels].
+        example: which image it is, and what the network made of it.
     """
     layers = []
     for name, values in stage_activations(model, variables, inputs).items():

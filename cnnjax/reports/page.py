@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from cnnjax import data, inference, training
-from cnnjax.reports.analysis_section import analyse
+from cnnjax.reports.analysis_section import analyze
 from cnnjax.reports.course_section import course_section
 from cnnjax.reports.curves_section import curves_section
 from cnnjax.reports.network_section import activation_section, kernel_section
@@ -37,22 +37,22 @@ def write_report(
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
     Args:
-      workdir: the folder of a training run.
-      step: which checkpoint; None means the newest that can be trusted.
-      analysis: whether the network is analysed too: what it costs, what it looks at and how it
-        behaves. It takes longer.
-      run: the run, where it was made in Python, or the path of a function that makes it.
-      data_dir: TFDS data folder, None for TFDS's default.
-      read: how images are read that are not in memory.
+        workdir: the folder of a training run.
+        step: which checkpoint; None means the newest that can be trusted.
+        analysis: whether the network is analyzed too: what it costs, what it looks at and how it
+            behaves. It takes longer.
+        run: the run, where it was made in Python, or the path of a function that makes it.
+        data_dir: TFDS data folder, None for TFDS's default.
+        read: how images are read that are not in memory.
 
     Returns:
-      The path of the page.
+        The path of the page.
 
     Raises:
-      MissingPackage: a package of the extra `[report]` is missing.
-      RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
-      ConfigError: the run was made in Python, and `run` was not given.
-      CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
+        MissingPackage: a package of the extra `[report]` is missing.
+        RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
+        ConfigError: the run was made in Python, and `run` was not given.
+        CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
     """
     check_installed()
     record = read_run_record(workdir)
@@ -65,19 +65,19 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     """The page as text.
 
     Args:
-      record: what the run folder says.
-      network: the trained network read back: its `task`, `model`, `variables`, `step`, `title` (the
-        names of the model and the dataset), `inputs(images)`, and `evaluated()`, which gives
-        `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are drawn, and
-        its `curves` of the logged metrics; its `lines` where it gives no figures.
-      analysis: whether the network is analysed too.
+        record: what the run folder says.
+        network: the trained network read back: its `task`, `model`, `variables`, `step`, `title`
+            (the names of the model and the dataset), `inputs(images)`, and `evaluated()`, which
+            gives `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are
+            drawn, and its `curves` of the logged metrics; its `lines` where it gives no figures.
+        analysis: whether the network is analyzed too.
 
     Returns:
-      A complete HTML document.
+        A complete HTML document.
 
     Raises:
-      MissingPackage: a package of the extra `[report]` is missing.
-      ValueError: two sections have one anchor.
+        MissingPackage: a package of the extra `[report]` is missing.
+        ValueError: two sections have one anchor.
     """
     check_installed()
     evaluated: Evaluated = network.evaluated()
@@ -102,7 +102,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
         sections=[draw_section(section) for section in report.sections],
         kernels=kernel_section(network.model, network.variables, inputs),
         activations=activation_section(network.model, network.variables, inputs, image[0], example),
-        analysis=analyse(network, evaluated) if analysis else None,
+        analysis=analyze(network, evaluated) if analysis else None,
         config=flat_items(record.config),
         environment=[item for item in flat_items(record.run) if item[0] != "command"],
     )

@@ -24,13 +24,13 @@ def photo_section(
     """What a network predicts of each photo; and where it looks, if its task names classes.
 
     Args:
-      network: see `cnnjax.reports.network_page`.
-      images: by name, uint8 [height, width, channels].
-      inputs: the same as network inputs, float32 [images, height, width, channels].
-      predictions: the task's predictions for them, [images, ...].
+        network: see `cnnjax.reports.network_page`.
+        images: by name, uint8 [height, width, channels].
+        inputs: the same as network inputs, float32 [images, height, width, channels].
+        predictions: the task's predictions for them, [images, ...].
 
     Returns:
-      `cards`, one for each photo, and `layer`, the one that Grad-CAM is of; "" without maps.
+        `cards`, one for each photo, and `layer`, the one that Grad-CAM is of; "" without maps.
     """
     rows = [
         jax.tree.map(lambda leaf, row=row: leaf[row], predictions) for row in range(len(images))
@@ -86,11 +86,11 @@ def named_bars(task: Any, prediction: Any) -> list[Bar]:
     """The likeliest classes of one example, the first one first.
 
     Args:
-      task: it has `class_names` if it names classes.
-      prediction: one example's; log-probabilities where it is of classes.
+        task: it has `class_names` if it names classes.
+        prediction: one example's; log-probabilities where it is of classes.
 
     Returns:
-      Nothing where the task names no classes, or the prediction is not finite.
+        Nothing where the task names no classes, or the prediction is not finite.
     """
     names = getattr(task, "class_names", ())
     if not names or np.shape(prediction) != (len(names),) or not np.isfinite(prediction).all():

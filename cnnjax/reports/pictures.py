@@ -11,7 +11,7 @@ from cnnjax.extras import installed_with
 with installed_with("report"):
     from PIL import Image
 
-# Colours of a palette image: enough for a picture of 100 pixels, and it compresses well.
+# Colors of a palette image: enough for a picture of 100 pixels, and it compresses well.
 _LEVELS = 64
 
 
@@ -21,10 +21,10 @@ def displayed(
     """A stored image as one that can be shown.
 
     Args:
-      image: uint8, or any other numbers: in 0..1, or else shown from the smallest to the largest.
+        image: uint8, or any other numbers: in 0..1, or else shown from the smallest to the largest.
 
     Returns:
-      uint8 [height, width, 1 or 3]; of other numbers of channels the mean.
+        uint8 [height, width, 1 or 3]; of other numbers of channels the mean.
     """
     if image.dtype != np.uint8:
         low, high = value_range(image)
@@ -39,8 +39,8 @@ def photo(image: Shaped[np.ndarray, "height width channels"], *, max_side: int =
     """A stored image as a data URI; see `displayed`.
 
     Args:
-      image: any numbers [height, width, channels].
-      max_side: larger images are scaled down to this many pixels on their longer side.
+        image: any numbers [height, width, channels].
+        max_side: larger images are scaled down to this many pixels on their longer side.
     """
     image = displayed(image)
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
@@ -59,11 +59,11 @@ def heat_map(
     """Values as colors, as a data URI.
 
     Args:
-      values: [height, width].
-      low: the value of the first color; smaller ones, and NaN, have it too.
-      high: the value of the last color; larger ones have it too.
-      colors: the name of a matplotlib color map.
-      max_side: larger maps are averaged down to this many pixels on their longer side.
+        values: [height, width].
+        low: the value of the first color; smaller ones, and NaN, have it too.
+        high: the value of the last color; larger ones have it too.
+        colors: the name of a matplotlib color map.
+        max_side: larger maps are averaged down to this many pixels on their longer side.
     """
     with installed_with("report"):
         import matplotlib
@@ -85,28 +85,28 @@ def overlaid(
     *,
     max_side: int,
 ) -> str:
-    """An image in grey under a smaller map in colors, as a data URI.
+    """An image in gray under a smaller map in colors, as a data URI.
 
     Args:
-      image: uint8 [height, width, channels].
-      values: at least 0; the map is enlarged to the image.
-      max_side: larger images are scaled down to this many pixels on their longer side.
+        image: uint8 [height, width, channels].
+        values: at least 0; the map is enlarged to the image.
+        max_side: larger images are scaled down to this many pixels on their longer side.
     """
     with installed_with("report"):
         import matplotlib
 
     shown = displayed(image)
-    grey = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
-    grey.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    gray = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
+    gray.thumbnail((max_side, max_side), Image.Resampling.BOX)
     high = value_range(values)[1]
     unit = np.nan_to_num(values.astype(np.float32)) / (high if high > 0 else 1.0)
-    enlarged = Image.fromarray(unit).resize(grey.size, Image.Resampling.BILINEAR)
+    enlarged = Image.fromarray(unit).resize(gray.size, Image.Resampling.BILINEAR)
     colors = matplotlib.colormaps["viridis"](np.clip(np.asarray(enlarged), 0, 1))[..., :3]
-    return color_tile(0.45 * np.asarray(grey)[..., None] / 255 + 0.55 * colors)
+    return color_tile(0.45 * np.asarray(gray)[..., None] / 255 + 0.55 * colors)
 
 
 def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
-    """Grey or RGB values in 0..1 as a data URI."""
+    """Gray or RGB values in 0..1 as a data URI."""
     values = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
     return _data_uri(Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values))
 
@@ -114,7 +114,7 @@ def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
 def rescaled(
     pixels: Float[np.ndarray, "height width channels"],
 ) -> Float[np.ndarray, "height width channels"]:
-    """Any values as a picture in 0..1, from the smallest to the largest; grey or RGB."""
+    """Any values as a picture in 0..1, from the smallest to the largest; gray or RGB."""
     if pixels.shape[-1] not in (1, 3):
         pixels = pixels.mean(axis=-1, keepdims=True)
     low, high = value_range(pixels)
@@ -131,10 +131,10 @@ def boxed(
     """A map in 0..1 as colors with a white box around a part, as a data URI.
 
     Args:
-      values: [height, width].
-      corner: the box's first row and column; the box is cut at the map's border.
-      extent: the box's rows and columns.
-      side: pixels of the picture's longer side.
+        values: [height, width].
+        corner: the box's first row and column; the box is cut at the map's border.
+        extent: the box's rows and columns.
+        side: pixels of the picture's longer side.
     """
     with installed_with("report"):
         import matplotlib

@@ -18,8 +18,8 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
     """How large the network is, and how long it was trained.
 
     Args:
-      record: what the run folder says.
-      variables: the network's.
+        record: what the run folder says.
+        variables: the network's.
     """
     parameters = parameter_figure(variables)
     lines = [*record.train, *record.evaluated]
@@ -37,7 +37,7 @@ def parameter_figure(variables: Mapping[str, Any]) -> Figure:
     """How many parameters a network has, and what they take in memory.
 
     Args:
-      variables: the network's.
+        variables: the network's.
     """
     leaves = jax.tree.leaves(variables["params"])
     count = sum(int(np.prod(leaf.shape)) for leaf in leaves)
@@ -49,8 +49,8 @@ def metric_figures(record: RunRecord, task: Any) -> tuple[Figure, ...]:
     """The metrics of the last evaluation as the task prints them; none where there was none.
 
     Args:
-      record: what the run folder says.
-      task: its `lines` are asked.
+        record: what the run folder says.
+        task: its `lines` are asked.
     """
     if not record.evaluated:
         return ()
@@ -70,11 +70,11 @@ def disagreements(
     """Sentences on the metrics of which the log's last value is not that of the network shown.
 
     Args:
-      record: what the run folder says.
-      step: the network's step.
-      metrics: the network's metrics on the evaluated split.
-      curves: how metrics are drawn, which says which are shares.
-      examples: the number of evaluated examples, of which a share is made.
+        record: what the run folder says.
+        step: the network's step.
+        metrics: the network's metrics on the evaluated split.
+        curves: how metrics are drawn, which says which are shares.
+        examples: the number of evaluated examples, of which a share is made.
     """
     logged = record.evaluated[-1] if record.evaluated else {}
     drawn = {curve.metric: curve for curve in curves}

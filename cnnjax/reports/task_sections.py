@@ -32,8 +32,8 @@ def draw_section(section: Section) -> dict[str, Any]:
     """One section for the template.
 
     Returns:
-      Its `anchor`, `title`, `caption` and `link`, and `groups`: parts that stand beside each
-      other, as the `layout` that holds them and the `parts`, each with its `kind`.
+        Its `anchor`, `title`, `caption` and `link`, and `groups`: parts that stand beside each
+        other, as the `layout` that holds them and the `parts`, each with its `kind`.
     """
     drawn = [
         (_is_wide(part), draw_part(part, f"{section.anchor}-{place}"))
@@ -79,11 +79,11 @@ def draw_part(part: Part, name: str) -> dict[str, Any]:
     """One part for the template.
 
     Args:
-      part: what the task gave.
-      name: of the part on its page, where no other has it.
+        part: what the task gave.
+        name: of the part on its page, where no other has it.
 
     Raises:
-      TypeError: it is none of the parts that are known.
+        TypeError: it is none of the parts that are known.
     """
     match part:
         case Table():

@@ -11,7 +11,7 @@ def check_installed() -> None:
     """Makes sure that what pages are made with is installed.
 
     Raises:
-      MissingPackage: a package of the extra `[report]` is missing.
+        MissingPackage: a package of the extra `[report]` is missing.
     """
     extras.check_installed("report", "jinja2", "matplotlib", "PIL", "sklearn")
 
@@ -20,8 +20,8 @@ def fill(template: str, **values: Any) -> str:
     """Returns a template's text with values in it, of which all that it uses must be given.
 
     Args:
-      template: the name of a file in `templates`.
-      **values: what it shows.
+        template: the name of a file in `templates`.
+        **values: what it shows.
     """
     with extras.installed_with("report"):
         import jinja2

@@ -90,7 +90,7 @@ class Task:
         return nn.apply_network(model, variables, batch["image"], train=True, key=moment.key)
 
     def example_losses(self, outputs: Any, batch: Batch, moment: Moment) -> Float[Array, " batch"]:
-        """Returns one loss an example, of which training minimises the weighted mean."""
+        """Returns one loss an example, of which training minimizes the weighted mean."""
         raise NotImplementedError(
             f"{type(self).__name__}: define example_losses, or loss where there is not one loss an "
             "example"
@@ -112,7 +112,7 @@ class Task:
     def loss(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
     ) -> tuple[Float[Array, ""], tuple[Sums, dict[str, Any]]]:
-        """Runs the network and returns what training minimises.
+        """Runs the network and returns what training minimizes.
 
         Args:
             model: the network.

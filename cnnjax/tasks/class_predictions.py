@@ -1,4 +1,4 @@
-"""What a classifier predicted for labelled images: figures, confusions, and images in an order."""
+"""What a classifier predicted for labeled images: figures, confusions, and images in an order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cnnjax.tasks.assessment import Assessment, assessment_sums
 
 @dataclass(frozen=True)
 class ClassPredictions:
-    """Log-probabilities of labelled images.
+    """Log-probabilities of labeled images.
 
     All that is ranked is ranked by log-probabilities: probabilities of single precision are 0 below
     1e-45, and 1 above 1 - 6e-8, where an order among them is lost.

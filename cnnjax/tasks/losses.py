@@ -1,4 +1,4 @@
-"""What classification minimises: one loss an example, from its logits and its label.
+"""What classification minimizes: one loss an example, from its logits and its label.
 
 Every function takes logits [batch, classes] and either labels, int [batch], or targets
 [batch, classes] that say how much of each label an example has (rows add up to 1), and returns one
@@ -24,7 +24,7 @@ def softmax_cross_entropy(logits: Logits, targets: Targets, smoothing: float = 0
     """Returns minus the targets' mean log-probability, in nats.
 
     Args:
-        logits: unnormalised log-probabilities.
+        logits: unnormalized log-probabilities.
         targets: how much of each label an example has.
         smoothing: share of the targets that is spread evenly over all classes (Szegedy et al. 2015,
             section 7).
@@ -67,7 +67,7 @@ def expected_over_labels(
     """Returns the mean of a loss over labels, weighted by the targets.
 
     For a loss that is not linear in its targets, such as the hinge: this is what training on mixed
-    images minimises (Zhang et al. 2018, section 2).
+    images minimizes (Zhang et al. 2018, section 2).
     """
 
     def of_class(label: Array) -> Losses:

@@ -17,7 +17,7 @@ _SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
 
 
 def check_run(run: Run) -> None:
-    """Runs augmentation, network, task and optimiser on shapes.
+    """Runs augmentation, network, task and optimizer on shapes.
 
     Raises:
         ConfigError: the network cannot take the images that training or evaluation gives it, the
@@ -45,7 +45,7 @@ def _check(run: Run) -> None:
             # Networks that end in a global average train on one size, evaluate on another.
             key = f"views.{view}" if view else "augmentation"
             _outputs(run, variables, shape, f"the augmentation (data.{key})")
-    jax.eval_shape(run.init_state)  # the optimiser's rules
+    jax.eval_shape(run.init_state)  # the optimizer's rules
     _check_loss(run, variables)
 
 

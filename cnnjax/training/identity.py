@@ -1,7 +1,7 @@
 """What tells a run made in Python from others: JSON values, compared when a folder is resumed.
 
 Dataclass fields, digests of arrays, functions by module and name, and the structure of the
-optimiser's state. The numbers inside an optimiser object cannot be read, and are not compared.
+optimizer's state. The numbers inside an optimizer object cannot be read, and are not compared.
 """
 
 import dataclasses
@@ -98,7 +98,7 @@ def _stream(stream: Any) -> dict[str, Any]:
 
 
 def _optimizer(run: Run, params: Any) -> list[str]:
-    """The arrays of the optimiser's state, by path, with shape and dtype."""
+    """The arrays of the optimizer's state, by path, with shape and dtype."""
     state = jax.eval_shape(lambda params: run.make_optimizer(params).init(params), params)
     leaves = jax.tree.leaves(state)
     return [

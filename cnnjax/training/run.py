@@ -42,7 +42,7 @@ class Run:
         batch_size: examples of a step, where `train` is no stream.
         augmentation: what is done to training examples, where `train` is no stream: a policy such
             as "crop(4), flip", a function `(key, example) -> example`, or a sequence of those.
-        preprocess: scaling, size and normalisation of images.
+        preprocess: scaling, size and normalization of images.
         frozen: patterns of parameters that stay as they are, with the batch statistics beside them;
             or pairs of a pattern and whether it freezes.
         schedule: the learning rate as a function of the step, to be logged; None where unknown.
@@ -52,9 +52,9 @@ class Run:
         loss_scaling: whether losses are scaled, as a network that computes in float16 needs it.
         batch_norm: which examples share batch statistics.
         split: what `test` is: "test", or "validation" where it chooses the best checkpoint.
-        variables: where training starts from; None for the network's own initialisation.
+        variables: where training starts from; None for the network's own initialization.
         total_epochs: to make a run longer than `epochs`, which its identity names.
-        seed: of initialisation, order, augmentation and dropout.
+        seed: of initialization, order, augmentation and dropout.
         title: names of network and data, for logs and reports.
         identity: JSON values that tell the run from others; None to make them from the parts.
         parts: records of foreign parts that a name in the identity stands for.
@@ -248,7 +248,7 @@ class Run:
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
 
-        @compiler.jit  # op by op, initialising takes longer than compiling it once
+        @compiler.jit  # op by op, initializing takes longer than compiling it once
         def init(key: jax.Array) -> TrainState:
             images = jnp.zeros((1, *self.image_shape), jnp.float32)
             variables = nn.init_network(self.model, key, images)

@@ -184,7 +184,7 @@ class FolderStorage(Storage):
             )
         _logger.info("resuming from the checkpoint of step %d", step)
         if self._identity.made_by == "python":
-            _logger.info("the numbers inside an optimiser object cannot be compared with before")
+            _logger.info("the numbers inside an optimizer object cannot be compared with before")
         state = checkpoints.restore(step, jax.eval_shape(self._run.init_state))
         return state, record.get("metrics")
 

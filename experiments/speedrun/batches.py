@@ -17,9 +17,9 @@ class Batches(NamedTuple):
     """The batches of a whole run; a leading axis [steps] less is one batch.
 
     Attributes:
-      positions: each image's position in the training split.
-      shifts: rows and columns at which each image is cut out of the padded one.
-      mirrored: which images are mirrored left to right.
+        positions: each image's position in the training split.
+        shifts: rows and columns at which each image is cut out of the padded one.
+        mirrored: which images are mirrored left to right.
     """
 
     positions: Int[Array, "steps batch"]
@@ -36,11 +36,11 @@ def draw_batches(
     ("alternating flip"), so that both orientations are seen equally often.
 
     Args:
-      key: the run's.
-      examples: number of training images.
-      batch_size: images a step.
-      total_steps: steps of the run; the last epoch may be cut short.
-      translate: pixels by which images are moved at most.
+        key: the run's.
+        examples: number of training images.
+        batch_size: images a step.
+        total_steps: steps of the run; the last epoch may be cut short.
+        translate: pixels by which images are moved at most.
 
     Source: arXiv 2404.00498, section 3.6.
     """
@@ -80,9 +80,9 @@ def take_batch(
     """Returns a batch's images, moved and mirrored, by one gather.
 
     Args:
-      padded: the training images with `translate` more pixels on each side.
-      batch: one batch.
-      translate: pixels by which images are moved at most.
+        padded: the training images with `translate` more pixels on each side.
+        batch: one batch.
+        translate: pixels by which images are moved at most.
     """
     _, height, width, channels = padded.shape
     size = (1, height - 2 * translate, width - 2 * translate, channels)

@@ -23,12 +23,12 @@ class SpeedNet(linen.Module):
     """The network of the speedrun.
 
     Attributes:
-      width: channels of the first block; the others have four times as many.
-      num_classes: number of logits.
-      dtype: dtype of the computation; parameters, statistics and logits are float32.
-      whitening_bias: the whitening layer's biases begin uniform within plus and minus this.
-      unit_head: see `Recipe`.
-      backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+        width: channels of the first block; the others have four times as many.
+        num_classes: number of logits.
+        dtype: dtype of the computation; parameters, statistics and logits are float32.
+        whitening_bias: the whitening layer's biases begin uniform within plus and minus this.
+        unit_head: see `Recipe`.
+        backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
     """
 
     width: int = 64
@@ -49,9 +49,9 @@ class SpeedNet(linen.Module):
         """Returns logits.
 
         Args:
-          x: normalised images.
-          train: whether batch norm uses the batch's statistics.
-          train_whitening: whether a gradient flows to the whitening layer.
+            x: normalised images.
+            train: whether batch norm uses the batch's statistics.
+            train_whitening: whether a gradient flows to the whitening layer.
         """
         x = nn.Conv(
             2 * PATCH**2 * x.shape[-1],

@@ -32,9 +32,9 @@ def make_optimizer(
     """Returns the optimiser, for gradients of losses that are summed over the batch.
 
     Args:
-      recipe: what to do.
-      total_steps: steps of the run.
-      whitening_steps: steps after which the whitening layer's bias stays as it is.
+        recipe: what to do.
+        total_steps: steps of the run.
+        whitening_steps: steps after which the whitening layer's bias stays as it is.
     """
     factor = triangle(total_steps, *recipe.ramp)
     rules: dict[Hashable, optax.GradientTransformation] = {"frozen": optax.set_to_zero()}
@@ -58,9 +58,9 @@ def triangle(steps: int, start: float, end: float, peak: float) -> optax.Schedul
     """Returns a line from `start` up to 1 at the step int(peak * steps), and down to `end` after.
 
     Args:
-      steps: where `end` would be reached; the last step, steps - 1, comes just before.
-      start, end: factors.
-      peak: share of the steps, from 0 to less than 1.
+        steps: where `end` would be reached; the last step, steps - 1, comes just before.
+        start, end: factors.
+        peak: share of the steps, from 0 to less than 1.
     """
     top = int(peak * steps)
     fall = optax.linear_schedule(1.0, end, steps - top)
@@ -76,12 +76,12 @@ def lookahead_decays(lookahead: Lookahead | None, total_steps: int, epoch_steps:
     and the end of each epoch.
 
     Args:
-      lookahead: the schedule; None for no blend at all.
-      total_steps: steps of the run.
-      epoch_steps: steps of one epoch.
+        lookahead: the schedule; None for no blend at all.
+        total_steps: steps of the run.
+        epoch_steps: steps of one epoch.
 
     Returns:
-      float32 [total_steps].
+        float32 [total_steps].
     """
     decays = np.full(total_steps, np.nan, np.float32)
     if lookahead is None:
@@ -102,8 +102,8 @@ def blend(slow: Any, fast: Any, decay: jax.Array) -> tuple[Any, Any]:
     """Returns the slow copy moved towards the network, and the network set back to it.
 
     Args:
-      slow, fast: trees of arrays of the same structure.
-      decay: the slow copy's weight; NaN leaves both as they are.
+        slow, fast: trees of arrays of the same structure.
+        decay: the slow copy's weight; NaN leaves both as they are.
     """
 
     def moved(slow: Any, fast: Any) -> tuple[Any, Any]:

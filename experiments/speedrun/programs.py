@@ -31,9 +31,9 @@ class Programs:
     """The compiled programs of a run, with the data they work on.
 
     Attributes:
-      train: from a key to the trained variables and the loss of each step.
-      evaluate: from variables to how many test images are right, as they are and with six views.
-      compile_seconds: time that compiling took.
+        train: from a key to the trained variables and the loss of each step.
+        evaluate: from variables to how many test images are right, as they are and with six views.
+        compile_seconds: time that compiling took.
     """
 
     train: Callable[[Key], tuple[Variables, Float[Array, " steps"]]]
@@ -47,11 +47,11 @@ def make_programs(
     """Puts the data on the device and compiles.
 
     Args:
-      run: what to do.
-      images, labels: the training images, uint8, and their labels.
-      chunks: the test images.
-      dispatch: "whole" for one program each, "step" for one a step; "auto" chooses the first except
-        on CPU.
+        run: what to do.
+        images, labels: the training images, uint8, and their labels.
+        chunks: the test images.
+        dispatch: "whole" for one program each, "step" for one a step; "auto" chooses the first
+            except on CPU.
     """
     if dispatch == "auto":
         dispatch = "step" if jax.default_backend() == "cpu" else "whole"

@@ -21,10 +21,10 @@ class Lookahead:
     """A slow copy of the network's variables, to which they are set back every few steps.
 
     Attributes:
-      start_epoch: epochs after which it begins.
-      every: steps between two blends.
-      decay: the copy's weight in a blend at the end of training is `decay ** every`.
-      power: before, it is that times (step / steps) ** power.
+        start_epoch: epochs after which it begins.
+        every: steps between two blends.
+        decay: the copy's weight in a blend at the end of training is `decay ** every`.
+        power: before, it is that times (step / steps) ** power.
 
     Source: Zhang et al., 2019; the schedule is that of arXiv 2404.00498, section 3.4.
     """
@@ -40,26 +40,26 @@ class Recipe:
     """What a run does.
 
     Attributes:
-      name: what it is called.
-      epochs: passes over the training images; the last one may be cut short.
-      batch_size: images a step; what is left of an epoch is dropped.
-      filter_rule: how the filters of the 3x3 convolutions are trained.
-      rates: peak learning rate of each group of parameters, see `optimizer.GROUPS`.
-      decay: what a step at the peak rate takes off a parameter, as a share of it; none for filters
-        that Muon trains, since they are normalised.
-      momentum: Nesterov momentum of SGD.
-      ramp: learning rate at the first step and at the last, as a share of the peak's, and the share
-        of the steps before the peak.
-      whitening_epochs: epochs in which the whitening layer's bias is trained; the layer is frozen
-        afterwards.
-      whitening_falls: whether that bias's rate falls to 0 within those epochs, or follows `ramp`.
-      whitening_bias: that bias begins uniform within plus and minus this.
-      unit_head: whether the head's weights begin with a standard deviation of 1 and the logits are
-        divided by the head's number of inputs; or begin uniform within 1 / sqrt(inputs), and the
-        logits are divided by 9.
-      label_smoothing: share of the target that is spread over all classes.
-      translate: pixels by which images are moved at most, along each axis.
-      lookahead: the slow copy, or None.
+        name: what it is called.
+        epochs: passes over the training images; the last one may be cut short.
+        batch_size: images a step; what is left of an epoch is dropped.
+        filter_rule: how the filters of the 3x3 convolutions are trained.
+        rates: peak learning rate of each group of parameters, see `optimizer.GROUPS`.
+        decay: what a step at the peak rate takes off a parameter, as a share of it; none for
+            filters that Muon trains, since they are normalised.
+        momentum: Nesterov momentum of SGD.
+        ramp: learning rate at the first step and at the last, as a share of the peak's, and the
+            share of the steps before the peak.
+        whitening_epochs: epochs in which the whitening layer's bias is trained; the layer is frozen
+            afterwards.
+        whitening_falls: whether that bias's rate falls to 0 within those epochs, or follows `ramp`.
+        whitening_bias: that bias begins uniform within plus and minus this.
+        unit_head: whether the head's weights begin with a standard deviation of 1 and the logits
+            are divided by the head's number of inputs; or begin uniform within 1 / sqrt(inputs),
+            and the logits are divided by 9.
+        label_smoothing: share of the target that is spread over all classes.
+        translate: pixels by which images are moved at most, along each axis.
+        lookahead: the slow copy, or None.
     """
 
     name: Literal["muon", "sgd"]
@@ -92,7 +92,7 @@ class Recipe:
         """Returns the whole batches of an epoch.
 
         Raises:
-          ConfigError: there are fewer examples than a batch has.
+            ConfigError: there are fewer examples than a batch has.
         """
         if examples < self.batch_size:
             raise ConfigError(

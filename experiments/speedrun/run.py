@@ -29,9 +29,9 @@ class State(NamedTuple):
     """What a step changes.
 
     Attributes:
-      params, batch_stats: the network's variables, float32.
-      opt_state: the optimiser's state.
-      slow: the slow copy of both variables, or () for recipes without one.
+        params, batch_stats: the network's variables, float32.
+        opt_state: the optimiser's state.
+        slow: the slow copy of both variables, or () for recipes without one.
     """
 
     params: Any
@@ -49,8 +49,8 @@ class StepInput(NamedTuple):
     """What one step is given, or all steps, with a leading axis.
 
     Attributes:
-      batch: which images, and how they are changed.
-      decay: the slow copy's weight after the step, see `lookahead_decays`.
+        batch: which images, and how they are changed.
+        decay: the slow copy's weight after the step, see `lookahead_decays`.
     """
 
     batch: Batches
@@ -62,10 +62,10 @@ class Run:
     """A recipe, applied to a number of training images.
 
     Attributes:
-      recipe: what to do.
-      model: the network.
-      preprocess: how images are normalised.
-      examples: number of training images.
+        recipe: what to do.
+        model: the network.
+        preprocess: how images are normalised.
+        examples: number of training images.
     """
 
     recipe: Recipe

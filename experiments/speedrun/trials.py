@@ -24,12 +24,12 @@ class Trial:
     """One seed's run.
 
     Attributes:
-      seed: of initialisation, order and augmentation.
-      accuracy: share of the test images that are right, by six views each.
-      plain_accuracy: the same by the image alone.
-      loss: mean training loss of the last step, in nats.
-      seconds: training and evaluation, without compilation.
-      evaluation_seconds: the part of it that is evaluation.
+        seed: of initialisation, order and augmentation.
+        accuracy: share of the test images that are right, by six views each.
+        plain_accuracy: the same by the image alone.
+        loss: mean training loss of the last step, in nats.
+        seconds: training and evaluation, without compilation.
+        evaluation_seconds: the part of it that is evaluation.
     """
 
     seed: int
@@ -44,13 +44,13 @@ def run_trials(programs: Programs, seeds: int, tests: int, *, warm_up: bool) -> 
     """Yields one trial after the other.
 
     Args:
-      programs: the compiled run.
-      seeds: how many; the seeds are 0, 1, 2, ...
-      tests: number of test images.
-      warm_up: whether a run that is not counted comes first.
+        programs: the compiled run.
+        seeds: how many; the seeds are 0, 1, 2, ...
+        tests: number of test images.
+        warm_up: whether a run that is not counted comes first.
 
     Raises:
-      TrainingDiverged: a loss is not finite.
+        TrainingDiverged: a loss is not finite.
     """
     if warm_up:
         _trial(programs, WARM_UP_SEED, tests)

@@ -133,11 +133,11 @@ def training(
     """Returns a training step `state -> (state, loss)` of SGD with momentum, and its first state.
 
     Args:
-      library: "linen" or "nnx".
-      convolution: `lax.conv_general_dilated`, or ours.
-      batch: images a step; the same ones each step.
-      size: their height and width.
-      dtype: of the parameters and the images.
+        library: "linen" or "nnx".
+        convolution: `lax.conv_general_dilated`, or ours.
+        batch: images a step; the same ones each step.
+        size: their height and width.
+        dtype: of the parameters and the images.
     """
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.standard_normal((batch, size, size, 3)), dtype)

@@ -24,11 +24,11 @@ class JaxStep:
     """A compiled step with the state that it moves.
 
     Attributes:
-      program: from (state, images, labels) to the next state, for which it takes the old one's
-        memory, and the loss before it.
-      state: parameters, other collections and momentum.
-      batch: images and labels, on the device.
-      compile_seconds: time that compiling took.
+        program: from (state, images, labels) to the next state, for which it takes the old one's
+            memory, and the loss before it.
+        state: parameters, other collections and momentum.
+        batch: images and labels, on the device.
+        compile_seconds: time that compiling took.
     """
 
     program: jax.stages.Compiled
@@ -62,12 +62,12 @@ def compile_step(
     """Compiles a step of a network on one batch; dropout is off.
 
     Args:
-      net: which heads' losses count, and how much.
-      model, variables: the network and its float32 variables, which are copied.
-      images, labels: the batch.
-      optimizer: the update.
-      options: compiler options.
-      plain: whether flax's own layers take the place of ours.
+        net: which heads' losses count, and how much.
+        model, variables: the network and its float32 variables, which are copied.
+        images, labels: the batch.
+        optimizer: the update.
+        options: compiler options.
+        plain: whether flax's own layers take the place of ours.
     """
 
     def apply(variables, images):

@@ -14,8 +14,8 @@ def peak_flops(device_kind: str, arithmetic: str) -> float | None:
     """Returns the peak of matrix products in FLOP/s, two for a multiply-add; None if not known.
 
     Args:
-      device_kind: the device's name, as JAX gives it.
-      arithmetic: "bfloat16", "tf32" or "float32".
+        device_kind: the device's name, as JAX gives it.
+        arithmetic: "bfloat16", "tf32" or "float32".
     """
     known = [name for name in _PEAKS if device_kind.startswith(name)]
     return _PEAKS[max(known, key=len)].get(arithmetic) if known else None

@@ -35,10 +35,10 @@ class Contestant:
     """A way to do a step; each holds a state of its own and moves it.
 
     Attributes:
-      step: does a step, waits for it, and returns the loss before the update.
-      temp_mb: the program's peak temporary memory, where the compiler tells.
-      compile_seconds: time to compile the step; for PyTorch, its first step.
-      program: the compiled program, where there is one.
+        step: does a step, waits for it, and returns the loss before the update.
+        temp_mb: the program's peak temporary memory, where the compiler tells.
+        compile_seconds: time to compile the step; for PyTorch, its first step.
+        program: the compiled program, where there is one.
     """
 
     step: Callable[[], float]
@@ -53,10 +53,10 @@ def contestants(
     """Returns the ways to train a network, all from the same weights on the same batch.
 
     Args:
-      net: the network and its batch.
-      with_torch: whether PyTorch is there.
-      wanted: which of `COLUMNS`.
-      dtype: what the networks compute in; parameters are float32.
+        net: the network and its batch.
+        with_torch: whether PyTorch is there.
+        wanted: which of `COLUMNS`.
+        dtype: what the networks compute in; parameters are float32.
     """
     model = models.create_model(net.model, dtype=jnp.dtype(dtype), **net.overrides)
     rng = np.random.default_rng(0)

@@ -38,9 +38,9 @@ def by_layer(way: Contestant) -> list[str]:
     """Runs a step a few times under the profiler.
 
     Returns:
-      The lines of a Markdown table: layer, pass and kind of operation with the ms of a step that
-      pass in it and their share, the costliest first. Where several instructions run at once, they
-      share that time alike.
+        The lines of a Markdown table: layer, pass and kind of operation with the ms of a step that
+        pass in it and their share, the costliest first. Where several instructions run at once,
+        they share that time alike.
     """
     if way.program is None:
         raise ValueError("by_layer: the step is not compiled by XLA, so that it has no profile")

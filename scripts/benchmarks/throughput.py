@@ -55,8 +55,8 @@ def measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
     """Returns the figures by name.
 
     Args:
-      flags: what to measure.
-      arithmetic: what products are done in: "bfloat16", "tf32" or "float32".
+        flags: what to measure.
+        arithmetic: what products are done in: "bfloat16", "tf32" or "float32".
     """
     try:
         model = models.create_model(

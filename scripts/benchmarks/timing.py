@@ -50,12 +50,12 @@ def interleaved(
     After a rest threads may wake late: short runs are timed the second time in a row.
 
     Args:
-      contestants: functions that return when their work is done.
-      repeats: rounds.
-      seconds: after this long, at least 5 rounds are enough.
+        contestants: functions that return when their work is done.
+        repeats: rounds.
+        seconds: after this long, at least 5 rounds are enough.
 
     Returns:
-      The times of each round; one untimed round comes first.
+        The times of each round; one untimed round comes first.
     """
     last = {}
     for name, run in contestants.items():

@@ -30,12 +30,12 @@ def torch_step(
     """Returns what does a step, waits for it, and returns the loss before the update.
 
     Args:
-      net, model, variables: the network and its weights, in cnnjax.
-      images, labels: the batch, NHWC.
-      learning_rate, momentum: of SGD.
-      device: "cpu" or "cuda".
-      dtype: "float32", or "bfloat16" for automatic mixed precision (autocast).
-      compiled: whether `torch.compile` compiles the network, in its default mode.
+        net, model, variables: the network and its weights, in cnnjax.
+        images, labels: the batch, NHWC.
+        learning_rate, momentum: of SGD.
+        device: "cpu" or "cuda".
+        dtype: "float32", or "bfloat16" for automatic mixed precision (autocast).
+        compiled: whether `torch.compile` compiles the network, in its default mode.
     """
     network = torch_net(net, model, variables).to(device)
     on_gpu = device == "cuda"
@@ -70,7 +70,7 @@ def set_up(device: str, threads: int, tf32: bool) -> None:
     There cuDNN also measures which of its algorithms is fastest, as XLA does.
 
     Raises:
-      RuntimeError: this PyTorch cannot use the GPU that JAX uses.
+        RuntimeError: this PyTorch cannot use the GPU that JAX uses.
     """
     torch.set_num_threads(threads)
     if device == "cuda":

@@ -12,14 +12,14 @@ class WholeNet:
     """A row of the benchmark.
 
     Attributes:
-      label: what the table calls it.
-      model: a name of the registry.
-      batch: images a step on CPU.
-      image: height, width and channels.
-      overrides: fields of the network that differ from its defaults.
-      auxiliary: weight of each auxiliary head's loss.
-      large_batch: images a step on an accelerator; 0 for as many as on CPU.
-      learning_rate: small enough for five steps to magnify no rounding beyond the tolerance.
+        label: what the table calls it.
+        model: a name of the registry.
+        batch: images a step on CPU.
+        image: height, width and channels.
+        overrides: fields of the network that differ from its defaults.
+        auxiliary: weight of each auxiliary head's loss.
+        large_batch: images a step on an accelerator; 0 for as many as on CPU.
+        learning_rate: small enough for five steps to magnify no rounding beyond the tolerance.
     """
 
     label: str

@@ -19,10 +19,10 @@ class BatchFit:
     """The largest batch that fits.
 
     Attributes:
-      batch: number of images.
-      step_bytes: bytes of a compiled training step with that batch.
-      predicted_bytes: what two small batches, extended linearly, said of it.
-      device_bytes: what there is.
+        batch: number of images.
+        step_bytes: bytes of a compiled training step with that batch.
+        predicted_bytes: what two small batches, extended linearly, said of it.
+        device_bytes: what there is.
     """
 
     batch: int
@@ -42,19 +42,19 @@ def training_step_bytes(
 ) -> int:
     """Bytes of a training step, as XLA plans them: it is compiled, but not run.
 
-    Parameters, optimiser state, other collections, the batch and everything in between count. The
+    Parameters, optimizer state, other collections, the batch and everything in between count. The
     old state's memory is used for the new one.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      input_shape: height, width and channels of an image.
-      batch: number of images.
-      optimizer: SGD with momentum if None.
-      dtype: dtype of the images.
-      **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
+        model: any Flax module that returns logits [batch, classes].
+        input_shape: height, width and channels of an image.
+        batch: number of images.
+        optimizer: SGD with momentum if None.
+        dtype: dtype of the images.
+        **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
 
     Returns:
-      Bytes on the default device.
+        Bytes on the default device.
     """
     optimizer = optimizer or optax.sgd(0.1, momentum=0.9)
     arguments = training_arguments(model, apply_arguments)
@@ -112,15 +112,15 @@ def max_batch(
     would be too many).
 
     Args:
-      model, input_shape, optimizer, dtype, **apply_arguments: as in `training_step_bytes`.
-      device_bytes: memory of the device.
-      small_batches: the two batch sizes to begin with.
+        model, input_shape, optimizer, dtype, **apply_arguments: as in `training_step_bytes`.
+        device_bytes: memory of the device.
+        small_batches: the two batch sizes to begin with.
 
     Returns:
-      The batch, and what it needs.
+        The batch, and what it needs.
 
     Raises:
-      ValueError: not even a batch of 1 fits.
+        ValueError: not even a batch of 1 fits.
     """
 
     def measure(batch: int) -> int:

@@ -25,13 +25,13 @@ class ComplexityPoint:
     """A network's published error and what it costs.
 
     Attributes:
-      name: registered name.
-      error: published error, per cent.
-      setting: what the registry says of how it was measured.
-      source: where it was published.
-      multiply_adds: for one image.
-      parameters: number of trainable parameters.
-      memory: bytes of the parameters and of one image's forward pass, in float32.
+        name: registered name.
+        error: published error, per cent.
+        setting: what the registry says of how it was measured.
+        source: where it was published.
+        multiply_adds: for one image.
+        parameters: number of trainable parameters.
+        memory: bytes of the parameters and of one image's forward pass, in float32.
     """
 
     name: str
@@ -49,14 +49,14 @@ def complexity_points(
     """All registered networks with a published error, and what they cost.
 
     Args:
-      measure: "top-1" or "top-5" (ImageNet), or "CIFAR-10".
-      names: the networks to look at; None for all.
+        measure: "top-1" or "top-5" (ImageNet), or "CIFAR-10".
+        names: the networks to look at; None for all.
 
     Returns:
-      One point a network, from few to many operations.
+        One point a network, from few to many operations.
 
     Raises:
-      ValueError: the measure or a name is not known.
+        ValueError: the measure or a name is not known.
     """
     if measure not in _PATTERNS:
         raise ValueError(
@@ -89,12 +89,12 @@ def complexity_chart(
     """Accuracy against operations, each network a circle.
 
     Args:
-      points: of `complexity_points`.
-      area: what the circles' areas stand for.
-      measure: names the axis.
+        points: of `complexity_points`.
+        area: what the circles' areas stand for.
+        measure: names the axis.
 
     Returns:
-      A `matplotlib.figure.Figure`.
+        A `matplotlib.figure.Figure`.
 
     Source: Canziani, Paszke and Culurciello, 2016, figure 2.
     """
@@ -109,12 +109,12 @@ def complexity_chart(
     )
     families = sorted({_family(point.name) for point in points})
     for point in sorted(points, key=size, reverse=True):
-        colour = _COLOURS[families.index(_family(point.name)) % len(_COLOURS)]
+        color = _COLORS[families.index(_family(point.name)) % len(_COLORS)]
         axes.scatter(
             point.multiply_adds / 1e9,
             100 - point.error,
             s=size(point),
-            color=colour,
+            color=color,
             alpha=0.55,
             edgecolor="black",
             linewidth=0.7,
@@ -140,8 +140,8 @@ def complexity_chart(
     return figure
 
 
-# Okabe and Ito, 2008: told apart with every kind of colour vision.
-_COLOURS = (
+# Okabe and Ito, 2008: told apart with every kind of color vision.
+_COLORS = (
     "#0072B2",
     "#E69F00",
     "#009E73",

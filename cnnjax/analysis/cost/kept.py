@@ -27,15 +27,15 @@ def kept_bytes(
     XLA may keep less, by computing again what is cheap.
 
     Args:
-      model: any Flax module.
-      variables: its variables, or their shapes.
-      images: its input, or the shape of it; all of its batch is counted.
-      apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
-      layers: the module calls to which bytes are counted.
+        model: any Flax module.
+        variables: its variables, or their shapes.
+        images: its input, or the shape of it; all of its batch is counted.
+        apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
+        layers: the module calls to which bytes are counted.
 
     Returns:
-      Name of the module call to bytes. What stands outside of these layers, such as activation
-      functions and dropout, counts with the layer before it; the images themselves as "input".
+        Name of the module call to bytes. What stands outside of these layers, such as activation
+        functions and dropout, counts with the layer before it; the images themselves as "input".
     """
     arguments = training_arguments(model, apply_arguments)
     rest = {name: tree for name, tree in variables.items() if name != "params"}

@@ -30,18 +30,18 @@ class Row:
     """One layer.
 
     Attributes:
-      name: the module's path, "#2" for its second call; for functions the module they stand in.
-      kind: the module's class, or the function.
-      shape: the output's shape for one image.
-      parameters: trainable parameters, at the first call.
-      multiply_adds: of convolutions and matrix products, for one image.
-      values: numbers in the output, for one image.
-      bytes_forward: bytes of the output, for one image.
-      bytes_kept: bytes that a training step keeps from this layer until its backward pass.
-      field: receptive field, rows and columns in pixels; parts in the padding count.
-      stride: pixels between the fields of neighbouring outputs; 0 for an output that is one for
-        the whole image.
-      padding: pixels by which the first field lies outside the image, at the top and left.
+        name: the module's path, "#2" for its second call; for functions the module they stand in.
+        kind: the module's class, or the function.
+        shape: the output's shape for one image.
+        parameters: trainable parameters, at the first call.
+        multiply_adds: of convolutions and matrix products, for one image.
+        values: numbers in the output, for one image.
+        bytes_forward: bytes of the output, for one image.
+        bytes_kept: bytes that a training step keeps from this layer until its backward pass.
+        field: receptive field, rows and columns in pixels; parts in the padding count.
+        stride: pixels between the fields of neighboring outputs; 0 for an output that is one for
+            the whole image.
+        padding: pixels by which the first field lies outside the image, at the top and left.
     """
 
     name: str
@@ -64,12 +64,12 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
     concatenations written as functions are layers too.
 
     Args:
-      trace: of `trace_operations`, for a batch of 1.
-      params: the collection "params", or its shapes.
+        trace: of `trace_operations`, for a batch of 1.
+        params: the collection "params", or its shapes.
 
     Returns:
-      The rows in the order of computation, and the number of parameters of modules that are not
-      called.
+        The rows in the order of computation, and the number of parameters of modules that are not
+        called.
     """
     calls, operations = trace.calls, trace.operations
     marked = {operation.marks for operation in operations if operation.marks is not None}

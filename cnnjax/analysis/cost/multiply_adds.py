@@ -25,21 +25,21 @@ def multiply_adds(
 ) -> int:
     """Multiply-adds of the convolutions and dense layers in one forward pass.
 
-    Products with padding count, as in the published tables; biases, pools and normalisation do
+    Products with padding count, as in the published tables; biases, pools and normalization do
     not. Products outside of layers (attention's, for example) are not seen.
 
     Args:
-      model: any Flax module; auxiliary heads that its evaluation does not compute are left out.
-      input_shape: (height, width, channels) of one image, or a whole batch's shape.
-      variables: the model's variables, or their shapes; None to trace an initialisation for them.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module; auxiliary heads that its evaluation does not compute are left out.
+        input_shape: (height, width, channels) of one image, or a whole batch's shape.
+        variables: the model's variables, or their shapes; None to trace an initialization for them.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The number of multiply-adds, for the batch if `input_shape` has one.
+        The number of multiply-adds, for the batch if `input_shape` has one.
 
     Raises:
-      ValueError: the images are too small for a layer, which the message names.
-      TypeError: `__call__` needs arguments that were not given.
+        ValueError: the images are too small for a layer, which the message names.
+        TypeError: `__call__` needs arguments that were not given.
     """
     layers = multiply_adds_by_layer(model, input_shape, variables=variables, **apply_arguments)
     return sum(layers.values())
@@ -87,12 +87,12 @@ def layer_multiply_adds(
     """Multiply-adds of one call of a bound layer; 0 for a layer without products.
 
     Args:
-      layer: the layer, while it is being called.
-      input_shape: shape of its input.
-      output_shape: shape of its output.
+        layer: the layer, while it is being called.
+        input_shape: shape of its input.
+        output_shape: shape of its output.
 
     Returns:
-      The size of the kernel times the number of positions at which it is applied.
+        The size of the kernel times the number of positions at which it is applied.
     """
     if not isinstance(layer, _LAYERS):
         return 0

@@ -50,17 +50,17 @@ class Operation:
     """One primitive operation of a traced model.
 
     Attributes:
-      primitive: the name of the primitive.
-      call: index of the innermost module call that it belongs to.
-      input_shapes, output_shapes: shapes, with the batch.
-      output_dtype: dtype of the first result.
-      multiply_adds: of convolutions and matrix products that depend on the image, 0 for others.
-      depends: how many operands depend on the image.
-      reaches: the dependence of the first result on the rows and the columns of the image.
-      turns: how often a loop repeats it; `multiply_adds` counts every turn.
-      axes: the axes that a reduction removes.
-      function: the named scope that it stands in within its module, such as "max_pool".
-      marks: the call whose result this is; None for true operations.
+        primitive: the name of the primitive.
+        call: index of the innermost module call that it belongs to.
+        input_shapes, output_shapes: shapes, with the batch.
+        output_dtype: dtype of the first result.
+        multiply_adds: of convolutions and matrix products that depend on the image, 0 for others.
+        depends: how many operands depend on the image.
+        reaches: the dependence of the first result on the rows and the columns of the image.
+        turns: how often a loop repeats it; `multiply_adds` counts every turn.
+        axes: the axes that a reduction removes.
+        function: the named scope that it stands in within its module, such as "max_pool".
+        marks: the call whose result this is; None for true operations.
     """
 
     primitive: str
@@ -82,9 +82,9 @@ class Trace:
     """A model's application, read from shapes.
 
     Attributes:
-      calls: the module calls, in the order in which they begin.
-      operations: the primitive operations in order; they refer to calls by index.
-      products: multiply-adds of one turn of the calls that are convolutions or dense layers.
+        calls: the module calls, in the order in which they begin.
+        operations: the primitive operations in order; they refer to calls by index.
+        products: multiply-adds of one turn of the calls that are convolutions or dense layers.
     """
 
     calls: Sequence[ModuleCall]
@@ -98,17 +98,17 @@ def trace_operations(
     """Traces a model without running it.
 
     Args:
-      model: any Flax module.
-      variables: its variables, or their shapes.
-      images: its input [batch, height, width, channels], or the shape of it; other ranks are
-        traced too, with rows and columns read as axes 1 and 2 where there are such.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables, or their shapes.
+        images: its input [batch, height, width, channels], or the shape of it; other ranks are
+            traced too, with rows and columns read as axes 1 and 2 where there are such.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The module calls and the operations.
+        The module calls and the operations.
 
     Raises:
-      TypeError: `__call__` needs arguments that were not given.
+        TypeError: `__call__` needs arguments that were not given.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     count = 0

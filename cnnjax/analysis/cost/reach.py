@@ -20,9 +20,9 @@ class Reach:
     """The dependence of an array on one axis of the image.
 
     Attributes:
-      shape: the array's shape.
-      coefficients: for each axis of the array, how many pixels one step moves.
-      low, high: first and last pixel that element (0, 0, ...) depends on; padding is negative.
+        shape: the array's shape.
+        coefficients: for each axis of the array, how many pixels one step moves.
+        low, high: first and last pixel that element (0, 0, ...) depends on; padding is negative.
     """
 
     shape: tuple[int, ...]
@@ -43,7 +43,7 @@ class Reach:
 
     @property
     def stride(self) -> Fraction | None:
-        """Pixels between neighbours; 0 where all elements see the same, None where it varies."""
+        """Pixels between neighbors; 0 where all elements see the same, None where it varies."""
         moving = [c for c in self.coefficients if c]
         return Fraction(0) if not moving else moving[0] if len(moving) == 1 else None
 
@@ -78,12 +78,12 @@ class Reach:
         """Windows slid along an axis, as in convolution and pooling.
 
         Args:
-          axis: the axis.
-          size: the number of windows.
-          window: taps of a window; `dilation` is the step between them.
-          stride: step between windows.
-          padding: elements before the first one.
-          base_dilation: elements are first set this far apart, as in transposed convolution.
+            axis: the axis.
+            size: the number of windows.
+            window: taps of a window; `dilation` is the step between them.
+            stride: step between windows.
+            padding: elements before the first one.
+            base_dilation: elements are first set this far apart, as in transposed convolution.
         """
         step = self.coefficients[axis] / base_dilation
         ends = (-padding * step, ((window - 1) * dilation - padding) * step)
@@ -106,8 +106,8 @@ class Reach:
         """Axes dropped, reordered or added.
 
         Args:
-          sources: for each new axis the old one, or None for a new axis.
-          shape: the new shape; an axis of 1 that grows is repeated.
+            sources: for each new axis the old one, or None for a new axis.
+            shape: the new shape; an axis of 1 that grows is repeated.
         """
         gone = [a for a in range(len(self.shape)) if a not in sources]
         kept = self.widened(gone)

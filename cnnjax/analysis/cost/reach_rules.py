@@ -17,15 +17,15 @@ def propagate(
     """The dependence of an operation's results.
 
     Args:
-      primitive: its name.
-      params: its parameters, and the shapes of all operands as "_shapes".
-      inputs: the dependence of its operands along one axis of the image; None for operands that
-        do not depend on the image.
-      shapes: the shapes of its results.
+        primitive: its name.
+        params: its parameters, and the shapes of all operands as "_shapes".
+        inputs: the dependence of its operands along one axis of the image; None for operands that
+            do not depend on the image.
+        shapes: the shapes of its results.
 
     Returns:
-      One entry a result. Operations without a rule count as elementwise where the shapes agree,
-      and as seeing everything otherwise.
+        One entry a result. Operations without a rule count as elementwise where the shapes agree,
+        and as seeing everything otherwise.
     """
     if all(reach is None for reach in inputs):
         return [None] * len(shapes)

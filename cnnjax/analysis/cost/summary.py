@@ -21,12 +21,12 @@ class Summary:
     """The rows of a network, the input first, and what they come to.
 
     Attributes:
-      model: name of the model.
-      input_shape: shape of one image.
-      rows: in the order of computation.
-      other_parameters: parameters of modules that evaluation does not call, such as auxiliary
-        heads; they are in no row.
-      xla_multiply_adds: half of XLA's own count of floating-point operations, where asked for.
+        model: name of the model.
+        input_shape: shape of one image.
+        rows: in the order of computation.
+        other_parameters: parameters of modules that evaluation does not call, such as auxiliary
+            heads; they are in no row.
+        xla_multiply_adds: half of XLA's own count of floating-point operations, where asked for.
     """
 
     model: str
@@ -64,7 +64,7 @@ class Summary:
         """The row of a layer; of a module that calls others, such as a block, the last one in it.
 
         Raises:
-          KeyError: there is no such layer; the message gives the nearest.
+            KeyError: there is no such layer; the message gives the nearest.
         """
         found = [r for r in self.rows if r.name == layer or r.name.startswith(f"{layer}/")]
         check_names([] if found else [layer], [r.name for r in self.rows], f"row of {self.model}")
@@ -94,22 +94,22 @@ def summarize(
     additions and concatenations are counted; activation functions work in place.
 
     Args:
-      model: any Flax module that takes one array of images.
-      input_shape: height, width and channels of an image, without the batch; or the length of a
-        vector.
-      dtype: dtype of the images.
-      variables: the model's variables or their shapes; None initialises by shapes.
-      name: what to call the model; None means its class.
-      kept: whether `bytes_kept` is counted, which traces the training step too.
-      xla: whether XLA is asked for its count too, which lowers (but does not compile) the model.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module that takes one array of images.
+        input_shape: height, width and channels of an image, without the batch; or the length of a
+            vector.
+        dtype: dtype of the images.
+        variables: the model's variables or their shapes; None initializes by shapes.
+        name: what to call the model; None means its class.
+        kept: whether `bytes_kept` is counted, which traces the training step too.
+        xla: whether XLA is asked for its count too, which lowers (but does not compile) the model.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The summary.
+        The summary.
 
     Raises:
-      TypeError: `__call__` needs arguments that were not given.
-      ValueError: the shape is not one of positive integers, or the model refuses it.
+        TypeError: `__call__` needs arguments that were not given.
+        ValueError: the shape is not one of positive integers, or the model refuses it.
     """
     shape = tuple(input_shape)
     whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
@@ -137,15 +137,15 @@ def summarize(
 
 
 def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:
-    """The shapes of a model's variables, without initialising it.
+    """The shapes of a model's variables, without initializing it.
 
     Args:
-      model: any Flax module.
-      images: its input, or the shape of it.
-      apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        images: its input, or the shape of it.
+        apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The variables as `jax.ShapeDtypeStruct`.
+        The variables as `jax.ShapeDtypeStruct`.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     key = jax.eval_shape(jax.random.key, 0)

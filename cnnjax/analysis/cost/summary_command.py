@@ -18,11 +18,11 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m cnnja
     """Prints the summary of a network, of two side by side, or of all registered ones.
 
     Args:
-      arguments: the command line without the program; None reads `sys.argv`.
-      program: how it was started, for --help.
+        arguments: the command line without the program; None reads `sys.argv`.
+        program: how it was started, for --help.
 
     Returns:
-      The exit code: 0, or 2 for what the user has to mend.
+        The exit code: 0, or 2 for what the user has to mend.
     """
     options = _parser(program).parse_args(arguments)
     try:

@@ -82,11 +82,11 @@ def format_summary(summary: Summary, form: str = "table") -> str:
     """A summary as text, a row for each layer and the totals beneath.
 
     Args:
-      summary: the summary.
-      form: "table" for the terminal, "csv" (exact figures), "markdown" or "html".
+        summary: the summary.
+        form: "table" for the terminal, "csv" (exact figures), "markdown" or "html".
 
     Raises:
-      ValueError: the form is not known.
+        ValueError: the form is not known.
     """
     number = str if form == "csv" else compact
     return table_text(
@@ -102,8 +102,8 @@ def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
     """Two networks' rows beside each other, as text, and both totals beneath.
 
     Args:
-      first, second: the summaries.
-      form: as in `format_summary`.
+        first, second: the summaries.
+        form: as in `format_summary`.
     """
     number = str if form == "csv" else compact
     shown = (0, 2, 3, 4, 5)

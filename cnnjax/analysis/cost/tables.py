@@ -27,17 +27,17 @@ def table_text(
     right.
 
     Args:
-      headings: a heading a column.
-      rows: the cells, as text.
-      form: "table" for the terminal, "csv", "markdown" or "html" for a page of its own.
-      title: a line above; not in CSV.
-      notes: lines beneath; not in CSV.
+        headings: a heading a column.
+        rows: the cells, as text.
+        form: "table" for the terminal, "csv", "markdown" or "html" for a page of its own.
+        title: a line above; not in CSV.
+        notes: lines beneath; not in CSV.
 
     Returns:
-      The text, ending in a newline.
+        The text, ending in a newline.
 
     Raises:
-      ValueError: the form is not known.
+        ValueError: the form is not known.
     """
     if form not in FORMATS:
         raise ValueError(f"table_text: form {form!r} is not known; there are {FORMATS}")

@@ -25,20 +25,20 @@ def activations(
     """The output of every module call of one application, in the order of the calls.
 
     Args:
-      model: any Flax module.
-      variables: its variables.
-      images: network inputs, [batch, height, width, channels].
-      names: the calls to keep, as `module_calls` names them; `None` keeps the leaves: the modules
-        that call no other module.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables.
+        images: network inputs, [batch, height, width, channels].
+        names: the calls to keep, as `module_calls` names them; `None` keeps the leaves: the modules
+            that call no other module.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      Name to output array with the batch first; [batch, height, width, channels] for feature maps.
-      Calls that return no single array are left out.
+        Name to output array with the batch first; [batch, height, width, channels] for feature
+        maps. Calls that return no single array are left out.
 
     Raises:
-      KeyError: a name is no module call of the model; the message gives the nearest.
-      TypeError: `__call__` needs arguments that were not given.
+        KeyError: a name is no module call of the model; the message gives the nearest.
+        TypeError: `__call__` needs arguments that were not given.
     """
 
     def chosen(calls: Sequence[ModuleCall], outputs: Mapping[str, Array]) -> Sequence[str]:
@@ -61,14 +61,14 @@ def activation_shapes(
     """The shapes and dtypes of `activations`, without running the model.
 
     Args:
-      model, names, **apply_arguments: as there.
-      variables, images: as there, or their shapes.
+        model, names, **apply_arguments: as there.
+        variables, images: as there, or their shapes.
 
     Returns:
-      Name to shape and dtype, in the order of the calls.
+        Name to shape and dtype, in the order of the calls.
 
     Raises:
-      KeyError, TypeError: as there.
+        KeyError, TypeError: as there.
     """
     order: list[str] = []
 
@@ -95,11 +95,11 @@ def stage_activations(
     that has at most `limit` calls (the blocks of a ResNet, say).
 
     Args:
-      model, variables, images, **apply_arguments: as for `activations`.
-      limit: the largest number of activations, at least 1.
+        model, variables, images, **apply_arguments: as for `activations`.
+        limit: the largest number of activations, at least 1.
 
     Returns:
-      Name to output array, in the order of the calls, at most `limit` of them.
+        Name to output array, in the order of the calls, at most `limit` of them.
     """
     if limit < 1:
         raise ValueError(f"stage_activations: limit {limit} is below 1")
@@ -162,7 +162,7 @@ def _captured(
     """The chosen ones of the output arrays, by call name.
 
     Args:
-      choose: given the calls and the arrays, returns names; the others are not even kept.
+        choose: given the calls and the arrays, returns names; the others are not even kept.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     names: list[str] = []

@@ -25,17 +25,17 @@ def saliency(
     """How strongly a class's score changes with each pixel.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      variables: its variables.
-      images: network inputs.
-      classes: the class of each image whose score is looked at.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        classes: the class of each image whose score is looked at.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The largest absolute gradient over the channels.
+        The largest absolute gradient over the channels.
 
     Raises:
-      ValueError: the images or classes have another form, or the network has no such class.
+        ValueError: the images or classes have another form, or the network has no such class.
 
     Source: Simonyan, Vedaldi and Zisserman, 2014, section 3.1.
     """
@@ -62,17 +62,17 @@ def grad_cam(
     """Which places of a layer's maps speak for a class.
 
     Args:
-      model, variables, images, classes, **apply_arguments: as in `saliency`.
-      layer: a module call with maps, usually the last convolution or block, as `module_calls`
-        names it.
+        model, variables, images, classes, **apply_arguments: as in `saliency`.
+        layer: a module call with maps, usually the last convolution or block, as `module_calls`
+            names it.
 
     Returns:
-      The positive part of the layer's maps, each weighted with the mean gradient of the score by
-      it. One value a place of the layer; enlarge it to lay it over the image.
+        The positive part of the layer's maps, each weighted with the mean gradient of the score by
+        it. One value a place of the layer; enlarge it to lay it over the image.
 
     Raises:
-      KeyError: there is no such layer; the message gives the nearest.
-      ValueError: the layer's output is no stack of maps; or as in `saliency`.
+        KeyError: there is no such layer; the message gives the nearest.
+        ValueError: the layer's output is no stack of maps; or as in `saliency`.
 
     Source: Selvaraju et al., 2017, equations 1 and 2.
     """
@@ -115,17 +115,17 @@ def occlusion_map(
     """The probability of a class while a square hides a part of the image.
 
     Args:
-      model, variables, images, classes, **apply_arguments: as in `saliency`.
-      patch: side of the square in pixels.
-      stride: pixels between the square's places.
-      fill: value of the hidden pixels, on the scale of the network's input.
+        model, variables, images, classes, **apply_arguments: as in `saliency`.
+        patch: side of the square in pixels.
+        stride: pixels between the square's places.
+        fill: value of the hidden pixels, on the scale of the network's input.
 
     Returns:
-      The probability for each place of the square: low where what is hidden speaks for the class.
-      Place (i, j) hides the pixels from row i * stride and column j * stride on.
+        The probability for each place of the square: low where what is hidden speaks for the class.
+        Place (i, j) hides the pixels from row i * stride and column j * stride on.
 
     Raises:
-      ValueError: the patch is larger than the image, or a size is below 1; or as in `saliency`.
+        ValueError: the patch is larger than the image, or a size is below 1; or as in `saliency`.
 
     Source: Zeiler and Fergus, 2014, section 4.2.
     """
@@ -167,12 +167,12 @@ def class_of_each(images: ArrayLike, classes: ArrayLike, function: str) -> Int[A
     """Returns classes as an array.
 
     Args:
-      images: the images.
-      classes: what was given as the class of each.
-      function: who asks, for the message.
+        images: the images.
+        classes: what was given as the class of each.
+        function: who asks, for the message.
 
     Raises:
-      ValueError: there is not one whole number for each image.
+        ValueError: there is not one whole number for each image.
     """
     array, count = jnp.asarray(classes), jnp.shape(images)[0]
     if array.shape != (count,) or not jnp.issubdtype(array.dtype, jnp.integer):
@@ -189,7 +189,7 @@ def class_scores(
     """The logit of one class for each image.
 
     Raises:
-      ValueError: as `check_classes`.
+        ValueError: as `check_classes`.
     """
     check_classes(logits, classes)
     return jnp.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
@@ -201,7 +201,7 @@ def check_classes(logits: Array, classes: Int[Array, "batch"]) -> None:
     Classes that are not known yet, within `jax.jit`, are not checked.
 
     Raises:
-      ValueError: the network's output is no [batch, classes], or has no such class.
+        ValueError: the network's output is no [batch, classes], or has no such class.
     """
     if logits.ndim != 2:
         raise ValueError(f"the network puts out {logits.shape}; expected logits [batch, classes]")

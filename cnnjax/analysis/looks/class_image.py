@@ -32,25 +32,25 @@ def class_images(
     """Climbs the score of a class less `decay` times the image's squared length.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      variables: its variables.
-      start: where to begin, network inputs: zeros in the source.
-      classes: the class of each image.
-      steps: number of steps.
-      learning_rate: length of a step; each follows the gradient divided by its root mean square.
-      decay: weight of the squared length (the source's lambda).
-      blur: standard deviation in pixels of a Gaussian that smooths each step's gradient, which
-        makes forms rather than grain; 0 for none, as in the source.
-      shift: each step sees the image moved by up to this many pixels, so that no one place is
-        favoured; needs `key`.
-      key: randomness of the shifts.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        start: where to begin, network inputs: zeros in the source.
+        classes: the class of each image.
+        steps: number of steps.
+        learning_rate: length of a step; each follows the gradient divided by its root mean square.
+        decay: weight of the squared length (the source's lambda).
+        blur: standard deviation in pixels of a Gaussian that smooths each step's gradient, which
+            makes forms rather than grain; 0 for none, as in the source.
+        shift: each step sees the image moved by up to this many pixels, so that no one place is
+            favored; needs `key`.
+        key: randomness of the shifts.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The images, and each step's score of the class.
+        The images, and each step's score of the class.
 
     Raises:
-      ValueError: a shift without a key, or no steps; or as in `attribution.saliency`.
+        ValueError: a shift without a key, or no steps; or as in `attribution.saliency`.
 
     Source: Simonyan, Vedaldi and Zisserman, 2014, section 2, equation 1; of the blur, Yosinski et
     al., 2015, section 3.

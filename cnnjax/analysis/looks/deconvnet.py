@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax import compiler
-from cnnjax.analysis.behaviour.rectifiers import run_with_rectifiers
+from cnnjax.analysis.behavior.rectifiers import run_with_rectifiers
 from cnnjax.analysis.calls import image_batch
 
 
@@ -28,19 +28,19 @@ def deconvnet(
     forward input was positive.
 
     Args:
-      model: any Flax module whose nonlinearity is max(x, 0).
-      variables: its variables.
-      images: network inputs, floats.
-      layer: a module call with maps [batch, height, width, channels], as `module_calls` names it.
-      channel: the map; an array, such as `jax.jit` passes, is not checked.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module whose nonlinearity is max(x, 0).
+        variables: its variables.
+        images: network inputs, floats.
+        layer: a module call with maps [batch, height, width, channels], as `module_calls` names it.
+        channel: the map; an array, such as `jax.jit` passes, is not checked.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The projections, one for each image.
+        The projections, one for each image.
 
     Raises:
-      KeyError: there is no such layer; the message gives the nearest.
-      ValueError: the layer puts out no maps, or has no such channel.
+        KeyError: there is no such layer; the message gives the nearest.
+        ValueError: the layer puts out no maps, or has no such channel.
 
     Source: Zeiler and Fergus, 2014, section 2.1.
     """

@@ -24,19 +24,19 @@ def effective_receptive_field(
     """The mean size of the gradient of a layer's middle unit by each pixel.
 
     Args:
-      model: any Flax module.
-      variables: its variables.
-      images: images over which the mean is taken, float.
-      layer: a module call with maps [batch, height, width, channels], as `module_calls` names it.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables.
+        images: images over which the mean is taken, float.
+        layer: a module call with maps [batch, height, width, channels], as `module_calls` names it.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      Absolute gradients of the unit, summed over its channels, averaged over the images and summed
-      over the image's channels; the largest is 1 (all are 0 where the unit is dead).
+        Absolute gradients of the unit, summed over its channels, averaged over the images and
+        summed over the image's channels; the largest is 1 (all are 0 where the unit is dead).
 
     Raises:
-      KeyError: there is no such layer; the message gives the nearest.
-      ValueError: the layer's output is no stack of maps.
+        KeyError: there is no such layer; the message gives the nearest.
+        ValueError: the layer's output is no stack of maps.
 
     Source: Luo, Li, Urtasun and Zemel, 2016, section 3.
     """
@@ -63,9 +63,9 @@ def effective_size(field: Float[ArrayLike, "height width"]) -> float:
     Noticeable is what exceeds 1 - 0.9545 of the largest, as in the source's section 3.2.
 
     Args:
-      field: of `effective_receptive_field`.
+        field: of `effective_receptive_field`.
 
     Returns:
-      The side in pixels.
+        The side in pixels.
     """
     return float(np.sqrt((np.asarray(field) > 1 - 0.9545).sum()))

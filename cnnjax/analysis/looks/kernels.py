@@ -16,14 +16,14 @@ def convolution_kernels(
     """The kernels of all convolutions, in the order in which the model applies them.
 
     Args:
-      model: any Flax module.
-      variables: its variables, with the collection "params".
-      images: its input [batch, height, width, channels], or the shape of it.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables, with the collection "params".
+        images: its input [batch, height, width, channels], or the shape of it.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      Module name to kernel [kernel_height, kernel_width, in_channels / groups, out_channels], for
-      every module that owns a four-dimensional parameter named "kernel".
+        Module name to kernel [kernel_height, kernel_width, in_channels / groups, out_channels], for
+        every module that owns a four-dimensional parameter named "kernel".
     """
     kernels = {}
     for call in module_calls(model, variables, images, **apply_arguments):
@@ -42,13 +42,13 @@ def first_layer_kernels(
     """The kernels of the first convolution: the ones that can be read as pictures.
 
     Args:
-      model, variables, images, **apply_arguments: as for `convolution_kernels`.
+        model, variables, images, **apply_arguments: as for `convolution_kernels`.
 
     Returns:
-      The layer's name, and its kernel [kernel_height, kernel_width, in_channels, out_channels].
+        The layer's name, and its kernel [kernel_height, kernel_width, in_channels, out_channels].
 
     Raises:
-      ValueError: the model has no convolution.
+        ValueError: the model has no convolution.
     """
     kernels = convolution_kernels(model, variables, images, **apply_arguments)
     if not kernels:
@@ -65,7 +65,7 @@ def layer_kernels(
     """The kernels of one convolution by name.
 
     Raises:
-      KeyError: no convolution has that name; the message gives the nearest.
+        KeyError: no convolution has that name; the message gives the nearest.
     """
     kernels = convolution_kernels(model, variables, images, **apply_arguments)
     check_names([layer], list(kernels), f"convolution of {type(model).__name__}")
@@ -78,15 +78,15 @@ def kernel_pictures(
     """Scales kernels to pictures, one for each output channel.
 
     Args:
-      kernel: [height, width, in_channels, out_channels].
+        kernel: [height, width, in_channels, out_channels].
 
     Returns:
-      float32. Three input channels are colours: [out_channels, height, width, 3] in 0..1, each
-      kernel scaled to its own range. Otherwise one grey picture for each pair of channels,
-      [out_channels * in_channels, height, width, 1] in -1..1, 0 staying 0 and one scale for all.
+        float32. Three input channels are colors: [out_channels, height, width, 3] in 0..1, each
+        kernel scaled to its own range. Otherwise one gray picture for each pair of channels,
+        [out_channels * in_channels, height, width, 1] in -1..1, 0 staying 0 and one scale for all.
 
     Raises:
-      ValueError: the kernel does not have four dimensions.
+        ValueError: the kernel does not have four dimensions.
     """
     weights = np.asarray(kernel, np.float32)
     if weights.ndim != 4:

@@ -1,6 +1,6 @@
-"""Thin plotters of what initialisers and activations do with depth, for `signals.depth_study`.
+"""Thin plotters of what initializers and activations do with depth, for `signals.depth_study`.
 
-Colours are told apart with every kind of colour vision, and marks differ too.
+Colors are told apart with every kind of color vision, and marks differ too.
 """
 
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.analysis.behaviour.signals import DepthStudy
-from cnnjax.analysis.plots.plots import COLOURS
+from cnnjax.analysis.behavior.signals import DepthStudy
+from cnnjax.analysis.plots.plots import COLORS
 from cnnjax.extras import installed_with
 
 _MARKERS = "osD^vPX"
 
 
 def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
-    """What initialisers or activations do layer by layer: spread, gradient, saturation, variety.
+    """What initializers or activations do layer by layer: spread, gradient, saturation, variety.
 
     Where lines cover each other, the marks of those beneath are larger.
 
     Args:
-      studies: name to study.
-      title: a line above.
+        studies: name to study.
+        title: a line above.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
             axes.plot(
                 range(1, len(values) + 1),
                 np.maximum(values, 1e-12) if log else values,
-                color=COLOURS[number % len(COLOURS)],
+                color=COLORS[number % len(COLORS)],
                 marker=_MARKERS[number % len(_MARKERS)],
                 markersize=4 + 1.2 * (len(studies) - 1 - number),
                 label=name,
@@ -59,16 +59,16 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
 
 
 def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str = "") -> Any:
-    """What is left after the last layer, for each initialiser and activation, as figures.
+    """What is left after the last layer, for each initializer and activation, as figures.
 
     Args:
-      studies: initialiser to activation to study; the same activations for each initialiser.
-      title: a line above.
+        studies: initializer to activation to study; the same activations for each initializer.
+        title: a line above.
 
     Returns:
-      Four tables: the spread of the last layer's activations, the gradient at the first layer's
-      output, the share of saturated units and the variety in the last layer. Sizes are coloured
-      by their logarithm, white at 1.
+        Four tables: the spread of the last layer's activations, the gradient at the first layer's
+        output, the share of saturated units and the variety in the last layer. Sizes are colored
+        by their logarithm, white at 1.
     """
     with installed_with("report"):
         from matplotlib.colors import Normalize

@@ -1,6 +1,6 @@
 """Thin plotters for the arrays that the analysis returns; each gives a `matplotlib` figure.
 
-Colours are Okabe and Ito's, maps are viridis and PuOr: told apart with every kind of colour vision.
+Colors are Okabe and Ito's, maps are viridis and PuOr: told apart with every kind of color vision.
 """
 
 import math
@@ -11,41 +11,41 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from cnnjax.analysis.behaviour.invariance import InvarianceCurve
+from cnnjax.analysis.behavior.invariance import InvarianceCurve
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.looks.kernels import kernel_pictures
 from cnnjax.extras import installed_with
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def plot_kernels(
     kernel: Float[ArrayLike, "height width in out"], title: str = "", *, limit: int = 64
 ) -> Any:
-    """A convolution's kernels: colours for three input channels, else one picture for each pair.
+    """A convolution's kernels: colors for three input channels, else one picture for each pair.
 
     Args:
-      kernel: [height, width, in_channels, out_channels].
-      title: a line above.
-      limit: of more pictures than this the first ones are drawn, which a line above says.
+        kernel: [height, width, in_channels, out_channels].
+        title: a line above.
+        limit: of more pictures than this the first ones are drawn, which a line above says.
     """
     pictures = kernel_pictures(np.asarray(kernel))
-    grey = pictures.shape[-1] == 1
-    maps = pictures[..., 0].transpose(1, 2, 0) if grey else pictures
-    return plot_maps(maps, title, signed=grey, limit=limit)
+    gray = pictures.shape[-1] == 1
+    maps = pictures[..., 0].transpose(1, 2, 0) if gray else pictures
+    return plot_maps(maps, title, signed=gray, limit=limit)
 
 
 def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: int = 64) -> Any:
     """Maps side by side, on one scale.
 
     Args:
-      maps: [height, width, channels], one map a channel; or [maps, height, width, 3], colours.
-      title: a line above.
-      signed: whether 0 is the middle of the scale.
-      limit: of more maps than this the first ones are drawn, which a line above says.
+        maps: [height, width, channels], one map a channel; or [maps, height, width, 3], colors.
+        title: a line above.
+        signed: whether 0 is the middle of the scale.
+        limit: of more maps than this the first ones are drawn, which a line above says.
 
     Raises:
-      ValueError: the array has another rank.
+        ValueError: the array has another rank.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -70,8 +70,8 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: 
     for axes in grid.flat:
         axes.axis("off")
     for axes, tile in zip(grid.flat, tiles, strict=False):
-        colours = "PuOr" if signed else "viridis"
-        shown = axes.imshow(tile, cmap=colours, vmin=low, vmax=high)
+        colors = "PuOr" if signed else "viridis"
+        shown = axes.imshow(tile, cmap=colors, vmin=low, vmax=high)
     if array.ndim == 3 and shown is not None:
         figure.colorbar(shown, ax=grid, shrink=0.8)
     figure.suptitle(title, fontsize=11)
@@ -87,11 +87,11 @@ def plot_gallery(
     """Pictures in rows and columns, each on its own scale.
 
     Args:
-      pictures: by row and column: [height, width], drawn in viridis, or [height, width, 1 or 3],
-        drawn in grey or as colours.
-      columns: a heading for each column.
-      rows: a name for each row.
-      title: a line above.
+        pictures: by row and column: [height, width], drawn in viridis, or [height, width, 1 or 3],
+            drawn in gray or as colors.
+        columns: a heading for each column.
+        rows: a name for each row.
+        title: a line above.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -101,8 +101,8 @@ def plot_gallery(
     for line, name, shown in zip(grid, rows, pictures, strict=True):
         for axes, picture in zip(line, shown, strict=True):
             array = np.asarray(picture)
-            grey = array.ndim == 3 and array.shape[-1] == 1
-            axes.imshow(array[..., 0] if grey else array, cmap="gray" if grey else "viridis")
+            gray = array.ndim == 3 and array.shape[-1] == 1
+            axes.imshow(array[..., 0] if gray else array, cmap="gray" if gray else "viridis")
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, fontsize=10)
     for axes, heading in zip(grid[0], columns, strict=True):
@@ -123,11 +123,11 @@ def plot_overlay(
     For saliency, Grad-CAM, occlusion and effective receptive fields.
 
     Args:
-      image: values in 0..1.
-      heat: the map, enlarged to the image where it is smaller.
-      title: a line above.
-      row: a layer's row of a summary: the closed-form receptive field of the layer's middle unit
-        is drawn as a box.
+        image: values in 0..1.
+        heat: the map, enlarged to the image where it is smaller.
+        title: a line above.
+        row: a layer's row of a summary: the closed-form receptive field of the layer's middle unit
+            is drawn as a box.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -138,9 +138,9 @@ def plot_overlay(
     figure = Figure(figsize=(7.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    grey = picture.shape[-1] == 1
+    gray = picture.shape[-1] == 1
     for axes in (left, right):
-        axes.imshow(picture[..., 0] if grey else picture, cmap="gray", extent=extent)
+        axes.imshow(picture[..., 0] if gray else picture, cmap="gray", extent=extent)
         axes.axis("off")
     shown = right.imshow(np.asarray(heat), cmap="viridis", alpha=0.8, extent=extent)
     figure.colorbar(shown, ax=right, shrink=0.8)
@@ -166,9 +166,9 @@ def plot_invariance(curves: Sequence[InvarianceCurve]) -> Any:
     units = {"shift": "pixels to the right", "rotation": "degrees", "scale": "enlargement"}
     figure = Figure(figsize=(4 * len(curves), 3.2), layout="constrained")
     for axes, curve in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves, strict=True):
-        axes.plot(curve.amounts, 100 * curve.accuracy, "o-", color=COLOURS[0], label="accuracy")
+        axes.plot(curve.amounts, 100 * curve.accuracy, "o-", color=COLORS[0], label="accuracy")
         axes.plot(
-            curve.amounts, 100 * curve.probability, "s--", color=COLOURS[1], label="probability"
+            curve.amounts, 100 * curve.probability, "s--", color=COLORS[1], label="probability"
         )
         axes.set_xlabel(units[curve.change])
         axes.set_ylabel("%")
@@ -182,8 +182,8 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
     """What stacks of square kernels see, and how many weights they cost, layer by layer.
 
     Args:
-      stacks: name to kernel sizes, from the first layer to the last, all of stride 1.
-      channels: input and output channels of each layer, for the number of weights.
+        stacks: name to kernel sizes, from the first layer to the last, all of stride 1.
+        channels: input and output channels of each layer, for the number of weights.
 
     Source: Simonyan and Zisserman, 2014, section 2.3.
     """
@@ -207,7 +207,7 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
                     (corner, corner),
                     side,
                     side,
-                    facecolor=COLOURS[number],
+                    facecolor=COLORS[number],
                     alpha=0.35,
                     edgecolor="black",
                 )

@@ -12,7 +12,7 @@ from cnnjax.data.augment.fill import Image
 from cnnjax.data.augment.transform import Color
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in a grey value (ITU-R BT.601), as Pillow has them."""
+"""Weights of R, G and B in a gray value (ITU-R BT.601), as Pillow has them."""
 
 IMAGENET_EIGENVALUES = (0.2175, 0.0188, 0.0045)
 """Of the covariance of ImageNet's R, G and B values, 0 to 1.
@@ -34,7 +34,7 @@ class ColorJitter(Color):
     """Changes brightness, contrast, saturation and hue, in this order, each by a random amount.
 
     Howard 2013, section 2 (the first three), with the definitions of Pillow's `ImageEnhance`:
-    the image is blended with black, with the mean of its grey values, and with its grey values, by
+    the image is blended with black, with the mean of its gray values, and with its gray values, by
     a factor drawn evenly from 1 - amount to 1 + amount. Hues are turned by up to `hue` of a whole
     turn, to either side. Values are cut off at 0 and 1.
 
@@ -46,7 +46,7 @@ class ColorJitter(Color):
 
     Raises:
         ValueError: an amount is negative, or too large; or, when an image comes, hue or saturation
-            are to change and it is grey.
+            are to change and it is gray.
     """
 
     name = "color_jitter"
@@ -80,11 +80,11 @@ class ColorJitter(Color):
         if self.brightness:
             image = _blend(image, jnp.zeros_like(image), factor(0, self.brightness))
         if self.contrast:
-            mean = jnp.full_like(image, _grey(image).mean())
+            mean = jnp.full_like(image, _gray(image).mean())
             image = _blend(image, mean, factor(1, self.contrast))
         if self.saturation:
-            grey = jnp.broadcast_to(_grey(image), image.shape)
-            image = _blend(image, grey, factor(2, self.saturation))
+            gray = jnp.broadcast_to(_gray(image), image.shape)
+            image = _blend(image, gray, factor(2, self.saturation))
         if self.hue:
             image = turn_hue(image, jax.random.uniform(keys[3], minval=-self.hue, maxval=self.hue))
         return image
@@ -125,7 +125,7 @@ class PcaColor(Color):
         eigenvectors: as columns; see `color_basis` for those of another set.
 
     Raises:
-        ValueError: the deviation is negative; or, when an image comes, it is grey.
+        ValueError: the deviation is negative; or, when an image comes, it is gray.
     """
 
     name = "pca_color"
@@ -172,7 +172,7 @@ class Autocontrast(Color):
     """Stretches each channel so that its darkest value becomes 0 and its brightest 1.
 
     Pillow's `ImageOps.autocontrast`, one of AutoAugment's operations (Cubuk et al. 2019, table 6).
-    A channel of one value stays. For normalising the contrast of every image, in evaluation as
+    A channel of one value stays. For normalizing the contrast of every image, in evaluation as
     well, set `data.normalization` to "image".
 
     Attributes:
@@ -203,7 +203,7 @@ def _blend(image: Image, other: Image, factor: Array) -> Image:
     return jnp.clip(other + factor * (image - other), 0, 1)
 
 
-def _grey(image: Image) -> Float[Array, "height width 1"]:
+def _gray(image: Image) -> Float[Array, "height width 1"]:
     if image.shape[-1] == 1:
         return image
     return (image * jnp.asarray(LUMA, image.dtype).reshape(1, 1, 3)).sum(axis=-1, keepdims=True)

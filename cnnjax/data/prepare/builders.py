@@ -90,7 +90,7 @@ class Cifar10(_Original, skip_registration=True):
             "label": tfds.features.ClassLabel(names=list(CIFAR10)),
         }
         homepage = "https://www.cs.toronto.edu/~kriz/cifar.html"
-        return self._described("CIFAR-10: 60,000 colour images.", features, homepage)
+        return self._described("CIFAR-10: 60,000 color images.", features, homepage)
 
     def _extra(self, split: str, index: int) -> dict[str, Any]:
         return {"id": f"{split}_{index:05d}"}

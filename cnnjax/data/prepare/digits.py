@@ -1,7 +1,7 @@
 """The embedded default: 1,797 real handwritten digits, as a TFDS builder that needs no network.
 
 The images ship inside scikit-learn (Alpaydin and Kaynak, "Optical recognition of handwritten
-digits", UCI, 1998; test part): 8x8 pixels with 17 grey levels, each pixel counting the inked points
+digits", UCI, 1998; test part): 8x8 pixels with 17 gray levels, each pixel counting the inked points
 of a 4x4 block of the 32x32 original.
 """
 

@@ -32,7 +32,7 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
 
     Args:
         content: a file in a format that OpenCV reads (JPEG, PNG, WebP, BMP, …).
-        channels: 3 for RGB, 1 for grey.
+        channels: 3 for RGB, 1 for gray.
 
     Raises:
         DamagedImage: it is not such a file, or its end is missing.
@@ -45,7 +45,7 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
         raise DamagedImage(f"cannot be decoded: {error.err or error}") from None
     if image is None:
         raise DamagedImage("cannot be decoded")
-    # OpenCV fills up a JPEG whose end is missing with grey and says nothing.
+    # OpenCV fills up a JPEG whose end is missing with gray and says nothing.
     if content[:2] == b"\xff\xd8" and b"\xff\xd9" not in content[-32:]:
         _check_whole(content)
     return image.reshape(*image.shape[:2], channels)

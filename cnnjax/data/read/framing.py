@@ -32,7 +32,7 @@ class Framing:
     """How a photograph becomes a square.
 
     It is thought of as resized, its shorter side to `short_side`, and a square of `crop` pixels is
-    cut from it: in evaluation from the centre, in training anywhere. What is cut and the resize are
+    cut from it: in evaluation from the center, in training anywhere. What is cut and the resize are
     one: the box of the stored image that the square comes from is resized to `crop` pixels.
 
     Attributes:

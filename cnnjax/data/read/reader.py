@@ -164,7 +164,7 @@ class Reader:
 
         Yields:
             The parts of the examples, each [batch, ...], `weight` float32 [batch], 0 for what fills
-            up and for damaged images, which are grey, and `position` int32 [batch].
+            up and for damaged images, which are gray, and `position` int32 [batch].
 
         Raises:
             DamagedImages: more than `max_damaged` images cannot be read; all are named.

@@ -115,7 +115,7 @@ def read_info(folder: Path) -> PreparedInfo:
     """Reads what TFDS wrote about a prepared set.
 
     Raises:
-        DataError: it is not a set of labelled images.
+        DataError: it is not a set of labeled images.
     """
     import tensorflow_datasets as tfds
 

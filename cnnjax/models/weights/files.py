@@ -22,7 +22,7 @@ class TensorFile:
     """An open safetensors file; arrays are read one at a time.
 
     Attributes:
-      shapes: of the arrays, by name. The prefix "module." is taken off.
+        shapes: of the arrays, by name. The prefix "module." is taken off.
     """
 
     def __init__(self, opened: Any, path: Path) -> None:
@@ -49,14 +49,14 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
     """Opens a safetensors file.
 
     Args:
-      path: of the file.
+        path: of the file.
 
     Yields:
-      The file.
+        The file.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      WeightsError: the file is a pickle, is damaged, or is something else.
+        FileNotFoundError: there is no such file.
+        WeightsError: the file is a pickle, is damaged, or is something else.
     """
     import safetensors
 
@@ -84,7 +84,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     """Refuses a file to write in a folder that does not exist.
 
     Raises:
-      FileNotFoundError: there is no such folder.
+        FileNotFoundError: there is no such folder.
     """
     folder = Path(path).parent
     if not folder.is_dir():

@@ -44,21 +44,21 @@ def download_pretrained(
     For example `load_pretrained(model, download_pretrained("resnet50"), source="timm")`.
 
     Args:
-      name: a registered network that `REPOSITORIES` knows, or any repository, "owner/name".
-      revision: branch, tag or commit.
-      filename: the file in the repository.
-      cache_dir: where checksums are kept, in `checksums.json`; None for `$XDG_CACHE_HOME/cnnjax`,
-        or `~/.cache/cnnjax`. The client keeps the weights themselves in a cache of its own.
+        name: a registered network that `REPOSITORIES` knows, or any repository, "owner/name".
+        revision: branch, tag or commit.
+        filename: the file in the repository.
+        cache_dir: where checksums are kept, in `checksums.json`; None for `$XDG_CACHE_HOME/cnnjax`,
+            or `~/.cache/cnnjax`. The client keeps the weights themselves in a cache of its own.
 
     Returns:
-      Where the file is, its checksum verified.
+        Where the file is, its checksum verified.
 
     Raises:
-      ImportError: `huggingface_hub` is not installed.
-      ValueError: no weights are known under that name (the message gives the nearest), or the hub
-        has no such repository, revision or file.
-      ConnectionError: the file is not in the cache, and there is no connection to the hub.
-      WeightsError: the file has another checksum than the hub's, or than it had the first time.
+        ImportError: `huggingface_hub` is not installed.
+        ValueError: no weights are known under that name (the message gives the nearest), or the hub
+            has no such repository, revision or file.
+        ConnectionError: the file is not in the cache, and there is no connection to the hub.
+        WeightsError: the file has another checksum than the hub's, or than it had the first time.
     """
     repository = REPOSITORIES.get(name, name)
     if "/" not in repository:

@@ -18,8 +18,8 @@ class Layout:
     """A pair of functions that undo each other; both take NumPy arrays as well as traced ones.
 
     Attributes:
-      to_ours: from PyTorch's array to ours.
-      to_theirs: from our array to PyTorch's.
+        to_ours: from PyTorch's array to ours.
+        to_theirs: from our array to PyTorch's.
     """
 
     to_ours: Callable[[Any], Any]

@@ -41,30 +41,30 @@ def load_pretrained(
         variables = load_pretrained(model, path, variables=variables, classifiers=False)
 
     Args:
-      model: a network in the form that the source has; see `create_model`'s `variant`.
-      path: of the file. `scripts/convert_torch_weights.py` makes one of a PyTorch checkpoint, and
-        `download_pretrained` fetches one by name.
-      source: "torchvision", "timm", or "cnnjax" for what `save_pretrained` wrote.
-      variables: the network's own variables, from which comes what is not loaded; needed with
-        `classifiers=False` or `skip` alone. They also tell the images' size.
-      classifiers: whether the classifiers (`model.classifiers`) are loaded, those of auxiliary
-        heads among them.
-      skip: regular expressions over parameter paths without their collection, such as
-        "aux[12]/.*"; a parameter whose whole path matches one is not loaded.
-      input_size: height, width and channels of the images that the network is for; None for the
-        size that the source's (or the registry's) networks are made for.
-      sha256: checksum that the file must have, or None.
+        model: a network in the form that the source has; see `create_model`'s `variant`.
+        path: of the file. `scripts/convert_torch_weights.py` makes one of a PyTorch checkpoint, and
+            `download_pretrained` fetches one by name.
+        source: "torchvision", "timm", or "cnnjax" for what `save_pretrained` wrote.
+        variables: the network's own variables, from which comes what is not loaded; needed with
+            `classifiers=False` or `skip` alone. They also tell the images' size.
+        classifiers: whether the classifiers (`model.classifiers`) are loaded, those of auxiliary
+            heads among them.
+        skip: regular expressions over parameter paths without their collection, such as
+            "aux[12]/.*"; a parameter whose whole path matches one is not loaded.
+        input_size: height, width and channels of the images that the network is for; None for the
+            size that the source's (or the registry's) networks are made for.
+        sha256: checksum that the file must have, or None.
 
     Returns:
-      Variables for `model.apply`, parameters and statistics as float32.
+        Variables for `model.apply`, parameters and statistics as float32.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      WeightsError (a ValueError): the file is no safetensors file, has another checksum, or does
-        not fit: everything that is missing, unexpected or of another shape is listed, with the
-        nearest names, and is in `mismatch`.
-      ValueError: the source has no such network, or one that computes something else; an argument
-        does not make sense.
+        FileNotFoundError: there is no such file.
+        WeightsError (a ValueError): the file is no safetensors file, has another checksum, or does
+            not fit: everything that is missing, unexpected or of another shape is listed, with the
+            nearest names, and is in `mismatch`.
+        ValueError: the source has no such network, or one that computes something else; an argument
+            does not make sense.
     """
     table = None if source == OURS else find_table(model, source)
     patterns = _patterns(model, classifiers, skip)

@@ -12,9 +12,9 @@ class Mismatch:
     """The differences between what a network needs and what a file has.
 
     Attributes:
-      missing: names that the network needs and the file lacks.
-      unexpected: names in the file that the network has no place for.
-      wrong_shape: by name, the file's shape and the one needed.
+        missing: names that the network needs and the file lacks.
+        unexpected: names in the file that the network has no place for.
+        wrong_shape: by name, the file's shape and the one needed.
     """
 
     missing: tuple[str, ...]
@@ -29,7 +29,7 @@ class Mismatch:
         """A line for each difference, with the nearest name on the other side.
 
         Args:
-          ours: our path of each name that the network needs.
+            ours: our path of each name that the network needs.
         """
 
         def nearest(name: str, others: Sequence[str]) -> str:
@@ -56,7 +56,7 @@ class WeightsError(ValueError):
     """A file of weights that cannot be read, or that does not fit the network.
 
     Attributes:
-      mismatch: the differences; None where the file itself is at fault.
+        mismatch: the differences; None where the file itself is at fault.
     """
 
     def __init__(self, message: str, mismatch: Mismatch | None = None) -> None:
@@ -71,12 +71,12 @@ def compare(
     """Compares what a network needs with what a file has.
 
     Args:
-      slots: the places to be filled.
-      shapes: of the file's arrays, by name.
-      optional: names that may be in the file although no slot asks for them.
+        slots: the places to be filled.
+        shapes: of the file's arrays, by name.
+        optional: names that may be in the file although no slot asks for them.
 
     Returns:
-      The differences.
+        The differences.
     """
     needed = {slot.name: slot.layout.their_shape(slot.shape) for slot in slots}
     known = {*needed, *optional}

@@ -22,14 +22,14 @@ def export_torchvision(
     get the counter that PyTorch keeps, at 0.
 
     Args:
-      model: the network, in the form that torchvision has.
-      variables: its variables.
-      path: of the safetensors file to write.
+        model: the network, in the form that torchvision has.
+        variables: its variables.
+        path: of the safetensors file to write.
 
     Raises:
-      FileNotFoundError: there is no folder to write it in.
-      ValueError: torchvision has no such network, or one that computes something else, or the
-        variables are for images of another size than torchvision's dense layers.
+        FileNotFoundError: there is no folder to write it in.
+        ValueError: torchvision has no such network, or one that computes something else, or the
+            variables are for images of another size than torchvision's dense layers.
     """
     table = find_table(model, "torchvision")
     rules = table.rules_for(model)
@@ -59,11 +59,11 @@ def save_pretrained(variables: Mapping[str, Any], path: str | os.PathLike[str]) 
     """Writes variables under their own paths, for `load_pretrained(..., source="cnnjax")`.
 
     Args:
-      variables: parameters and statistics.
-      path: of the safetensors file to write.
+        variables: parameters and statistics.
+        path: of the safetensors file to write.
 
     Raises:
-      FileNotFoundError: there is no folder to write it in.
+        FileNotFoundError: there is no folder to write it in.
     """
     given = leaves(variables)
     tensors = {slot.name: _array(given, slot) for slot in own_slots(variables)}

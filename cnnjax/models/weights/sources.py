@@ -22,15 +22,15 @@ def find_table(model: Net, source: str) -> Table:
     """The table of a network in another library.
 
     Args:
-      model: the network.
-      source: "torchvision" or "timm".
+        model: the network.
+        source: "torchvision" or "timm".
 
     Returns:
-      The table.
+        The table.
 
     Raises:
-      ValueError: the library is not known, has no such network, or has one that computes something
-        else.
+        ValueError: the library is not known, has no such network, or has one that computes
+            something else.
     """
     if source not in TABLES:
         raise ValueError(f"source must be one of {(*TABLES, OURS)}, got {source!r}")

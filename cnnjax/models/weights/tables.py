@@ -33,11 +33,11 @@ class Rule:
     """Where a layer, or a kind of layer, is in the other library.
 
     Attributes:
-      pattern: a regular expression for the whole path of our layer, such as
-        "stage1_block2/conv1", with numbered groups.
-      name: the other library's name; "{1}" stands for the first group, and "{1-1}" for one less,
-        because blocks count from one here and from zero there.
-      dense: layout of the layer's kernel if it is a dense one.
+        pattern: a regular expression for the whole path of our layer, such as
+            "stage1_block2/conv1", with numbered groups.
+        name: the other library's name; "{1}" stands for the first group, and "{1-1}" for one less,
+            because blocks count from one here and from zero there.
+        dense: layout of the layer's kernel if it is a dense one.
     """
 
     pattern: str
@@ -62,13 +62,13 @@ class Table:
     """A family of networks in another library.
 
     Attributes:
-      net: our class; subclasses too.
-      rules: the rules, or a function that makes them for a network.
-      fields: values that the network's fields must have to compute what the other library's does.
-        Fields that only change shapes or dropout are not named.
-      input_size: height, width and channels of the images that the dense layers are made for.
-      remedy: how to make a network with these fields.
-      heads: what the names of auxiliary heads begin with.
+        net: our class; subclasses too.
+        rules: the rules, or a function that makes them for a network.
+        fields: values that the network's fields must have to compute what the other library's does.
+            Fields that only change shapes or dropout are not named.
+        input_size: height, width and channels of the images that the dense layers are made for.
+        remedy: how to make a network with these fields.
+        heads: what the names of auxiliary heads begin with.
     """
 
     net: type[Net]
@@ -86,11 +86,11 @@ class Table:
         """The names that a file may have although no array of the network asks for them.
 
         Args:
-          needed: names of the network's arrays.
-          given: names in the file.
+            needed: names of the network's arrays.
+            given: names in the file.
 
         Returns:
-          The counters of batch norms, and the names of auxiliary heads that the network lacks.
+            The counters of batch norms, and the names of auxiliary heads that the network lacks.
         """
         counters = {
             name.removesuffix("running_mean") + "num_batches_tracked"
@@ -106,11 +106,11 @@ class Slot:
     """An array of the other library, and its place here.
 
     Attributes:
-      path: our path, such as ("params", "conv1", "kernel").
-      index: row of the leading axis where equal blocks are stacked, else None.
-      name: the other library's name, such as "conv1.weight".
-      layout: of the array.
-      shape: ours, without the leading axis of stacked blocks.
+        path: our path, such as ("params", "conv1", "kernel").
+        index: row of the leading axis where equal blocks are stacked, else None.
+        name: the other library's name, such as "conv1.weight".
+        layout: of the array.
+        shape: ours, without the leading axis of stacked blocks.
     """
 
     path: tuple[str, ...]
@@ -129,15 +129,15 @@ def slots(model: Net, rules: tuple[Rule, ...], variables: Any) -> list[Slot]:
     """Finds the place of every array of a network.
 
     Args:
-      model: the network, for messages.
-      rules: of its family.
-      variables: its variables, arrays or shapes.
+        model: the network, for messages.
+        rules: of its family.
+        variables: its variables, arrays or shapes.
 
     Returns:
-      A slot for every array of the other library, in the order of our leaves.
+        A slot for every array of the other library, in the order of our leaves.
 
     Raises:
-      ValueError: layers have no rule; all are named.
+        ValueError: layers have no rule; all are named.
     """
     found, missed = [], []
     for path, leaf in leaves(variables).items():

@@ -42,11 +42,11 @@ def batch_over(mesh: Mesh, axis: str) -> contextlib.AbstractContextManager[None]
     computed stays the same. Convolutions of batches that cannot be cut evenly are left alone.
 
     Args:
-      mesh: the devices.
-      axis: one of its axes, of type `AxisType.Auto`.
+        mesh: the devices.
+        axis: one of its axes, of type `AxisType.Auto`.
 
     Raises:
-      ValueError: the mesh has no such axis.
+        ValueError: the mesh has no such axis.
     """
     if axis not in mesh.shape:
         raise ValueError(
@@ -70,11 +70,11 @@ def on_each_part(
     """Computes a function of batches on each device's part of them.
 
     Args:
-      function: a map of the arrays, which treats each example for itself; or, if every array is
-        cut, a sum over examples.
-      axis: along which the batches are cut; None computes the function of the whole arrays.
-      cut: of each array, whether its first axis is the batch; the others stay whole.
-      *arrays: the arguments.
+        function: a map of the arrays, which treats each example for itself; or, if every array is
+            cut, a sum over examples.
+        axis: along which the batches are cut; None computes the function of the whole arrays.
+        cut: of each array, whether its first axis is the batch; the others stay whole.
+        *arrays: the arguments.
     """
     batches = [a.shape[0] for a, is_cut in zip(arrays, cut, strict=True) if is_cut]
     if axis is None or axis.size == 1 or any(n == 0 or n % axis.size for n in batches):

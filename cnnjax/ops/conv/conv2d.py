@@ -35,26 +35,26 @@ def conv2d(
     `conv2d_input_grad` and `conv2d_kernel_grad`.
 
     Args:
-      x: images, (batch, height, width, channels); float32, bfloat16, float16 or float64.
-      kernel: (height, width, channels / groups, filters), of the same dtype.
-      strides: step between windows, an int or a pair.
-      padding: "SAME", "SAME_LOWER", "VALID", an int, a pair of ints, or
-        ((top, bottom), (left, right)).
-      dilation: step between kernel taps, an int or a pair.
-      groups: blocks that channels and filters are cut into; `groups == channels` is depthwise.
-      padding_mode: "zeros", "replicate", "reflect", "circular" or a constant to pad with.
-      precision: lax's precision of the products.
-      algorithm: None for the measured choice, or the name of one of `dispatch.ALGORITHMS`.
-      backward: "ours" for the hand-derived rules (reverse mode); "native" for lax's own
-        differentiation, which forward mode (`jax.jvp`, `jax.jacfwd`) needs.
+        x: images, (batch, height, width, channels); float32, bfloat16, float16 or float64.
+        kernel: (height, width, channels / groups, filters), of the same dtype.
+        strides: step between windows, an int or a pair.
+        padding: "SAME", "SAME_LOWER", "VALID", an int, a pair of ints, or
+            ((top, bottom), (left, right)).
+        dilation: step between kernel taps, an int or a pair.
+        groups: blocks that channels and filters are cut into; `groups == channels` is depthwise.
+        padding_mode: "zeros", "replicate", "reflect", "circular" or a constant to pad with.
+        precision: lax's precision of the products.
+        algorithm: None for the measured choice, or the name of one of `dispatch.ALGORITHMS`.
+        backward: "ours" for the hand-derived rules (reverse mode); "native" for lax's own
+            differentiation, which forward mode (`jax.jvp`, `jax.jacfwd`) needs.
 
     Returns:
-      (batch, out_height, out_width, filters) in the dtype of `x`. The half types are summed in
-      float32 and rounded once.
+        (batch, out_height, out_width, filters) in the dtype of `x`. The half types are summed in
+        float32 and rounded once.
 
     Raises:
-      ValueError: an argument is out of range, or the shapes do not fit.
-      TypeError: the dtypes differ or are not floating.
+        ValueError: an argument is out of range, or the shapes do not fit.
+        TypeError: the dtypes differ or are not floating.
     """
     check_backward("conv2d", backward)
     check_dtypes("conv2d", x=x, kernel=kernel)
@@ -100,7 +100,7 @@ def prepare(
     """Returns the checked specification, and the pads to add first where they are not zeros.
 
     Raises:
-      ValueError: as `conv2d`.
+        ValueError: as `conv2d`.
     """
     check_mode(op, padding_mode)
     spec = conv_spec.parse(op, input_shape, kernel_shape, padding=padding, **options)

@@ -75,11 +75,11 @@ def choose(
     scripts/benchmarks/choices.py makes the measurements behind each line.
 
     Args:
-      pass_: "forward", "input_grad" or "kernel_grad".
-      spec: the convolution.
-      input_shape: (batch, height, width, channels) of its input.
-      kernel_shape: (height, width, channels / groups, filters).
-      platform: as `jax.default_backend()` names it.
+        pass_: "forward", "input_grad" or "kernel_grad".
+        spec: the convolution.
+        input_shape: (batch, height, width, channels) of its input.
+        kernel_shape: (height, width, channels / groups, filters).
+        platform: as `jax.default_backend()` names it.
     """
     if platform != "cpu":
         return "direct"

@@ -33,17 +33,17 @@ def conv2d_input_grad(
     by the stride.
 
     Args:
-      grad: dL/dy, (batch, out_height, out_width, filters).
-      kernel: the kernel of the forward pass, of the same dtype.
-      input_shape: the shape of x in the forward pass.
-      strides: as in `conv2d`, and so are the arguments that follow.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: the kernel of the forward pass, of the same dtype.
+        input_shape: the shape of x in the forward pass.
+        strides: as in `conv2d`, and so are the arguments that follow.
 
     Returns:
-      dL/dx in the shape `input_shape`.
+        dL/dx in the shape `input_shape`.
 
     Raises:
-      ValueError: an argument is out of range, or the shapes do not fit.
-      TypeError: the dtypes differ or are not floating.
+        ValueError: an argument is out of range, or the shapes do not fit.
+        TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_input_grad"
     check_dtypes(op, grad=grad, kernel=kernel)
@@ -86,17 +86,17 @@ def conv2d_kernel_grad(
     dL/dk(a, b) = Σ_r Σ_c x(r·s + a, c·s + b) g(r, c), summed over the batch.
 
     Args:
-      x: the input of the forward pass, (batch, height, width, channels).
-      grad: dL/dy, (batch, out_height, out_width, filters), of the same dtype.
-      kernel_shape: the shape of the kernel in the forward pass.
-      strides: as in `conv2d`, and so are the arguments that follow.
+        x: the input of the forward pass, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters), of the same dtype.
+        kernel_shape: the shape of the kernel in the forward pass.
+        strides: as in `conv2d`, and so are the arguments that follow.
 
     Returns:
-      dL/dk in the shape `kernel_shape`; zeros for an empty batch.
+        dL/dk in the shape `kernel_shape`; zeros for an empty batch.
 
     Raises:
-      ValueError: an argument is out of range, or the shapes do not fit.
-      TypeError: the dtypes differ or are not floating.
+        ValueError: an argument is out of range, or the shapes do not fit.
+        TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_kernel_grad"
     check_dtypes(op, x=x, grad=grad)

@@ -44,15 +44,15 @@ def conv_general_dilated(
     `flax.nnx.Conv` take it as it is.
 
     Args:
-      lhs: images; (batch, height, width, channels) for our rules.
-      rhs: the kernel; (height, width, channels / groups, filters) for our rules.
-      window_strides: as in lax, and so are the arguments that follow.
+        lhs: images; (batch, height, width, channels) for our rules.
+        rhs: the kernel; (height, width, channels / groups, filters) for our rules.
+        window_strides: as in lax, and so are the arguments that follow.
 
     Returns:
-      What `lax.conv_general_dilated` returns.
+        What `lax.conv_general_dilated` returns.
 
     Raises:
-      Whatever `lax.conv_general_dilated` raises.
+        Whatever `lax.conv_general_dilated` raises.
     """
     spec = None
     if (

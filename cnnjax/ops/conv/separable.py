@@ -17,9 +17,9 @@ class Separation(NamedTuple):
     """A kernel's nearest rank-1 form.
 
     Attributes:
-      column: (height, 1, 1, filters).
-      row: (1, width, 1, filters).
-      error: (filters,), the Frobenius norm of what is left out over that of the kernel.
+        column: (height, 1, 1, filters).
+        row: (1, width, 1, filters).
+        error: (filters,), the Frobenius norm of what is left out over that of the kernel.
     """
 
     column: Float[Array, "kernel_height 1 1 filters"]
@@ -34,10 +34,10 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
     distance √(σ_2² + σ_3² + …) (Eckart and Young 1936).
 
     Args:
-      kernel: (height, width, 1, filters), one channel per group; float32 or float64.
+        kernel: (height, width, 1, filters), one channel per group; float32 or float64.
 
     Raises:
-      ValueError: the kernel sums over channels.
+        ValueError: the kernel sums over channels.
     """
     if kernel.ndim != 4 or kernel.shape[2] != 1:
         raise ValueError(
@@ -64,17 +64,17 @@ def separable_conv2d(
     """Convolves each channel with the rank-1 form of its filters: K + K products, not K·K.
 
     Args:
-      x: images, (batch, height, width, channels).
-      kernel: (height, width, 1, filters), filters a multiple of the channels (depthwise).
-      strides: as in `conv2d`, and so are the arguments that follow.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, 1, filters), filters a multiple of the channels (depthwise).
+        strides: as in `conv2d`, and so are the arguments that follow.
 
     Returns:
-      The images as `conv2d(x, kernel, groups=channels, ...)` would give them for the rank-1
-      kernel, and the relative error of each filter's approximation; 0 (but for rounding) where
-      the filter is an outer product, as Gaussian, box and Sobel filters are.
+        The images as `conv2d(x, kernel, groups=channels, ...)` would give them for the rank-1
+        kernel, and the relative error of each filter's approximation; 0 (but for rounding) where
+        the filter is an outer product, as Gaussian, box and Sobel filters are.
 
     Raises:
-      ValueError: as `conv2d` and `separate_kernel`.
+        ValueError: as `conv2d` and `separate_kernel`.
     """
     op = "separable_conv2d"
     check_dtypes(op, x=x, kernel=kernel)

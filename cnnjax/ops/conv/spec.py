@@ -48,18 +48,18 @@ def parse(
     """Returns the checked specification of a convolution of these shapes.
 
     Args:
-      op: the calling function, for the messages.
-      input_shape: (batch, height, width, channels).
-      kernel_shape: (height, width, channels / groups, filters).
-      strides: an int or a pair.
-      padding: as in `sizes.resolve_padding`.
-      dilation: an int or a pair.
-      groups: how many blocks the channels and the filters are cut into.
-      precision: lax's precision of the products.
-      algorithm: the forced algorithm, or None.
+        op: the calling function, for the messages.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+        strides: an int or a pair.
+        padding: as in `sizes.resolve_padding`.
+        dilation: an int or a pair.
+        groups: how many blocks the channels and the filters are cut into.
+        precision: lax's precision of the products.
+        algorithm: the forced algorithm, or None.
 
     Raises:
-      ValueError: with the argument, what was given, what is allowed and the mend.
+        ValueError: with the argument, what was given, what is allowed and the mend.
     """
     check_shapes(op, input_shape, kernel_shape, groups)
     strides = sizes.pair(op, "strides", strides)

@@ -35,25 +35,25 @@ def conv2d_transpose(
     `transpose_kernel=False` stamps the kernel flipped over both axes.
 
     Args:
-      x: images, (batch, height, width, channels).
-      kernel: (height, width, channels / groups, filters), of the same dtype.
-      strides: step between stamps, an int or a pair.
-      padding: what is cut off the result: "SAME" (output size is input size times stride),
-        "VALID" (nothing), an int, a pair, or ((top, bottom), (left, right)).
-      output_padding: rows and columns added at the bottom and right, less than the strides; it
-        picks among the sizes that a strided convolution maps to the same one.
-      dilation: step between kernel taps.
-      groups: blocks that channels and filters are cut into.
-      precision: lax's precision of the products.
-      algorithm: as in `conv2d`, of the convolution that this is the gradient of.
-      backward: "ours", or "native" for lax's own differentiation.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters), of the same dtype.
+        strides: step between stamps, an int or a pair.
+        padding: what is cut off the result: "SAME" (output size is input size times stride),
+            "VALID" (nothing), an int, a pair, or ((top, bottom), (left, right)).
+        output_padding: rows and columns added at the bottom and right, less than the strides; it
+            picks among the sizes that a strided convolution maps to the same one.
+        dilation: step between kernel taps.
+        groups: blocks that channels and filters are cut into.
+        precision: lax's precision of the products.
+        algorithm: as in `conv2d`, of the convolution that this is the gradient of.
+        backward: "ours", or "native" for lax's own differentiation.
 
     Returns:
-      (batch, out_height, out_width, filters), with out = (D - 1) S - 2P + K + output_padding.
+        (batch, out_height, out_width, filters), with out = (D - 1) S - 2P + K + output_padding.
 
     Raises:
-      ValueError: an argument is out of range, or the shapes do not fit.
-      TypeError: the dtypes differ or are not floating.
+        ValueError: an argument is out of range, or the shapes do not fit.
+        TypeError: the dtypes differ or are not floating.
     """
     op = "conv2d_transpose"
     check_dtypes(op, x=x, kernel=kernel)

@@ -1,1 +1,1 @@
-"""Normalisation of activations, with hand-derived backward rules."""
+"""Normalization of activations, with hand-derived backward rules."""

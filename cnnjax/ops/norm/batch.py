@@ -1,4 +1,4 @@
-"""Batch normalisation, with a backward rule that stores the input and two numbers per channel."""
+"""Batch normalization, with a backward rule that stores the input and two numbers per channel."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def batch_norm(
     axis_index_groups: Groups | None = None,
     backward: str = "ours",
 ) -> tuple[Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]]:
-    """Normalises each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
+    """Normalizes each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
 
     μ and σ² (the biased variance, mean of squared deviations) are taken over all axes but the
     last, in float32 for the half types. They are meant for running averages: no gradient flows
     through the two that are returned.
 
     Args:
-      x: activations, channels last, floating dtype; an empty batch has no statistics: NaN.
-      scale, bias: γ and β.
-      epsilon: added to the variance, in squared units of x.
-      axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
-        as well.
-      axis_index_groups: groups of indices along a single mapped axis, each with statistics of its
-        own; None for one group.
-      backward: "ours" for the rule written here, which stores `x`, μ and 1 / √(σ² + ε); "native"
-        for JAX's derivative, which forward mode needs.
+        x: activations, channels last, floating dtype; an empty batch has no statistics: NaN.
+        scale, bias: γ and β.
+        epsilon: added to the variance, in squared units of x.
+        axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
+            as well.
+        axis_index_groups: groups of indices along a single mapped axis, each with statistics of its
+            own; None for one group.
+        backward: "ours" for the rule written here, which stores `x`, μ and 1 / √(σ² + ε); "native"
+            for JAX's derivative, which forward mode needs.
 
     Returns:
-      y in the dtype of `x`, then μ and σ² in float32 (float64 for float64).
+        y in the dtype of `x`, then μ and σ² in float32 (float64 for float64).
 
     Raises:
-      ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
-        there are groups but no axis.
+        ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
+            there are groups but no axis.
 
     Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
     dL/dσ² put in.
@@ -71,22 +71,22 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> Float[Array, "*batch channels"]:
-    """Normalises with given statistics: y = scale (x - mean) / √(variance + ε) + bias.
+    """Normalizes with given statistics: y = scale (x - mean) / √(variance + ε) + bias.
 
     One multiplication and one addition per value; JAX's derivative of that is already least, in
     either mode.
 
     Args:
-      x: activations, channels last, floating dtype.
-      scale, bias: γ and β.
-      mean, variance: statistics of the training set, such as running averages.
-      epsilon: added to the variance.
+        x: activations, channels last, floating dtype.
+        scale, bias: γ and β.
+        mean, variance: statistics of the training set, such as running averages.
+        epsilon: added to the variance.
 
     Returns:
-      y in the dtype of `x`; the half types are computed in float32.
+        y in the dtype of `x`; the half types are computed in float32.
 
     Raises:
-      ValueError: one of the four does not have one value per channel, or `x` is not floating.
+        ValueError: one of the four does not have one value per channel, or `x` is not floating.
 
     Source: Ioffe and Szegedy, 2015, algorithm 2.
     """
@@ -109,15 +109,15 @@ def _check(x, scale, bias, *, epsilon, axis):
 
 
 def _forward(x, scale, bias, *, epsilon, axis):
-    return _normalise(x, scale, bias, epsilon, axis)[:3]
+    return _normalize(x, scale, bias, epsilon, axis)[:3]
 
 
 def _native(x, scale, bias, *, epsilon, axis):
-    return _normalise(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
+    return _normalize(x, scale, bias, epsilon, axis, plain_channel_sums)[:3]
 
 
 def _save(_, x, scale, bias, *, epsilon, axis):
-    y, mean, variance, inverse = _normalise(x, scale, bias, epsilon, axis)
+    y, mean, variance, inverse = _normalize(x, scale, bias, epsilon, axis)
     return (y, mean, variance), (x, scale, bias, mean, inverse)
 
 
@@ -132,8 +132,8 @@ def _backward(saved, grads, *, epsilon, axis):
     scale_grad = channel_sums(grad * normal)
     mean_grad = _over_devices(bias_grad / _count(x), axis)
     mean_grad_normal = _over_devices(scale_grad / _count(x), axis)
-    centred = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
-    input_grad = _row(scale.astype(wide) * inverse, x) * centred
+    centered = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
+    input_grad = _row(scale.astype(wide) * inverse, x) * centered
     return (
         input_grad.astype(x.dtype),
         scale_grad.astype(scale.dtype),
@@ -144,7 +144,7 @@ def _backward(saved, grads, *, epsilon, axis):
 _batch_norm = make_op("batch_norm", _forward, _backward, check=_check, save=_save, native=_native)
 
 
-def _normalise(x, scale, bias, epsilon, axis, sums=channel_sums):
+def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
     """Returns y, the mean, the variance and 1 / √(variance + ε)."""
     wide = sum_dtype(x.dtype)
     values = x.astype(wide)

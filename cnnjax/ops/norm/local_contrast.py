@@ -1,4 +1,4 @@
-"""Local contrast normalisation: subtract the neighbourhood's mean, divide by its deviation."""
+"""Local contrast normalization: subtract the neighborhood's mean, divide by its deviation."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ def local_contrast_norm(
     x: Float[Array, "batch height width channels"],
     *,
     window: PairLike = 9,
-    eps: float = 1e-4,
+    epsilon: float = 1e-4,
     backward: str = "ours",
 ) -> Float[Array, "batch height width channels"]:
-    """Centres every pixel on its neighbourhood, and divides by the neighbourhood's deviation.
+    """Centers every pixel on its neighborhood, and divides by the neighborhood's deviation.
 
     Over the window around each pixel and over all channels, v = x - mean(x), then
-    y = v / max(eps, √mean(v²)). Means are plain ones over the pixels inside the image. Where a
-    neighbourhood is flat, the divisor is the constant eps and no gradient flows through it.
+    y = v / max(epsilon, √mean(v²)). Means are plain ones over the pixels inside the image. Where a
+    neighborhood is flat, the divisor is the constant epsilon and no gradient flows through it.
 
     Args:
-      x: images, floating dtype; the half types are computed in float32.
-      window: height and width of the neighbourhood in pixels, odd.
-      eps: the smallest divisor, in the units of x.
-      backward: "ours" for the pools' rules written here; "native" for JAX's, which forward mode
-        needs.
+        x: images, floating dtype; the half types are computed in float32.
+        window: height and width of the neighborhood in pixels, odd.
+        epsilon: the smallest divisor, in the units of x.
+        backward: "ours" for the pools' rules written here; "native" for JAX's, which forward mode
+            needs.
 
     Returns:
-      An array of the shape and dtype of `x`.
+        An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: `x` is not a batch of floating-point images, `window` is even, or `eps` is not
-        positive.
+        ValueError: `x` is not a batch of floating-point images, `window` is even, or `epsilon` is
+            not positive.
 
     Source: Jarrett et al., 2009, section 2.1 (there with a Gaussian window, and the mean deviation
     as the smallest divisor).
@@ -51,9 +51,9 @@ def local_contrast_norm(
     check_backward(op, backward)
     window = pair(op, "window", window)
     if window[0] % 2 == 0 or window[1] % 2 == 0:
-        raise ValueError(f"{op}: window must be odd to have a centre, got {window}")
-    if eps <= 0:
-        raise ValueError(f"{op}: eps must be positive, got {eps!r}")
+        raise ValueError(f"{op}: window must be odd to have a center, got {window}")
+    if epsilon <= 0:
+        raise ValueError(f"{op}: epsilon must be positive, got {epsilon!r}")
 
     def local_mean(values: jax.Array) -> jax.Array:
         over_channels = jnp.mean(values, axis=3, keepdims=True)
@@ -68,8 +68,8 @@ def local_contrast_norm(
 
     with jax.named_scope(op):
         wide = x.astype(sum_dtype(x.dtype))
-        centred = wide - local_mean(wide)
-        energy = local_mean(centred * centred)
-        floor = jnp.asarray(eps * eps, energy.dtype)
+        centered = wide - local_mean(wide)
+        energy = local_mean(centered * centered)
+        floor = jnp.asarray(epsilon * epsilon, energy.dtype)
         # The floor first, so that the square root is never differentiated at 0.
-        return (centred * lax.rsqrt(jnp.maximum(energy, floor))).astype(x.dtype)
+        return (centered * lax.rsqrt(jnp.maximum(energy, floor))).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""Local response normalisation across channels, with a backward rule that stores its input only."""
+"""Local response normalization across channels, with a backward rule that stores its input only."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def local_response_norm(
     k: float = 2.0,
     backward: str = "ours",
 ) -> Float[Array, "batch height width channels"]:
-    """Divides each value by its neighbours' energy: b_i = a_i / (k + α Σ_j a_j²)^β.
+    """Divides each value by its neighbors' energy: b_i = a_i / (k + α Σ_j a_j²)^β.
 
     The sum runs over the `size` channels around i, j = i - size // 2 … i + (size - 1) // 2, cut at
     the first and the last. As in the paper, alpha is not divided by size (PyTorch and Caffe divide
     it: give them size * alpha). The half types are computed in float32.
 
     Args:
-      x: images, floating dtype.
-      size: the number n of channels summed over; for an even one, the extra is the lower channel.
-      alpha, beta, k: the paper's constants, without units.
-      backward: "ours" for the rule written here, which stores `x` alone; "native" for JAX's
-        derivative, which forward mode needs.
+        x: images, floating dtype.
+        size: the number n of channels summed over; for an even one, the extra is the lower channel.
+        alpha, beta, k: the paper's constants, without units.
+        backward: "ours" for the rule written here, which stores `x` alone; "native" for JAX's
+            derivative, which forward mode needs.
 
     Returns:
-      An array of the shape and dtype of `x`.
+        An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: `x` is not a batch of floating-point images, or `size` is not a positive int.
+        ValueError: `x` is not a batch of floating-point images, or `size` is not a positive int.
 
     Source: Krizhevsky et al., 2012, section 3.3.
     """

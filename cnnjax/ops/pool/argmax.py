@@ -36,14 +36,14 @@ def max_pool_with_argmax(
     only in windows that hold nothing above -inf, or a NaN.
 
     Args:
-      x: images, floating dtype.
-      window, strides, padding, dilation, ceil_mode, backward: as in `max_pool`.
+        x: images, floating dtype.
+        window, strides, padding, dilation, ceil_mode, backward: as in `max_pool`.
 
     Returns:
-      The maxima, in the dtype of `x`, and their places `row * width + column`, int32.
+        The maxima, in the dtype of `x`, and their places `row * width + column`, int32.
 
     Raises:
-      ValueError: as `max_pool`.
+        ValueError: as `max_pool`.
 
     Source: the switches of Zeiler and Fergus, 2014, section 2.1.
     """
@@ -63,15 +63,15 @@ def max_unpool(
     is dL/dx at its place.
 
     Args:
-      y: values, as from `max_pool_with_argmax`.
-      argmax: their places `row * width + column`, of the same shape.
-      output_shape: (batch, height, width, channels) of the result.
+        y: values, as from `max_pool_with_argmax`.
+        argmax: their places `row * width + column`, of the same shape.
+        output_shape: (batch, height, width, channels) of the result.
 
     Returns:
-      An array of `output_shape`, in the dtype of `y`.
+        An array of `output_shape`, in the dtype of `y`.
 
     Raises:
-      ValueError: shapes do not agree, or `argmax` is not of integers.
+        ValueError: shapes do not agree, or `argmax` is not of integers.
 
     Source: Zeiler and Fergus, 2014, section 2.1 (unpooling).
     """

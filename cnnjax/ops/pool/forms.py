@@ -1,6 +1,6 @@
 """Which formulation of a pooling runs on the CPU: a pure function of the window's geometry.
 
-Elsewhere lax's own forms run, which are what XLA recognises. Measured on two AVX-512 cores
+Elsewhere lax's own forms run, which are what XLA recognizes. Measured on two AVX-512 cores
 with `scripts/benchmarks/ops.py`: the runs of `pool_runs` win nearly everywhere over lax on the
 pooling layers of the classic networks; two passes, rows and columns apart, do less work for sums
 over large windows.

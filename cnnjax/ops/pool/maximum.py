@@ -63,10 +63,10 @@ def max_windows_input_grad(
     """Returns dL/dx of max pooling: dL/dy of each window goes to its chosen element, and adds up.
 
     Args:
-      x: the input of the forward pass, which lax's form compares again.
-      choice: `chosen_offsets` of it, which ours reads.
-      grad: dL/dy.
-      where: the windows.
+        x: the input of the forward pass, which lax's form compares again.
+        choice: `chosen_offsets` of it, which ours reads.
+        grad: dL/dy.
+        where: the windows.
     """
     if where.dilation != (1, 1):
         return _run_input_grad(choice, grad, where)

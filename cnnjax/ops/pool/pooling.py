@@ -32,21 +32,21 @@ def max_pool(
     NaN in the window gives NaN.
 
     Args:
-      x: images, floating dtype.
-      window: window height and width, in pixels; an int counts for both.
-      strides: steps between windows; by default the window, so that windows do not overlap.
-      padding: "SAME", "VALID", an int, a pair (rows, columns) or ((top, bottom), (left, right)).
-      dilation: steps between the elements of a window.
-      ceil_mode: round the output size up, so that no input at the bottom and right goes unread;
-        windows that would start beyond the input are left out (PyTorch's rule).
-      backward: "ours" for the rule written here; "native" for lax's derivative, which forward
-        mode (`jax.jvp`, `jax.jacfwd`) needs.
+        x: images, floating dtype.
+        window: window height and width, in pixels; an int counts for both.
+        strides: steps between windows; by default the window, so that windows do not overlap.
+        padding: "SAME", "VALID", an int, a pair (rows, columns) or ((top, bottom), (left, right)).
+        dilation: steps between the elements of a window.
+        ceil_mode: round the output size up, so that no input at the bottom and right goes unread;
+            windows that would start beyond the input are left out (PyTorch's rule).
+        backward: "ours" for the rule written here; "native" for lax's derivative, which forward
+            mode (`jax.jvp`, `jax.jacfwd`) needs.
 
     Returns:
-      The maxima, in the dtype of `x`.
+        The maxima, in the dtype of `x`.
 
     Raises:
-      ValueError: an argument is out of range, or the window is larger than the padded input.
+        ValueError: an argument is out of range, or the window is larger than the padded input.
 
     Source: LeCun et al., 1998, section II (subsampling); Krizhevsky et al., 2012, section 3.4
     (overlapping windows).
@@ -70,19 +70,19 @@ def sum_pool(
     bfloat16 and float16 are summed in float32 and rounded once.
 
     Args:
-      x: images, floating dtype.
-      window: window height and width, in pixels; an int counts for both.
-      strides: steps between windows; by default the window.
-      padding: as in `max_pool`.
-      dilation: steps between the elements of a window.
-      ceil_mode: as in `max_pool`.
-      backward: as in `max_pool`.
+        x: images, floating dtype.
+        window: window height and width, in pixels; an int counts for both.
+        strides: steps between windows; by default the window.
+        padding: as in `max_pool`.
+        dilation: steps between the elements of a window.
+        ceil_mode: as in `max_pool`.
+        backward: as in `max_pool`.
 
     Returns:
-      The sums, in the dtype of `x`.
+        The sums, in the dtype of `x`.
 
     Raises:
-      ValueError: an argument is out of range, or the window is larger than the padded input.
+        ValueError: an argument is out of range, or the window is larger than the padded input.
     """
     where = pool_window("sum_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("sum_pool"):
@@ -106,21 +106,21 @@ def avg_pool(
     padding is never counted. A window wholly in padding that is not counted has no mean: NaN.
 
     Args:
-      x: images, floating dtype.
-      window: window height and width, in pixels; an int counts for both.
-      strides: steps between windows; by default the window.
-      padding: as in `max_pool`.
-      dilation: steps between the elements of a window.
-      ceil_mode: as in `max_pool`.
-      count_include_pad: divide by the window's elements including padding (zeros); else only by
-        those inside the image.
-      backward: as in `max_pool`.
+        x: images, floating dtype.
+        window: window height and width, in pixels; an int counts for both.
+        strides: steps between windows; by default the window.
+        padding: as in `max_pool`.
+        dilation: steps between the elements of a window.
+        ceil_mode: as in `max_pool`.
+        count_include_pad: divide by the window's elements including padding (zeros); else only by
+            those inside the image.
+        backward: as in `max_pool`.
 
     Returns:
-      The means, in the dtype of `x`.
+        The means, in the dtype of `x`.
 
     Raises:
-      ValueError: an argument is out of range, or the window is larger than the padded input.
+        ValueError: an argument is out of range, or the window is larger than the padded input.
     """
     where = pool_window("avg_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("avg_pool"):
@@ -137,14 +137,14 @@ def global_max_pool(
     """Maximum over each image and channel: `max_pool` with the image as its window.
 
     Args:
-      x: images, floating dtype.
-      keepdims: keep height and width as axes of size 1.
+        x: images, floating dtype.
+        keepdims: keep height and width as axes of size 1.
 
     Returns:
-      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+        (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
 
     Raises:
-      ValueError: `x` is not a batch of floating-point images.
+        ValueError: `x` is not a batch of floating-point images.
     """
     check_images("global_max_pool", x)
     y = max_pool(x, (x.shape[1], x.shape[2]))
@@ -157,14 +157,14 @@ def global_avg_pool(
     """Mean over each image and channel, summed in float32 for the half types.
 
     Args:
-      x: images, floating dtype.
-      keepdims: keep height and width as axes of size 1.
+        x: images, floating dtype.
+        keepdims: keep height and width as axes of size 1.
 
     Returns:
-      (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
+        (batch, channels), or (batch, 1, 1, channels), in the dtype of `x`.
 
     Raises:
-      ValueError: `x` is not a batch of floating-point images.
+        ValueError: `x` is not a batch of floating-point images.
 
     Source: Lin et al., Network in Network, 2014, section 3.2.
     """

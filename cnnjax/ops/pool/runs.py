@@ -23,11 +23,11 @@ Run = TypeVar("Run")
 
 @dataclasses.dataclass(frozen=True)
 class WindowRun:
-    """Neighbouring windows along one axis with the same elements inside the image.
+    """Neighboring windows along one axis with the same elements inside the image.
 
     Attributes:
-      first, last: the windows first … last - 1.
-      inside: for each element of the window, whether it lies inside the image.
+        first, last: the windows first … last - 1.
+        inside: for each element of the window, whether it lies inside the image.
     """
 
     first: int
@@ -37,17 +37,17 @@ class WindowRun:
 
 @dataclasses.dataclass(frozen=True)
 class InputRun:
-    """Neighbouring inputs along one axis that the same windows hold, in blocks of one stride.
+    """Neighboring inputs along one axis that the same windows hold, in blocks of one stride.
 
     Block m begins at padded position m * stride, where window m begins; the windows that may hold
     its inputs are m, m - 1, m - 2 …
 
     Attributes:
-      block: the first block.
-      blocks: how many blocks.
-      phase: the first position within each block.
-      phases: how many positions of each block.
-      lags: the l for which window m - l exists and holds an input of block m.
+        block: the first block.
+        blocks: how many blocks.
+        phase: the first position within each block.
+        phases: how many positions of each block.
+        lags: the l for which window m - l exists and holds an input of block m.
     """
 
     block: int
@@ -135,16 +135,16 @@ def sum_of_holders(
     """Returns, for every input of two runs, the sum over the windows that may hold it.
 
     Args:
-      like: an array of the output's shape; the result has its dtype.
-      where: the windows.
-      rows, columns: the runs.
-      term: maps (read, row, column) to what one window gives; `read` takes an array of the
-        output's shape to its values at that window, `row` and `column` are the input's position
-        in the window, in pixels. All broadcast to (batch, blocks, phases, blocks, phases,
-        channels).
+        like: an array of the output's shape; the result has its dtype.
+        where: the windows.
+        rows, columns: the runs.
+        term: maps (read, row, column) to what one window gives; `read` takes an array of the
+            output's shape to its values at that window, `row` and `column` are the input's position
+            in the window, in pixels. All broadcast to (batch, blocks, phases, blocks, phases,
+            channels).
 
     Returns:
-      (batch, rows.blocks * rows.phases, columns.blocks * columns.phases, channels).
+        (batch, rows.blocks * rows.phases, columns.blocks * columns.phases, channels).
     """
     batch, _, _, channels = like.shape
     shape = (batch, rows.blocks, rows.phases, columns.blocks, columns.phases, channels)

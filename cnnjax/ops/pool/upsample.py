@@ -19,14 +19,14 @@ def upsample_nearest(
     """Repeats every pixel `factor` times down and across; its gradient is `sum_pool(g, factor)`.
 
     Args:
-      x: images, floating dtype.
-      factor: how many times larger, an int or (rows, columns).
+        x: images, floating dtype.
+        factor: how many times larger, an int or (rows, columns).
 
     Returns:
-      (batch, height * rows, width * columns, channels), in the dtype of `x`.
+        (batch, height * rows, width * columns, channels), in the dtype of `x`.
 
     Raises:
-      ValueError: `factor` is not a positive int or a pair of them.
+        ValueError: `factor` is not a positive int or a pair of them.
     """
     check_images("upsample_nearest", x)
     rows, columns = pair("upsample_nearest", "factor", factor)
@@ -41,20 +41,20 @@ def upsample_nearest(
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"], factor: PairLike
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Interpolates linearly between pixel centres; beyond the outermost ones, their value holds.
+    """Interpolates linearly between pixel centers; beyond the outermost ones, their value holds.
 
     Output pixel r lies at (r + 1/2) / factor - 1/2 of the input: corners are not aligned
     (PyTorch's `align_corners=False`). The half types are interpolated in float32.
 
     Args:
-      x: images, floating dtype.
-      factor: how many times larger, an int or (rows, columns).
+        x: images, floating dtype.
+        factor: how many times larger, an int or (rows, columns).
 
     Returns:
-      (batch, height * rows, width * columns, channels), in the dtype of `x`.
+        (batch, height * rows, width * columns, channels), in the dtype of `x`.
 
     Raises:
-      ValueError: `factor` is not a positive int or a pair of them.
+        ValueError: `factor` is not a positive int or a pair of them.
     """
     check_images("upsample_bilinear", x)
     rows, columns = pair("upsample_bilinear", "factor", factor)

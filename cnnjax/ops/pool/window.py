@@ -27,15 +27,15 @@ class PoolWindow:
     Output o of an axis reads the inputs o * stride - low + k * dilation for k = 0 … window - 1.
 
     Attributes:
-      op: the calling function, for messages.
-      size: input height and width.
-      window: window height and width before dilation.
-      strides: steps between windows.
-      dilation: steps between the elements of a window.
-      pads: padding as ((top, bottom), (left, right)), with what ceil mode adds or leaves unread.
-      counted_pads: the part of the padding that an average counts, that is, without what ceil
-        mode added.
-      output: output height and width.
+        op: the calling function, for messages.
+        size: input height and width.
+        window: window height and width before dilation.
+        strides: steps between windows.
+        dilation: steps between the elements of a window.
+        pads: padding as ((top, bottom), (left, right)), with what ceil mode adds or leaves unread.
+        counted_pads: the part of the padding that an average counts, that is, without what ceil
+            mode added.
+        output: output height and width.
     """
 
     op: str
@@ -90,7 +90,7 @@ def pool_window(
     """Checks the arguments of a pooling and returns where its windows lie.
 
     Raises:
-      ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.
+        ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.
     """
     check_images(op, x)
     size = (x.shape[1], x.shape[2])

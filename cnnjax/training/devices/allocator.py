@@ -28,7 +28,7 @@ def keep_freed_memory() -> bool:
     another allocator, or where the C library is not glibc.
 
     Returns:
-      Whether the setting was made.
+        Whether the setting was made.
     """
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     chosen = [name for name in _CHOICES if name in os.environ]

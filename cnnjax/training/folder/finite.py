@@ -13,7 +13,7 @@ from cnnjax import compiler, patterns
 def nonfinite_names(state: Any) -> list[str]:
     """Returns the paths of the arrays of a state that hold what must not be saved.
 
-    That is NaN or infinity, but for single infinite numbers in the optimiser's state: bookkeeping
+    That is NaN or infinity, but for single infinite numbers in the optimizer's state: bookkeeping
     such as the lowest loss so far begins at infinity.
 
     Args:

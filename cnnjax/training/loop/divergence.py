@@ -122,7 +122,7 @@ def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str
         number = len(ended)
         ended.append((call.name, call.kind))
         finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(output)]
-        # A callback, as values cannot leave a scan or a rematerialised block by other ways.
+        # A callback, as values cannot leave a scan or a rematerialized block by other ways.
         jax.debug.callback(lambda flag: note(number, flag), jnp.stack(finite).all())
         return output
 

@@ -1,4 +1,4 @@
-"""A training batch made on the device from stored parts: scaled, augmented, normalised, mixed."""
+"""A training batch made on the device from stored parts: scaled, augmented, normalized, mixed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

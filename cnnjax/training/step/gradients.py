@@ -29,7 +29,7 @@ def batch_gradients(
     """Returns the gradients of the loss of a batch.
 
     With several parts, part p holds the examples p, p + parts, p + 2 parts, ..., so that a batch
-    that is spread over devices stays spread. Every part is normalised by its own batch statistics
+    that is spread over devices stays spread. Every part is normalized by its own batch statistics
     and starts from the same running ones, which move by the mean of the changes. This is what one
     pass with batch statistics over groups (the parts) computes; without batch norm it is the
     gradient of the whole batch, since every part's loss is divided by the totals of the batch.

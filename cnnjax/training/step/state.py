@@ -18,7 +18,7 @@ class TrainState(flax.struct.PyTreeNode):
         step: number of steps done, int32.
         params: the trained parameters.
         collections: the model's other collections (`batch_stats`), by name.
-        opt_state: the optimiser's state.
+        opt_state: the optimizer's state.
         ema: moving averages of `params` and `collections`, by those names; None where off.
         loss_scale: state of float16's loss scaling; None where off.
         task_state: the task's own state; empty where it has none.

@@ -17,7 +17,7 @@ from cnnjax.training.step.state import TrainState
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a batch becomes a step, besides the task and the optimiser.
+    """How a batch becomes a step, besides the task and the optimizer.
 
     Attributes:
         accumulate: number of parts into which a batch is cut, one after another.
@@ -32,7 +32,7 @@ class StepResult(NamedTuple):
     """What a step computed of its batch, before the update.
 
     Attributes:
-        loss: what training minimises.
+        loss: what training minimizes.
         sums: the task's metric sums.
     """
 

@@ -1,4 +1,4 @@
-"""Grouped convolution as a few dense ones: neighbouring groups merged into blocks.
+"""Grouped convolution as a few dense ones: neighboring groups merged into blocks.
 
 A block of merged groups is a dense convolution whose kernel is zero off the diagonal. The zeros
 cost multiplications, but a dense convolution of 32 channels runs at a hundred times the rate of

@@ -1,6 +1,6 @@
-"""Few filters: several neighbouring output columns per product.
+"""Few filters: several neighboring output columns per product.
 
-A matrix product with 6 or 16 columns leaves most of a vector register empty. T neighbouring output
+A matrix product with 6 or 16 columns leaves most of a vector register empty. T neighboring output
 columns, taken as T times the filters of a kernel that is T - 1 wider and steps T columns at a
 time, fill it; the price is the zeros in that kernel, (K + T - 1) / K times the multiplications.
 """

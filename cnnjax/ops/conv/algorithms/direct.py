@@ -1,7 +1,7 @@
 """The three convolutions of a training step, in the forms that JAX itself emits.
 
 `forward` is `lax.conv_general_dilated`; `input_grad` and `kernel_grad` are written as JAX's own
-transpose rules write them. XLA's GPU compiler recognises exactly these forms and maps them to
+transpose rules write them. XLA's GPU compiler recognizes exactly these forms and maps them to
 cuDNN; on CPU they are the baseline that the other formulations are measured against.
 """
 

@@ -36,19 +36,19 @@ def im2col(
     """Unrolls the window under each output pixel into one row of numbers.
 
     Args:
-      x: images, (batch, height, width, channels).
-      kernel_size: height and width of the window.
-      strides: step between windows.
-      padding: as in `conv2d`.
-      dilation: step between the window's pixels.
+        x: images, (batch, height, width, channels).
+        kernel_size: height and width of the window.
+        strides: step between windows.
+        padding: as in `conv2d`.
+        dilation: step between the window's pixels.
 
     Returns:
-      (batch, out_height, out_width, kernel_height * kernel_width * channels), the taps row by row
-      and the channels within each tap, so that `im2col(x) @ kernel.reshape(-1, filters)` is
-      `conv2d`.
+        (batch, out_height, out_width, kernel_height * kernel_width * channels), the taps row by row
+        and the channels within each tap, so that `im2col(x) @ kernel.reshape(-1, filters)` is
+        `conv2d`.
 
     Raises:
-      ValueError: an argument is out of range, or the window is larger than the padded image.
+        ValueError: an argument is out of range, or the window is larger than the padded image.
     """
     geometry = _geometry("im2col", x.shape, kernel_size, strides, padding, dilation)
     return _unroll(x, *geometry)
@@ -66,15 +66,15 @@ def col2im(
     """Adds every unrolled window back to its place: the adjoint of `im2col`.
 
     Args:
-      columns: as `im2col` returns them.
-      input_shape: the shape of the images, (batch, height, width, channels).
-      kernel_size: as for `im2col`, and so are the arguments that follow.
+        columns: as `im2col` returns them.
+        input_shape: the shape of the images, (batch, height, width, channels).
+        kernel_size: as for `im2col`, and so are the arguments that follow.
 
     Returns:
-      Images of `input_shape`: each pixel is the sum of its copies.
+        Images of `input_shape`: each pixel is the sum of its copies.
 
     Raises:
-      ValueError: an argument is out of range, or `columns` is not of `im2col`'s shape.
+        ValueError: an argument is out of range, or `columns` is not of `im2col`'s shape.
     """
     window, strides, pads, dilation, out_size = _geometry(
         "col2im", input_shape, kernel_size, strides, padding, dilation

@@ -29,12 +29,12 @@ class Phase:
     """Pixels s·t + σ of one axis: tap first + j·step meets g(t + shift - j·hole).
 
     Attributes:
-      first: the first tap.
-      step: from one tap to the next.
-      taps: how many there are.
-      hole: how far the upstream gradient's index goes back from one tap to the next.
-      shift: the upstream gradient's index at the first tap, less t.
-      length: how many pixels the phase has, rounded up to be the same for all.
+        first: the first tap.
+        step: from one tap to the next.
+        taps: how many there are.
+        hole: how far the upstream gradient's index goes back from one tap to the next.
+        shift: the upstream gradient's index at the first tap, less t.
+        length: how many pixels the phase has, rounded up to be the same for all.
     """
 
     first: int

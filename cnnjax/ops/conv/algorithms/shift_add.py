@@ -1,7 +1,7 @@
 """Depthwise convolution as shifted images, multiplied by one number per channel and added.
 
 With one channel per group there is no sum over channels for a matrix product to do. The taps are
-independent element-wise products that XLA fuses into one pass over memory. Grey images under a few
+independent element-wise products that XLA fuses into one pass over memory. Gray images under a few
 filters are the case of one group.
 """
 

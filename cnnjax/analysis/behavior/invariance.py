@@ -24,10 +24,10 @@ class InvarianceCurve:
     """What a change of the images does to a network's answers.
 
     Attributes:
-      change: "shift", "rotation" or "scale".
-      amounts: pixels to the right, degrees counter-clockwise, or the factor of enlargement.
-      accuracy: share of right answers for each amount.
-      probability: mean probability of the true class for each amount.
+        change: "shift", "rotation" or "scale".
+        amounts: pixels to the right, degrees counter-clockwise, or the factor of enlargement.
+        accuracy: share of right answers for each amount.
+        probability: mean probability of the true class for each amount.
     """
 
     change: str
@@ -45,17 +45,17 @@ def transform_images(
     """Moves, turns or scales images about their middle, by bilinear interpolation.
 
     Args:
-      images: the images, floats.
-      change: "shift" (pixels to the right), "rotation" (degrees counter-clockwise) or "scale"
-        (factor of enlargement).
-      amount: how much.
-      fill: value of what comes in from outside.
+        images: the images, floats.
+        change: "shift" (pixels to the right), "rotation" (degrees counter-clockwise) or "scale"
+            (factor of enlargement).
+        amount: how much.
+        fill: value of what comes in from outside.
 
     Returns:
-      Images of the same size.
+        Images of the same size.
 
     Raises:
-      ValueError: the change is not known.
+        ValueError: the change is not known.
     """
     images = image_batch(images, "transform_images")
     return _resampled(images, _sources(change, jnp.asarray(amount, images.dtype)), fill)
@@ -113,19 +113,19 @@ def invariance_curves(
     """The accuracy of a network on images changed by each amount; it is compiled once for all.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      variables: its variables.
-      images: network inputs.
-      labels: their classes.
-      changes: the amounts to try of each change; see `transform_images`.
-      fill: value of what comes in from outside, on the scale of the network's input.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        labels: their classes.
+        changes: the amounts to try of each change; see `transform_images`.
+        fill: value of what comes in from outside, on the scale of the network's input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      A curve for each change.
+        A curve for each change.
 
     Raises:
-      ValueError: a change is not known.
+        ValueError: a change is not known.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     images = image_batch(images, "invariance_curves")
@@ -163,9 +163,9 @@ def invariance_curve(
     """One of `invariance_curves`.
 
     Args:
-      model, variables, images, labels, fill, **apply_arguments: as there.
-      change: "shift", "rotation" or "scale".
-      amounts: the amounts to try.
+        model, variables, images, labels, fill, **apply_arguments: as there.
+        change: "shift", "rotation" or "scale".
+        amounts: the amounts to try.
     """
     (curve,) = invariance_curves(
         model, variables, images, labels, {change: amounts}, fill=fill, **apply_arguments

@@ -7,10 +7,10 @@ import numpy as np
 
 from cnnjax import compiler, nn
 from cnnjax.analysis.batches import BATCH, in_batches
-from cnnjax.analysis.behaviour.embedding import canvas, embed_features
-from cnnjax.analysis.behaviour.invariance import Change, invariance_curves
-from cnnjax.analysis.behaviour.rectifiers import dead_units
-from cnnjax.analysis.behaviour.signals import LayerSignal, layer_signals
+from cnnjax.analysis.behavior.embedding import canvas, embed_features
+from cnnjax.analysis.behavior.invariance import Change, invariance_curves
+from cnnjax.analysis.behavior.rectifiers import dead_units
+from cnnjax.analysis.behavior.signals import LayerSignal, layer_signals
 from cnnjax.analysis.cost.summary import Summary
 from cnnjax.analysis.cost.summary_formats import compact, pair_text, totals
 from cnnjax.analysis.cost.tables import shape_text
@@ -59,14 +59,14 @@ def invariance_section(
     """Accuracy and probability of the true class while the images are moved, turned and scaled.
 
     Args:
-      model, variables: the network.
-      inputs: network inputs, float32 [batch, height, width, channels].
-      labels: their classes.
-      multiply_adds: of the network for one image; of one that costs much, fewer images are looked
-        at.
+        model, variables: the network.
+        inputs: network inputs, float32 [batch, height, width, channels].
+        labels: their classes.
+        multiply_adds: of the network for one image; of one that costs much, fewer images are looked
+            at.
 
     Returns:
-      `curves`, and `images`, the number of images behind each of their points.
+        `curves`, and `images`, the number of images behind each of their points.
     """
     reach = max(inputs.shape[2] // 4, 1)
     changes: dict[Change, np.ndarray] = {
@@ -121,9 +121,9 @@ def health_section(
     """Activation statistics, gradients by depth and dead ReLUs.
 
     Args:
-      model, variables: the network.
-      inputs: network inputs, float32 [batch, height, width, channels].
-      labels: their classes; None where the network has none, which leaves the gradients out.
+        model, variables: the network.
+        inputs: network inputs, float32 [batch, height, width, channels].
+        labels: their classes; None where the network has none, which leaves the gradients out.
     """
     if labels is None:
         signals = _spreads(model, variables, inputs[:BATCH])
@@ -181,10 +181,10 @@ def embedding_section(
     """The last features before the output in the plane, with the images at their places.
 
     Args:
-      model, variables: the network.
-      inputs: network inputs.
-      images: the same images as they are stored, uint8.
-      right: whether each was predicted rightly; None where that is no question.
+        model, variables: the network.
+        inputs: network inputs.
+        images: the same images as they are stored, uint8.
+        right: whether each was predicted rightly; None where that is no question.
     """
     if len(inputs) < 10:
         return []
@@ -224,19 +224,19 @@ def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
 
 
 def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) -> np.ndarray:
-    """Small pictures in 0..1: grey ones blue where right and orange where wrong, on white."""
+    """Small pictures in 0..1: gray ones blue where right and orange where wrong, on white."""
     with installed_with("report"):
         from PIL import Image
 
     thumbs = []
     for place, image in enumerate(images):
         shown = displayed(image)
-        grey = shown.shape[-1] == 1
-        picture = Image.fromarray(shown[..., 0] if grey else shown)
+        gray = shown.shape[-1] == 1
+        picture = Image.fromarray(shown[..., 0] if gray else shown)
         picture = np.asarray(picture.resize((side, side), Image.Resampling.BOX), np.float32) / 255
         tint = np.array(_NEUTRAL if right is None else _RIGHT if right[place] else _WRONG)
         tint = tint.astype(np.float32)
-        if grey:
+        if gray:
             thumbs.append(1 - picture[..., None] * (1 - tint))
             continue
         framed = np.broadcast_to(tint, (side, side, 3)).copy()

@@ -23,19 +23,19 @@ def equivariance_error(
     """How far f(shifted image) is from the shifted f(image).
 
     Args:
-      function: maps [batch, height, width, channels] to maps of the same rank.
-      images: the input.
-      shift: rows and columns by which the image is moved down and to the right; zeros come in.
-      stride: input pixels between two places of the output; must divide the shift.
-      margin: places at each border of the output that are left out, where the padding or what
-        moved in is seen.
+        function: maps [batch, height, width, channels] to maps of the same rank.
+        images: the input.
+        shift: rows and columns by which the image is moved down and to the right; zeros come in.
+        stride: input pixels between two places of the output; must divide the shift.
+        margin: places at each border of the output that are left out, where the padding or what
+            moved in is seen.
 
     Returns:
-      The root mean square of the difference, as a share of that of the output; 0 for an
-      equivariant function.
+        The root mean square of the difference, as a share of that of the output; 0 for an
+        equivariant function.
 
     Raises:
-      ValueError: the stride does not divide the shift, or the margin leaves nothing.
+        ValueError: the stride does not divide the shift, or the margin leaves nothing.
     """
     if any(s % stride for s in shift):
         raise ValueError(
@@ -71,15 +71,15 @@ def layer_equivariance(
     """`equivariance_error` of a model up to one of its layers.
 
     Args:
-      model: any Flax module.
-      variables: its variables.
-      images: network inputs.
-      layer: a module call with maps, as `module_calls` names it; "" is the model itself.
-      shift, stride, margin: as in `equivariance_error`; `summarize` tells a layer's stride.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables.
+        images: network inputs.
+        layer: a module call with maps, as `module_calls` names it; "" is the model itself.
+        shift, stride, margin: as in `equivariance_error`; `summarize` tells a layer's stride.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Raises:
-      KeyError: there is no such layer; the message gives the nearest.
+        KeyError: there is no such layer; the message gives the nearest.
     """
 
     def function(images: Array) -> Array:

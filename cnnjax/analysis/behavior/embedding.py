@@ -19,16 +19,16 @@ def embed_features(
     """Places each image's features in the plane.
 
     Args:
-      features: one row an image, of any shape; such as a layer's `activations`.
-      method: "pca" for the two directions of most variance, "tsne" for neighbours kept together.
-      seed: randomness of t-SNE.
-      perplexity: about how many neighbours t-SNE keeps together; lowered where the images are few.
+        features: one row an image, of any shape; such as a layer's `activations`.
+        method: "pca" for the two directions of most variance, "tsne" for neighbors kept together.
+        seed: randomness of t-SNE.
+        perplexity: about how many neighbors t-SNE keeps together; lowered where the images are few.
 
     Returns:
-      Two coordinates an image, scaled to 0..1 each.
+        Two coordinates an image, scaled to 0..1 each.
 
     Raises:
-      ValueError: fewer than 3 images, or an unknown method.
+        ValueError: fewer than 3 images, or an unknown method.
 
     Source: van der Maaten and Hinton, 2008 (t-SNE); Pearson, 1901 (PCA).
     """
@@ -69,12 +69,12 @@ def canvas(
     """Draws the images at their places; where two would overlap the later one is left out.
 
     Args:
-      places: coordinates in 0..1: columns from the left, rows from the bottom.
-      images: pictures, 0..1.
-      size: side of the canvas in pixels.
+        places: coordinates in 0..1: columns from the left, rows from the bottom.
+        images: pictures, 0..1.
+        size: side of the canvas in pixels.
 
     Returns:
-      The canvas in 0..1, empty parts 1.
+        The canvas in 0..1, empty parts 1.
     """
     pictures = np.asarray(images, np.float32)
     height, width, channels = pictures.shape[1:]

@@ -1,4 +1,4 @@
-"""How signals and gradients fare with depth: in a given network, and by initialiser."""
+"""How signals and gradients fare with depth: in a given network, and by initializer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class LayerSignal:
     """The numbers that a layer puts out, and the gradient that comes back to them.
 
     Attributes:
-      name: the module call.
-      mean, std: of the output's values.
-      zeros: share of values that are 0 or less.
-      gradient: root mean square of the loss's gradient by the output's values.
+        name: the module call.
+        mean, std: of the output's values.
+        zeros: share of values that are 0 or less.
+        gradient: root mean square of the loss's gradient by the output's values.
     """
 
     name: str
@@ -45,14 +45,14 @@ def layer_signals(
     """Activation statistics and gradient size of every layer, from first to last.
 
     Args:
-      model: any Flax module that returns logits [batch, classes].
-      variables: its variables.
-      images: network inputs.
-      labels: their classes, for the cross-entropy whose gradient is taken.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        labels: their classes, for the cross-entropy whose gradient is taken.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      One entry for each call of a module that calls no other and puts out one array.
+        One entry for each call of a module that calls no other and puts out one array.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     shapes = activation_shapes(model, variables, images, **apply_arguments)
@@ -91,12 +91,12 @@ class DepthStudy:
     """Statistics of a deep stack of dense layers, each an array [depth].
 
     Attributes:
-      mean, std: of the activations after each layer.
-      saturated: share of units whose slope is below a twentieth of the activation's largest.
-      gradient: root mean square of the gradient that comes back to each layer's output, where the
-        last layer's has a root mean square of 1.
-      variety: spread between the units as a share of the activations' root mean square; 0 where
-        all units of a layer compute the same.
+        mean, std: of the activations after each layer.
+        saturated: share of units whose slope is below a twentieth of the activation's largest.
+        gradient: root mean square of the gradient that comes back to each layer's output, where the
+            last layer's has a root mean square of 1.
+        variety: spread between the units as a share of the activations' root mean square; 0 where
+            all units of a layer compute the same.
     """
 
     mean: Float[np.ndarray, "depth"]
@@ -115,20 +115,20 @@ def depth_study(
     width: int = 256,
     batch: int = 256,
 ) -> DepthStudy:
-    """What an initialiser and an activation do to signals and gradients with depth.
+    """What an initializer and an activation do to signals and gradients with depth.
 
     A stack of dense layers without biases sees inputs of mean 0 and standard deviation 1.
 
     Args:
-      activation: elementwise.
-      initializer: called as `initializer(key, (width, width), float32)`.
-      key: randomness of the weights, the inputs and the gradient at the end.
-      depth: number of layers.
-      width: units of each layer.
-      batch: number of inputs.
+        activation: elementwise.
+        initializer: called as `initializer(key, (width, width), float32)`.
+        key: randomness of the weights, the inputs and the gradient at the end.
+        depth: number of layers.
+        width: units of each layer.
+        batch: number of inputs.
 
     Returns:
-      The statistics by depth.
+        The statistics by depth.
 
     Source: Glorot and Bengio, 2010, section 4; He et al., 2015, section 2.2; LeCun et al., 1998,
     "Efficient BackProp", sections 4.4 to 4.6.
@@ -177,7 +177,7 @@ def _depth_statistics(
 
 
 def initializers() -> dict[str, Callable[..., Array]]:
-    """The initialisers of the lectures by name."""
+    """The initializers of the lectures by name."""
     return {
         "constant 0.01": linen.initializers.constant(0.01),
         "N(0, 0.01²)": linen.initializers.normal(0.01),

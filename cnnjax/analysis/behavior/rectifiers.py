@@ -37,19 +37,19 @@ def run_with_rectifiers(
     ReLUs inside of loops (`flax.linen.scan`) and other custom rules are left as they are.
 
     Args:
-      model: any Flax module.
-      variables: its variables.
-      images: its input.
-      rectify: called with the name of the module call that ended last, such as "conv1", and with
-        x; returns what stands in the place of max(x, 0).
-      layer: the module call whose output is returned; "" is the model itself.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module.
+        variables: its variables.
+        images: its input.
+        rectify: called with the name of the module call that ended last, such as "conv1", and with
+            x; returns what stands in the place of max(x, 0).
+        layer: the module call whose output is returned; "" is the model itself.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      The output.
+        The output.
 
     Raises:
-      KeyError: there is no such layer; the message gives the nearest.
+        KeyError: there is no such layer; the message gives the nearest.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     outputs: dict[str, Any] = {}
@@ -117,14 +117,14 @@ def dead_units(
     """Which units of each ReLU are 0 for all images, at all places.
 
     Args:
-      model: any Flax module whose nonlinearity is max(x, 0).
-      variables: its variables.
-      images: its input, enough of it that a unit that is never on may be called dead.
-      **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        model: any Flax module whose nonlinearity is max(x, 0).
+        variables: its variables.
+        images: its input, enough of it that a unit that is never on may be called dead.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-      Name to boolean array [channels], in the order of computation. A ReLU is named after the
-      module call that ended before it.
+        Name to boolean array [channels], in the order of computation. A ReLU is named after the
+        module call that ended before it.
 
     Source: of the effect, Maas, Hannun and Ng, 2013, section 1.
     """
