@@ -23,7 +23,7 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
-    """x where it is positive or zero, negative_slope times x elsewhere.
+    """X where it is positive or zero, negative_slope times x elsewhere.
 
     Args:
         x: an array of any shape and floating dtype.

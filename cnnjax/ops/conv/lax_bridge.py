@@ -95,7 +95,7 @@ def lax_conv_general_dilated(
     batch_group_count: int = 1,
     **options: Any,
 ) -> jax.Array:
-    """lax's own function; within `batch_over`, grouped convolutions stay cut along the batch.
+    """Lax's own function; within `batch_over`, grouped convolutions stay cut along the batch.
 
     Args, result and errors are those of `lax.conv_general_dilated`.
     """

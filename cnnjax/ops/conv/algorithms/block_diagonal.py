@@ -32,7 +32,7 @@ def merged_groups(groups: int, channels: int) -> int:
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y of each block from its channels, side by side."""
+    """Y of each block from its channels, side by side."""
     merged = merged_groups(spec.groups, x.shape[3])
     blocks = spec.groups // merged
     dense = _dense(spec)

@@ -89,7 +89,7 @@ def col2im(
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y = im2col(x) k, group by group."""
+    """Y = im2col(x) k, group by group."""
     window = kernel.shape[:2]
     out_size = spec.output_size(x.shape[1:3], window)
     parts = [

@@ -24,7 +24,7 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y = x k at the pixels that the stride visits."""
+    """Y = x k at the pixels that the stride visits."""
     x = _rows(spec, x, kernel.shape[:2])
     y = product(_pixels(x), kernel.reshape(-1, kernel.shape[3]), spec.precision)
     return y.reshape(*x.shape[:3], kernel.shape[3])

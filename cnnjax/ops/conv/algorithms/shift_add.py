@@ -27,7 +27,7 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y = Σ_a Σ_b x(· + a, · + b) k(a, b), channel by channel."""
+    """Y = Σ_a Σ_b x(· + a, · + b) k(a, b), channel by channel."""
     out_size = spec.output_size(x.shape[1:3], kernel.shape[:2])
     x = _repeated(zero_pad(x, spec.padding), kernel.shape[3] // spec.groups)
     taps = [
