@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     sys.argv[:] = [f"cnnjax {name}", *rest]
-    # absl's flags are the whole process's: those of the other commands are not to be defined.
+    # Only the one module: absl's flags belong to the process, and other commands define their own.
     try:
         importlib.import_module(f"cnnjax.commands.{name}").run()
     except MissingPackage as error:
@@ -61,7 +61,7 @@ def overview() -> str:
             "Commands:",
             *lines,
             "",
-            "cnnjax COMMAND --help says what a command does, with all its flags.",
+            "cnnjax COMMAND --help describes a command and all its flags.",
         ]
     )
 

@@ -20,6 +20,9 @@ READY = Path(cnnjax.__file__).parent / "configurations"
 def resolve(arguments: Sequence[str]) -> list[str]:
     """Returns a command line in which --config holds the path of a file that exists.
 
+    Args:
+        arguments: the program's name and all that follows it.
+
     Raises:
         ConfigError: --config is missing, or has no value, or names no file.
     """
@@ -85,7 +88,7 @@ def known() -> dict[str, Path]:
 
 
 def missing() -> str:
-    """Returns what is said where --config is not given."""
+    """Returns the message for a command line without --config."""
     names = sorted(known())
     if not names:
         return (

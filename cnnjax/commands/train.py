@@ -1,4 +1,4 @@
-r"""Train a network as a configuration says, and resume it where it was.
+r"""Train a network by a configuration, and resume it where it was.
 
 cnnjax train --config=experiments/configs/lenet5_digits.py --workdir=runs/digits
 cnnjax train --config=lenet5_digits --workdir=runs/slower --config.optimizer.learning_rate=0.05
@@ -39,7 +39,11 @@ _REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folde
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Trains, then reports."""
+    """Trains the network that the configuration describes, then writes the report.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
     del arguments
     if _REPORT.value:
         check_report_packages()

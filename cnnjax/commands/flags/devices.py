@@ -24,8 +24,8 @@ _SHARDING = flags.DEFINE_multi_string(
     "sharding",
     [],
     "PATTERN=DIMENSION or PATTERN=replicated: which dimension of the parameters whose path matches "
-    "is cut along the model axis, e.g. '(.*/)?kernel=-1'. Give it several times; the first pattern "
-    "that matches holds, and every parameter must match one.",
+    "is cut along the model axis, e.g. '(.*/)?kernel=-1'. Give it several times; of the patterns "
+    "that match, the first one counts, and every parameter must match one.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -41,7 +41,7 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def read_parallel() -> training.Parallel:
-    """Returns what the flags ask of the devices, to be checked when the devices are known."""
+    """Returns how the run is spread over devices; it is checked once the devices are known."""
     return training.Parallel(_PARALLEL.value, _MESH.value, tuple(_SHARDING.value))
 
 

@@ -12,7 +12,7 @@ GROUP = "Networks and views"
 _WORKDIR = flags.DEFINE_multi_string(
     "workdir",
     None,
-    "Folder of the run; of several (given again, or separated by commas), predictions are joined.",
+    "Folder of the run; of several (given again, or separated by commas), predictions are combined.",
 )
 _RUN = flags.DEFINE_string(
     "run", None, "Path of a function that makes the run, my_package.runs:make, if Python made it."
@@ -55,7 +55,7 @@ def read_network(
     Raises:
         ConfigError: the flags name more than one, or do not go together.
         RunFolderError: the folder holds no run, or no checkpoint yet.
-        CheckpointError: the checkpoint that was asked for does not exist or is damaged.
+        CheckpointError: the checkpoint that the flags name does not exist or is damaged.
     """
     if names_weights():
         return read_weights(read)
@@ -110,8 +110,11 @@ def chosen_steps() -> tuple[int, ...]:
 def read_weights(read: data.ReadOptions) -> inference.Network:
     """Returns the registered network with the weights that the flags name.
 
+    Args:
+        read: how the images of its dataset are read.
+
     Raises:
-        ConfigError: there is no such network or file, they do not fit, or a flag is of runs.
+        ConfigError: there is no such network or file, they do not fit, or a flag is for runs.
     """
     if not (_MODEL.value and _WEIGHTS.value):
         raise training.ConfigError(
@@ -120,7 +123,7 @@ def read_weights(read: data.ReadOptions) -> inference.Network:
         )
     for name, flag in (("workdir", _WORKDIR), ("run", _RUN), ("steps", _STEPS)):
         if flag.value:
-            raise training.ConfigError(f"--{name}: it is of runs; leave it out beside --weights")
+            raise training.ConfigError(f"--{name}: it is for runs; leave it out beside --weights")
     return inference.from_weights(
         _MODEL.value,
         _WEIGHTS.value,

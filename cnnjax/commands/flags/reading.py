@@ -1,4 +1,4 @@
-"""Flags that say how a dataset's images are read; results do not depend on them."""
+"""Flags for reading a dataset's images; results do not depend on them."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Flags that say what a run writes, and how often: metrics, checkpoints, histograms, traces."""
+"""Flags for what a run writes, and how often: metrics, checkpoints, histograms, traces."""
 
 from absl import flags
 

@@ -1,4 +1,4 @@
-"""Flags of the programs that join predictions: of which networks, and what these are shown."""
+"""Flags of the programs that combine predictions: of which networks, and of which views."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _CROPS = flags.DEFINE_enum(
     "crops",
     "whole",
     ["whole", "center", "ten", "dense"],
-    "What the networks are shown of an image, enlarged to --scales unless it is whole: its center, "
+    "The part of an image that is predicted, enlarged to --scales unless it is whole: its center, "
     "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
     "Probabilities of all views are averaged.",
 )
@@ -27,7 +27,7 @@ _SCALES = flags.DEFINE_list(
     "Sides in pixels to which images are enlarged, separated by commas; if not given 8/7 of the "
     "network's image size, for --crops=dense that size itself.",
 )
-_FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
+_FLIP = flags.DEFINE_boolean("flip", False, "Predict every view mirrored too.")
 
 
 def read_ensemble(
@@ -41,13 +41,13 @@ def read_ensemble(
     Raises:
         ConfigError: a flag cannot be read, or the flags do not go together.
         RunFolderError: a folder holds no run, or no checkpoint yet.
-        CheckpointError: a checkpoint that was asked for does not exist or is damaged.
+        CheckpointError: a checkpoint that the flags name does not exist or is damaged.
     """
     crops: Any = _CROPS.value
     views = inference.Views(crops, networks.whole_numbers("scales", _SCALES.value), _FLIP.value)
     if networks.names_weights():
         if _LAST.value:
-            raise training.ConfigError("--last: it is of runs; leave it out beside --weights")
+            raise training.ConfigError("--last: it is for runs; leave it out beside --weights")
         return inference.Ensemble((networks.read_weights(read),), views)
     return inference.load_ensemble(
         networks.run_folders(),
