@@ -12,7 +12,7 @@ GROUP = "Networks and views"
 _WORKDIR = flags.DEFINE_multi_string(
     "workdir",
     None,
-    "Folder of the run; of several (given again, or separated by commas), predictions are combined.",
+    "Folder of the run; predictions of several (given again, or separated by commas) are combined.",
 )
 _RUN = flags.DEFINE_string(
     "run", None, "Path of a function that makes the run, my_package.runs:make, if Python made it."
