@@ -36,7 +36,7 @@ def export(
     path: Path,
     platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
 ) -> float:
-    """Writes a network with its weights as serialised StableHLO.
+    """Writes a network with its weights as serialized StableHLO.
 
     Args:
         model: a network of the zoo.

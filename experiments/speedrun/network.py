@@ -49,7 +49,7 @@ class SpeedNet(linen.Module):
         """Returns logits.
 
         Args:
-            x: normalised images.
+            x: normalized images.
             train: whether batch norm uses the batch's statistics.
             train_whitening: whether a gradient flows to the whitening layer.
         """
@@ -122,7 +122,7 @@ class _Block(linen.Module):
 def partial_identity(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
 ) -> Float[Array, "height width inputs outputs"]:
-    """Kernels of which the first filters hand the input's channels on (Dirac initialisation).
+    """Kernels of which the first filters hand the input's channels on (Dirac initialization).
 
     The others are uniform within 1 / sqrt(fan-in).
 

@@ -18,7 +18,7 @@ GROUPS = (
     ("whiten/kernel", "frozen"),
     ("whiten/bias", "whitening_bias"),
     (r".*/conv\d/kernel", "filter"),
-    # Normalised channels keep their scale of 1.
+    # Normalized channels keep their scale of 1.
     (r".*/norm\d/scale", "frozen"),
     (r".*/norm\d/bias", "norm_bias"),
     ("head/kernel", "head"),
@@ -29,7 +29,7 @@ GROUPS = (
 def make_optimizer(
     recipe: Recipe, total_steps: int, whitening_steps: int
 ) -> optax.GradientTransformation:
-    """Returns the optimiser, for gradients of losses that are summed over the batch.
+    """Returns the optimizer, for gradients of losses that are summed over the batch.
 
     Args:
         recipe: what to do.
@@ -124,9 +124,9 @@ def _scaled(factor: optax.Schedule, rate: float) -> optax.Schedule:
 
 
 def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Muon, with filters that are normalised to a mean square of 1 / fan-in before each update.
+    """Muon, with filters that are normalized to a mean square of 1 / fan-in before each update.
 
-    Source: Jordan et al., 2024; the normalisation and the constants are airbench94_muon's.
+    Source: Jordan et al., 2024; the normalization and the constants are airbench94_muon's.
     """
     rule = muon(
         schedule,
@@ -140,14 +140,14 @@ def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
             filters,
         ),
     )
-    return optax.chain(rule, optax.stateless(_normalise_filters))
+    return optax.chain(rule, optax.stateless(_normalize_filters))
 
 
-def _normalise_filters(updates: Any, params: Any) -> Any:
+def _normalize_filters(updates: Any, params: Any) -> Any:
     """Adds to each update what brings its filters' root mean norm to 1 first."""
 
-    def normalised(update: jax.Array, kernel: jax.Array) -> jax.Array:
+    def normalized(update: jax.Array, kernel: jax.Array) -> jax.Array:
         factor = kernel.shape[-1] ** 0.5 / jnp.linalg.norm(kernel.reshape(-1))
         return update + (factor - 1) * kernel
 
-    return jax.tree.map(normalised, updates, params)
+    return jax.tree.map(normalized, updates, params)

@@ -46,7 +46,7 @@ class Recipe:
         filter_rule: how the filters of the 3x3 convolutions are trained.
         rates: peak learning rate of each group of parameters, see `optimizer.GROUPS`.
         decay: what a step at the peak rate takes off a parameter, as a share of it; none for
-            filters that Muon trains, since they are normalised.
+            filters that Muon trains, since they are normalized.
         momentum: Nesterov momentum of SGD.
         ramp: learning rate at the first step and at the last, as a share of the peak's, and the
             share of the steps before the peak.

@@ -30,7 +30,7 @@ class State(NamedTuple):
 
     Attributes:
         params, batch_stats: the network's variables, float32.
-        opt_state: the optimiser's state.
+        opt_state: the optimizer's state.
         slow: the slow copy of both variables, or () for recipes without one.
     """
 
@@ -64,7 +64,7 @@ class Run:
     Attributes:
         recipe: what to do.
         model: the network.
-        preprocess: how images are normalised.
+        preprocess: how images are normalized.
         examples: number of training images.
     """
 
@@ -92,7 +92,7 @@ class Run:
 
     @functools.cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        """The optimiser."""
+        """The optimizer."""
         return make_optimizer(self.recipe, self.total_steps, self.whitening_steps)
 
     def begin(

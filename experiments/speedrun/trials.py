@@ -24,7 +24,7 @@ class Trial:
     """One seed's run.
 
     Attributes:
-        seed: of initialisation, order and augmentation.
+        seed: of initialization, order and augmentation.
         accuracy: share of the test images that are right, by six views each.
         plain_accuracy: the same by the image alone.
         loss: mean training loss of the last step, in nats.
@@ -82,7 +82,7 @@ def _trial(programs: Programs, seed: int, tests: int) -> Trial:
     )
 
 
-def summarise(trials: list[Trial]) -> dict[str, float]:
+def summarize(trials: list[Trial]) -> dict[str, float]:
     """Returns means and standard deviations (of a single run; 0 for one) over the trials."""
     accuracies = [trial.accuracy for trial in trials]
     seconds = [trial.seconds for trial in trials]

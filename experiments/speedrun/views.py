@@ -27,8 +27,8 @@ def view_logits(network: Callable[[Images], Logits], images: Images) -> tuple[Lo
     half.
 
     Args:
-        network: from normalised images to logits.
-        images: normalised test images.
+        network: from normalized images to logits.
+        images: normalized test images.
 
     Source: arXiv 2404.00498, section 3.5.
     """

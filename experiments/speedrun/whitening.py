@@ -22,7 +22,7 @@ def whitening_kernel(
     first half are uncorrelated and have a second moment of 1, but for epsilon.
 
     Args:
-        images: normalised images, float32.
+        images: normalized images, float32.
         epsilon: keeps directions without variance small, in squared units of the images.
 
     Source: Coates and Ng, 2012; arXiv 2404.00498, section 3.2.

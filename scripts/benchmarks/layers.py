@@ -54,7 +54,7 @@ class Conv:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """One pooling, or one local response normalisation (kind "lrn")."""
+    """One pooling, or one local response normalization (kind "lrn")."""
 
     net: str
     kind: str

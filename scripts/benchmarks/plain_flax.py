@@ -1,7 +1,7 @@
 """The zoo's networks on flax.linen's own layers: what a user gets who writes them without cnnjax.
 
 The networks stay as they are; at tracing time each layer of `cnnjax.nn` is replaced by flax's layer
-of the same parameters. What flax lacks (local response normalisation) is written as its users do.
+of the same parameters. What flax lacks (local response normalization) is written as its users do.
 """
 
 from __future__ import annotations

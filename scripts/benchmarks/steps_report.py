@@ -130,7 +130,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
     rows = report["rows"]
     figure, axes = plt.subplots(figsize=(9, 0.75 * len(rows) + 1.6), layout="constrained")
     names = [name for name in shown(rows) if name != "ours"]
-    # Okabe and Ito's colours, which the colour-blind can tell apart.
+    # Okabe and Ito's colors, which the color-blind can tell apart.
     colors = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
     for offset, name in enumerate(names):
         found = [(i, row["ms"][name] / row["ms"]["ours"]) for i, row in enumerate(rows)

@@ -92,11 +92,11 @@ def measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
     peak = peak_flops(device.device_kind, arithmetic)
     if peak is not None:
         figures["share of peak"] = round(2 * products / median / peak, 4)
-    analysed = step.program.memory_analysis()
-    if analysed is not None:
+    analyzed = step.program.memory_analysis()
+    if analyzed is not None:
         # What the step gives back lies where what it was given lay.
-        held = analysed.argument_size_in_bytes + analysed.output_size_in_bytes
-        held += analysed.temp_size_in_bytes - analysed.alias_size_in_bytes
+        held = analyzed.argument_size_in_bytes + analyzed.output_size_in_bytes
+        held += analyzed.temp_size_in_bytes - analyzed.alias_size_in_bytes
         figures["peak memory MB, compiler"] = round(held / 1e6, 1)
     measured = (device.memory_stats() or {}).get("peak_bytes_in_use")
     if measured is not None:

@@ -108,7 +108,7 @@ def _respond(x: Tensor) -> Tensor:
 
 
 class AlexNet(nn.Module):
-    """AlexNet with two groups and local response normalisation."""
+    """AlexNet with two groups and local response normalization."""
 
     def __init__(self) -> None:
         """Makes the layers."""
@@ -173,7 +173,7 @@ class _Auxiliary(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """GoogLeNet as published: 5x5, local response normalisation, two auxiliary heads."""
+    """GoogLeNet as published: 5x5, local response normalization, two auxiliary heads."""
 
     def __init__(self) -> None:
         """Makes the layers."""

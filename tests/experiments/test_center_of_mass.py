@@ -48,4 +48,4 @@ def test_it_is_trained_evaluated_and_reported(tmp_path):
     assert {name for name, _ in result.lines} == {"validation loss", "validation distance"}
     page = reports.write_report(tmp_path).read_text()
     assert "Mean distance" in page and f"{away.mean():.4f}" in page
-    assert "Centres of mass" in page
+    assert "Centers of mass" in page

@@ -206,7 +206,7 @@ def at(tree, path):
     return tree
 
 
-def test_muon_normalises_filters_and_moves_them_along_flattened_singular_values():
+def test_muon_normalizes_filters_and_moves_them_along_flattened_singular_values():
     optimizer = make_optimizer(RECIPES["muon"], 200, 75)
     params = small_params()
     grads = jax.tree.map(np.cos, params)
