@@ -26,7 +26,7 @@ class SpeedNet(linen.Module):
         width: channels of the first block; the others have four times as many.
         num_classes: number of logits.
         dtype: dtype of the computation; parameters, statistics and logits are float32.
-        whitening_bias: the whitening layer's biases begin uniform within plus and minus this.
+        whitening_bias: the whitening layer's biases start uniform within plus and minus this.
         unit_head: see `Recipe`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
     """
@@ -111,6 +111,7 @@ class _Block(linen.Module):
     def _norm(self, x: Array, name: str) -> Array:
         return nn.BatchNorm(
             use_running_average=not self.train,
+            # This and epsilon are airbench94's.
             momentum=0.6,
             epsilon=1e-12,
             dtype=self.dtype,
@@ -122,9 +123,14 @@ class _Block(linen.Module):
 def partial_identity(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
 ) -> Float[Array, "height width inputs outputs"]:
-    """Kernels of which the first filters hand the input's channels on (Dirac initialization).
+    """Returns kernels whose first filters pass the input's channels on (Dirac initialization).
 
     The others are uniform within 1 / sqrt(fan-in).
+
+    Args:
+        key: random key.
+        shape: height, width, inputs and outputs.
+        dtype: of the kernel.
 
     Source: Zagoruyko and Komodakis, 2017 (DiracNets); arXiv 2404.00498, section 3.3.
     """
