@@ -31,19 +31,29 @@ class Pass:
 
 
 def passes(layer: Conv | Pool, with_torch: bool) -> list[Pass]:
-    """Returns the passes of a layer: forward, dL/dx and dL/dk, or forward and backward."""
+    """Returns the passes of a layer: forward, dL/dx and dL/dk, or forward and backward.
+
+    Args:
+        layer: the layer's sizes.
+        with_torch: whether PyTorch is installed and takes part.
+    """
     if isinstance(layer, Pool):
         return _pool(layer, with_torch)
     return _transposed(layer, with_torch) if layer.transposed else _conv(layer, with_torch)
 
 
 def normal(seed: int, *shape: int) -> jax.Array:
-    """Returns standard normal float32 numbers."""
+    """Returns standard normal float32 numbers.
+
+    Args:
+        seed: of the generator.
+        *shape: of the array.
+    """
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
 def _adjoint(function: Callable, argument: int, *arrays: jax.Array) -> jax.Array:
-    """The gradient of `function(x, k)` by one argument, for the upstream gradient in its place."""
+    """Returns the gradient of `function(x, k)` by one argument; `arrays` are x, k and dL/dy."""
     *operands, grad = arrays
     fixed = operands[1 - argument]
     turned = (lambda x: function(x, fixed)) if argument == 0 else (lambda k: function(fixed, k))
@@ -159,7 +169,7 @@ def _pool(layer: Pool, with_torch: bool) -> list[Pass]:
     work = y.size * (layer.window**2 or 5)
     forward = Pass("forward", (x,), ours, plain, work, native.get("forward"))
     if layer.kind == "lrn":
-        # What lax's derivative keeps (four arrays) is work of its forward pass: timed together.
+        # lax's forward pass writes four arrays for its backward pass: both are timed together.
         whole = [lambda x, g, f=f: jax.vjp(f, x)[1](g)[0] for f in (ours, plain)]
         both = "forward + backward"
         return [forward, Pass(both, (x, g), whole[0], whole[1], 3 * work, native.get(both))]

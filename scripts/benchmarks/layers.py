@@ -40,7 +40,7 @@ class Conv:
 
     @property
     def family(self) -> str:
-        """The class that the targets speak of."""
+        """The class of layers that this one is averaged with."""
         if self.transposed:
             return "transposed"
         if self.groups == self.channels and self.groups > 1:
@@ -73,7 +73,7 @@ class Pool:
 
     @property
     def family(self) -> str:
-        """The class that the targets speak of."""
+        """The class of layers that this one is averaged with."""
         return {"max": "max pool", "avg": "average pool", "lrn": "LRN"}[self.kind]
 
 
