@@ -25,6 +25,7 @@ def installed_with(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        # The package rather than the module in it: pip installs packages.
         raise _missing([(error.name or str(error)).partition(".")[0]], extra) from None
 
 

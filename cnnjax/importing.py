@@ -129,6 +129,7 @@ def append_root(module: str, file: str) -> None:
     if root is None or list(path.relative_to(root).parts) != names:
         return  # a file executed under another name
     if str(root) not in sys.path:
+        # At the end, where it hides no installed package.
         sys.path.append(str(root))
 
 

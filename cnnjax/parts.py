@@ -21,6 +21,7 @@ Part = TypeVar("Part")
 _OWN = __name__.partition(".")[0]
 # Wraps functions in frames of its own where its import hook checks their shapes.
 _WRAPPER = "jaxtyping"
+# Dotted names on both sides of one colon.
 _PATH = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
 
@@ -264,6 +265,7 @@ def _calling_place() -> _Place | None:
 
     The call stack is read, since configuration files are executed under module names of their own.
     """
+    # `inspect.stack` would read the source of every frame.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

@@ -74,6 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: the program's name; nothing follows it.
     """
     del arguments
+    # Before any work: a wrong path must not cost all runs.
     output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     recipe = _read_recipe()
     images, labels = _read_images("train", _TRAIN_EXAMPLES.value)

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # As `python -m` does: configurations and parts named by path are found in this folder.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    # In place: other modules may hold the list. The help shows its first entry.
     sys.argv[:] = [f"cnnjax {name}", *rest]
     # Only the one module: absl's flags belong to the process, and other commands define their own.
     try:
@@ -68,6 +69,7 @@ def overview() -> str:
 
 def _first_line(name: str) -> str:
     """Returns the first line of a command's docstring, without importing the command."""
+    # Importing it would define its flags, and load jax.
     spec = importlib.util.find_spec(f"cnnjax.commands.{name}")
     source = Path(spec.origin).read_text() if spec and spec.origin else ""
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]

@@ -15,9 +15,11 @@ def entry(name: str, text: str, column: int, indent: int = 2) -> str:
         column: where the second column starts, in characters.
         indent: where the first column starts.
     """
+    # Long words are paths and flags, which a reader copies whole.
     lines = textwrap.wrap(text, WIDTH - column, break_long_words=False, break_on_hyphens=False)
     margin = " " * column
     head = " " * indent + name
+    # At least two spaces separate the columns.
     if lines and len(head) <= column - 2:
         head += margin[len(head) :] + lines.pop(0)
     return "\n".join([head, *(margin + line for line in lines)])

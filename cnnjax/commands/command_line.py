@@ -45,6 +45,7 @@ def parse(arguments: Sequence[str], description: str) -> list[str]:
         # name.
         problem = suggestions.unknown_key(arguments)
     except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
+        # The configuration file is executed while flags are parsed.
         problem = f"--config: {error}"
     stop(problem, USAGE_ERROR)
 
@@ -57,6 +58,7 @@ def stop(message: str, code: int) -> NoReturn:
         code: one of `exit_codes`.
     """
     print(f"error: {message}", file=sys.stderr)
+    # At an ordinary exit, joined processes would wait for one another.
     processes.leave(code)
 
 

@@ -29,6 +29,7 @@ def resolve(arguments: Sequence[str]) -> list[str]:
     resolved = list(arguments)
     found = False
     for i, argument in enumerate(resolved):
+        # No flags follow.
         if argument == "--":
             break
         match = re.fullmatch(r"--?config(?:=(.*))?", argument, re.DOTALL)
@@ -38,6 +39,7 @@ def resolve(arguments: Sequence[str]) -> list[str]:
         name = match[1]
         if name is None:
             following = resolved[i + 1] if i + 1 < len(resolved) else ""
+            # Another flag follows: the value is missing.
             name = "" if following.startswith("-") else following
         path = find(name)
         if match[1] is None:
@@ -83,6 +85,7 @@ def known() -> dict[str, Path]:
     for folder in (FOLDER, READY):
         for path in sorted(folder.glob("*.py")):
             if not path.name.startswith("_"):
+                # The user's own come first, and hide ready ones of the same name.
                 files.setdefault(path.stem, path)
     return files
 

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: the program's name; nothing follows it.
     """
     del arguments
+    # Before any work: a wrong path must not cost an evaluation.
     output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     ensemble = read_ensemble(read_options())
     evaluation = ensemble.assess(_BATCH_SIZE.value)

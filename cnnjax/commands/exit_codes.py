@@ -16,7 +16,7 @@ STOPPED = 75
 """After SIGTERM or Ctrl-C (EX_TEMPFAIL): saved; the same command goes on from there."""
 
 INTERRUPTED = 130
-"""After a Ctrl-C that left at once; the last checkpoint is as it was."""
+"""After a Ctrl-C that left at once (128 + SIGINT); the last checkpoint is as it was."""
 
 MEANINGS = {
     0: "done",

@@ -51,6 +51,7 @@ def _grouped() -> dict[str, list[Any]]:
     for module, defined in own_flags().items():
         heading = getattr(_module(module), "GROUP", FIRST)
         groups.setdefault(heading, []).extend(defined)
+    # To the end, whatever the order in which the modules were imported.
     groups[LAST] = groups.pop(LAST, [])
     return {heading: defined for heading, defined in groups.items() if defined}
 

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     for prediction in inference.predict_files(
         read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
     ):
+        # Standard output holds predictions alone, so that it can be piped.
         print(prediction, file=sys.stderr if prediction.problem else sys.stdout)
         predictions.append(prediction)
     if output is not None:

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     if images or networks.names_weights():
         print(_network_page(images))
         return
+    # Refused, since such a flag would change nothing.
     for name in ("output", "invert"):
         if flags.FLAGS[name].present:
             raise training.ConfigError(

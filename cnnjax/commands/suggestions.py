@@ -67,9 +67,11 @@ def suggest(name: str, names: Iterable[str], keys: Iterable[str]) -> list[str]:
         for spelling in (key, key.rpartition(".")[2]):
             if f"--{PREFIX}{key}" not in spellings.setdefault(spelling, []):
                 spellings[spelling].append(f"--{PREFIX}{key}")
+    # Many programs spell flags with dashes.
     given = name.replace("-", "_")
     ends = [f"--{PREFIX}{key}" for key in keys if f".{key}".endswith(f".{given}")]
     if ends or given in spellings:
         return ends or spellings[given]
+    # Stricter than elsewhere: many flags have words in common.
     nearest = nearest_names(given, spellings, count=1, likeness=0.65)
     return spellings[nearest[0]] if nearest else []

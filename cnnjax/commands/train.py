@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: the program's name; nothing follows it.
     """
     del arguments
+    # After the training it would be too late.
     if _REPORT.value:
         check_report_packages()
     config = read_config()
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
             read=read_options(),
             progress=read_progress(),
         )
+        # All processes have the same result.
         if processes.is_first():
             print(result.summary())
             if _REPORT.value:

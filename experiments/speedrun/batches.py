@@ -53,6 +53,7 @@ def draw_batches(
 
     def epoch(number: Array) -> Batches:
         order = jax.random.permutation(jax.random.fold_in(order_key, number), examples)
+        # `dynamic_slice` takes indices of one dtype.
         positions = order[: epoch_steps * batch_size].astype(jnp.int32)
         shifts = jax.random.randint(
             jax.random.fold_in(shift_key, number), (len(positions), 2), 0, 2 * translate + 1

@@ -63,6 +63,7 @@ class SpeedNet(linen.Module):
             name="whiten",
         )(x)
         if not train_whitening:
+            # XLA then leaves out the layer's backward pass.
             x = jax.lax.stop_gradient(x)
         x = _gelu(x)
         for number, factor in enumerate((1, 4, 4), start=1):
@@ -75,6 +76,7 @@ class SpeedNet(linen.Module):
             self.num_classes,
             use_bias=False,
             kernel_init=_unit_uniform if self.unit_head else _fan_in_uniform,
+            # Half precision would be too coarse for the loss.
             dtype=jnp.float32,
             name="head",
         )
@@ -161,4 +163,5 @@ def _fan_in_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.flo
 
 def _unit_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
     kernel = _fan_in_uniform(key, shape, dtype)
+    # As PyTorch's `std`, which the published code calls.
     return kernel / jnp.std(kernel, ddof=1)

@@ -66,6 +66,7 @@ def triangle(steps: int, start: float, end: float, peak: float) -> optax.Schedul
     """
     top = int(peak * steps)
     fall = optax.linear_schedule(1.0, end, steps - top)
+    # The peak is the first step: nothing rises.
     if not top:
         return fall
     return optax.join_schedules([optax.linear_schedule(start, 1.0, top), fall], [top])

@@ -67,6 +67,7 @@ def make_programs(
 
 def _whole(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[Callable, Callable]:
     key = jax.random.key(0)
+    # Shapes alone: compiling the evaluation needs no trained variables.
     trained = jax.eval_shape(run.train, key, *data)[0]
     train = _compile(run.train, key, *data)
     evaluate = _compile(run.evaluate, trained, chunks)
@@ -98,6 +99,7 @@ def _by_step(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[C
             for number in range(part.start, part.stop):
                 inputs = jax.tree.map(lambda a, number=number: a[number], given)
                 state, loss = step[train_whitening](state, inputs, padded, labels)
+                # Not read here, which would wait for the step.
                 losses.append(loss)
         return state.variables, jnp.stack(losses)
 

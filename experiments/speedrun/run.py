@@ -178,6 +178,7 @@ class Run:
         """
         state, given, padded = self.start(key, images)
         all_losses = []
+        # A loop for each phase: their steps are different programs.
         for train_whitening, part in self.phases:
             body = functools.partial(
                 self.step, padded=padded, labels=labels, train_whitening=train_whitening

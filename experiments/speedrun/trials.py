@@ -60,6 +60,7 @@ def run_trials(programs: Programs, seeds: int, tests: int, *, warm_up: bool) -> 
 
 
 def _trial(programs: Programs, seed: int, tests: int) -> Trial:
+    # JAX returns before the work is done: each time is taken after waiting.
     key = jax.block_until_ready(jax.random.key(seed))
     start = time.perf_counter()
     variables, losses = jax.block_until_ready(programs.train(key))

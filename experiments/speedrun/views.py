@@ -60,6 +60,7 @@ def cut_into_chunks(images: np.ndarray, labels: np.ndarray, size: int = 2000) ->
     """
     size = min(size, len(images))
     missing = -len(images) % size
+    # Any images will do for the filling: their label of -1 is never right.
     images = np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
     labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
     return TestChunks(

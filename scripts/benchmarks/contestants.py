@@ -100,6 +100,7 @@ def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
 def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels, layer.filters)
     x, k = normal(0, layer.batch, layer.size, layer.size, layer.channels), normal(1, *shape)
+    # lax pads the dilated input; our padding is that of the convolution whose adjoint this is.
     cut = layer.kernel - 1 - layer.padding
     pads = [(cut, cut)] * 2
     ours = partial(ops.conv2d_transpose, strides=layer.stride, padding=layer.padding)
@@ -166,6 +167,7 @@ def _pool(layer: Pool, with_torch: bool) -> list[Pass]:
     _, plain_vjp = jax.vjp(plain, x)
     g = normal(2, *y.shape)
     native = _torch_pool(layer, x, g) if with_torch else {}
+    # LRN has no window: it sums five channels.
     work = y.size * (layer.window**2 or 5)
     forward = Pass("forward", (x,), ours, plain, work, native.get("forward"))
     if layer.kind == "lrn":

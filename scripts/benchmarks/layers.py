@@ -224,6 +224,7 @@ def all_layers() -> list[Conv | Pool]:
         _transposed(),
     ):
         for layer in found:
+            # Without the network's name: a layer of two networks is timed once.
             key = dataclasses.astuple(layer)[1:]
             layers.setdefault((type(layer).__name__, *key), layer)
     return list(layers.values())

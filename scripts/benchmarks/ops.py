@@ -137,6 +137,7 @@ def _check(each: Pass, compiled: dict[str, Callable]) -> None:
     ours, lax_ = compiled["ours"](*each.arrays), compiled["plain"](*each.arrays)
     scale = float(jnp.max(jnp.abs(lax_)))
     error = float(jnp.max(jnp.abs(ours - lax_)))
+    # Not `error > …`, which is false for NaN.
     if not error <= 1e-3 * scale:
         raise AssertionError(f"{each.name}: ours differs from lax's by {error} of {scale}")
 
@@ -144,6 +145,7 @@ def _check(each: Pass, compiled: dict[str, Callable]) -> None:
 def _program(function: Callable, each: Pass) -> list[str]:
     """Returns the lowered program's operations without names and source positions."""
     text = jax.jit(function).lower(*each.arrays).as_text()
+    # Two programs are the same if they do the same, whatever their values are called.
     lines = [line for line in text.splitlines() if "stablehlo" in line]
     return [re.sub(r"%[\w#:]+", "%", line).strip() for line in lines]
 

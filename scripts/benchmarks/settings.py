@@ -75,6 +75,7 @@ def _measure(
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
+            # In a new order, so that slow drifts of the machine affect all settings alike.
             for name in rng.permutation(list(settings)):
                 found[name].append(_run(net, settings[name], steps, pathlib.Path(folder)))
                 print(f"# {net}, {name}: {found[name][-1]} ms", file=sys.stderr, flush=True)

@@ -92,6 +92,7 @@ def main(argv: list[str] | None = None) -> None:
             continue
         report["rows"] = [r for r in report["rows"] if r["net"] != net.label] + [row]
         print(steps_report.line(row), flush=True)
+        # After each network: an interrupted run keeps its rows.
         _write(report, flags.out)
     if report["rows"]:
         print(steps_report.summary(report))

@@ -86,6 +86,7 @@ def _measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
         "images/s, quartiles": [round(net.batch / high, 1), round(net.batch / low, 1)],
         "ms a step": round(1e3 * median, 3),
         "compile s": round(step.compile_seconds, 1),
+        # More digits would be noise.
         "multiply-adds/s": float(f"{products / median:.4g}"),
     }
     peak = peak_flops(device.device_kind, arithmetic)

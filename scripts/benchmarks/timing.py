@@ -46,6 +46,7 @@ class Times:
             name: the contestant in the denominator.
         """
         rng = np.random.default_rng(0)
+        # The same rounds of both: a disturbance of a round is in both times.
         picks = rng.integers(0, len(self.rounds[base]), (1000, len(self.rounds[base])))
         ratios = np.median(self.rounds[base][picks], 1) / np.median(self.rounds[name][picks], 1)
         low, high = np.percentile(ratios, [2.5, 97.5])

@@ -41,6 +41,7 @@ _STEPS = flags.DEFINE_list(
     "Steps of the checkpoints, separated by commas; the probabilities of several are averaged. The "
     "newest if not given.",
 )
+# For the commands that take one checkpoint.
 flags.DEFINE_alias("step", "steps")
 
 

@@ -43,6 +43,7 @@ def read_ensemble(
         RunFolderError: a folder holds no run, or no checkpoint yet.
         CheckpointError: a checkpoint that the flags name does not exist or is damaged.
     """
+    # absl's value is any text to a type checker; `Views` takes four.
     crops: Any = _CROPS.value
     views = inference.Views(crops, networks.whole_numbers("scales", _SCALES.value), _FLIP.value)
     if networks.names_weights():

@@ -43,12 +43,14 @@ def torch_step(
     """
     network = torch_net(net, model, variables).to(device)
     on_gpu = device == "cuda"
+    # One kernel updates all parameters on a GPU; on CPU, PyTorch chooses.
     optimizer = torch.optim.SGD(
         network.parameters(), learning_rate, momentum=momentum, fused=True if on_gpu else None
     )
     forward: Any = torch.compile(network) if compiled else network
     # A view of NHWC memory: channels_last.
     x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    # cross_entropy takes no int32.
     y = torch.from_numpy(labels).to(device).long()
     weights = [1.0, *net.auxiliary.values()]
 
