@@ -7,7 +7,7 @@ from collections.abc import Iterable
 def nearest_names(
     name: str, known: Iterable[str], *, count: int = 3, likeness: float = 0.4
 ) -> list[str]:
-    """Returns the known names most like `name`, the likest first.
+    """Returns the known names most like `name`, the nearest first.
 
     Args:
         name: what was given.

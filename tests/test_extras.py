@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def distributions(requirements: str) -> set[str]:
-    """Returns the names of what a list of requirements in setup.cfg asks for."""
+    """Returns the names of the packages in a list of requirements of setup.cfg."""
     lines = [line.split("#")[0].strip() for line in requirements.splitlines()]
     names = {line.split(">")[0].split("[")[0].lower().replace("_", "-") for line in lines if line}
     return names - {"cnnjax"}

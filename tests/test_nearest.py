@@ -3,7 +3,7 @@ from cnnjax.nearest import did_you_mean, nearest_names
 KNOWN = ("resnet18", "resnet50", "vgg16")
 
 
-def test_the_likest_names_come_first_and_strangers_not_at_all():
+def test_the_nearest_names_come_first_and_unlike_names_not_at_all():
     assert nearest_names("resnet51", KNOWN, count=1) == ["resnet50"]
     assert nearest_names("resnet51", iter(KNOWN)) == ["resnet50", "resnet18"]
     assert nearest_names("xyz", KNOWN) == []

@@ -2,7 +2,7 @@
 
 cnnjax report --workdir=runs/digits
 
-Of a run, the page shows what training's own report shows, and besides: what each layer costs and
+Of a run, the page shows what training's own report shows, and in addition what each layer costs and
 sees, what the network looks at, its accuracy on moved, turned and scaled images, and its signals by
 depth. With images, it shows a network without its run: its cost, its first-layer kernels, and for
 each image the prediction and where the network looks.

@@ -12,8 +12,8 @@ cnnjax train --config=lenet5_digits --workdir=runs/two --parallel=jit \
 Every key of the configuration is a flag (--config.KEY=VALUE). Starting again with the same folder
 resumes the run; a finished run is evaluated and left as it is.
 
-SIGTERM and Ctrl-C end the current step, save, and leave with exit code 75: start again to go on.
-A second Ctrl-C leaves at once, with 130.
+After SIGTERM or Ctrl-C, the run finishes its step, saves, and leaves with exit code 75; start it
+again to continue. A second Ctrl-C leaves at once, with 130.
 """
 
 from collections.abc import Sequence

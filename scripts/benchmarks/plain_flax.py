@@ -1,4 +1,4 @@
-"""The zoo's networks on flax.linen's own layers: what a user has who writes them without cnnjax.
+"""The zoo's networks on flax.linen's own layers, as a user writes them without cnnjax.
 
 The networks stay as they are; at tracing time each layer of `cnnjax.nn` is replaced by flax's layer
 of the same parameters. What flax lacks (local response normalization) is written as its users do.
