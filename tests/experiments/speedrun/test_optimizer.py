@@ -1,5 +1,7 @@
 """Recipes, learning rates, the slow copy and the steps of each group of parameters."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from experiments.speedrun.recipes import RECIPES, Lookahead
 
 
 def test_learning_rates_rise_to_the_peak_and_fall():
-    schedule = triangle(476, *RECIPES["sgd"].ramp)
+    schedule: Any = triangle(476, *RECIPES["sgd"].ramp)
     steps = np.arange(476)
     expected = np.interp(steps, [0, int(0.23 * 476), 476], [0.2, 1.0, 0.07])
     np.testing.assert_allclose([schedule(step) for step in steps[::25]], expected[::25], rtol=1e-5)
@@ -84,7 +86,7 @@ def test_sgd_steps_are_nesterov_s_with_decoupled_settings():
         ("head", "kernel"): recipe.rates["head"],
     }
     for path, rate in groups.items():
-        value, found = np.asarray(at(params, path), np.float64), at(moved, path)
+        value, found = (np.asarray(at(tree, path), np.float64) for tree in (params, moved))
         momentum = np.zeros_like(value)
         for number, grad in enumerate(grads if rate else []):
             if path == ("whiten", "bias") and number >= whitening_steps:

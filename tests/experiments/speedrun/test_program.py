@@ -1,6 +1,7 @@
 """The program `experiments.cifar10_speedrun`: its flags, its trials and its record."""
 
 import json
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -99,4 +100,5 @@ def test_a_loss_that_is_not_finite_ends_the_trials():
             return jnp.int32(1), jnp.int32(1)
 
     with pytest.raises(training.TrainingDiverged, match="seed 0: the loss of step 2 of 3 is nan"):
-        list(trials.run_trials(Programs, 1, 10, warm_up=False))
+        programs: Any = Programs
+        list(trials.run_trials(programs, 1, 10, warm_up=False))

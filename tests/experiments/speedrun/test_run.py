@@ -1,6 +1,7 @@
 """A whole run of the speedrun: dispatched in two ways, learning, repeatable, in two phases."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +53,7 @@ def test_no_gradient_reaches_the_whitening_layer_once_it_is_frozen(both_ways):
     model = network.SpeedNet(width=2, num_classes=2)
 
     def loss(whiten):
-        logits = model.apply(
+        logits: Any = model.apply(
             {**variables, "params": {**variables["params"], "whiten": whiten}},
             jnp.ones((2, SIZE, SIZE, 3)),
             train=False,
