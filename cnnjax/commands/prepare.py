@@ -4,8 +4,8 @@ cnnjax prepare mnist --source=FOLDER --data_dir=FOLDER
 cnnjax prepare imagenette/160px-v2
 
 MNIST, Fashion-MNIST and CIFAR-10 are prepared without TensorFlow and without a network from the
-files that their authors published, in the folder --source; each file's digest is checked. Every other TFDS
-set is downloaded and prepared by TFDS, which needs TensorFlow: pip install cnnjax[tf].
+files that their authors published, in the folder --source; each file's digest is checked. Every
+other TFDS set is downloaded and prepared by TFDS, which needs TensorFlow: pip install cnnjax[tf].
 """
 
 import argparse

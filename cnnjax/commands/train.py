@@ -33,7 +33,7 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run: metrics, checkpoints and report.html.", required=True
 )
 _EXTEND_TO = flags.DEFINE_integer(
-    "extend_to", None, "Train a finished or running run on to this many epochs.", lower_bound=1
+    "extend_to", None, "Continue a finished or running run to this many epochs.", lower_bound=1
 )
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folder at the end.")
 

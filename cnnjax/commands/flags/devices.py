@@ -33,10 +33,10 @@ _COORDINATOR = flags.DEFINE_string(
     "HOST:PORT of process 0, for a run of several processes; 'auto' on a cluster that provides it.",
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-    "num_processes", None, "How many processes the run has, beside --coordinator.", lower_bound=1
+    "num_processes", None, "How many processes the run has; needs --coordinator.", lower_bound=1
 )
 _PROCESS_ID = flags.DEFINE_integer(
-    "process_id", None, "Which of them this one is, from 0.", lower_bound=0
+    "process_id", None, "Number of this process, from 0.", lower_bound=0
 )
 
 

@@ -21,13 +21,13 @@ _MODEL = flags.DEFINE_string(
     "model", None, "Instead of --workdir: a registered network, with --weights."
 )
 _WEIGHTS = flags.DEFINE_string(
-    "weights", None, "Its weights: a safetensors file, or hub:NAME for published ones."
+    "weights", None, "Weights of --model: a safetensors file, or hub:NAME for published ones."
 )
 _SOURCE = flags.DEFINE_enum(
     "source",
     None,
     ["torchvision", "timm", "cnnjax"],
-    "Whose names the file's tensors have; recognized by them if not given.",
+    "Library whose names the file's tensors have; recognized from the names if not given.",
 )
 _DATA = flags.DEFINE_string(
     "data",
@@ -38,8 +38,8 @@ _DATA = flags.DEFINE_string(
 _STEPS = flags.DEFINE_list(
     "steps",
     [],
-    "Steps of the checkpoints, separated by commas; the probabilities of several are averaged. The "
-    "newest if not given.",
+    "Steps of the checkpoints, separated by commas; the probabilities of several are averaged; the "
+    "newest checkpoint if not given.",
 )
 # For the commands that take one checkpoint.
 flags.DEFINE_alias("step", "steps")

@@ -11,21 +11,21 @@ from cnnjax.commands.flags.data_dir import read_data_dir
 GROUP = networks.GROUP
 
 _LAST = flags.DEFINE_integer(
-    "last", None, "Average the newest checkpoints of each run, this many.", lower_bound=1
+    "last", None, "Average this many of the newest checkpoints of each run.", lower_bound=1
 )
 _CROPS = flags.DEFINE_enum(
     "crops",
     "whole",
     ["whole", "center", "ten", "dense"],
     "The part of an image that is predicted, enlarged to --scales unless it is whole: its center, "
-    "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
+    "ten crops (corners and center, each mirrored too), or the network at all positions (dense). "
     "Probabilities of all views are averaged.",
 )
 _SCALES = flags.DEFINE_list(
     "scales",
     [],
-    "Sides in pixels to which images are enlarged, separated by commas; if not given 8/7 of the "
-    "network's image size, for --crops=dense that size itself.",
+    "Sides in pixels to which images are enlarged, separated by commas; if not given, 8/7 of the "
+    "network's image size, or that size itself for --crops=dense.",
 )
 _FLIP = flags.DEFINE_boolean("flip", False, "Predict every view mirrored too.")
 
