@@ -25,7 +25,7 @@ _SCALES = flags.DEFINE_list(
     "scales",
     [],
     "Sides in pixels to which images are enlarged, separated by commas; if not given, 8/7 of the "
-    "network's image size, or that size itself for --crops=dense.",
+    "network's image size, or that size itself for dense crops.",
 )
 _FLIP = flags.DEFINE_boolean("flip", False, "Predict every view mirrored too.")
 
