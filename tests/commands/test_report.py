@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,7 +63,7 @@ CASES = [
 @pytest.mark.process
 def test_the_page_of_images_is_written_and_bad_input_named(tmp_path):
     model = models.create_model("resnet20_cifar", 1000)
-    variables = model.init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     models.save_pretrained(variables, tmp_path / "small.safetensors")
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     (tmp_path / "more").mkdir()
