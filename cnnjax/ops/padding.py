@@ -6,7 +6,7 @@ import numbers
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Num
 
 from cnnjax.ops import sizes
 
@@ -29,10 +29,10 @@ def check_mode(op: str, mode: str | float) -> None:
 
 @jax.named_scope("pad_images")
 def pad_images(
-    x: Float[Array, "batch height width channels"],
+    x: Num[Array, "batch height width channels"],
     pads: sizes.Pads,
     mode: str | float = "zeros",
-) -> Float[Array, "batch padded_height padded_width channels"]:
+) -> Num[Array, "batch padded_height padded_width channels"]:
     """Returns the images with `pads` = ((top, bottom), (left, right)) more pixels on each side.
 
     Args:
