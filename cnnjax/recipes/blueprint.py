@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as linen
 
@@ -17,6 +17,9 @@ from cnnjax.recipes.tasks import make_task
 from cnnjax.tasks.base import Task
 from cnnjax.tasks.registry import TASKS
 from cnnjax.training.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class Blueprint:
         return "validation" if self.config.data.validation_examples else "test"
 
 
-def make_blueprint(config: RunConfig | Mapping[str, Any], data_dir: str | None = None) -> Blueprint:
+def make_blueprint(
+    config: RunConfig | ConfigDict | Mapping[str, Any], data_dir: str | None = None
+) -> Blueprint:
     """Makes what a configuration describes without its examples.
 
     Args:

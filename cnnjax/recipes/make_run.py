@@ -1,7 +1,7 @@
 """From a configuration to a run: parts, examples and streams."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -20,12 +20,15 @@ from cnnjax.training.devices import processes
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import MAIN_STREAM, Run
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 VALIDATION_SEED = 0
 """Which examples are held out: the same for every run, so that runs are compared on them."""
 
 
 def make_run(
-    config: RunConfig | Mapping[str, Any],
+    config: RunConfig | ConfigDict | Mapping[str, Any],
     *,
     extend_to: int | None = None,
     data_dir: str | None = None,

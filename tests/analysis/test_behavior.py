@@ -3,13 +3,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.analysis.behaviour.embedding import canvas, embed_features
-from cnnjax.analysis.behaviour.equivariance import equivariance_error, layer_equivariance
-from cnnjax.analysis.behaviour.invariance import invariance_curve, transform_images
-from cnnjax.analysis.behaviour.rectifiers import dead_units
-from cnnjax.analysis.behaviour.signals import depth_study, initializers, layer_signals
 
 from cnnjax import ops
+from cnnjax.analysis.behavior.embedding import canvas, embed_features
+from cnnjax.analysis.behavior.equivariance import equivariance_error, layer_equivariance
+from cnnjax.analysis.behavior.invariance import invariance_curve, transform_images
+from cnnjax.analysis.behavior.rectifiers import dead_units
+from cnnjax.analysis.behavior.signals import depth_study, initializers, layer_signals
 from cnnjax.analysis.cost.batch_size import max_batch, training_step_bytes
 from tests.analysis.nets import PlainNet, initialized
 
@@ -55,7 +55,7 @@ def test_quarter_turns_shifts_and_enlargements_move_pixels():
     doubled = transform_images(images, "scale", 2.0)
     np.testing.assert_allclose(doubled[:, ::2, ::2], images[:, 1:4, 1:4], atol=1e-6)
     with pytest.raises(ValueError, match="'shear' is not known"):
-        transform_images(images, "shear", 1.0)
+        transform_images(images, "shear", 1.0)  # pyright: ignore[reportArgumentType]
 
 
 def test_invariance_curve_counts_right_answers():

@@ -16,7 +16,7 @@ class Branches(linen.Module):
     @linen.compact
     def __call__(self, x):
         x = linen.Conv(2, (7, 7), strides=2, padding=3)(x)
-        x = linen.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        x = linen.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))  # pyright: ignore[reportArgumentType]
         narrow = linen.Conv(2, (1, 1))(x)
         wide = linen.Conv(2, (5, 5), padding=2)(x)
         x = jnp.concatenate([narrow, wide, linen.max_pool(x, (3, 3), padding="SAME")], axis=-1)

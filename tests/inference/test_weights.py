@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -18,7 +19,7 @@ from tests.models.shapes import drawn
 from tests.photographs import write_photographs
 
 ROOT = Path(__file__).parents[2]
-SMALL = {"blocks": (1, 1), "widths": (64, 8)}
+SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
 NAMES = ("ants", "bees", "cats")
 
 
@@ -49,7 +50,7 @@ def photographs(tmp_path_factory):
 
 
 def resnet(classes):
-    model = models.create_model("resnet18", classes, **SMALL)
+    model: Any = models.create_model("resnet18", classes, **SMALL)
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     return model, drawn(jax.eval_shape(model.init, jax.random.key(0), images))
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 class Tiny(linen.Module):
     num_classes: int = 10
     width: int = 4
-    dtype: jnp.dtype = jnp.float32
+    dtype: Any = jnp.float32
 
     @linen.compact
     def __call__(self, x):
@@ -68,7 +69,8 @@ def test_a_registered_class_is_a_network_like_any_other():
     assert (model.num_classes, model.width, model.dtype) == (7, 5, jnp.bfloat16)
     assert models.create_model("tiny", width=6).width == 6
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
-    assert model.apply(variables, jnp.zeros((2, 8, 8, 3))).shape == (2, 7)
+    logits: Any = model.apply(variables, jnp.zeros((2, 8, 8, 3)))
+    assert logits.shape == (2, 7)
     info = models.model_info("tiny")
     assert (info.input_size, info.mean, info.std) == ((8, 8, 3), (0, 0, 0), (1, 1, 1))
     assert info.source == "tests.models.test_own_networks:Tiny"
@@ -174,7 +176,7 @@ def test_a_network_of_a_configuration_file_is_found_again_in_another_process(tmp
     file = tmp_path / "mine.py"
     file.write_text(CONFIGURATION)
     for _ in range(2):  # as a notebook may
-        module = config_flags.config_flags._ConfigFileParser("config").parse(str(file))
+        module: Any = config_flags.config_flags._ConfigFileParser("config").parse(str(file))
     assert module.model.name == "mine"
     assert models.create_model("mine", 5).num_classes == 5
     record = models.record_model("mine")

@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,8 @@ from cnnjax import models
 from cnnjax.models.weights.files import sha256
 from tests.models.shapes import drawn
 
-SMALL = {"blocks": (1, 1), "widths": (64, 8)}
-MODEL = models.create_model("resnet18", 5, **SMALL)
+SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
+MODEL: Any = models.create_model("resnet18", 5, **SMALL)
 
 
 def variables_for(model, seed=0, size=(32, 32, 3)):
@@ -91,7 +92,7 @@ def test_all_mismatches_are_said_at_once_with_the_nearest_names(state, write):
 
 
 def test_a_classifier_of_ones_own_is_kept_and_all_else_is_strict(state, variables, write):
-    model = models.create_model("resnet18", 3, **SMALL)
+    model: Any = models.create_model("resnet18", 3, **SMALL)
     fresh = variables_for(model, seed=1)
     path = write(state)
     with pytest.raises(models.WeightsError, match="classifiers=False"):
@@ -152,14 +153,14 @@ def test_arguments_that_make_no_sense_are_refused(arguments, message, state, wri
     ],
 )
 def test_networks_that_compute_something_else_are_refused(name, variant, source, message):
-    model = models.create_model(name, variant=variant)
+    model: Any = models.create_model(name, variant=variant)
     with pytest.raises(ValueError, match=message):
         models.load_pretrained(model, "weights.safetensors", source)
 
 
 def test_auxiliary_heads_are_needed_unless_the_network_is_made_without(tmp_path):
-    with_heads = models.create_model("googlenet", 5, variant="torchvision")
-    without = models.create_model("googlenet", 5, variant="torchvision", aux_heads=False)
+    with_heads: Any = models.create_model("googlenet", 5, variant="torchvision")
+    without: Any = models.create_model("googlenet", 5, variant="torchvision", aux_heads=False)
     images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     shapes = jax.eval_shape(with_heads.init, jax.random.key(0), images)
     full = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -196,7 +197,7 @@ def test_integers_are_no_weights(state, write):
 
 
 def test_images_of_another_size_or_depth_are_asked_for(tmp_path):
-    model = models.create_model("lenet5", 10)
+    model: Any = models.create_model("lenet5", 10)
     variables = variables_for(model, size=(28, 28, 1))
     path = tmp_path / "weights.safetensors"
     models.save_pretrained(variables, path)
@@ -215,7 +216,7 @@ def test_a_folder_that_is_not_there_cannot_be_written_in(variables, tmp_path):
 
 @pytest.mark.parametrize("name", ["lenet5_1998", "wrn16_4"])
 def test_our_own_files_come_back(name, tmp_path):
-    model = models.create_model(name)
+    model: Any = models.create_model(name)
     variables = variables_for(model, size=models.model_info(name).input_size)
     path = tmp_path / "weights.safetensors"
     models.save_pretrained(variables, path)

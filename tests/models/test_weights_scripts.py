@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.export
@@ -143,7 +144,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_exported(tmp_path
 
 
 def test_a_network_without_finite_logits_leaves_no_file(tmp_path):
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     broken = jax.tree.map(lambda leaf: leaf * np.nan, variables_for(model, size=(32, 32, 1)))
     path = tmp_path / "network.stablehlo"
     with pytest.raises(SystemExit, match="no file is left"):
@@ -152,7 +153,7 @@ def test_a_network_without_finite_logits_leaves_no_file(tmp_path):
 
 
 def test_the_command_exports_loaded_weights(tmp_path, monkeypatch, capsys):
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     weights = tmp_path / "weights.safetensors"
     models.save_pretrained(variables_for(model, size=(32, 32, 1)), weights)
     output = tmp_path / "lenet5.stablehlo"

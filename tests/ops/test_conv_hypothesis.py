@@ -1,5 +1,7 @@
 """Random convolutions against the defining sums and lax: 200 by default, 2,000 in the slow run."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,7 +94,9 @@ def _check(case, dtype):
 
 
 DTYPES = st.sampled_from([jnp.float32, jnp.float32, jnp.bfloat16, jnp.float16])
-QUIET = dict(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUIET: dict[str, Any] = dict(
+    deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
 @settings(max_examples=100, **QUIET)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,8 +16,8 @@ from tests.ops.conv_cases import CASES
 
 
 def _choice(pass_, input_shape, kernel_shape, platform="cpu", **options):
-    options = dict(strides=1, padding="SAME", dilation=1, groups=1) | options
-    spec = conv_spec.parse("test", input_shape, kernel_shape, **options)
+    defaults: dict[str, Any] = dict(strides=1, padding="SAME", dilation=1, groups=1)
+    spec = conv_spec.parse("test", input_shape, kernel_shape, **(defaults | options))
     return dispatch.choose(pass_, spec, input_shape, kernel_shape, platform)
 
 

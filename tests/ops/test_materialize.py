@@ -16,7 +16,7 @@ def test_values_stay_to_the_bit(first, dtype):
     x = jnp.asarray(VALUES).at[0, 0].set(first).astype(dtype)
     found = jax.jit(materialized)(x)
     assert found.dtype == dtype
-    np.testing.assert_array_equal(*(np.asarray(a, np.float32) for a in (found, x)))
+    np.testing.assert_array_equal(np.asarray(found, np.float32), np.asarray(x, np.float32))
     np.testing.assert_array_equal(jnp.signbit(found), jnp.signbit(x))
 
 

@@ -1,6 +1,7 @@
 """Pooling and its gradients against the defining sums, lax, and what is published."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ def configurations(draw, largest=3):
 def _check(configuration, seed):
     shape, window, strides, pads, dilation, dtype = configuration
     rng = np.random.default_rng(seed)
-    options = dict(strides=strides, padding=pads, dilation=dilation)
+    options: dict[str, Any] = dict(strides=strides, padding=pads, dilation=dilation)
     with jax.enable_x64(True):
         # Few distinct values, so that ties are common; all sums are exact in every dtype.
         x = jnp.asarray(rng.integers(-3, 4, shape), dtype)
@@ -63,7 +64,9 @@ def _check(configuration, seed):
                 np.testing.assert_array_equal(np.asarray(ours, np.float64), sums)
 
 
-CONFIGURED = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+CONFIGURED: dict[str, Any] = dict(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 
 
 @settings(max_examples=40, **CONFIGURED)
@@ -87,7 +90,7 @@ def test_many_pools_and_gradients_are_the_defining_sums_and_laxs(configuration, 
 def test_ceil_mode_is_pytorchs(size, window, stride, pad, include_pad):
     output = (reference_pool.ceil_output(size, window, stride, pad, 1),) * 2
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, size, size, 2)), jnp.float32)
-    options = dict(strides=stride, padding=pad, ceil_mode=True)
+    options: dict[str, Any] = dict(strides=stride, padding=pad, ceil_mode=True)
     y = ops.max_pool(x, window, **options)
     mean = ops.avg_pool(x, window, count_include_pad=include_pad, **options)
     assert y.shape[1:3] == mean.shape[1:3] == output
@@ -148,7 +151,7 @@ def test_the_first_of_equal_maxima_gets_the_gradient():
 
 def test_a_window_wholly_in_padding_holds_nothing():
     x = jnp.ones((1, 1, 1, 1))
-    options = dict(strides=1, padding=2)
+    options: dict[str, Any] = dict(strides=1, padding=2)
     assert ops.max_pool(x, 2, **options)[0, 0, 0, 0] == -jnp.inf
     assert ops.sum_pool(x, 2, **options)[0, 0, 0, 0] == 0
     assert ops.avg_pool(x, 2, **options)[0, 0, 0, 0] == 0
@@ -197,7 +200,7 @@ def test_half_types_are_averaged_in_float32(dtype):
 
 def test_dilated_native_pooling_has_both_derivatives():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 9, 3)), jnp.float32)
-    options = dict(strides=2, padding=1, dilation=2)
+    options: dict[str, Any] = dict(strides=2, padding=1, dilation=2)
     loss = lambda x, b: jnp.sum(jnp.sin(ops.max_pool(x, 3, backward=b, **options)))  # noqa: E731
     loss = jax.jit(loss, static_argnums=1)
     dx = jax.grad(loss)(x, "ours")
@@ -206,8 +209,8 @@ def test_dilated_native_pooling_has_both_derivatives():
     np.testing.assert_allclose(forward, jnp.sum(dx * jnp.cos(x)), rtol=1e-5)
 
 
-def _where(size, window, strides, padding="VALID", dilation=1):
-    x = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
+def _where(size, window, strides, padding: int | str = "VALID", dilation=1):
+    x: Any = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
     return pool_window("pool", x, window, strides, padding, dilation, False)
 
 

@@ -16,7 +16,7 @@ def test_the_default_config_dict_is_the_schema():
 
 def test_the_default_config_dict_refuses_unknown_keys():
     with pytest.raises(AttributeError):
-        recipes.default_config().optimizer.lr = 0.1
+        recipes.default_config().optimizer.lr = 0.1  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +33,7 @@ def test_a_run_counts_steps_and_knows_the_input(tiny_config, data_dir):
 
 def test_settings_are_given_as_a_dict_or_a_config_dict(data_dir):
     values = settings_with(data=DIGITS_28, epochs=2)
-    config = recipes.default_config()
+    config: Any = recipes.default_config()
     config.model.name, config.epochs = "lenet5", 2
     config.data.resize, config.data.pad = 28, 2
     runs = [recipes.make_run(c, data_dir=data_dir) for c in (values, ConfigDict(values), config)]

@@ -1,6 +1,7 @@
 """Several streams and a task's state: a consistency task trained on one device and on eight."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -24,11 +25,11 @@ STEPS = 9
 class Small(linen.Module):
     """Convolution, batch norm over whatever shares it, dense; computed in one dtype."""
 
-    dtype: type = jnp.float32
+    dtype: Any = jnp.float32
 
     @linen.compact
     def __call__(self, x, train=False):
-        options = {"dtype": self.dtype, "param_dtype": self.dtype}
+        options: dict[str, Any] = {"dtype": self.dtype, "param_dtype": self.dtype}
         x = linen.Conv(4, (3, 3), strides=2, **options)(x)
         x = linen.relu(nn.BatchNorm(not train, dtype=self.dtype)(x))
         return linen.Dense(3, **options)(x.mean(axis=(1, 2)))
@@ -99,7 +100,7 @@ def speckle(key, example):
     return {**example, "image": image + 0.1 * jax.random.normal(key, image.shape, image.dtype)}
 
 
-def make(dtype=np.float32, accumulate=1):
+def make(dtype: Any = np.float32, accumulate=1):
     """A run of three epochs of three steps; the unlabelled stream goes around its examples."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, LABELLED)
