@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flax.linen as linen
 
 from cnnjax import data
 from cnnjax.data.own_datasets import Splits, own_dataset
+from cnnjax.extras import installed_with
 from cnnjax.models.registry import record_model
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
@@ -18,7 +19,7 @@ from cnnjax.tasks.base import Task
 from cnnjax.tasks.registry import TASKS
 from cnnjax.training.errors import ConfigError
 
-if TYPE_CHECKING:
+with installed_with("train"):
     from ml_collections import ConfigDict
 
 

@@ -1,12 +1,13 @@
 """From a configuration to a run: parts, examples and streams."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
 from cnnjax import data
+from cnnjax.extras import installed_with
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.schema import DataConfig, RunConfig, StreamConfig
@@ -20,7 +21,7 @@ from cnnjax.training.devices import processes
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import MAIN_STREAM, Run
 
-if TYPE_CHECKING:
+with installed_with("train"):
     from ml_collections import ConfigDict
 
 VALIDATION_SEED = 0
