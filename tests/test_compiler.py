@@ -75,7 +75,8 @@ print(json.dumps({
 
 def run(program: str, **environment: str) -> str:
     """Returns what a new Python prints, without this process's flags of XLA; warnings as well."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", compiler.OPT_OUT)}
+    other = ("XLA_FLAGS", compiler.OPT_OUT, "JAX_DISABLE_MOST_OPTIMIZATIONS")
+    kept = {k: v for k, v in os.environ.items() if k not in other}
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

@@ -50,15 +50,7 @@ def own_registries(monkeypatch):
             monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
 
 
-@pytest.fixture
-def quick_compiler():
-    """Compiling is what takes a page's time, and its programs are small."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.mark.usefixtures("own_registries", "quick_compiler")
+@pytest.mark.usefixtures("own_registries")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

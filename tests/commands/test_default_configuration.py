@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from cnnjax import compiler, recipes, training
+from cnnjax import recipes, training
 
 
 def test_the_default_configuration_makes_a_blueprint():
@@ -13,11 +13,7 @@ def test_the_default_configuration_makes_a_blueprint():
     assert blueprint.image_shape == (8, 8, 1)
 
 
-def test_the_default_configuration_trains_a_step(tmp_path, monkeypatch):
-    # Compiling takes most of the time.
-    unoptimized = {"xla_backend_optimization_level": 0}
-    options = compiler.compiler_options() | unoptimized
-    monkeypatch.setattr(compiler, "compiler_options", lambda: options)
+def test_the_default_configuration_trains_a_step(tmp_path):
     config: Any = recipes.default_config()
     config.data.train_examples, config.data.validation_examples, config.epochs = 128, 64, 1
     with jax.numpy_dtype_promotion("standard"):

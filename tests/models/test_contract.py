@@ -9,8 +9,8 @@ import pytest
 
 from cnnjax import models
 from cnnjax.models.net import Net
+from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, registered, variables_of
-from tests.quick import quickly
 
 NAMES = models.list_models()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cnnjax import models
+from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, variables_of
-from tests.quick import quickly
 
 BATCH = 4
 

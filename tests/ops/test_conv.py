@@ -9,8 +9,8 @@ import pytest
 
 from cnnjax import ops
 from tests import reference
+from tests.helpers.programs import quickly
 from tests.ops.conv_cases import CASES, assert_sum_close
-from tests.quick import quickly
 
 
 def _value_and_gradients(options, x, k, g):

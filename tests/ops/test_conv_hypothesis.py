@@ -12,8 +12,8 @@ from jax import lax
 
 from cnnjax import ops
 from tests import reference
+from tests.helpers.programs import quickly
 from tests.ops.conv_cases import Case, assert_sum_close
-from tests.quick import quickly
 
 
 @st.composite

@@ -7,7 +7,7 @@ import pytest
 
 from cnnjax import ops
 from tests import reference_pool
-from tests.quick import quickly
+from tests.helpers.programs import quickly
 
 
 def _images(shape=(2, 5, 6, 8), dtype=jnp.float32, seed=0):

@@ -12,17 +12,6 @@ def standard_promotion():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """Runs of one configuration are compiled once, for all tests and all worker processes."""
-    # Each worker of one test run has its folder beneath a common one.
-    folder = tmp_path_factory.getbasetemp().parent / "compiled"
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """A TFDS folder that the tests of one process share."""

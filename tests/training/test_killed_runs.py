@@ -32,8 +32,6 @@ def run(tiny_config, data_dir, tmp_path_factory):
     shared = tmp_path_factory.mktemp("killed")
     config_file = shared / "config.json"
     config_file.write_text(json.dumps(tiny_config.model_dump() | {"epochs": STEPS // 2}))
-    # That of the other tests: they compile the same step.
-    compiled = jax.config.jax_compilation_cache_dir
 
     def run(workdir, place=None, number=0, seconds=0.0):
         """Lets the run go on to a place, and for some more seconds; None: to its end."""
@@ -41,7 +39,7 @@ def run(tiny_config, data_dir, tmp_path_factory):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.training.killable_run"),
-                *(config_file, workdir, data_dir, compiled, *waits),
+                *(config_file, workdir, data_dir, *waits),
             ],
             cwd=ROOT,
             env={**os.environ, "JAX_NUMPY_DTYPE_PROMOTION": "standard"},

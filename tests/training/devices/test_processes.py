@@ -54,7 +54,6 @@ def start(*command):
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or "",
         "PYTHONUNBUFFERED": "1",
     }
     return subprocess.Popen(
