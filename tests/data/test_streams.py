@@ -111,6 +111,7 @@ def test_an_example_that_comes_twice_is_drawn_twice():
             return 2
 
         def read(self, position, generator=None):
+            assert generator is not None
             return {"value": np.float32(generator.uniform())}
 
         def identity(self):

@@ -16,7 +16,7 @@ def save(path, pixels):
 
 def read(path, shape, **options):
     (found,) = read_images([path], ImageForm(shape), **options)
-    assert found.problem == ""
+    assert found.problem == "" and found.image is not None
     return found.image
 
 

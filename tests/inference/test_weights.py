@@ -89,7 +89,7 @@ def test_a_thousand_classes_have_imagenets_english_names(tmp_path):
     model, variables = resnet(1000)
     path = tmp_path / "weights.safetensors"
     models.export_torchvision(model, variables, path)
-    network = inference.from_weights("resnet18", path, **SMALL)
+    network: Any = inference.from_weights("resnet18", path, **SMALL)
     assert network.task.class_names == imagenet_names()
     logs = np.full(1000, -10.0, np.float32)
     logs[[0, 1]] = [0.0, -1.0]
@@ -98,7 +98,7 @@ def test_a_thousand_classes_have_imagenets_english_names(tmp_path):
 
 def test_a_network_of_another_project_is_evaluated_on_a_folder(own_file, photographs):
     path, model, variables = own_file
-    network = inference.from_weights("test_tiny", path, data_name=f"folder:{photographs}")
+    network: Any = inference.from_weights("test_tiny", path, data_name=f"folder:{photographs}")
     assert network.task.class_names == NAMES
     assert network.form.framing.crop == 16
     metrics = network.evaluate()

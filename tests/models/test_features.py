@@ -76,7 +76,8 @@ def test_grids_channels_and_strides_are_the_papers(name, settings, expected):
 
 
 def test_vectors_have_no_stride():
-    (*_, last) = models.feature_info(models.create_model("resnet8_cifar"), (32, 32, 3))
+    model: Any = models.create_model("resnet8_cifar")
+    (*_, last) = models.feature_info(model, (32, 32, 3))
     assert (last.name, last.shape, last.stride) == ("pooled", (64,), None)
 
 

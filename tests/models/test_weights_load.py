@@ -73,7 +73,7 @@ def test_all_mismatches_are_said_at_once_with_the_nearest_names(state, write):
     broken["layer2.0.bn2.bias"] = np.zeros(9, np.float32)
     with pytest.raises(models.WeightsError) as caught:
         models.load_pretrained(MODEL, write(broken))
-    mismatch = caught.value.mismatch
+    mismatch: Any = caught.value.mismatch
     assert set(mismatch.missing) == {"layer1.0.conv1.weight", "bn1.running_var"}
     assert set(mismatch.unexpected) == {"layer1.0.konv1.weight", "entirely.different"}
     assert dict(mismatch.wrong_shape) == {
@@ -177,7 +177,8 @@ def test_auxiliary_heads_are_needed_unless_the_network_is_made_without(tmp_path)
     assert jax.tree.structure(loaded) == jax.tree.structure(bare)
     with pytest.raises(models.WeightsError, match="aux_heads=False") as caught:
         models.load_pretrained(with_heads, path, variables=full)
-    assert {name.partition(".")[0] for name in caught.value.mismatch.missing} == {"aux1", "aux2"}
+    mismatch: Any = caught.value.mismatch
+    assert {name.partition(".")[0] for name in mismatch.missing} == {"aux1", "aux2"}
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])

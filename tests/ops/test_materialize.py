@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax.ops.materialize import materialized
+from tests.helpers.programs import program_text
 
 VALUES = np.array([[np.nan, np.inf, -np.inf], [0.0, -0.0, 1.5]], np.float32)
 
@@ -47,8 +48,7 @@ def computed_anew(keep):
         y = keep(jnp.maximum(x * 3.0, 1.0), witness)
         return y.T @ y, y[:, ::-1].T.copy()
 
-    text = jax.jit(twice).lower(jnp.ones((256, 128)), jnp.ones(1)).compile().as_text()
-    return text.count(" maximum(")
+    return program_text(twice, jnp.ones((256, 128)), jnp.ones(1)).count(" maximum(")
 
 
 def test_what_is_kept_is_computed_once():

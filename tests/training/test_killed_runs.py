@@ -48,6 +48,7 @@ def run(tiny_config, data_dir, tmp_path_factory):
             text=True,
         )
         said = "nothing"
+        assert process.stdout is not None
         for line in process.stdout:
             said = line.strip()
             if said == f"{place} {number}":
@@ -72,6 +73,7 @@ def outcome(workdir):
     """Returns the last checkpoint's arrays as bytes, and all metrics but those of time."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     step = checkpoints.newest_verified(move_damaged=False)
+    assert step is not None
     like = state_like(recipes.make_blueprint(inference.load(workdir).config))
     state = checkpoints.restore(step, like)
     arrays = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]

@@ -53,6 +53,7 @@ def test_a_killed_process_resumes_bit_identically(kind, tmp_path):
     )
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             if line.strip() == "step 5":
                 process.kill()

@@ -64,6 +64,7 @@ class Consistency(tasks.Task):
         images = jnp.concatenate([batch["image"], other["strong"]["image"]])
         outputs, updated = nn.apply_network(model, variables, images, train=True, key=moment.key)
         labelled, strong = jnp.split(outputs, [len(batch["image"])])
+        assert moment.averages is not None
         target = nn.apply_network(model, moment.averages, other["weak"]["image"], train=False)
         losses = self.example_losses(labelled, batch, moment)
         distances = optax.softmax_cross_entropy(strong, jax.nn.softmax(target))

@@ -94,6 +94,7 @@ def test_averages_and_loss_scale_come_back(checkpoints):
     state = create_state(
         {"params": state_at(3).params}, optax.sgd(0.1), ema=True, loss_scaling=True
     )
+    assert state.ema is not None
     state.ema["params"]["c1"]["kernel"] = jnp.full((3, 4), 7.0)
     checkpoints.save(3, state, {})
     restored = checkpoints.restore(3, jax.eval_shape(lambda: state))

@@ -1,6 +1,7 @@
 """Accumulated gradients against one pass written out with group statistics, in float64."""
 
 from functools import cache, partial
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -140,7 +141,8 @@ def test_a_batch_that_cannot_be_cut_is_refused():
 
 
 def test_a_step_of_parts_counts_as_one():
-    model, optimizer = Normalised(), optax.sgd(0.1)
+    model: Any = Normalised()
+    optimizer = optax.sgd(0.1)
     state = create_state(start(model), optimizer, ema=True)
     step = jax.jit(
         lambda state: training.train_step(
