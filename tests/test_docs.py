@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from cnnjax import parts
+from tests.helpers.registries import keep_as_it_is
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -46,8 +47,7 @@ def test_code_keeps_the_lines_of_its_page():
 def own_registries(monkeypatch):
     """What a page registers is forgotten after it."""
     for registry in parts._registries.values():
-        for table in ("_parts", "_places"):
-            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+        keep_as_it_is(registry, monkeypatch)
 
 
 @pytest.mark.usefixtures("own_registries")

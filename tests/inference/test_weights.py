@@ -1,8 +1,5 @@
 """Networks from a name and a file of weights, without a run."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import flax.linen as linen
@@ -15,10 +12,10 @@ from PIL import Image
 from cnnjax import inference, models, training
 from cnnjax.data.classes import imagenet_names
 from cnnjax.models import registry
+from tests.helpers.processes import start_python
+from tests.helpers.registries import keep_as_it_is
 from tests.models.shapes import drawn
-from tests.photographs import write_photographs
 
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
 NAMES = ("ants", "bees", "cats")
 
@@ -36,17 +33,8 @@ class Tiny(linen.Module):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setattr(registry.MODELS, "_parts", dict(registry.MODELS._parts))
-    monkeypatch.setattr(registry.MODELS, "_places", dict(registry.MODELS._places))
+    keep_as_it_is(registry.MODELS, monkeypatch)
     models.register_model("test_tiny", input_size=(16, 16, 3))(Tiny)
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """7 images to test, of three classes."""
-    folder = tmp_path_factory.mktemp("photographs")
-    write_photographs(folder)
-    return folder
 
 
 def resnet(classes):
@@ -141,13 +129,7 @@ def test_the_programs_take_a_network_and_its_weights(photographs, tmp_path):
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(photo)
     given = ("--model=resnet8_cifar", f"--weights={path}", f"--data=folder:{photographs}")
     programs = [
-        subprocess.Popen(
-            [sys.executable, "-m", f"experiments.{program}", *given, *more],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        start_python("-m", f"experiments.{program}", *given, *more)
         for program, *more in (("evaluate",), ("predict", str(photo)))
     ]
     (evaluated, problem), (predicted, other) = (p.communicate(timeout=300) for p in programs)

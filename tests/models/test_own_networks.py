@@ -1,10 +1,6 @@
 """Networks of one's own: registered, given by path, and found again in another process."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import flax.linen as linen
@@ -15,8 +11,8 @@ from ml_collections import config_flags
 
 from cnnjax import models
 from cnnjax.models import registry
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import run_python
+from tests.helpers.registries import keep_as_it_is
 
 
 class Tiny(linen.Module):
@@ -57,8 +53,7 @@ TINY = Tiny()
 
 @pytest.fixture(autouse=True)
 def forgotten_afterwards(monkeypatch):
-    monkeypatch.setattr(registry.MODELS, "_parts", dict(registry.MODELS._parts))
-    monkeypatch.setattr(registry.MODELS, "_places", dict(registry.MODELS._places))
+    keep_as_it_is(registry.MODELS, monkeypatch)
 
 
 def test_a_registered_class_is_a_network_like_any_other():
@@ -183,13 +178,7 @@ def test_a_network_of_a_configuration_file_is_found_again_in_another_process(tmp
     assert record["file"] == str(file)
 
     def restore():
-        return subprocess.run(
-            [sys.executable, "-c", RESTORE, json.dumps(record)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        return run_python("-c", RESTORE, json.dumps(record), cwd=tmp_path)
 
     assert restore().stdout == "3\n"
     file.rename(tmp_path / "moved.py")

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 from cnnjax import models
 from cnnjax.models.weights.files import sha256
+from tests.helpers.trees import assert_equal
 from tests.models.shapes import drawn
 
 SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
@@ -44,10 +45,6 @@ def write(tmp_path):
         return path
 
     return write
-
-
-def assert_equal(got, expected):
-    jax.tree.map(np.testing.assert_array_equal, got, expected)
 
 
 def test_counters_may_be_absent_and_a_wrappers_prefix_is_taken_off(state, variables, write):

@@ -11,7 +11,7 @@ import pytest
 from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
-from tests import reference
+from tests.helpers import reference
 from tests.ops.conv_cases import CASES, Case, assert_sum_close
 
 ODD = {

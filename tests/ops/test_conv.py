@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
 from tests.helpers.programs import quickly
 from tests.ops.conv_cases import CASES, assert_sum_close
 

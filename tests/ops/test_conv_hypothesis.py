@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
 from tests.helpers.programs import quickly
 from tests.ops.conv_cases import Case, assert_sum_close
 

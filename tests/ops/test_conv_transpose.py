@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
 from tests.ops.conv_cases import assert_sum_close
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from tests import reference_pool
+from tests.helpers import reference_pool
 from tests.helpers.programs import quickly, temporary_bytes
 
 

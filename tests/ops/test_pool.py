@@ -14,7 +14,7 @@ from jax import lax
 from cnnjax import ops
 from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
 from cnnjax.ops.pool.window import pool_window
-from tests import reference_pool
+from tests.helpers import reference_pool
 from tests.helpers.programs import quickly
 
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float64]

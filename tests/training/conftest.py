@@ -1,27 +1,9 @@
-import jax
 import pytest
 
 from cnnjax import data, recipes, training
-from tests.tiny_run import TINY
+from tests.helpers.fixtures import standard_promotion
 
-
-@pytest.fixture(autouse=True)
-def standard_promotion():
-    """optax mixes dtypes in its own arithmetic."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-
-
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """A TFDS folder that the tests of one process share."""
-    return str(tmp_path_factory.mktemp("tfds"))
-
-
-@pytest.fixture(scope="session")
-def tiny_config():
-    """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
-    return recipes.parse_config(TINY)
+__all__ = ["standard_promotion"]
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +32,3 @@ def train_config(data_dir):
         )
 
     return train
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_config, train_config):
-    """The folder of a finished tiny run, not to be changed, and its result."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    with jax.numpy_dtype_promotion("standard"):
-        return workdir, train_config(tiny_config, workdir)

@@ -8,7 +8,7 @@ import pytest
 
 from cnnjax import data, inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
-from tests.photographs import write_photographs
+from tests.helpers.photographs import write_photographs
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from cnnjax import data, nn, tasks, training
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
+from tests.helpers.trees import largest_difference
 from tests.training.own_parts import Interrupted, StopAt
 
 ONE = training.Parallel()
@@ -131,11 +132,6 @@ def make(dtype: Any = np.float32, accumulate=1):
     # Batch statistics start in float32.
     first = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), run.init_state().variables)
     return run.replace(variables=first)
-
-
-def largest_difference(tree, other):
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
 EVERY_STEP = training.Cadence(log_every=1, checkpoint_steps=2)

@@ -11,6 +11,7 @@ from cnnjax import training
 from cnnjax.data import evaluation_batches
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
+from tests.helpers.trees import largest_difference
 from tests.training.devices.parallel_case import (
     BATCH,
     EXAMPLES,
@@ -28,11 +29,6 @@ PMAP = Parallel("pmap")
 LAYOUTS = {"jit": JIT, "sharded": SHARDED, "pmap": PMAP}
 STEPS = 20
 SHAPES = {"kernel": jax.ShapeDtypeStruct((3, 3, 3, 8), jnp.float32)}
-
-
-def largest_difference(tree, other):
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
 def assert_same_training(trained, expected):

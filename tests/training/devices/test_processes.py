@@ -5,9 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,9 +16,9 @@ from cnnjax.patterns import path_names
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.folder.checkpoints import Checkpoints
+from tests.helpers.processes import start_python
 from tests.training.devices.parallel_case import EXAMPLES, MULTI_PROCESS, Case
 
-ROOT = Path(__file__).parents[3]
 STEPS = 20
 PATIENCE = 300
 
@@ -56,14 +54,7 @@ def start(*command):
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "PYTHONUNBUFFERED": "1",
     }
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return start_python(*command, environment=environment, stderr=subprocess.STDOUT)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 import contextlib
 import json
 import resource
-import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from cnnjax.training.errors import CheckpointError
 from cnnjax.training.folder import checkpoints as checkpoints_module
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.step.state import TrainState, create_state
+from tests.helpers import disks
 
 
 def state_at(value):
@@ -117,13 +117,8 @@ def file_size_limit(size):
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A file system of 300 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder])
-    if mounted.returncode:
-        pytest.skip("a file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disks.small_disk(tmp_path / "disk", "300k") as folder:
+        yield folder
 
 
 def large_state():
