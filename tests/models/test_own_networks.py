@@ -104,7 +104,7 @@ def test_a_path_makes_a_network():
         ("Fixed", {"width": 1, "parent": None}, "takes no 'parent'"),
         ("NoModule", {}, "makes a NoModule, not a flax.linen.Module"),
         ("TINY", {}, "is a Tiny object; give the path of a flax.linen.Module's class"),
-        ("ROOT", {}, "is a PosixPath object"),
+        ("CONFIGURATION", {}, "is a str object"),
         ("Tinny", {}, "has no 'Tinny'; did you mean Tiny"),
         ("Tiny", {"variant": "torchvision"}, "has no variant 'torchvision'; there is none"),
     ],

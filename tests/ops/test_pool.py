@@ -69,7 +69,7 @@ CONFIGURED: dict[str, Any] = dict(
 )
 
 
-@settings(max_examples=40, **CONFIGURED)
+@settings(max_examples=25, **CONFIGURED)
 @given(configurations(), st.integers(0, 2**16))
 def test_pools_and_gradients_are_the_defining_sums_and_laxs(configuration, seed):
     _check(configuration, seed)

@@ -71,6 +71,7 @@ def outcome(workdir):
     return arrays, timeless(training.read_metrics(workdir))
 
 
+@pytest.mark.slow
 def test_a_run_killed_three_times_loses_no_bit(run, undisturbed, tmp_path):
     workdir = tmp_path / "run"
     # In its fourth checkpoint's arrays; between two steps; before a checkpoint has its name.
