@@ -1,4 +1,4 @@
-"""The defining sums in NumPy float64, written as the lectures write them: the tests' oracle."""
+"""The defining sums in NumPy float64, written as in the lectures: the tests' oracle."""
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def _pad(x, pads):
 
 
 def _positions(padded_shape, kernel_shape, strides, dilation):
-    """The first row and column of every window that fits."""
+    """Returns the first row and column of every window that fits."""
     return tuple(
         np.arange(0, n - (k - 1) * d, s)
         for n, k, s, d in zip(padded_shape[1:3], kernel_shape[:2], strides, dilation, strict=True)
