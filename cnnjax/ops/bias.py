@@ -1,4 +1,4 @@
-"""Adding a bias to each channel, with a backward rule that sums as channels are best summed."""
+"""Adding a bias to each channel, with a backward rule that sums channels by `channel_sums`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_bias(
     *,
     backward: str = "ours",
 ) -> Float[Array, "*batch channels"]:
-    """Adds one value to each channel.
+    """Returns `x` with one value added to each channel.
 
     Args:
         x: activations, channels last, floating dtype.
@@ -34,6 +34,13 @@ def add_bias(
     Raises:
         ValueError: `bias` does not have one value per channel.
         TypeError: the dtypes differ.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.add_bias(jnp.zeros((2, 3)), jnp.array([1.0, 2.0, 3.0]))
+        Array([[1., 2., 3.],
+               [1., 2., 3.]], dtype=float32)
 
     Source: LeCun et al., 1989.
     """

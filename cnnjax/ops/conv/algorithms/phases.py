@@ -19,7 +19,13 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns why there are no phases to take apart, or ""."""
+    """Returns why there are no phases to separate, or "".
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del input_shape, kernel_shape
     return "" if spec.strides != (1, 1) and spec.groups == 1 else "needs a stride and one group"
 
@@ -45,12 +51,24 @@ class Phase:
     length: int
 
     def pads(self, grad: int) -> sizes.Pair:
-        """Returns how `grad` upstream gradients are padded to make this a plain convolution."""
+        """Returns how the upstream gradients are padded to make this a plain convolution.
+
+        Args:
+            grad: how many there are along the axis.
+        """
         return (self.hole * (self.taps - 1) - self.shift, self.length + self.shift - grad)
 
 
 def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) -> list[Phase]:
-    """Returns the phases σ = 0 … stride - 1 of an axis of `size` pixels."""
+    """Returns the phases σ = 0 … stride - 1 of an axis of `size` pixels.
+
+    Args:
+        size: of the images.
+        kernel: size of the kernel before dilation.
+        stride: step between windows.
+        dilation: step between kernel taps.
+        low: padding before the first pixel.
+    """
     common = math.gcd(stride, dilation)
     phases = []
     for sigma in range(stride):
@@ -72,7 +90,13 @@ def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) ->
 def image_phases(
     spec: ConvSpec, input_size: sizes.Size, kernel_size: sizes.Size
 ) -> tuple[list[Phase], list[Phase]]:
-    """Returns the phases of the rows and of the columns."""
+    """Returns the phases of the rows and of the columns.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        kernel_size: height and width of the kernel.
+    """
     rows, columns = (
         axis_phases(n, k, s, d, low)
         for n, k, s, d, (low, _) in zip(
@@ -83,7 +107,12 @@ def image_phases(
 
 
 def interleave(phases: list[list[jax.Array]], size: sizes.Size) -> jax.Array:
-    """Puts phase (σ, τ) of each stride block at its pixel: out(s·t + σ, s·u + τ) = phases[σ][τ]."""
+    """Returns the image whose phases these are: out(s·t + σ, s·u + τ) = phases[σ][τ](t, u).
+
+    Args:
+        phases: an array for each phase, (batch, height / s, width / s, channels), rounded up.
+        size: height and width of the result; pixels beyond it are dropped.
+    """
     rows = [jnp.stack(row, axis=3) if len(row) > 1 else row[0][:, :, :, None] for row in phases]
     x = jnp.stack(rows, axis=2)
     batch, height, down, width, across, channels = x.shape
@@ -93,7 +122,14 @@ def interleave(phases: list[list[jax.Array]], size: sizes.Size) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx(s·t + σ) = Σ_j g(t + shift - j·hole) k(first + j·step)."""
+    """Returns dL/dx(s·t + σ) = Σ_j g(t + shift - j·hole) k(first + j·step).
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     rows, columns = image_phases(spec, input_size, kernel.shape[:2])
     phases = [[_phase(spec, grad, kernel, row, column) for column in columns] for row in rows]
     return interleave(phases, input_size)
