@@ -56,6 +56,7 @@ def _check(x: jax.Array, bias: jax.Array) -> None:
 
 
 def _forward(x: jax.Array, bias: jax.Array) -> jax.Array:
+    # Explicit axes: callers may forbid implicit ones (`jax_numpy_rank_promotion`).
     return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
 
 
@@ -69,6 +70,7 @@ _add_bias = make_op(
     _forward,
     _backward,
     check=_check,
+    # The gradient needs neither operand.
     save=lambda op, x, bias: (op(x, bias), None),
     least_rank=2,
 )

@@ -55,6 +55,7 @@ def check_per_channel(op: str, x: jax.Array, **arrays: jax.Array) -> None:
         **arrays: the arrays to check, by the names of their arguments.
     """
     for name, values in arrays.items():
+        # A scalar has no last axis.
         if jnp.ndim(x) < 1 or jnp.shape(values) != jnp.shape(x)[-1:]:
             raise ValueError(
                 f"{op}: {name} must have one value per channel, shape {jnp.shape(x)[-1:]}, got "

@@ -97,6 +97,7 @@ def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) ->
     Computed elementwise, it becomes a part of the optimizer's update and is never written out.
     """
     whole = partial(_matrix_form, precision)
+    # No examples leave no terms to add up.
     if not 0 < x.shape[0] <= FEW_ROWS:
         return whole(x, grad)
     return lax.platform_dependent(x, grad, cpu=_outer_products, default=whole)

@@ -173,6 +173,7 @@ def _resolve_axis(
     if isinstance(padding, str) and padding.upper() in _WORDS:
         if padding.upper() == "VALID":
             return (0, 0)
+        # A stride beyond the kernel would make it negative, which lax counts as none.
         total = max((-(-size // stride) - 1) * stride + span(kernel, dilation) - size, 0)
         low = total // 2 if padding.upper() == "SAME" else total - total // 2
         return (low, total - low)
@@ -192,4 +193,5 @@ def _resolve_axis(
 
 
 def _is_int(value: Any) -> TypeGuard[int]:
+    # NumPy's integers are welcome, True and False are not.
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -129,4 +129,5 @@ def prepare(
     dispatch.check_algorithm(op, spec, input_shape, kernel_shape)
     if is_zeros(padding_mode):
         return spec, None
+    # Only zeros are padded by the convolution itself.
     return dataclasses.replace(spec, padding=((0, 0), (0, 0))), spec.padding

@@ -55,6 +55,7 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
     scale = jnp.sqrt(values[:, :1])
     column, row = u[:, :, 0] * scale, v[:, 0] * scale
     norm = jnp.linalg.norm(values, axis=1)
+    # A kernel of zeros is exact, not undefined.
     error = jnp.linalg.norm(values[:, 1:], axis=1) / jnp.where(norm == 0, 1, norm)
     return Separation(column.T[:, None, None, :], row.T[None, :, None, :], error)
 
@@ -98,6 +99,7 @@ def separable_conv2d(
     options = dict(strides=strides, dilation=dilation, groups=x.shape[-1])
     spec, pads = prepare(op, x.shape, kernel.shape, padding, padding_mode, **options)
     x = pad_images(x, pads, padding_mode) if pads else x
+    # Each filter has a column of its own, so that the second convolution has a group for each.
     column, row, error = separate_kernel(kernel)
     (down, across), (rows, columns) = spec.strides, spec.padding
     x = conv2d(

@@ -113,6 +113,7 @@ def check_shapes(
                 "add the missing axes or use jax.vmap"
             )
     channels, filters = input_shape[3], kernel_shape[3]
+    # A bool is an int in Python, but not a number of groups.
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"{op}: groups must be an int of at least 1, got {groups!r}")
     if channels % groups or filters % groups:

@@ -1,4 +1,7 @@
-"""Transposed convolution: the adjoint of `conv2d`, used to enlarge feature maps."""
+"""Transposed convolution: the adjoint of `conv2d`, used to enlarge feature maps.
+
+`lax.conv_transpose` adds up flipped kernels, unless it is called with `transpose_kernel=True`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,6 @@ def conv2d_transpose(
     It is dL/dx of the `conv2d` from y's size to x's with the same strides, padding and dilation
     (Dumoulin and Visin 2016, section 4). Its own gradients are therefore a `conv2d` (dL/dx) and a
     `conv2d_kernel_grad` with the roles of image and upstream gradient exchanged (dL/dk).
-    `lax.conv_transpose` adds up flipped kernels, unless `transpose_kernel=True`.
 
     Args:
         x: images, (batch, height, width, channels).
@@ -73,8 +75,9 @@ def conv2d_transpose(
     with jax.named_scope(_OP):
         turned = _exchanged(kernel, groups)
         dispatch.check_algorithm(_OP, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
-        static = {"spec": spec, "input_size": out_size}
-        return rules.input_grad(x, turned, backward=backward, within=_OP, **static)
+        return rules.input_grad(
+            x, turned, spec=spec, input_size=out_size, backward=backward, within=_OP
+        )
 
 
 def _output_padding(output_padding: sizes.PairLike | None, steps: sizes.Pair) -> sizes.Pair:
@@ -97,6 +100,7 @@ def _pads_and_size(
 ) -> tuple[sizes.Pads, sizes.Pair]:
     """Returns the padding of the convolution that this is the gradient of, and the output size."""
     if isinstance(padding, str) and padding.upper() != "VALID":
+        # The words describe the convolution, whose input is the output here.
         size = tuple(n * s for n, s in zip(input_size, steps, strict=True))
         pads = sizes.resolve_padding(_OP, padding, (size[0], size[1]), window, steps, holes)
     else:

@@ -145,6 +145,7 @@ def _backward(saved, grads, *, epsilon, axis):
     x, scale, bias, mean, inverse = saved
     wide = mean.dtype
     grad = grads[0].astype(wide)
+    # Computed again: storing it would take as much memory as x.
     normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
     bias_grad = channel_sums(grad)
     scale_grad = channel_sums(grad * normal)
@@ -167,6 +168,7 @@ def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
     wide = sum_dtype(x.dtype)
     values = x.astype(wide)
     mean = _over_devices(sums(values) / _count(x), axis)
+    # From deviations, not from Σ x² - μ²: the difference of large numbers would lose its digits.
     deviations = values - _row(mean, x)
     variance = _over_devices(sums(deviations * deviations) / _count(x), axis)
     inverse = lax.rsqrt(variance + epsilon)

@@ -66,6 +66,7 @@ def offset_dtype(where: PoolWindow) -> np.dtype:
         where: the windows.
     """
     rows, columns = offset_pitch(where)
+    # A negative number makes NumPy pick a signed type.
     return np.dtype(np.min_scalar_type(-rows * columns))
 
 

@@ -64,6 +64,7 @@ sum_windows = make_op(
     "sum_pool",
     _forward,
     _backward,
+    # A linear map's gradient does not depend on its operand.
     save=lambda op, x, where: (op(x), None),
     native=lax_sum_windows,
 )
@@ -116,6 +117,7 @@ def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
             for j in range(where.window[1])
         )
         inside = [values for values in elements if values is not None]
+        # Windows wholly in padding have no elements.
         if not inside:
             shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
             return jnp.zeros(shape, x.dtype)

@@ -39,6 +39,7 @@ def upsample_nearest(
     rows, columns = pair("upsample_nearest", "factor", factor)
     batch, height, width, channels = x.shape
     with jax.named_scope("upsample_nearest"):
+        # `jnp.repeat` would be a gather, whose transpose is a slow scatter; this one's is a sum.
         spread = jnp.broadcast_to(
             x[:, :, None, :, None, :], (batch, height, rows, width, columns, channels)
         )

@@ -117,6 +117,7 @@ def _spread(kernel: jax.Array, merged: int) -> jax.Array:
         return kernel
     height, width, channels, filters = kernel.shape
     groups = kernel.reshape(height, width, 1, channels, merged, filters // merged)
+    # One product for all groups, in place of a write for each.
     same = jnp.eye(merged, dtype=kernel.dtype)[None, None, :, None, :, None]
     return (groups * same).reshape(height, width, merged * channels, filters)
 
@@ -126,5 +127,6 @@ def _diagonal(dense: jax.Array, merged: int) -> jax.Array:
         return dense
     height, width, channels, filters = dense.shape
     blocks = dense.reshape(height, width, merged, channels // merged, merged, filters // merged)
+    # Off the diagonal is the gradient of the zeros, which are constants.
     parts = [blocks[:, :, m, :, m] for m in range(merged)]
     return jnp.concatenate(parts, axis=3)

@@ -38,6 +38,7 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     x, kernel = zero_pad(x, spec.padding), spread(kernel, spec.dilation)
     lengths = x.shape[1:3]
+    # The transform is circular: only the first windows do not wrap around.
     out = tuple(n - k + 1 for n, k in zip(lengths, kernel.shape[:2], strict=True))
     xs = jnp.fft.rfft2(_grouped(_wide(x), spec.groups), lengths, axes=(1, 2))
     ks = jnp.fft.rfft2(_grouped(_wide(kernel), spec.groups), lengths, axes=(0, 1))
@@ -106,6 +107,7 @@ def spread(kernel: jax.Array, dilation: sizes.Pair) -> jax.Array:
 
 def _strided(grad: jax.Array, spec: ConvSpec) -> jax.Array:
     """Returns the upstream gradient at the windows' positions, with zeros between them."""
+    # `spread` works on the first two axes.
     turned = jnp.moveaxis(grad, 0, 3)
     flat = turned.reshape(*turned.shape[:2], 1, -1)
     flat = spread(flat, spec.strides)

@@ -183,6 +183,7 @@ def kernel_grad(
             part, kernel_size, spec.strides, spec.padding, spec.dilation, grad.shape[1:3]
         )
         columns = columns.reshape(-1, columns.shape[3])
+        # As (gᵀ x)ᵀ: a product is slow where its left operand is transposed, and x is the larger.
         turned = upstream.reshape(-1, upstream.shape[3]).T
         dk = product(turned, columns, spec.precision).T
         parts.append(dk.reshape(*kernel_size, part.shape[3], upstream.shape[3]))
@@ -211,6 +212,7 @@ def _unroll(x, window, strides, pads, dilation, out_size):
 
 
 def _roll_back(columns, input_shape, window, strides, pads, dilation):
+    # Half types are summed in float32 and rounded once.
     taps = jnp.split(columns.astype(sum_dtype(columns.dtype)), window[0] * window[1], axis=3)
     zero = jnp.zeros((), taps[0].dtype)
     padded = [n + low + high for n, (low, high) in zip(input_shape[1:3], pads, strict=True)]

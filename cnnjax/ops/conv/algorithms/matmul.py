@@ -59,6 +59,7 @@ def input_grad(
     dx = dx.reshape(*grad.shape[:3], kernel.shape[2])
     if spec.strides == (1, 1):
         return dx
+    # The third number of each triple is the zeros between two pixels that the stride visits.
     config = [(0, 0, 0)]
     for n, visited, s in zip(input_size, grad.shape[1:3], spec.strides, strict=True):
         config.append((0, n - sizes.span(visited, s), s - 1))

@@ -69,6 +69,7 @@ def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) ->
         dilation: step between kernel taps.
         low: padding before the first pixel.
     """
+    # Taps a and a + stride / gcd meet the same phase.
     common = math.gcd(stride, dilation)
     phases = []
     for sigma in range(stride):
@@ -138,6 +139,7 @@ def input_grad(
 def _phase(
     spec: ConvSpec, grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase
 ) -> jax.Array:
+    # A stride beyond the kernel leaves pixels that no window reads.
     if not row.taps or not column.taps:
         return jnp.zeros((grad.shape[0], row.length, column.length, kernel.shape[2]), grad.dtype)
     part = kernel[row.first :: row.step, column.first :: column.step]

@@ -61,6 +61,7 @@ def input_grad(
     blocks = _blocks(spec, grad.shape[1:3], kernel.shape[:2])
     dx = direct.input_grad(_unstrided(spec), blocks, grad, _fold_kernel(kernel, spec.strides))
     dx = _unfold(dx, spec.strides)
+    # Blocks cover the padded image: what lies in the padding is cut off again.
     pads = [
         (-low, n + low - length)
         for n, length, (low, _) in zip(input_size, dx.shape[1:3], spec.padding, strict=True)
@@ -85,6 +86,7 @@ def kernel_grad(
     dk = direct.kernel_grad(_unstrided(spec), (folded[0], folded[1]), x, grad)
     down, across = spec.strides
     dk = dk.reshape(*folded, down, across, -1, grad.shape[3]).transpose(0, 2, 1, 3, 4, 5)
+    # The folded kernel was padded to whole blocks.
     dk = dk.reshape(folded[0] * down, folded[1] * across, -1, grad.shape[3])
     return dk[: kernel_size[0], : kernel_size[1]]
 
