@@ -9,6 +9,7 @@ differentiated once more. `backward="native"` gives JAX's derivative instead.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -218,8 +219,8 @@ def _with_rule(
         del messages
         return backward(saved, grad, **dict(settings))
 
-    # Jaxprs and profiles show this name.
-    compute.__name__ = name
+    # Jaxprs and profiles show the name of the innermost of functions that wrap each other.
+    inspect.unwrap(compute).__name__ = name
     rule = jax.custom_vjp(compute, nondiff_argnums=(0, 1))
     rule.defvjp(forward_rule, backward_rule)
     return rule

@@ -45,7 +45,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_without_an_argument_backward_the_advice_names_another_way(name):
     function, operand, advice = REFUSED[name]
-    with pytest.raises(TypeError, match=rf"^{name}: .* for forward mode .* {advice}$"):
+    with pytest.raises(TypeError, match=rf"^{name}: .* for forward mode .* {advice}"):
         jax.jvp(function, (operand,), (operand,))
     with pytest.raises(TypeError) as caught:
         jax.jacfwd(function)(operand)
@@ -72,5 +72,5 @@ def test_the_tangent_of_unpooling_is_the_unpooled_tangent():
 
 
 def test_transposed_convolution_is_refused_in_its_own_name():
-    with pytest.raises(TypeError, match=r'^conv2d_transpose: .* pass backward="native"$'):
+    with pytest.raises(TypeError, match=r'^conv2d_transpose: .* pass backward="native"'):
         jax.jvp(lambda x: ops.conv2d_transpose(x, KERNEL), (X,), (X,))
