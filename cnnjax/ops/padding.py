@@ -45,7 +45,7 @@ def pad_images(
     """Returns the images with `pads` = ((top, bottom), (left, right)) more pixels on each side.
 
     Args:
-        x: images, (batch, height, width, channels).
+        x: images, (batch, height, width, channels), of any numeric dtype, which the result has.
         pads: pixels to add.
         mode: "zeros", "replicate" (the edge pixel), "reflect" (mirrored about the edge pixel, which
             is not repeated), "circular" (the other side's pixels), or a constant.
