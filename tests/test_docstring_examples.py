@@ -18,7 +18,6 @@ ROOT = Path(cnnjax.__file__).parent
 HELPERS = {
     "__init__",
     "classifier",
-    "conv_unit",
     "create",
     "dense_evaluation",
     "features",
@@ -27,8 +26,6 @@ HELPERS = {
     "input_sizes",
     "net",
     "registry",
-    "repeat",
-    "residual_blocks",
     "statistics",
 }
 
