@@ -25,7 +25,7 @@ def conv2d(x, kernel, strides=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), gr
 def conv2d_input_grad(
     grad, kernel, input_shape, strides=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1
 ):
-    """dL/dx: every product x(r·s + a·d, ·) k(a, ·) of the sum hands g(r, ·) k(a, ·) back to x."""
+    """dL/dx: every product x(r·s + a·d, ·) k(a, ·) of the sum adds g(r, ·) k(a, ·) to it."""
     padded = _pad(np.zeros(input_shape), pads)
     height, width, channels, filters = kernel.shape
     per_group = filters // groups

@@ -1,8 +1,8 @@
 """Keeping an array in memory that several parts of a compiled program read.
 
-XLA's CPU compiler computes a cheap elementwise producer (bias, batch normalization, rectifier) anew
-in every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among
-many, computing again costs far more than reading. `lax.optimization_barrier` does not help: XLA
+XLA's CPU compiler computes a cheap elementwise producer (bias, batch norm, rectifier) again in
+every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among many,
+computing again costs far more than reading. `lax.optimization_barrier` does not help: XLA
 removes it before it merges loops. A loop whose result the compiler cannot know does help.
 """
 

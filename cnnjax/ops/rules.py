@@ -116,7 +116,7 @@ def make_op(
 ) -> Op:
     """Returns the op that computes `forward` and differentiates it by `backward`.
 
-    An op holds the mathematics. A documented function with named arguments calls it:
+    An op contains the mathematics. A documented function with named arguments calls it:
 
     >>> import jax, jax.numpy as jnp
     >>> def check(x, *, factor):

@@ -33,7 +33,7 @@ def max_pool_with_argmax(
     """Returns `max_pool`, and where in the image each maximum was.
 
     The place is that of the element that gets the gradient. It is -1 where that is padding, which
-    happens only in windows that hold nothing above -inf, or a NaN.
+    happens only in windows with a NaN, or with nothing above -inf.
 
     Args:
         x: images, (batch, height, width, channels), floating dtype.

@@ -114,7 +114,7 @@ def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array, *, where: Poo
 
 
 max_windows = make_op("max_pool", _forward, _backward, save=_save, native=native_max_windows)
-"""`max_windows(x, where=…)` is each window's maximum; NaN if it holds one, padding is -inf."""
+"""`max_windows(x, where=…)` is each window's maximum, or NaN if it has one; padding is -inf."""
 
 
 def _lax_input_grad(x: jax.Array, _: jax.Array, grad: jax.Array, where: PoolWindow) -> jax.Array:

@@ -1,7 +1,7 @@
 """dL/dx of a strided convolution by phases: one small dense convolution for each pixel of a stride.
 
-An input pixel s·t + σ meets only every s-th kernel tap, so that the pixels of one phase σ are a
-convolution, without stride or holes, of the upstream gradient with a part of the kernel.
+An input pixel s·t + σ is multiplied with every s-th kernel tap only. So dL/dx at the pixels of one
+phase σ is a convolution, without stride, of the upstream gradient with a part of the kernel.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Pixels s·t + σ of one axis: tap first + j·step meets g(t + shift - j·hole).
+    """Pixels s·t + σ of one axis: tap first + j·step is multiplied with g(t + shift - j·hole).
 
     Attributes:
         first: the first tap.
         step: from one tap to the next.
-        taps: how many there are.
+        taps: number of taps.
         hole: how far the upstream gradient's index goes back from one tap to the next.
         shift: the upstream gradient's index at the first tap, less t.
-        length: how many pixels the phase has, rounded up to be the same for all.
+        length: number of pixels of the phase, rounded up to be the same for all.
     """
 
     first: int
@@ -69,7 +69,7 @@ def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) ->
         dilation: step between kernel taps.
         low: padding before the first pixel.
     """
-    # Taps a and a + stride / gcd meet the same phase.
+    # Taps a and a + stride / gcd are multiplied with pixels of the same phase.
     common = math.gcd(stride, dilation)
     phases = []
     for sigma in range(stride):

@@ -96,7 +96,7 @@ def _phase(grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase) -> jax
         return total
     padded = zero_pad(grad, (row.pads(grad.shape[1]), column.pads(grad.shape[2])))
     for i, j in all_taps((row.taps, column.taps)):
-        # True convolution: a later tap meets an earlier gradient.
+        # True convolution: later taps are multiplied with earlier gradients.
         back = (row.taps - 1 - i, column.taps - 1 - j)
         window = shifted(padded, back, out_size, (1, 1), (row.hole, column.hole))
         place = (row.first + i * row.step, column.first + j * column.step)
