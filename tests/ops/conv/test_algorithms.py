@@ -11,7 +11,7 @@ from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
 from tests import reference
-from tests.ops.conv_cases import CASES, Case, assert_sum_close
+from tests.ops.conv.conv_cases import CASES, Case, assert_sum_close
 
 ODD = {
     **{name: CASES[name] for name in ("asymmetric", "dilated_strided", "stride_beyond_kernel")},

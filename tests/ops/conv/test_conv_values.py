@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from tests.ops.conv_cases import CASES
+from tests.ops.conv.conv_cases import CASES
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -9,7 +9,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cnnjax import ops
-from tests.ops.conv_cases import CASES
+from tests.ops.conv.conv_cases import CASES
 from tests.quick import quickly
 
 # One case for each formulation that the CPU may choose.
