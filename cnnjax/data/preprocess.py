@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
 
 from cnnjax.data.kinds import Kind
@@ -13,6 +14,13 @@ IGNORED = 255
 """Value of the pixels of a mask that belong to no class: those that padding adds."""
 
 Images = Float[Array, "batch height width channels"]
+
+StoredImages = Num[Array | np.ndarray, "batch height width channels"]
+"""Images before `resize` and `pad`, which change their height and width."""
+
+InputImages = Float[Array, "batch _ _ channels"]
+"""Images after them."""
+
 Parts = Mapping[str, Array]
 Kinds = Mapping[str, Kind]
 
@@ -90,11 +98,11 @@ class Preprocess:
         """Both halves, without augmentation: what evaluation gives to the network."""
         return self.normalize(self.to_unit(parts, kinds), kinds)
 
-    def images(self, images: Num[Array, "batch h w channels"]) -> Images:
+    def images(self, images: StoredImages) -> InputImages:
         """Both halves for stored images alone."""
         return self._normalized(self._unit_images(jnp.asarray(images)))
 
-    def _unit_images(self, images: Num[Array, "batch h w channels"]) -> Images:
+    def _unit_images(self, images: StoredImages) -> InputImages:
         x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         if self.resize is not None:
             shape = (x.shape[0], self.resize, self.resize, x.shape[3])

@@ -2,12 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float, Integer
 
 Image = Float[Array, "height width channels"]
 """Pixels from 0 to 1."""
 
-Mask = Int[Array, "height width *one"]
+Mask = Integer[Array, "height width *one"]
 """A label for each pixel; the last axis, if it is there, has one entry."""
 
 Fill = float | tuple[float, ...]
@@ -34,7 +34,7 @@ def filled(fill: Fill, image: Image) -> Image:
     return jnp.broadcast_to(color, image.shape)
 
 
-def filling_label(mask_fill: int, mask: Mask) -> Shaped[Array, ""]:
+def filling_label(mask_fill: int, mask: Mask) -> Integer[Array, ""]:
     """Returns the label that enters a mask, of the mask's dtype.
 
     Raises:

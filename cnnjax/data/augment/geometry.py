@@ -9,8 +9,9 @@ from jaxtyping import Array, Key
 
 from cnnjax.data.augment.checks import check_probability, check_range
 from cnnjax.data.augment.fill import IGNORED_LABEL, Fill
-from cnnjax.data.augment.motion import Mirror, Motion, ResizedPart, Turn, Window
+from cnnjax.data.augment.motion import Mirror, Motion, Window
 from cnnjax.data.augment.rectangles import draw_aspects, draw_rectangle
+from cnnjax.data.augment.resample import ResizedPart, Turn
 from cnnjax.data.augment.transform import Geometry, freeze_fields
 
 

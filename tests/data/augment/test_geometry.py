@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
-from cnnjax.data.augment.motion import Turn
+from cnnjax.data.augment.resample import Turn
 from tests.data.augment.images import augment_image, augment_many
 
 RNG = np.random.default_rng(0)
