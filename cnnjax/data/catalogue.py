@@ -116,7 +116,7 @@ _CATALOGUE = {
 
 
 def list_datasets() -> list[str]:
-    """Returns the names in the catalogue, sorted; `dataset` takes others besides."""
+    """Returns the names in the catalogue, sorted; `dataset` also takes others."""
     return sorted(_CATALOGUE)
 
 
@@ -132,12 +132,12 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: TFDS data folder; None means TFDS's default.
 
     Returns:
-        What is known of it. Sets outside the catalogue state ImageNet's mean and standard
+        The set's description. Sets outside the catalogue have ImageNet's mean and standard
         deviation if they are in color, and 0.5 for both if they are gray.
 
     Raises:
-        DataError: no set has that name (the message lists the nearest), or it is not in the
-            catalogue and not prepared, or its folder is not as it should be.
+        DataError: no set has that name (the message names the nearest), it is neither in the
+            catalogue nor prepared, or its folder does not have the expected layout.
     """
     if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
@@ -148,6 +148,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         return _described(name, folder)
     if Path(name).expanduser().is_dir():
         return folder_dataset(name)
+    # Only now, since importing TFDS takes seconds: is it a set that could be prepared?
     base = name.partition("/")[0]
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:
@@ -166,7 +167,7 @@ def _tfds_names() -> list[str]:
 
 
 def _described(name: str, folder: Any) -> Dataset:
-    """Describes a prepared set by what TFDS wrote beside it."""
+    """Describes a prepared set by the metadata that TFDS wrote."""
     info = read_info(folder)
     gray = info.image_shape is not None and info.image_shape[2] == 1
     sizes = {"train": info.split_sizes["train"]} if "train" in info.split_sizes else {}

@@ -8,17 +8,21 @@ Image = Float[Array, "height width channels"]
 """Pixels from 0 to 1."""
 
 Mask = Integer[Array, "height width *one"]
-"""A label for each pixel; the last axis, if it is there, has one entry."""
+"""A label for each pixel; a third axis, where there is one, has one entry."""
 
 Fill = float | tuple[float, ...]
-"""A pixel's value from 0 to 1, one for all channels or one for each."""
+"""Value of a pixel from 0 to 1: one for all channels, or one for each."""
 
 IGNORED_LABEL = 255
-"""What no loss or score counts: the border of PASCAL VOC, and torchvision's `ignore_index`."""
+"""The label that losses and scores leave out: PASCAL VOC's border, torchvision's `ignore_index`."""
 
 
 def filled(fill: Fill, image: Image) -> Image:
     """Returns an image of one color, of the shape and dtype of another.
+
+    Args:
+        fill: the color.
+        image: an image of that shape and dtype.
 
     Raises:
         ValueError: `fill` has values for another number of channels.
@@ -35,7 +39,11 @@ def filled(fill: Fill, image: Image) -> Image:
 
 
 def filling_label(mask_fill: int, mask: Mask) -> Integer[Array, ""]:
-    """Returns the label that enters a mask, of the mask's dtype.
+    """Returns the label that enters a mask, in the mask's dtype.
+
+    Args:
+        mask_fill: the label.
+        mask: a mask of that dtype.
 
     Raises:
         ValueError: the dtype cannot hold it.

@@ -45,7 +45,7 @@ class ResizedPart(Motion):
         height, width, channels = image.shape
         within = inside((height, width), self.corner, self.sides).astype(image.dtype)
         # At the edges of the rectangle the filter also reaches pixels outside it. They are zeros
-        # here, and the division by the resized weights takes their share out again.
+        # here, and the division by the resized weights removes their share again.
         resized = jax.image.scale_and_translate(
             jnp.concatenate([image * within, within], axis=-1),
             (*self.target, channels + 1),
@@ -83,12 +83,12 @@ class ResizedPart(Motion):
 
 @dataclass(frozen=True)
 class Turn(Motion):
-    """A turn about the image's center, an enlargement, and a move after that; bilinear.
+    """A turn about the image's center, an enlargement, and then a move; bilinear.
 
     Attributes:
         angle: radians, counter-clockwise.
         factor: by how much the image is enlarged.
-        moves: pixels by which it is moved downwards and to the right.
+        moves: pixels by which the image is moved downwards and to the right.
         size: height and width of the image.
         fill: the color that enters images from beyond the edges.
         mask_fill: the label that enters masks.
@@ -113,7 +113,7 @@ class Turn(Motion):
         def sample(channel: Array) -> Array:
             return jax.scipy.ndimage.map_coordinates(channel, sources, order=1, mode="constant")
 
-        # `map_coordinates` can only fill with zeros, which are the background once it is subtracted.
+        # `map_coordinates` can only fill with zeros: the background, once it is subtracted.
         sampled = jax.vmap(sample, in_axes=2, out_axes=2)(image - background)
         return sampled + background
 

@@ -5,7 +5,7 @@ import numpy as np
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import ArrayExamples
-from cnnjax.data.files import write_aside
+from cnnjax.data.files import write_atomically
 from cnnjax.data.kinds import Kind
 from cnnjax.data.read.decode import decode_image
 from cnnjax.data.read.sources import open_source
@@ -44,8 +44,8 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
     # A kept copy needs neither TFDS, which takes seconds to import, nor OpenCV.
     if not (images_file.exists() and labels_file.exists()):
         images, labels = _decode(dataset, dataset.image_shape, split, data_dir)
-        write_aside(images_file, images)
-        write_aside(labels_file, labels)
+        write_atomically(images_file, images)
+        write_atomically(labels_file, labels)
     images, labels = np.load(images_file), np.load(labels_file)
     expected = (dataset.split_sizes[split], *dataset.image_shape)
     if images.shape != expected or labels.shape != expected[:1]:
