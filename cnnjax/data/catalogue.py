@@ -99,7 +99,7 @@ _CATALOGUE = {
             test_split="validation",
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
-            source="Russakovsky et al. 2015, https://www.image-net.org (download by hand)",
+            source="Russakovsky et al. 2015, https://www.image-net.org (manual download)",
         ),
         Dataset(
             name="oxford_iiit_pet",
@@ -148,7 +148,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         return _described(name, folder)
     if Path(name).expanduser().is_dir():
         return folder_dataset(name)
-    # Only now, since importing TFDS takes seconds: is it a set that could be prepared?
+    # Last, since `_tfds_names` imports TFDS, which takes seconds.
     base = name.partition("/")[0]
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:

@@ -91,8 +91,8 @@ def imagenet_names() -> tuple[str, ...]:
 
     They are the first word of each class's WordNet synset, as timm 1.0.31 lists them
     (`timm/data/_info/imagenet_synset_to_lemma.txt`), in the order of `imagenet_synsets`. Two words
-    come twice there: the two classes "crane" have a longer name here, and the second "maillot" has
-    its other word, "tank suit".
+    come twice there: here each "crane" names its kind, and the second "maillot" is its other word,
+    "tank suit".
     """
     path = Path(__file__).parent / "class_names" / "imagenet.txt"
     return tuple(path.read_text(encoding="utf-8").splitlines())

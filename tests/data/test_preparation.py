@@ -81,7 +81,7 @@ def test_missing_originals_are_named(tmp_path):
     ("content", "message"),
     [
         (b"\0\0\x0b\x01\0\0\0\x02ab", "no IDX file of unsigned bytes"),
-        (b"\0\0\x08\x01\0\0\0\x03ab", "holds 2 values, its header says"),
+        (b"\0\0\x08\x01\0\0\0\x03ab", "holds 2 values, its header has"),
     ],
 )
 def test_other_idx_files_are_refused(tmp_path, content, message):

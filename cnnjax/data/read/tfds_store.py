@@ -1,4 +1,4 @@
-"""Sets as TFDS keeps them on disk: found, opened and described without TensorFlow or a network."""
+"""Finding, opening and describing sets that TFDS prepared, without TensorFlow or a network."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class PreparedInfo(NamedTuple):
-    """What TFDS wrote about a prepared set."""
+    """The metadata that TFDS wrote about a prepared set."""
 
     image_shape: tuple[int, int, int] | None
     class_names: tuple[str, ...]
@@ -27,9 +27,11 @@ class PreparedInfo(NamedTuple):
 
 
 def data_folder(data_dir: str | None) -> Path:
-    """Returns the data folder: the one given, or TFDS's default.
+    """Returns the folder of prepared sets.
 
-    That is `TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+    Args:
+        data_dir: the folder; None means TFDS's default: `$TFDS_DATA_DIR`, or else
+            `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(chosen).expanduser()
@@ -45,7 +47,7 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
     folder = data_folder(data_dir) / tfds_name
     if not folder.is_dir():
         return None
-    # TFDS prepares aside and moves: a folder of that name is whole.
+    # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
     versions = [
         path
         for path in folder.iterdir()
@@ -57,7 +59,12 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
 
 
 def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
-    """Returns the error that says where a set was looked for, and the command that prepares it."""
+    """Returns the error for a set that is not prepared: its folder, and the command to prepare it.
+
+    Args:
+        tfds_name: name, or name/configuration.
+        data_dir: TFDS data folder; None means TFDS's default.
+    """
     base = tfds_name.partition("/")[0]
     folder = data_folder(data_dir)
     configurations = sorted(
@@ -74,10 +81,14 @@ def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
 
 
 def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
-    """Returns the folder of a TFDS set; `digits`, which needs no network, is built if need be.
+    """Returns the folder of a TFDS set; `digits`, which needs no network, is prepared if missing.
+
+    Args:
+        dataset: the set, from `catalogue.dataset`.
+        data_dir: TFDS data folder; None means TFDS's default.
 
     Raises:
-        DataError: it is not prepared; nothing was downloaded.
+        DataError: the set is not prepared; nothing was downloaded.
     """
     folder = find_prepared(dataset.tfds_name, data_dir)
     if folder is not None:
@@ -94,10 +105,13 @@ def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
 
 
 def open_prepared(folder: Path) -> Any:
-    """Returns a TFDS builder that reads a prepared set, whatever code wrote it.
+    """Returns a TFDS builder that reads a prepared set, without the code that wrote it.
+
+    Args:
+        folder: folder of the prepared version of the set.
 
     Raises:
-        DataError: TFDS cannot read it without TensorFlow, because of its format on disk.
+        DataError: the set has a format on disk that TFDS cannot read without TensorFlow.
     """
     import tensorflow_datasets as tfds
 
@@ -112,10 +126,13 @@ def open_prepared(folder: Path) -> Any:
 
 
 def read_info(folder: Path) -> PreparedInfo:
-    """Reads what TFDS wrote about a prepared set.
+    """Reads the metadata that TFDS wrote about a prepared set.
+
+    Args:
+        folder: folder of the prepared version of the set.
 
     Raises:
-        DataError: it is not a set of labeled images.
+        DataError: the set does not consist of labeled images.
     """
     import tensorflow_datasets as tfds
 
@@ -139,9 +156,9 @@ def read_info(folder: Path) -> PreparedInfo:
 
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[None]:
-    """Keeps TFDS from printing to standard output, and from advising faster JPEG decoders.
+    """Keeps TFDS from printing to standard output and from advice on faster JPEG decoders.
 
-    Both are of use for a set that takes minutes, and noise for one that takes a second.
+    Both are useful for a set that takes minutes, but not for one that takes a second.
     """
     import tensorflow_datasets as tfds
 
