@@ -16,7 +16,7 @@ def test_the_second_read_decodes_nothing(tmp_path, monkeypatch):
         np.testing.assert_array_equal(first.column(part), second.column(part))
 
 
-def test_what_was_read_is_held_against_the_catalogue(tmp_path):
+def test_arrays_of_another_size_than_in_the_catalogue_are_refused(tmp_path):
     digits = data.dataset("digits")
     data.load_arrays(digits, "test", str(tmp_path))
     larger = dataclasses.replace(digits, split_sizes={"test": 361})

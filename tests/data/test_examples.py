@@ -86,7 +86,7 @@ def test_an_unknown_part_is_named():
         Squares().column("labels")
 
 
-def test_the_identity_of_arrays_is_what_is_in_them():
+def test_the_identity_of_arrays_depends_on_their_content():
     def identity(**parts):
         found = data.from_arrays(**parts).identity()
         json.dumps(found)

@@ -35,14 +35,14 @@ def test_a_folder_without_test_images_has_no_test_split(folder):
     assert data.dataset(f"folder:{folder}").split_sizes == {"train": 24}
 
 
-def test_the_version_of_a_folder_tells_which_images_it_holds(folder, photographs):
+def test_the_version_of_a_folder_depends_on_the_names_of_its_images(folder, photographs):
     version = data.dataset(f"folder:{folder}").version
     assert version == data.dataset(f"folder:{photographs}").version
     (folder / "train" / "ants" / "000.jpg").rename(folder / "train" / "ants" / "100.jpg")
     assert version != data.dataset(f"folder:{folder}").version
 
 
-def test_other_files_are_no_images(folder):
+def test_other_files_are_left_out(folder):
     (folder / "train" / "ants" / "notes.txt").write_text("six legs")
     (folder / "train" / "ants" / ".hidden.jpg").write_bytes(b"")
     os.mkfifo(folder / "train" / "ants" / "pipe.jpg")
@@ -71,7 +71,7 @@ def test_a_class_without_training_images_is_named(folder):
         data.dataset(f"folder:{folder}")
 
 
-def test_images_without_class_folders_are_told(tmp_path):
+def test_images_without_class_folders_are_refused(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(data.DataError, match=r"train holds no class folders"):
         data.dataset(f"folder:{tmp_path}")

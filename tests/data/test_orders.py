@@ -99,7 +99,7 @@ def test_balanced_batches_mix_the_classes():
     assert {tuple(np.unique(steps[:, row])) for row in range(8)} == {(0, 1, 2, 4)}
 
 
-def test_a_class_is_shuffled_anew_each_time_around():
+def test_a_class_is_shuffled_again_each_time():
     order = BalancedOrder(KEY, np.repeat([0, 1], 6), 2)
     flat = steps_of(order, 60).reshape(-1)
     rounds = flat[flat < 6].reshape(10, 6)

@@ -18,7 +18,7 @@ def test_a_stream_is_shuffled_by_default():
     assert (stream.epoch_steps, order.block_steps, order.batch_size) == (3, 3, 6)
     expected = np.asarray(data.epoch_order(KEY, 0, 20))[:18]
     np.testing.assert_array_equal(order.block(0).reshape(-1), expected)
-    # A stream beside the first one goes around without an end, and may be smaller than a batch.
+    # Another stream than the first continues across epochs, and may be smaller than a batch.
     beside = data.Stream(examples(5), 6).make_order(KEY, first=False)
     assert np.bincount(beside.block(0)[:5].reshape(-1)).tolist() == [6] * 5
 

@@ -106,9 +106,8 @@ def _build_from_originals(name: str, source: Path, data_dir: str | None) -> None
 def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> None:
     if importlib.util.find_spec("tensorflow") is None:
         if tfds_name in READERS:
-            remedy = (
-                f"give --source=FOLDER with its original files ({_original_files(tfds_name)}), "
-            )
+            files = _original_files(tfds_name)
+            remedy = f"give --source=FOLDER with its original files ({files}), "
         else:
             remedy = ""
         raise DataError(

@@ -60,7 +60,7 @@ def test_a_bare_name_is_a_call():
     np.testing.assert_array_equal(bare, called)
 
 
-# Every augmentation of grey images, with arguments that change nothing.
+# Every augmentation of gray images, with arguments that change nothing.
 @pytest.mark.parametrize(
     "policy",
     [
@@ -123,6 +123,6 @@ def test_calls_of_a_policy_draw_independently():
         ("mixup(0)", "alpha is 0; give more than 0"),
     ],
 )
-def test_a_wrong_policy_says_what_is_wrong(policy, message):
+def test_a_wrong_policy_is_refused(policy, message):
     with pytest.raises(ValueError, match=message):
         data.parse_policy(policy)
