@@ -34,3 +34,8 @@ def test_an_unknown_split_names_the_known_ones():
 def test_an_unknown_dataset_names_the_nearest():
     with pytest.raises(ValueError, match=r"'digit' is unknown; did you mean digits"):
         data.dataset("digit")
+
+
+def test_photographs_of_many_sizes_fit_no_array(photographs):
+    with pytest.raises(data.DataError, match=r"have many sizes, and fit no array"):
+        data.load_arrays(data.dataset(f"folder:{photographs}"), "train")

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -5,6 +7,8 @@ from PIL import Image
 
 from cnnjax import data
 from cnnjax.data import classes
+from cnnjax.data.read import tfds_store
+from cnnjax.data.read.sources import open_source
 from cnnjax.data.read.tfds_store import quiet_tfds
 
 # From TFDS's documentation: version, classes, and numbers of training and test examples.
@@ -128,6 +132,28 @@ def test_prepared_configurations_are_named(grays_dir, tmp_path):
     with pytest.raises(data.DataError, match=r"prepared there: beans/small"):
         data.dataset("beans", str(tmp_path))
     assert data.dataset("beans/small", str(tmp_path)).split_sizes["train"] == 6
+
+
+def test_an_unknown_split_of_a_prepared_set_is_named(grays_dir):
+    grays = data.dataset("two_grays", grays_dir)
+    with pytest.raises(
+        data.DataError, match=r"'dev' is unknown for two_grays; it has \['test'"
+    ):
+        open_source(grays, "dev", grays_dir)
+
+
+def test_a_set_in_another_format_on_disk_is_refused(monkeypatch, tmp_path):
+    info = SimpleNamespace(file_format=SimpleNamespace(value="tfrecord"))
+    monkeypatch.setattr(tfds, "builder_from_directory", lambda path: SimpleNamespace(info=info))
+    with pytest.raises(data.DataError, match=r"is prepared as tfrecord; only array_record is read"):
+        tfds_store.open_prepared(tmp_path)
+
+
+def test_a_set_without_labels_is_refused(monkeypatch, tmp_path):
+    info = SimpleNamespace(features={"image": tfds.features.Image(shape=(4, 4, 1))})
+    monkeypatch.setattr(tfds_store, "open_prepared", lambda path: SimpleNamespace(info=info))
+    with pytest.raises(data.DataError, match=r"has the features \['image'\]; expected an image"):
+        tfds_store.read_info(tmp_path)
 
 
 def test_an_unknown_name_gets_the_nearest_of_the_catalogue_and_of_tfds():

@@ -66,6 +66,19 @@ def test_a_batch_that_hosts_cannot_share_is_refused(photographs):
         training(photographs_of(photographs), process_count=3)
 
 
+@pytest.mark.parametrize("arguments", [{"threads": 0}, {"processes": -1}])
+def test_impossible_numbers_of_workers_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"give 1 thread or more, and 0 processes or more"):
+        Workers(**arguments)
+
+
+def test_photographs_need_a_framing_and_images_of_one_size_take_none(photographs):
+    with pytest.raises(ValueError, match=r"framing: None was given, but folder:.* needs a framing"):
+        load_encoded(data.dataset(f"folder:{photographs}"), "train")
+    with pytest.raises(ValueError, match=r"digits has images of one size: no framing"):
+        load_encoded(data.dataset("digits"), "train", framing=FRAMING)
+
+
 def test_the_order_is_that_of_sets_kept_on_the_device(photographs):
     images = photographs_of(photographs)
     batches = take(training(images), 6)

@@ -120,6 +120,7 @@ def test_calls_of_a_policy_draw_independently():
         ("random_erasing(aspect=(0, 1))", "aspect is"),
         ("color_jitter(hue=0.6)", "hue is 0.6; give 0 to 0.5"),
         ("pca_color(-1)", "deviation is -1"),
+        ("pca_color(eigenvalues=(1, 2))", r"are of shapes \(2,\) and \(3, 3\); give 3, and 3 rows"),
         ("mixup(0)", "alpha is 0; give more than 0"),
     ],
 )
