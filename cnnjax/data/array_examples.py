@@ -54,6 +54,7 @@ class ArrayExamples(Examples):
         Args:
             positions: positions of the examples.
         """
+        # With a dtype, since NumPy makes floats of an empty list.
         rows = np.asarray(positions, np.intp)
         return {name: array[rows] for name, array in self.arrays.items()}
 
@@ -85,6 +86,7 @@ class ArrayExamples(Examples):
         digest = hashlib.sha256()
         for name in sorted(self.arrays):
             array = self.arrays[name]
+            # Equal bytes of another shape or type are other examples.
             digest.update(repr((name, self.kinds[name], array.shape, array.dtype.str)).encode())
             for block in _byte_blocks(array):
                 digest.update(block)

@@ -24,5 +24,6 @@ def blank_parts(spec: Spec, count: int) -> dict[str, np.ndarray]:
 def _blank(part: PartSpec, count: int) -> np.ndarray:
     value = 0
     if part.kind == "image":
+        # Images of floats are from 0 to 1.
         value = FILL if part.dtype == np.uint8 else FILL / 255
     return np.full((count, *part.shape), value, part.dtype)

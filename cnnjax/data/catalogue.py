@@ -139,6 +139,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         DataError: no set has that name (the message names the nearest), it is neither in the
             catalogue nor prepared, or its folder does not have the expected layout.
     """
+    # The start of a path suffices, so that a missing folder is reported as such.
     if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
     if name in _CATALOGUE:
@@ -146,6 +147,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     folder = find_prepared(name, data_dir)
     if folder is not None:
         return _described(name, folder)
+    # After the sets, so that a folder in the working directory does not hide one.
     if Path(name).expanduser().is_dir():
         return folder_dataset(name)
     # Last, since `_tfds_names` imports TFDS, which takes seconds.

@@ -44,6 +44,7 @@ class JoinedExamples(Examples):
         return self._ends[-1]
 
     def _place(self, position: int) -> tuple[Examples, int]:
+        # An end is the first position of the next set.
         number = bisect.bisect_right(self._ends, position)
         return self.sets[number], position - (self._ends[number - 1] if number else 0)
 

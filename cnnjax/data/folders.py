@@ -73,6 +73,7 @@ def folder_dataset(name: str) -> Dataset:
         if paths:
             dataset.split_sizes[split] = len(paths)
         for path in paths:
+            # A zero byte ends each name, since no path contains one.
             names.update(os.fsencode(path.relative_to(dataset.source)) + b"\0")
     return dataclasses.replace(dataset, version=names.hexdigest()[:12])
 
@@ -133,6 +134,7 @@ def _split_by_hash(images: list[Path], folder: Path) -> dict[str, list[Path]]:
 
 
 def _hash_number(image: Path, folder: Path) -> float:
+    # Unlike Python's own hash, SHA-256 is the same in every process.
     digest = hashlib.sha256(os.fsencode(image.relative_to(folder).as_posix())).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
@@ -140,6 +142,7 @@ def _hash_number(image: Path, folder: Path) -> float:
 def _images(folder: Path) -> list[Path]:
     """Lists the image files of a class, without pipes, sockets and broken links."""
     with os.scandir(folder) as entries:
+        # Hidden files are left out: macOS puts `._` files with the same endings beside images.
         names = [
             entry.name
             for entry in entries

@@ -40,6 +40,7 @@ class LazyImages:
             try:
                 images[row] = self._examples.read(int(position))[self._part]
             except (DamagedImage, OSError):
+                # The row stays gray.
                 continue
         return images.reshape(*wanted.shape, *self.shape[1:])
 

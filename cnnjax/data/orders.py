@@ -145,14 +145,17 @@ class BalancedOrder:
         equal = np.tile(np.repeat(np.arange(classes), each), (self.block_steps, 1))
         chosen = np.concatenate([equal, around], axis=1).reshape(-1)
         places = np.split(
+            # Stable, so that the rows of a class stay in the order of the steps.
             np.argsort(chosen, kind="stable"),
             np.cumsum(np.bincount(chosen, minlength=classes))[:-1],
         )
         block = np.empty(chosen.shape, np.int32)
         for index, rows in enumerate(places):
+            # The examples of this class in all earlier steps: the equal shares, and its turns.
             before = steps[0] * each + (steps[0] * extra - index + classes - 1) // classes
             block[rows] = self._drawn(index, int(before), len(rows))
         # Classes are mixed, so that each device, which takes adjacent rows, gets all of them.
+        # The 0 here and the 1 in `_drawn` give batches and classes different draws.
         generator = np.random.default_rng([*self._words, 0, number])
         return generator.permuted(block.reshape(self.block_steps, -1), axis=1)
 
@@ -165,6 +168,7 @@ class BalancedOrder:
             np.random.default_rng([*self._words, 1, index, turn]).permutation(members)
             for turn in range(first, last + 1)
         ]
+        # The empty slice keeps the dtype where `count` is zero.
         return np.concatenate([members[:0], *shuffles])[skipped : skipped + count]
 
 
@@ -252,6 +256,7 @@ class FunctionOrder:
 
     def __init__(self, own: OwnOrder, key: jax.Array, num_examples: int, batch_size: int):
         self._own = own
+        # Big-endian, so that the seed is the same on every machine.
         self._seed = int.from_bytes(np.asarray(key_words(key), ">u4").tobytes())
         self._size = num_examples
         self.batch_size = batch_size

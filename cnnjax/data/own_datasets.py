@@ -62,6 +62,7 @@ class Splits:
         sizes = {"train": len(self.train)}
         if self.test is not None:
             sizes["test"] = len(self.test)
+        # A single value of `mean` and `std` is that of all channels.
         channels = form[2]
         return Dataset(
             name=name,

@@ -113,6 +113,7 @@ def _image(name: str, array: np.ndarray) -> np.ndarray:
         raise DataError(
             f"{name}: {array.shape} was given; images are [examples, height, width, channels]"
         )
+    # With channels last, these would be images of 4 rows at most and more than 4 channels.
     if array.shape[1] in (1, 3, 4) and min(array.shape[2:]) > 4:
         raise DataError(
             f"{name}: images {array.shape} look as if their channels came first (NCHW); here they "
@@ -168,6 +169,7 @@ def _mask(name: str, array: np.ndarray) -> np.ndarray:
             f"{name}: {array.shape} was given; masks are [examples, height, width], "
             "a class for each pixel"
         )
+    # Bytes are kept, since int32 would take four times the memory.
     if array.dtype in (np.uint8, np.bool_):
         return array.astype(np.uint8, copy=False)
     return _whole(name, array, "masks")

@@ -84,6 +84,7 @@ class Preprocess:
         """
         moved = dict(parts)
         size = _size(parts, kinds)
+        # Boxes and points are scaled by the stored size, which is read before anything moves.
         for name, kind in kinds.items():
             if kind == "image":
                 moved[name] = self._unit_images(parts[name])
@@ -135,6 +136,7 @@ class Preprocess:
     def _unit_mask(self, mask: Array) -> Array:
         if self.resize is not None:
             shape = (mask.shape[0], self.resize, self.resize)
+            # A mean of two labels would be another label.
             mask = jax.image.resize(mask, shape, method="nearest")
         margin = (self.pad, self.pad)
         return jnp.pad(mask, ((0, 0), margin, margin), constant_values=IGNORED)
@@ -149,6 +151,7 @@ class Preprocess:
     def _normalized(self, x: Images) -> Images:
         if self.per_image:
             return normalize_contrast(x)
+        # Checked here, since only the images show the number of channels.
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, x.shape[-1]):
                 raise ValueError(

@@ -50,6 +50,7 @@ def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:
                 "give auto or never"
             )
         return False
+    # Pixels are uint8: one byte for each value.
     size = sum(dataset.split_sizes.values()) * int(np.prod(dataset.image_shape))
     return resident == "always" or (resident == "auto" and size <= RESIDENT_BYTES)
 

@@ -86,6 +86,7 @@ class Stream:
                 f"examples: {type(self.examples).__name__} was given; make examples of it with "
                 "data.from_arrays(image=…, label=…) or data.from_source(…)"
             )
+        # `bool` is a subclass of `int`.
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
             raise ValueError(f"batch_size: {self.batch_size!r} was given; give a whole number")
         if self.batch_size < 1:
@@ -185,5 +186,6 @@ class Stream:
                 f"order: {self.order!r} is unknown; {did_you_mean(str(self.order), known)}known: "
                 f"{', '.join(known)}, data.Episodes(…), or a function (seed, step) -> positions"
             )
+        # All other named orders need classes.
         if self.order != "shuffled":
             _ = self.label_part  # raises an error where there is none

@@ -13,6 +13,7 @@ def check_probability(name: str, probability: float) -> None:
     Raises:
         ValueError: it is below 0 or above 1.
     """
+    # Written with `not`, so that NaN is refused too.
     if not 0 <= probability <= 1:
         raise ValueError(f"{name}: probability is {probability}; give 0 to 1")
 

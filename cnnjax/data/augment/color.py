@@ -83,9 +83,11 @@ class ColorJitter(Color):
         def factor(number: int, amount: float) -> Array:
             return jax.random.uniform(keys[number], minval=1 - amount, maxval=1 + amount)
 
+        # The arguments are static: a change that is off is not compiled.
         if self.brightness:
             image = _blend(image, jnp.zeros_like(image), factor(0, self.brightness))
         if self.contrast:
+            # As in Pillow, the mean of the gray values, not of all channels.
             mean = jnp.full_like(image, _gray(image).mean())
             image = _blend(image, mean, factor(1, self.contrast))
         if self.saturation:
@@ -106,6 +108,7 @@ def turn_hue(image: Image, turn: Array | float) -> Image:
     high, low = image.max(axis=-1), image.min(axis=-1)
     spread = high - low
     red, green, blue = (image[..., channel] for channel in range(3))
+    # Gray pixels have no hue. Any divisor will do for them, since their spread is zero below.
     divisor = jnp.where(spread > 0, spread, 1)
     # The highest channel is found by comparing channels, not by comparing each with `high`: where
     # XLA computes a channel twice, the two may differ in the last bit, and none would equal `high`.
@@ -167,6 +170,7 @@ class PcaColor(Color):
         _check_rgb("pca_color", image)
         basis = np.asarray(self.eigenvectors, np.float32) * np.asarray(self.eigenvalues, np.float32)
         amounts = self.deviation * jax.random.normal(key, (3,))
+        # On accelerators, a product has less than float32's precision by default.
         color = jnp.matmul(jnp.asarray(basis), amounts, precision="highest")
         return image + color.astype(image.dtype).reshape(1, 1, 3)
 
@@ -183,8 +187,10 @@ def color_basis(
         Eigenvalues, largest first, and eigenvectors, as columns, of the covariance of the R, G and
         B values from 0 to 1.
     """
+    # float64, since the sums over all pixels of a set are long.
     pixels = images.reshape(-1, 3).astype(np.float64) / 255
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(pixels, rowvar=False))
+    # `eigh` sorts from the smallest to the largest.
     return eigenvalues[::-1], eigenvectors[:, ::-1]
 
 
@@ -223,6 +229,7 @@ class Autocontrast(Color):
         spread = image.max(axis=(0, 1), keepdims=True) - low
         # The inner `where` avoids a division of zero by zero, whose NaN would reach gradients.
         stretched = jnp.where(spread > 0, (image - low) / jnp.where(spread > 0, spread, 1), image)
+        # `bernoulli` refuses integers, and a policy may have 0 or 1.
         return jnp.where(jax.random.bernoulli(key, float(self.probability)), stretched, image)
 
 

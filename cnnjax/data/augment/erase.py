@@ -48,6 +48,7 @@ class Cutout(Erase):
         """
         height, width, _ = image.shape
         limits = jnp.asarray((height, width), jnp.int32)
+        # Any pixel is equally probable, so that squares at the edges are smaller.
         center = jax.random.randint(key, (2,), jnp.zeros(2, jnp.int32), limits)
         sides = jnp.full(2, self.size, jnp.int32)
         covered = inside((height, width), center - self.size // 2, sides)
@@ -94,6 +95,8 @@ class RandomErasing(Erase):
         aspects = draw_aspects(aspect_key, self.aspect, logarithmic=False)
         height, width, _ = image.shape
         fits, corner, sides = draw_rectangle(box_key, (height, width), self.area, aspects)
+        # `bernoulli` refuses integers, and a policy may have 0 or 1.
         erased = fits & jax.random.bernoulli(chance_key, float(self.probability))
+        # Drawn also where nothing is erased: under `vmap` there are no branches.
         noise = jax.random.uniform(noise_key, image.shape, image.dtype)
         return jnp.where(erased & inside((height, width), corner, sides), noise, image)

@@ -62,6 +62,7 @@ def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple
             f"{step}: the example has no part of kind image or mask; its parts are "
             + ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
         )
+    # Checked before sizes are compared, which need the right number of axes.
     for name in names:
         (check_image if kinds[name] == "image" else _check_mask)(name, example[name])
     first, *others = names

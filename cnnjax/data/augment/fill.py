@@ -27,6 +27,7 @@ def filled(fill: Fill, image: Image) -> Image:
     Raises:
         ValueError: `fill` has values for another number of channels.
     """
+    # NumPy, since the fill is a constant of the compiled program.
     values = np.atleast_1d(np.asarray(fill, np.float32))
     channels = image.shape[-1]
     if values.size not in (1, channels):
@@ -48,6 +49,7 @@ def filling_label(mask_fill: int, mask: Mask) -> Integer[Array, ""]:
     Raises:
         ValueError: the dtype cannot hold it.
     """
+    # A label that does not fit would become another one without an error.
     limits = jnp.iinfo(mask.dtype)
     if not limits.min <= mask_fill <= limits.max:
         raise ValueError(

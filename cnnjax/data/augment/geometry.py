@@ -91,6 +91,7 @@ class Shift(Geometry):
             key: a random key.
             size: height and width of the example.
         """
+        # A move by up to `pixels` is a window of the image with that padding.
         return Crop(self.pixels, mask_fill=self.mask_fill).draw(key, size)
 
 
@@ -170,6 +171,7 @@ class Flip(Geometry):
             key: a random key.
             size: height and width of the example.
         """
+        # `bernoulli` refuses integers, and a policy may have 0 or 1.
         return Mirror(jax.random.bernoulli(key, float(self.probability)), size[1])
 
 

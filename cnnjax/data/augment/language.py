@@ -58,6 +58,7 @@ def _replace_colons(source: str) -> str:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.OP:
             depth += (token.string in "([{") - (token.string in ")]}")
+            # Depth 1 is the bracket around the list; colons of dictionaries are deeper.
             if token.string == ":" and depth == 1:
                 colons.append(token.start)
     # From the last colon to the first, so that the columns of those before it stay right.
@@ -84,8 +85,10 @@ def _make(call: ast.expr, policy: str) -> Transform | Mix:
     maker = AUGMENTATIONS.get(name)
     form = _form(name, maker)
     try:
+        # Only literals, so that the text of a policy cannot run code.
         positional = [ast.literal_eval(value) for value in call.args]
         named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
+        # Bound first, so that wrong arguments are reported before any code of the maker runs.
         form.bind(*positional, **named)
         made = maker(*positional, **named)
     except (TypeError, ValueError) as error:

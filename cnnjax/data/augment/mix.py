@@ -152,6 +152,7 @@ class Mixup(Mix):
 def _mix(
     own: Float[Array, " batch"], values: Float[Array, "batch *rest"], others: Array
 ) -> Float[Array, "batch *rest"]:
+    # Images of half precision stay so.
     share = own.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
     return share * values + (1 - share) * others
 

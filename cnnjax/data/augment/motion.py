@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int32, Integer
+from jaxtyping import Array, Bool, Float, Int, Integer
 
 from cnnjax.data.augment.fill import (
     IGNORED_LABEL,
@@ -92,8 +92,8 @@ class Window(Motion):
         mask_fill: the label with which masks are padded.
     """
 
-    top: Int32[Array, ""]
-    left: Int32[Array, ""]
+    top: Int[Array, ""]
+    left: Int[Array, ""]
     padding: int
     mode: str = "fill"
     fill: Fill = 0.0
@@ -109,6 +109,7 @@ class Window(Motion):
             return self._reflected(image)
         height, width, channels = image.shape
         large = (height + 2 * self.padding, width + 2 * self.padding, channels)
+        # `jnp.pad` takes one value only, and a fill may have one for each channel.
         canvas = filled(self.fill, jnp.empty(large, image.dtype))
         padded = jax.lax.dynamic_update_slice(canvas, image, (self.padding, self.padding, 0))
         return self._cut(padded, image.shape)

@@ -54,6 +54,7 @@ class Policy:
         for item in items:
             made += _steps(item)
         mixes = [step for step in made if isinstance(step, Mix)]
+        # They differ where the mix is not last, and where there are several.
         if mixes and made[-1:] != mixes:
             shown = ", ".join(map(str, made))
             raise ValueError(
@@ -125,6 +126,7 @@ def _steps(item: Any) -> list[Transform | Mix]:
         return [*item.steps, *([item.mixing] if item.mixing else [])]
     if isinstance(item, Transform | Mix):
         return [item]
+    # A class is callable, too, but it is most likely an augmentation without its arguments.
     if callable(item) and not inspect.isclass(item):
         return [OwnTransform(cast(Augmentation, item), _location(item))]
     raise ValueError(

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32, Key
+from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
 _ATTEMPTS = 10
 
@@ -57,7 +57,7 @@ def draw_aspects(
 
 
 def inside(
-    size: tuple[int, int], corner: Int32[Array, "2"], sides: Int32[Array, "2"]
+    size: tuple[int, int], corner: Int[Array, "2"], sides: Int[Array, "2"]
 ) -> Bool[Array, "height width 1"]:
     """Returns which pixels of an image lie in a rectangle, which may reach beyond the image.
 

@@ -123,9 +123,11 @@ class Turn(Motion):
         Args:
             mask: a label for each pixel.
         """
+        # The nearest pixel. `jnp.round` would round halves to even numbers: not all to one side.
         rows, columns = (jnp.floor(source + 0.5).astype(jnp.int32) for source in self._sources())
         height, width = self.size
         within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        # Negative indices would count from the other end.
         taken = mask[jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1)]
         within = within.reshape(within.shape + (1,) * (mask.ndim - 2))
         return jnp.where(within, taken, filling_label(self.mask_fill, mask))

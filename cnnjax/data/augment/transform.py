@@ -212,6 +212,7 @@ def freeze_fields(instance: Any) -> None:
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if isinstance(value, list | tuple | np.ndarray):
+            # A frozen dataclass refuses ordinary assignments.
             object.__setattr__(instance, field.name, _frozen(value))
 
 

@@ -123,6 +123,7 @@ def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> No
     downloads = folder / "downloads" / tfds_name.replace("/", "_")
     try:
         builder.download_and_prepare(download_dir=str(downloads), download_config=options)
+    # TFDS raises AssertionError for a manual download that is missing.
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
         hint = "\n(manual_dir is the folder of --source)" if "manual_dir" in str(error) else ""
         raise DataError(f"dataset: {tfds_name} could not be prepared: {error}{hint}") from error
@@ -154,6 +155,7 @@ def _read_back(
         source = open_source(described, split, data_dir)
         sizes[split] = len(source)
         if split == "train":
+            # Evenly spread over the split, which may be sorted by class.
             chosen = np.unique(np.linspace(0, len(source) - 1, _SAMPLE).astype(int))
             pixels = [decode_image(source[int(i)].content).reshape(-1, 3) for i in chosen]
     mean, std = _moments(np.concatenate(pixels))
@@ -175,5 +177,6 @@ def _moments(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     counts = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
     values = np.arange(256) / 255
     mean = counts @ values / len(pixels)
+    # One pass suffices: the counts are exact, and float64 rounds little.
     variance = counts @ values**2 / len(pixels) - mean**2
     return tuple(map(float, mean)), tuple(map(float, np.sqrt(variance)))

@@ -113,9 +113,11 @@ def read_cifar10(folder: Path) -> Splits:
         batches = []
         for name in names:
             content = contents(name)
+            # Some systems refuse MD5, unless it is declared not to be for security.
             digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
             _check_digest(f"{folder}: {name}", digest, _CIFAR10_DIGESTS[name], {})
             # The digest is that of the published file, so that it is safe to unpickle.
+            # Python 2 wrote it, with strings of bytes.
             batches.append(pickle.loads(content, encoding="latin1"))
         planes = np.concatenate([batch["data"] for batch in batches])
         # The files store each image as a red, a green and a blue plane.

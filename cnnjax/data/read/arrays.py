@@ -61,6 +61,7 @@ def _decode(
     dataset: Dataset, shape: tuple[int, int, int], split: str, data_dir: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
     source = open_source(dataset, split, data_dir)
+    # Allocated at once: stacking a list of images would need twice the memory.
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
     for position in range(len(source)):

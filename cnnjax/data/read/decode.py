@@ -38,6 +38,7 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
         DamagedImage: the file is in no such format, or its end is missing.
     """
     cv2 = opencv()
+    # OpenCV's default order of channels is B, G, R.
     flag = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
@@ -45,7 +46,8 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
         raise DamagedImage(f"cannot be decoded: {error.err or error}") from None
     if image is None:
         raise DamagedImage("cannot be decoded")
-    # OpenCV fills the missing end of a JPEG with gray, without an error.
+    # OpenCV fills the missing end of a JPEG with gray, without an error. A JPEG starts with FF D8
+    # and ends with FF D9; some programs write a few bytes after that.
     if content[:2] == b"\xff\xd8" and b"\xff\xd9" not in content[-32:]:
         _check_whole(content)
     return image.reshape(*image.shape[:2], channels)

@@ -108,6 +108,7 @@ class Framing:
 
     def _cut(self, height: int, width: int, short_side: int) -> int:
         """Returns the side, in stored pixels, of the square that becomes `crop` pixels."""
+        # A narrow image may have less than one pixel for the square.
         return max(1, round(self.crop * min(height, width) / short_side))
 
     def _resized(self, image: Image, box: Box) -> Square:
@@ -127,6 +128,7 @@ def _area_box(
     low, high = (math.log(aspect) for aspect in ASPECTS)
     for _ in range(_ATTEMPTS):
         area = height * width * generator.uniform(*areas)
+        # Evenly on a logarithmic scale, so that 3/4 and 4/3 are equally probable.
         aspect = math.exp(generator.uniform(low, high))
         box_height, box_width = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < box_height <= height and 0 < box_width <= width:

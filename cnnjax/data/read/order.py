@@ -59,6 +59,7 @@ def evaluation_batches(
     for start in range(0, num_examples, batch_size):
         positions = np.arange(start, start + batch_size, dtype=np.int32)
         weights = (positions < num_examples).astype(np.float32)
+        # Repeats, since all batches must have one size to run the same compiled program.
         batches.append((np.where(positions < num_examples, positions, 0), weights))
     return batches
 

@@ -73,6 +73,7 @@ class _BatchMaker:
         """Returns the batch, and the name and problem of each unreadable image in it."""
         slots = self._slots(step)
         own = slice(self._own.start, self._own.stop)
+        # Copied, since the order keeps its weights, and damaged images set some to 0 below.
         positions, weights = slots.positions[own], slots.weights[own].copy()
         # New arrays for each batch: JAX may keep on using those it was given.
         parts = blank_parts(self._examples.spec, len(self._own))
@@ -106,9 +107,11 @@ class _BatchMaker:
         if isinstance(self._order, EvaluationOrder):
             return None
         if self._order.repeats:
+            # The last number distinguishes these draws from those of an epoch.
             drawn_by = [self._seed, step, self._own[row], 1]
         else:
             drawn_by = [self._seed, step // self._order.block_steps, position]
+        # Named, since NumPy may change the generator behind `default_rng`.
         return np.random.Generator(np.random.PCG64(drawn_by))
 
 
@@ -196,6 +199,7 @@ class Reader:
             import grain
 
         threads = self.workers.threads or os.cpu_count() or 1
+        # A training order has no end, but grain needs one.
         last_step = self.order.steps if isinstance(self.order, EvaluationOrder) else 2**31 - 1
         make_batch = _BatchMaker(
             self.examples, self.order, self.seed, self.process_index, self.process_count

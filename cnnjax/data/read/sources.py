@@ -73,6 +73,7 @@ class FolderSource:
         try:
             content = self._paths[position].read_bytes()
         except OSError as error:
+            # One file may be damaged; without the folder, every read would fail.
             if self._folder is None or not self._folder.is_dir():
                 raise DataError(
                     f"dataset: the folder {self._folder} is gone; restore it and start the run "
@@ -123,6 +124,7 @@ class PreparedSource:
                 f"{sorted(builder.info.splits)}: delete that folder and prepare the set again"
             )
         images = (tfds.features.Image, tfds.features.LabeledImage)
+        # Images stay encoded: OpenCV decodes them, like the files of folders.
         undecoded = {
             name: tfds.decode.SkipDecoding()
             for name, feature in builder.info.features.items()

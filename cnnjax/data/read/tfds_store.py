@@ -53,6 +53,7 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
         for path in folder.iterdir()
         if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
     ]
+    # By numbers: as text, 10.0.0 comes before 9.0.0.
     return max(
         versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None
     )
@@ -67,6 +68,7 @@ def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
     """
     base = tfds_name.partition("/")[0]
     folder = data_folder(data_dir)
+    # A user may have prepared another configuration of the set.
     configurations = sorted(
         f"{base}/{path.name}"
         for path in (folder / base).glob("*")
