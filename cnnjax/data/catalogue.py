@@ -163,6 +163,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
 
 
 def _tfds_names() -> list[str]:
+    # Here, since it takes seconds.
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)

@@ -12,6 +12,7 @@ from jaxtyping import Integer
 from cnnjax.data.errors import DataError
 from cnnjax.data.kinds import Kind
 
+# `column` reads this many examples at once, and keeps one of their parts.
 _BLOCK_EXAMPLES = 256
 
 Parts = Mapping[str, np.ndarray]

@@ -19,7 +19,9 @@ Labels = Int[np.ndarray, " examples"]
 OwnOrder = Callable[[int, int], Int[np.ndarray, " batch"]]
 """A user's order: (seed, step) -> the positions of the step's examples."""
 
+# Blocks of small sets have at least this many steps, so that blocks are seldom drawn.
 _LEAST_STEPS = 64
+# Episodes are drawn one by one, so that a larger block would delay its first step.
 _MOST_EPISODES = 256
 
 
@@ -66,7 +68,7 @@ def key_words(key: jax.Array) -> tuple[int, ...]:
 
 
 class ShuffledOrder:
-    """Every example once an epoch, in a new order each time.
+    """Examples in a new random order each epoch.
 
     Args:
         key: a random key, from which the order is drawn.

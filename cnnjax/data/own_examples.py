@@ -59,6 +59,7 @@ class SourceExamples(Examples):
         self._parts = parts
         self._kinds: dict[str, Kind] = dict(kinds or {})
         self._version = version
+        # Without a form, the first example is read now, which also reports a wrong source early.
         self.spec = spec if spec is not None else spec_of(*self._checked(0))
         if spec is not None:
             self._kinds = {name: part.kind for name, part in spec.items()}
@@ -101,6 +102,7 @@ class SourceExamples(Examples):
 
     def _checked(self, position: int) -> tuple[dict[str, np.ndarray], dict[str, Kind]]:
         parts = _named_parts(self._source[position], self._parts, position)
+        # The kinds of missing parts are left out, since `read` reports such an example better.
         kinds: dict[str, Kind] = {name: kind for name, kind in self._kinds.items() if name in parts}
         try:
             # The checks are those of whole arrays: one example is an array with one row.

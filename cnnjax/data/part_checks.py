@@ -46,6 +46,7 @@ def _kind(name: str, names: Mapping[str, Any], given: Mapping[str, Kind]) -> Kin
     for kind in _NAMED_AS_KIND:
         if name == kind:
             return kind
+    # Only boxes and points are counted: `label_count` is a value.
     counted = name.removesuffix(COUNT_SUFFIX)
     if counted != name and counted in names:
         kind = given.get(counted) or _kind(counted, names, given)
@@ -151,6 +152,7 @@ def _whole(name: str, array: np.ndarray, what: str) -> np.ndarray:
         if not np.all(array == np.floor(array)):
             remedy = f"for numbers to predict, give kinds={{{name!r}: 'value'}}"
         raise DataError(f"{name}: {array.dtype} was given; {what} are whole numbers: {remedy}")
+    # `astype` would wrap larger numbers around without an error.
     if array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31:
         raise DataError(
             f"{name}: {what} from {array.min()} to {array.max()} do not fit int32; number them anew"

@@ -127,6 +127,7 @@ class Preprocess:
         return self._normalized(self._unit_images(jnp.asarray(images)))
 
     def _unit_images(self, images: StoredImages) -> InputImages:
+        # Only uint8 is known to go from 0 to 255.
         x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         if self.resize is not None:
             shape = (x.shape[0], self.resize, self.resize, x.shape[3])

@@ -107,6 +107,7 @@ class Stream:
         Raises:
             ValueError: the examples do not fill one batch.
         """
+        # Other orders may repeat examples, and so fill a batch with fewer.
         if self.order == "shuffled":
             return steps_per_epoch(len(self.examples), self.batch_size)
         return max(1, len(self.examples) // self.batch_size)
@@ -164,6 +165,7 @@ class Stream:
             if not self.views:
                 raise ValueError("views: there are none; leave them out, or name at least one")
             for name in self.views:
+                # The views become parts of the batch, and must not replace one.
                 if not name.isidentifier() or name in RESERVED:
                     raise ValueError(
                         f"views: {name!r} cannot name a view; give a word other than "

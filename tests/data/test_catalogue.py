@@ -97,7 +97,7 @@ def test_imagenets_classes_have_english_names_in_the_order_of_the_stock_builder(
 
 
 def test_classes_of_cifar100_are_alphabetical():
-    # As the author's own list is.
+    # As in the author's list.
     names = data.dataset("cifar100").class_names
     assert list(names) == sorted(names)
     assert (names[0], names[47], names[99]) == ("apple", "maple_tree", "worm")
@@ -136,9 +136,7 @@ def test_prepared_configurations_are_named(grays_dir, tmp_path):
 
 def test_an_unknown_split_of_a_prepared_set_is_named(grays_dir):
     grays = data.dataset("two_grays", grays_dir)
-    with pytest.raises(
-        data.DataError, match=r"'dev' is unknown for two_grays; it has \['test'"
-    ):
+    with pytest.raises(data.DataError, match=r"'dev' is unknown for two_grays; it has \['test'"):
         open_source(grays, "dev", grays_dir)
 
 

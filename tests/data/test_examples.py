@@ -18,7 +18,7 @@ def assert_parts(found, expected):
 
 
 class Squares(data.Examples):
-    """A form of examples of one's own: values that are computed when they are asked for."""
+    """Examples of a user, whose values are computed on demand."""
 
     def __init__(self):
         self.spec = {"value": data.PartSpec((2,), np.dtype(np.float32), "value")}

@@ -119,7 +119,7 @@ def test_images_that_are_added_leave_the_others_where_they_are(tmp_path):
     assert after.version != before.version
     assert train <= names_of(after, "train")
     assert test <= names_of(after, "test")
-    # Nor does it matter where the folder is.
+    # The place of the folder does not matter either.
     tested = names_of(after, "test")
     moved = data.dataset(f"folder:{shutil.move(folder, tmp_path / 'elsewhere')}")
     assert names_of(moved, "test") == tested

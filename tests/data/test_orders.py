@@ -37,7 +37,7 @@ def test_an_order_is_a_function_of_key_and_step(name):
     expected = steps_of(whole, 200)
     assert expected.dtype == np.int32
     assert expected.shape == (200, whole.batch_size)
-    # From anywhere, by an order that has seen nothing before.
+    # From any step on, by a new order.
     np.testing.assert_array_equal(steps_of(ORDERS[name](KEY), 30, first=150), expected[150:180])
     other = steps_of(ORDERS[name](jax.random.key(4)), 200)
     assert not np.array_equal(other, expected)

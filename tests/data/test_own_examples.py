@@ -1,4 +1,4 @@
-"""Arrays, sources and generators of a user's own."""
+"""Arrays, sources and generators of users."""
 
 import numpy as np
 import pytest

@@ -108,7 +108,7 @@ def turn_hue(image: Image, turn: Array | float) -> Image:
     high, low = image.max(axis=-1), image.min(axis=-1)
     spread = high - low
     red, green, blue = (image[..., channel] for channel in range(3))
-    # Gray pixels have no hue. Any divisor will do for them, since their spread is zero below.
+    # Gray pixels have no hue. Any divisor works for them, since their spread is zero below.
     divisor = jnp.where(spread > 0, spread, 1)
     # The highest channel is found by comparing channels, not by comparing each with `high`: where
     # XLA computes a channel twice, the two may differ in the last bit, and none would equal `high`.

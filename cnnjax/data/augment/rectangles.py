@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
+# As many as in torchvision.
 _ATTEMPTS = 10
 
 

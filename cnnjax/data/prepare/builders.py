@@ -19,6 +19,7 @@ with installed_with("train"):
     from PIL import Image
 
 
+# Not registered, since their names would collide with those of the stock builders.
 class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """The common part of the builders, which take the splits as arrays that were checked before."""
 

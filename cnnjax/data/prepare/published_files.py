@@ -211,6 +211,7 @@ def _cifar10_contents(folder: Path) -> Callable[[str], bytes]:
             return lzma.decompress((folder / f"{name}.xz").read_bytes())
         raise DataError(f"source: {folder} has neither {name} nor {name}.xz nor {_CIFAR10_ARCHIVE}")
 
+    # The archive is read once and in order: jumping in a compressed file is slow.
     archive = folder / _CIFAR10_ARCHIVE
     if not archive.exists():
         return from_files

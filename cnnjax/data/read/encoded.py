@@ -64,6 +64,7 @@ class EncodedImages(Examples):
         if self.framing is not None:
             framed = self.framing.train(image, generator) if generator else None
             image = self.framing.evaluate(image) if framed is None else framed
+        # All images of a batch need one size.
         elif image.shape != self.image_shape:
             raise DamagedImage(f"it is {image.shape}, expected {self.image_shape}")
         return {"image": image, "label": np.asarray(label, np.int32)}

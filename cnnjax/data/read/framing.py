@@ -12,6 +12,7 @@ from cnnjax.data.read.decode import opencv
 ASPECTS = (3 / 4, 4 / 3)
 """Bounds of width over height of the cuts of `areas` (Szegedy et al. 2014, section 6)."""
 
+# As many as in torchvision.
 _ATTEMPTS = 10
 
 Image = UInt8[np.ndarray, "height width channels"]
@@ -135,6 +136,7 @@ def _area_box(
             top = int(generator.integers(height - box_height, endpoint=True))
             left = int(generator.integers(width - box_width, endpoint=True))
             return Box(top, left, box_height, box_width)
+    # As in torchvision, the aspect ratio is moved into its bounds.
     box_height = min(height, round(width / ASPECTS[0]))
     box_width = min(width, round(height * ASPECTS[1]))
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)

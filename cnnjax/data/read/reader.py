@@ -158,6 +158,7 @@ class Reader:
         """Share of the time since the first batch was requested in which the consumer waited."""
         if self._started is None:
             return 0.0
+        # Not zero, even where the clock has not moved.
         return self.waited_seconds / max(time.perf_counter() - self._started, 1e-9)
 
     def batches(self, first_step: int = 0) -> Generator[HostBatch]:

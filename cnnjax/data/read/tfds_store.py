@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 
+# TFDS is imported within functions, since that takes seconds.
 _logger = logging.getLogger(__name__)
 
+# Folders with other names are configurations, or not finished.
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 

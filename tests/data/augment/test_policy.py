@@ -41,7 +41,7 @@ def test_an_image_is_augmented_alike_in_any_batch():
         keys = data.example_keys(jax.random.key(2), positions)
         return data.augment_batch(augment, keys, {"image": images})["image"]
 
-    # As many pixels as make XLA cut its loops.
+    # Enough pixels for XLA to split its loops.
     images = jax.random.uniform(jax.random.key(1), (900, 8, 8, 3))
     positions = 3 * jnp.arange(900, dtype=jnp.int32)
     whole = compiled(images, positions)
@@ -78,7 +78,7 @@ def test_a_bare_name_is_a_call():
 )
 def test_arguments_that_change_nothing_give_the_image(policy):
     image = IMAGE / 26
-    if policy.startswith("cutout"):  # the least that it can do: up to one pixel each
+    if policy.startswith("cutout"):  # which always changes something: a pixel each, here
         differing = np.asarray(augment_image(policy, jax.random.key(0), image)) != image
         assert 1 <= differing.sum() <= 2
         return
@@ -88,7 +88,7 @@ def test_arguments_that_change_nothing_give_the_image(policy):
 
 def test_calls_of_a_policy_draw_independently():
     results = augment_many("shift(1), shift(pixels=1)", IMAGE, 300)
-    # Were both draws equal, an image could move by 0 or 2 in a direction but never by 1.
+    # If both draws were equal, an image could move by 0 or 2 in a direction, but never by 1.
     assert shifted(np.asarray(IMAGE), 1, 0).tobytes() in {result.tobytes() for result in results}
 
 
