@@ -10,7 +10,7 @@ import pytest
 from cnnjax import ops
 from tests.helpers import reference
 from tests.helpers.programs import quickly
-from tests.ops.conv_cases import CASES, assert_sum_close
+from tests.ops.conv.conv_cases import CASES, assert_sum_close
 
 
 def _value_and_gradients(options, x, k, g):

@@ -13,7 +13,7 @@ from jax import lax
 from cnnjax import ops
 from tests.helpers import reference
 from tests.helpers.programs import quickly
-from tests.ops.conv_cases import Case, assert_sum_close
+from tests.ops.conv.conv_cases import Case, assert_sum_close
 
 
 @st.composite
