@@ -48,10 +48,11 @@ def start_python(
         environment: in place of this process's.
         **streams: `stdout` or `stderr`, in place of pipes.
     """
+    piped: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         text=True,
-        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
+        **piped,
     )

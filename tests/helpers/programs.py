@@ -1,7 +1,9 @@
 """What the compiler makes of a function: the program's text, and the memory that it needs."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -13,6 +15,19 @@ quickly = functools.partial(jax.jit, compiler_options={"xla_backend_optimization
 def compile_quickly(quick: bool) -> None:
     """Sets whether everything is compiled without the compiler's slow passes from now on."""
     jax.config.update("jax_disable_most_optimizations", quick)
+
+
+@contextlib.contextmanager
+def all_optimizations() -> Iterator[None]:
+    """Compiles with all passes, in this process and those that it starts."""
+    before = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "0"
+    compile_quickly(False)
+    try:
+        yield
+    finally:
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = before
+        compile_quickly(before != "0")
 
 
 def program_text(function: Callable[..., Any], *arguments: Any) -> str:

@@ -43,7 +43,7 @@ class Network:
     def linear(self, name, x):
         return x @ self.state[f"{name}.weight"].T + self.state[f"{name}.bias"]
 
-    def unit(self, name, x, stride=1, padding=0):
+    def unit(self, name, x, stride=1, padding: int | tuple[int, int] = 0):
         """torchvision's BasicConv2d."""
         return relu(self.norm(f"{name}.bn", self.conv(f"{name}.conv", x, stride, padding)))
 

@@ -11,6 +11,7 @@ from cnnjax import training
 from cnnjax.data import evaluation_batches
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
+from tests.helpers.fixtures import optimized  # noqa: F401
 from tests.helpers.trees import largest_difference
 from tests.training.devices.parallel_case import (
     BATCH,
