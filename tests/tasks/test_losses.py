@@ -55,8 +55,10 @@ def test_hinge_of_mixed_labels_is_the_mean_over_them():
 
 def test_sigmoid_cross_entropy_adds_up_one_against_the_rest():
     values = losses.sigmoid_cross_entropy(jnp.asarray(LOGITS), jnp.asarray(MIXED))
-    said = expit(LOGITS)
-    expected = -(MIXED * np.log(said) + (1 - MIXED) * np.log(1 - said)).sum(axis=1)
+    probabilities = expit(LOGITS)
+    expected = -(MIXED * np.log(probabilities) + (1 - MIXED) * np.log(1 - probabilities)).sum(
+        axis=1
+    )
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
