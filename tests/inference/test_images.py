@@ -20,18 +20,18 @@ def read(path, shape, **options):
     return found.image
 
 
-def test_files_are_cut_at_their_centre_shrunk_and_inverted(tmp_path):
+def test_files_are_cut_at_their_center_shrunk_and_inverted(tmp_path):
     wide = np.zeros((40, 80), np.uint8)
-    wide[:, 20:60] = 200  # the centre square is what stays
+    wide[:, 20:60] = 200  # the center square is what stays
     path = save(tmp_path / "wide.png", wide)
     assert (read(path, (8, 8, 1)) == 200).all()
     assert (read(path, (8, 8, 1), invert=True) == 55).all()
-    colour = read(path, (4, 6, 3))
-    assert colour.shape == (4, 6, 3)
-    assert (colour[:, 2:4] == 200).all()
+    color = read(path, (4, 6, 3))
+    assert color.shape == (4, 6, 3)
+    assert (color[:, 2:4] == 200).all()
 
 
-def test_shrinking_averages_and_the_form_s_proportions_are_kept(tmp_path):
+def test_shrinking_averages_and_keeps_the_proportions_of_the_form(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     path = save(tmp_path / "a.png", pixels)
     # 12x24 of 16x24, each pixel the mean of 3x3.

@@ -71,7 +71,7 @@ def test_the_whole_image_and_its_mirror_image():
     np.testing.assert_allclose(predicted(Views(flip=True), images), mean, rtol=1e-4)
 
 
-def test_the_centre_crop_is_in_the_middle():
+def test_the_center_crop_is_in_the_middle():
     # Enlarged to the size that they have.
     images = stored(10)
     found = predicted(Views("center", scales=(10,)), images)
@@ -107,7 +107,7 @@ def test_scales_are_krizhevskys_if_none_are_given():
     assert Views("dense", scales=(224, 256, 288)).sides(224) == (224, 256, 288)
 
 
-def test_an_image_that_is_not_finite_in_one_view_has_no_answer():
+def test_an_image_that_is_not_finite_in_one_view_has_no_prediction():
     images = stored(SIZE)
 
     class Infinite(Linear):
