@@ -155,8 +155,8 @@ def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file in full before it gets its name, so that no half-written one is found."""
+    """Writes a file in full before it gets its name."""
     aside = path.with_name(f".{path.name}.incomplete")
-    # The csv module has ended its lines already.
+    # CSV ends its lines itself.
     aside.write_text(text, encoding="utf-8", newline="")
     os.replace(aside, path)
