@@ -76,3 +76,13 @@ def test_guesses_are_ranked_by_log_probabilities_also_where_all_underflow():
     assert answer.columns["class_2"] == "b"
     assert answer.values["classes"][0]["probability"] == 1
     assert len(Classification(tuple("abcd")).answer(logs, top=2).values["classes"]) == 2
+
+
+def test_a_split_without_examples_has_no_figures():
+    task = Classification(tuple("0123456789"))
+    nothing = task.prediction_sums(
+        jnp.asarray(log_softmax(LOGITS, axis=1), jnp.float32),
+        batch_of(LOGITS, LABELS, np.zeros(20)),
+    )
+    with pytest.raises(ValueError, match="no example counted"):
+        task.assess(nothing)
