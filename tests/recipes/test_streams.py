@@ -99,6 +99,7 @@ def test_episodes_set_the_batch_size():
             r"more\.examples: 'rest' holds no examples; set",
         ),
         ({"streams": {"more": {"name": "digits"}}}, r"more\.examples: 'rest' is of the run's own"),
+        ({"streams": {"more": {"name": "digit", "examples": "all"}}}, "did you mean digits"),
         ({"streams": {"more": {"bach_size": 5}}}, r"streams\.more\.bach_size is unknown"),
         (
             {"streams": {"more": {"examples": "all", "augmentation": "flipp"}}},
