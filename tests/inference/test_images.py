@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import data, training
-from cnnjax.inference.images import ImageForm, find_images, read_images
+from cnnjax.inference.images import ImageForm, check_images, find_images, read_images
 
 
 def save(path, pixels):
@@ -78,3 +78,16 @@ def test_all_paths_without_images_are_named(tmp_path):
         find_images([tmp_path / "none.png", tmp_path / "empty"])
     assert "none.png: there is no such file" in str(raised.value)
     assert "empty: the folder holds no image (.bmp" in str(raised.value)
+
+
+def test_files_are_checked_before_they_are_read(tmp_path):
+    good = save(tmp_path / "good.png", np.zeros((9, 9), np.uint8))
+    (tmp_path / "text.png").write_text("x")
+    check_images([good])
+    with pytest.raises(training.ConfigError) as raised:
+        check_images([tmp_path / "text.png", good, tmp_path / "gone.png"])
+    problems = str(raised.value).splitlines()[1:]
+    assert [problem.split(":")[0].strip() for problem in problems] == [
+        str(tmp_path / "text.png"),
+        str(tmp_path / "gone.png"),
+    ]

@@ -68,3 +68,15 @@ def test_inputs_and_outputs_are_those_of_the_run(finished, data_dir):
     logits = network.outputs(images)
     expected = network.model.apply(network.variables, network.inputs(images), train=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("tests.recipes.own_parts:colors", "colors returned Splits, not a training.Run"),
+        ("tests.recipes.own_parts:colrs", "run: .*did you mean colors"),
+    ],
+)
+def test_a_function_that_makes_no_run_is_refused(finished, run, message):
+    with pytest.raises(ValueError, match=message):
+        inference.load(finished[0], run=run)

@@ -146,3 +146,18 @@ def test_a_task_whose_predictions_cannot_be_joined_takes_one_view_alone():
     np.testing.assert_allclose(whole, inputs.reshape(4, -1) @ WEIGHTS, rtol=1e-4, atol=1e-4)
     with pytest.raises(TaskError, match="cannot be joined; give one network"):
         logs_of(Views(flip=True), images, task=Task())
+
+
+@pytest.mark.parametrize(
+    ("views", "text"),
+    [
+        (Views(flip=True), "the whole image and its mirror image"),
+        (Views("ten"), "ten crops of 224 pixels at scale 256"),
+        (
+            Views("dense", scales=(224, 256), flip=True),
+            "all positions of a window of 224 pixels at scale 224, 256, each mirrored too",
+        ),
+    ],
+)
+def test_views_are_described(views, text):
+    assert views.describe(224) == text
