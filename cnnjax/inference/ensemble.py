@@ -177,6 +177,7 @@ class Ensemble:
         """
         placement = placement or all_devices()
         first, task = self.members[0], self.task
+        # There are no sums of predictions: the task's own metrics are the figures.
         if not task.combines:
             evaluate = make_evaluator(
                 first.model,
@@ -190,6 +191,7 @@ class Ensemble:
             metrics = evaluate(placement.replicate(first.variables), first.task_state)
             lines = [*task.lines(self.split, metrics), ("examples", f"{len(self.examples):,}")]
             return Evaluation(metrics, lines, dict(metrics))
+        # Copied to the devices once, not with every batch.
         variables = [placement.replicate(member.variables) for member in self.members]
         batch_sums = placement.compile_sums(task.prediction_sums)
 

@@ -17,6 +17,7 @@ from cnnjax.tasks.values import Answer, Evaluation
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.result import format_lines
 
+# Files that are read and predicted together, which bounds the memory that images take.
 _BATCH = 128
 
 

@@ -92,6 +92,7 @@ def load_checkpoints(
     checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
     if not steps:
         steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
+    # All are checked before the first is read, which may take long.
     for step in steps:
         if step not in checkpoints.steps():
             raise CheckpointError(
@@ -184,6 +185,7 @@ def _fields_of_blueprint(
 
 
 def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
+    # A damaged checkpoint stays where it is: reading a run changes nothing in its folder.
     step = checkpoints.newest_verified(move_damaged=False)
     if step is None:
         raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")

@@ -160,6 +160,7 @@ class Network:
 
     def _batches(self, examples: data.Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields images and weights of batches of one size."""
+        # One size, so that the network is compiled once.
         size = min(PREDICT_BATCH, len(examples))
         if examples.arrays is not None:
             for positions, weights in data.evaluation_batches(len(examples), size):

@@ -115,6 +115,7 @@ class Views:
         return groups
 
     def _mirrored(self, views: list[Images]) -> Float[Array, "views batch height width channels"]:
+        # The ten crops of Krizhevsky et al. are five and their mirror images.
         if self.flip or self.crops == "ten":
             views = [*views, *(view[:, :, ::-1] for view in views)]
         return jnp.stack(views)

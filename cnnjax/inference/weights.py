@@ -150,6 +150,7 @@ def _load(
     """Loads weights by the tensor names of one source, or of the first that they fit."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    # A file does not name its source: the first one whose names and shapes fit is taken.
     problems = []
     for candidate in (source,) if source else SOURCES:
         try:

@@ -102,6 +102,7 @@ def nearest_key(path: str) -> str:
     ]
     if nearest:
         return f"did you mean config.{nearest[0]}?"
+    # Nothing is near: the keys of the same section are the best hint.
     siblings = [key for key in known if key.rpartition(".")[0] == section] or known
     return f"known: {', '.join(f'config.{key}' for key in siblings)}"
 
@@ -118,6 +119,7 @@ def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") 
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
             keys += known_keys(inner, f"{prefix}{name}.")
+            # The default task's settings are no fields of the schema.
             if inner is TaskConfig:
                 keys += [f"{prefix}{name}.{setting}" for setting in task_settings()]
         else:

@@ -119,6 +119,7 @@ def _streams(
     main = _load(blueprint, "train", trained, data_dir, read)
     streams = {MAIN_STREAM: _stream(main, section)}
     for name, further in section.streams.items():
+        # Only the run's own dataset is divided into trained, held-out and further examples.
         if further.name in ("", section.name):
             chosen = {"trained": trained, "rest": rest, "all": np.sort([*trained, *rest])}
             positions = chosen[further.examples]
@@ -151,6 +152,7 @@ def _positions(blueprint: Blueprint) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Returns the training examples that are held out, those that are trained on, and the rest."""
     section = blueprint.config.data
     size = blueprint.dataset.split_sizes["train"]
+    # A random choice, since some datasets are stored by class.
     order = np.asarray(data.epoch_order(jax.random.key(VALIDATION_SEED), 0, size))
     count = section.validation_examples
     left = order[count:]

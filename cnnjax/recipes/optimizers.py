@@ -63,6 +63,7 @@ def make_optimizer(
         patterns.check(f"optimizer.{key}", getattr(config, key), params)
 
     steps = []
+    # First of all, so that weight decay does not count in the norm.
     if config.gradient_clip is not None:
         steps.append(optax.clip_by_global_norm(config.gradient_clip))
     # Patterns are matched inside the rule: frozen parameters are missing from its trees.
@@ -72,6 +73,7 @@ def make_optimizer(
     if plateau is not None:
         steps.append(plateau)
     rule = optax.chain(*steps) if len(steps) > 1 else steps[0]
+    # Every step passes its loss, which only some rules take.
     return optax.with_extra_args_support(rule)
 
 
@@ -95,11 +97,13 @@ def _rule(
             f"optimizer.weight_decay: {config.name} decays all parameters alike, which "
             f"optimizer.decay can't choose; set optimizer.options.{decay} instead"
         )
+    # Checkpoints of these three have this step's state at a weight of 0 too.
     elif config.weight_decay or config.name in ("sgd", "adam", "rmsprop"):
         before.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
     options = dict(config.options)
     check_options("optimizer", config.name, options, takes, keys)
     given |= options
+    # A rule of the user's may have arguments without default.
     missing = [n for n, value in known.items() if value is inspect.Parameter.empty]
     if missing := [name for name in missing if name not in given]:
         raise ValueError(
@@ -107,6 +111,7 @@ def _rule(
             f"optimizer.options.{missing[0]}"
         )
     rule = function(schedule, **given)
+    # Any object with these two methods will do, also one that is not optax's.
     if not (hasattr(rule, "init") and hasattr(rule, "update")):
         raise ValueError(
             f"optimizer.name: {config.name} returns a {type(rule).__name__}; it must return an "

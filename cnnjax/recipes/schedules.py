@@ -53,6 +53,7 @@ def make_schedule(
         if default is inspect.Parameter.empty and name not in given:
             key = name if name in KEYS else f"options.{name}"
             raise ValueError(f"schedule.{key}: {config.name} needs it; give a value")
+    # `boundaries` are epochs from the run's start, which only the warm-up's length can place.
     if "warmup_steps" in (takes or {}):
         given["warmup_steps"] = warmup
     after = function(learning_rate, total_steps - warmup, epoch_steps, **given)
@@ -63,6 +64,7 @@ def make_schedule(
         )
     if not warmup:
         return after
+    # From a rate above 0, so that the first step is not lost.
     ramp = optax.linear_schedule(learning_rate / warmup, learning_rate, warmup)
     return optax.join_schedules([ramp, after], [warmup])
 

@@ -41,6 +41,7 @@ Rules = Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_as_tuple)]
 class Section(pydantic.BaseModel):
     """A part of the configuration, which refuses unknown keys and values of another type."""
 
+    # pydantic protects names that start with `model_`, and a section may have such keys.
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
@@ -125,6 +126,7 @@ class DataConfig(Section):
 class TaskConfig(pydantic.BaseModel):
     """The task: a name of the task registry or a path, and the task's own settings."""
 
+    # Its further keys are the task's fields, which `complete_task` checks.
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = Field(

@@ -19,6 +19,7 @@ def keyword_defaults(function: Callable[..., Any], positional: int) -> dict[str,
         function takes arguments of any name.
     """
     parameters = list(inspect.signature(function).parameters.values())
+    # With `**options`, any name may be right: the function itself has to check it.
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

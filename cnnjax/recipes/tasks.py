@@ -72,6 +72,7 @@ def complete_task(config: TaskConfig) -> TaskConfig:
         ConfigError: a setting is unknown, or one without default is missing.
     """
     known = task_settings(config.name)
+    # Every file states them: a default there is not a choice of the user's.
     other = task_settings() if config.name != TaskConfig().name else {}
     given = {
         name: value

@@ -104,6 +104,7 @@ def stream_blueprint(
     config = blueprint.config
     if stream.name in ("", config.data.name):
         return blueprint
+    # A stream has no streams of its own.
     section = config.data.model_copy(update={"name": stream.name, "streams": {}})
     return make_blueprint(config.model_copy(update={"data": section}), data_dir)
 

@@ -53,6 +53,7 @@ def assessment_sums(
     place = jnp.ceil(confidence * CALIBRATION_BINS).astype(jnp.int32) - 1
     # Rounding can give a confidence of 0, or one above 1: both belong to the bin beside them.
     place = jnp.clip(place, 0, CALIBRATION_BINS - 1)
+    # Without a prediction there is no confidence: such an example is in no bin.
     binned = jnp.where(predicts, weights, 0)
     columns = jnp.stack([binned, binned * confidence, jnp.where(predicted == labels, binned, 0)])
     return {
@@ -170,6 +171,7 @@ class Assessment:
         Source: Guo et al. 2017, equation 3.
         """
         gaps = [b.examples * abs(b.accuracy - b.confidence) for b in self.bins if b.examples]
+        # The bins are empty where no example has a prediction.
         return sum(gaps) / max(sum(b.examples for b in self.bins), 1)
 
     def metrics(self) -> dict[str, float]:
@@ -212,6 +214,7 @@ def _bin(place: int, examples: float, confidence: float, right: float) -> Calibr
 
 
 def _without_nan(value: Any) -> Any:
+    # JSON has neither NaN nor infinity.
     if isinstance(value, dict):
         return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list):

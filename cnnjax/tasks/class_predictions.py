@@ -59,6 +59,7 @@ class ClassPredictions:
         Minus infinity where an image has no prediction.
         """
         # The other classes' probabilities are added up: 1 - p is 0 where p is nearly 1.
+        # The zeros keep NaN out of the arithmetic.
         others = np.where(self._numbers[:, None], self.log_probabilities, 0)
         place = others.argmax(axis=1)[:, None]
         best = np.take_along_axis(others, place, axis=1)[:, 0].astype(np.float64)
@@ -69,6 +70,7 @@ class ClassPredictions:
     @cached_property
     def assessment(self) -> Assessment:
         """All figures of the predictions."""
+        # The same sums as in evaluation, so that a report's figures agree with it.
         sums = assessment_sums(
             jnp.asarray(self.log_probabilities, jnp.float32),
             jnp.asarray(self.labels, jnp.int32),
@@ -83,13 +85,14 @@ class ClassPredictions:
 
     def mistakes(self) -> Int[np.ndarray, " mistakes"]:
         """Returns the images of which another class was predicted, the most certain first."""
+        # A stable sort keeps equal ones in the dataset's order, so that every run shows the same.
         wrong = np.flatnonzero(~self.right)
         return wrong[np.argsort(-self.log_odds[wrong], kind="stable")]
 
     def narrowest(self) -> Int[np.ndarray, " right"]:
         """Returns the images predicted rightly, the one with the closest second class first."""
         right = np.flatnonzero(self.right)
-        if self._classes == 1:
+        if self._classes == 1:  # there is no second class
             return right
         best = np.partition(self.log_probabilities[right].astype(np.float64), -2, axis=1)[:, -2:]
         return right[np.argsort(best[:, 1] - best[:, 0], kind="stable")]
@@ -122,6 +125,7 @@ class ClassPredictions:
             count: the most confusions to return.
         """
         confusion = self.assessment.confusion.copy()
+        # The diagonal holds the right predictions.
         np.fill_diagonal(confusion, 0)
         order = np.argsort(-confusion, axis=None, kind="stable")[:count]
         pairs = (np.unravel_index(flat, confusion.shape) for flat in order)
@@ -129,6 +133,7 @@ class ClassPredictions:
 
     @cached_property
     def _numbers(self) -> Bool[np.ndarray, " images"]:
+        # The maximum of a row is NaN if any of its values is.
         return ~np.isnan(self.log_probabilities.max(axis=1))
 
     @property

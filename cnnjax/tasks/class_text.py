@@ -69,6 +69,7 @@ def _percent(log_share: float) -> str:
 def _weakest(assessment: Assessment) -> list[str]:
     """Returns the classes with the lowest shares of right predictions, the worst first."""
     shares = assessment.class_accuracy
+    # A class without examples has no share, and cannot be weak.
     order: list[int] = np.argsort(np.nan_to_num(shares, nan=1.0), kind="stable").tolist()
     return [
         f"{assessment.class_names[place]} {shares[place]:.2%}"

@@ -107,6 +107,7 @@ class Classification(Task):
                     f"data: classification needs the parts image and label; these examples have "
                     f"{', '.join(spec)}"
                 )
+        # A network may return several arrays, which have no shape together.
         shape = getattr(outputs, "shape", None)
         classes = len(self.class_names)
         if shape is None or len(shape) != 2 or shape[1] != classes:
@@ -176,6 +177,7 @@ class Classification(Task):
             1 or 0 for each example, under "top1" and "top5".
         """
         logits = outputs.logits
+        # `top_k` ranks NaN and infinity too: `isfinite` keeps such examples from being right.
         _, top = jax.lax.top_k(logits, min(5, logits.shape[-1]))
         hits = (top == batch["label"][:, None]) & jnp.isfinite(logits).all(axis=-1, keepdims=True)
         dtype = batch["weight"].dtype
@@ -219,6 +221,7 @@ class Classification(Task):
         """
         logits = outputs.logits if isinstance(outputs, Heads) else outputs
         logits = logits.astype(sum_dtype(logits.dtype))
+        # An infinite logit alone would make some classes NaN and others not.
         finite = jnp.isfinite(logits).all(axis=-1, keepdims=True)
         return jnp.where(finite, jax.nn.log_softmax(logits), jnp.nan)
 

@@ -31,7 +31,7 @@ CURVES = (
         "loss",
         "Loss",
         log=True,
-        note="Label smoothing, where it is on, raises the training loss alone.",
+        note="Label smoothing, where it is on, raises the training loss only.",
     ),
     MetricChart("accuracy", "Accuracy", percent=True, also="error"),
 )

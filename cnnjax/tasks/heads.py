@@ -47,5 +47,6 @@ def apply_with_heads(
         rngs={"dropout": key},
         mutable=[name for name in variables if name != "params"],
     )
+    # Features are in the network's order, the heads from first to last.
     heads = tuple(value for name, value in features.items() if name.startswith("aux"))
     return Heads(logits, heads), dict(updated)

@@ -131,6 +131,7 @@ def expected_over_labels(
     def of_class(label: Array) -> Losses:
         return loss(logits, jnp.full(len(logits), label, jnp.int32))
 
+    # The loss of every class for every example, [batch, classes].
     by_class = jax.vmap(of_class, out_axes=1)(jnp.arange(logits.shape[1]))
     return (targets.astype(by_class.dtype) * by_class).sum(axis=1)
 
