@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
 
 from cnnjax import nn
 from cnnjax.data.examples import Spec
@@ -264,7 +264,7 @@ class Task:
 
     def pictures(
         self, evaluated: Evaluated, count: int = 16
-    ) -> UInt8[np.ndarray, "pictures height width channels"]:
+    ) -> Num[np.ndarray, "pictures height width channels"]:
         """Returns images that show the network's mistakes best; the first ones by default.
 
         Args:

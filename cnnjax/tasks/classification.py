@@ -8,7 +8,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
 
 from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
@@ -271,7 +271,7 @@ class Classification(Task):
 
     def pictures(
         self, evaluated: Evaluated, count: int = 16
-    ) -> UInt8[np.ndarray, "mistakes height width channels"]:
+    ) -> Num[np.ndarray, "mistakes height width channels"]:
         """Returns the images whose class is predicted wrongly, the most certain mistake first.
 
         Args:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Num
 
 MOST_SERIES = 6
 """The most lines of one chart: more colors would be hard to distinguish."""
@@ -214,7 +214,8 @@ class Picture:
     """An image with the texts and bars beside it.
 
     Attributes:
-        pixels: uint8 [height, width, 1 or 3].
+        pixels: uint8, or other numbers in 0..1; other ranges are scaled to it. Of other numbers of
+            channels than 1 or 3 the mean is shown.
         heading: the line in bold beside it.
         label: a small word above the heading: "truth".
         lines: small lines below the heading.
@@ -222,7 +223,7 @@ class Picture:
         alt: a description of the picture for screen readers; "" for the lines beside it.
     """
 
-    pixels: UInt8[np.ndarray, "height width channels"]
+    pixels: Num[np.ndarray, "height width channels"]
     heading: str = ""
     label: str = ""
     lines: Sequence[str] = ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int, PyTree, Shaped
 
 from cnnjax.tasks.section_parts import (
     Axis,
@@ -57,16 +57,16 @@ class Evaluated:
     """The evaluated examples, and a network's predictions for them.
 
     Attributes:
-        predictions: the task's predictions for all examples [examples, ...].
+        predictions: the task's predictions, a pytree of arrays [examples, ...].
         parts: the examples' other parts by name, each [examples, ...]: "label", "mask", ...
-        images: an index with an array of places gives their uint8 images as they are stored,
-            [chosen, height, width, channels]; they may be decoded only then.
+        images: an index with an array of places gives their images as they are stored, most often
+            uint8 [chosen, height, width, channels]; they may be decoded only then.
         positions: the examples' places in their dataset, which differ from their places here where
             some could not be read.
         split: name of their split: "test", or "validation" where examples were held out.
     """
 
-    predictions: Shaped[np.ndarray, "examples ..."]
+    predictions: PyTree[Shaped[np.ndarray, "examples ..."]]
     parts: Mapping[str, np.ndarray]
     images: Any
     positions: Int[np.ndarray, " examples"]

@@ -74,3 +74,9 @@ def test_a_score_is_higher_for_a_better_network():
     assert Score("accuracy", higher_is_better=True).value(metrics) == 0.75
     with pytest.raises(KeyError, match="recall"):
         Score("recall").value(metrics)
+
+
+def test_pictures_of_an_own_dataset_are_numbers_of_any_type():
+    images = np.linspace(0, 1, 3, dtype=np.float32).reshape(3, 1, 1, 1)
+    evaluated = Evaluated({"depth": np.zeros((3, 2))}, {}, images, np.arange(3))
+    assert Task().pictures(evaluated).dtype == np.float32
