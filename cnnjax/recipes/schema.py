@@ -157,10 +157,10 @@ class OptimizerConfig(Section):
     one update.
 
     Three lists of rules, pairs of a regular expression and a value, give a value to each parameter:
-    that of the first expression which matches the parameter's whole path. Each expression must be
-    the first for some parameter. `decay`: whether weight decay acts (empty: on kernels only).
-    `rates`: a factor of the learning rate (empty: 1). `frozen`: whether the parameter is not
-    trained (empty: all are).
+    that of the first expression which matches the parameter's whole path. Each parameter must match
+    one, and each expression must be the first for some parameter. `decay`: whether weight decay
+    acts (empty: on kernels only). `rates`: a factor of the learning rate (empty: 1). `frozen`:
+    whether the parameter is not trained (empty: all are).
     """
 
     name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
