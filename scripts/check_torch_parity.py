@@ -28,6 +28,7 @@ import numpy as np
 
 from cnnjax import models
 from cnnjax.models.net import Net
+from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
 from scripts.torchvision_import import import_torchvision
 
 LIMIT = 1e-4
@@ -157,7 +158,7 @@ def images_for(case: Case, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
     if not case.options.get("transform_input"):
         return images.astype(np.float32), images
     # From ImageNet's statistics to a mean and deviation of 0.5.
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    mean, std = np.array(IMAGENET_MEAN), np.array(IMAGENET_STD)
     return ((images * std + mean - 0.5) / 0.5).astype(np.float32), images
 
 

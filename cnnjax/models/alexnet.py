@@ -16,7 +16,7 @@ from cnnjax import nn, ops
 from cnnjax.models.initializers import Initializers, normal
 from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTRED
+from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTERED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +134,7 @@ register(
         multiply_adds="724.4 M",
         errors="top-1/top-5 40.7/18.2 (ten crops); five networks 38.1/16.4",
         notes="On one device; the two groups of the paper are on two.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     variants={
         "torchvision": Entry(
@@ -162,7 +162,7 @@ register(
         parameters=62_378_344,
         multiply_adds="1,135.3 M",
         notes="No groups; pools before it normalizes.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     groups=1,
     pool_first=True,

@@ -20,7 +20,7 @@ from cnnjax.models.conv_unit import ConvUnit
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
 from cnnjax.models.net import Net, flat
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET_255_CENTRED, SYMMETRIC
+from cnnjax.models.statistics import IMAGENET_255_CENTERED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch height width features"]
@@ -237,7 +237,7 @@ register(
         multiply_adds="1.583 G",
         errors="top-5 10.07 (one crop), 9.15 (10), 7.89 (144); seven networks 8.09, 7.62, 6.67",
         notes="Constants of LRN and the initialization are not published.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     variants={
         "torchvision": Entry(

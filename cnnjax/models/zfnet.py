@@ -9,7 +9,7 @@ from typing import ClassVar
 from cnnjax.models.alexnet import AlexNet, ConvRow
 from cnnjax.models.initializers import Initializers, normal
 from cnnjax.models.registry import ModelInfo, register
-from cnnjax.models.statistics import IMAGENET_255_CENTRED
+from cnnjax.models.statistics import IMAGENET_255_CENTERED
 
 
 def rows(third: int, fourth: int, fifth: int) -> tuple[ConvRow, ...]:
@@ -50,7 +50,7 @@ register(
         parameters=62_357_608,
         multiply_adds="1,168.0 M",
         errors="top-1/top-5 38.4/16.5",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
 )
 register(
@@ -62,7 +62,7 @@ register(
         parameters=107_627_624,
         multiply_adds="2,476.7 M",
         errors="top-1/top-5 37.5/16.0",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     rows=rows(512, 1024, 512),
 )
