@@ -9,13 +9,19 @@ from cnnjax.ops.accumulation import sum_dtype
 
 
 class AdaptiveAvgPool(linen.Module):
-    """Mean over the windows that divide the input into `output_size` rows and columns.
+    """Averages the windows that divide the input into `output_size` rows and columns.
 
     Output row i averages input rows floor(i H / n) to ceil((i + 1) H / n), exclusive: PyTorch's
     `adaptive_avg_pool2d`. Windows may overlap, and repeat rows where the input is smaller.
 
     Attributes:
         output_size: rows and columns of the output.
+
+    >>> import jax
+    >>> from cnnjax import nn
+    >>> x = jax.ShapeDtypeStruct((2, 13, 11, 8), "float32")
+    >>> jax.eval_shape(lambda x: nn.AdaptiveAvgPool((6, 6)).apply({}, x), x).shape
+    (2, 6, 6, 8)
     """
 
     output_size: tuple[int, int]
@@ -24,10 +30,15 @@ class AdaptiveAvgPool(linen.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch rows columns channels"]:
-        """Pools each channel of each image, keeping the dtype."""
+        """Pools each channel of each image, keeping the dtype.
+
+        Args:
+            x: feature maps.
+        """
         rows, columns = self.output_size
         if x.shape[1:3] == (rows, columns):
             return x
+        # Windows may overlap, so the sums are products with two small matrices, one for each axis.
         accumulate = sum_dtype(x.dtype)
         down = jnp.asarray(_averaging_matrix(x.shape[1], rows), accumulate)
         across = jnp.asarray(_averaging_matrix(x.shape[2], columns), accumulate)
