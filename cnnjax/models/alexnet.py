@@ -1,9 +1,24 @@
 """AlexNet: as published in two groups, as a single tower, and the one-tower form of 2014.
 
 The published network has no padding in the first layer, so that it needs 227x227 images for the
-55x55 maps of the paper (which says 224). The single tower of lecture notes pools before it
+55x55 maps of the paper (which prints 224). The single tower of lecture notes pools before it
 normalizes. `variant="torchvision"` is Krizhevsky's form of 2014 ("One weird trick"), without
 normalization, with an adaptive pool before the dense layers.
+
+>>> from cnnjax import models
+>>> net = models.create_model("alexnet")
+>>> for feature in models.feature_info(net, (227, 227, 3)):
+...     print(feature.name, feature.shape)
+conv1 (55, 55, 96)
+pool1 (27, 27, 96)
+conv2 (27, 27, 256)
+pool2 (13, 13, 256)
+conv3 (13, 13, 384)
+conv4 (13, 13, 384)
+conv5 (13, 13, 256)
+pool5 (6, 6, 256)
+fc6 (4096,)
+fc7 (4096,)
 """
 
 import dataclasses
@@ -13,8 +28,9 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTERED
 
@@ -26,7 +42,7 @@ class ConvRow:
     Attributes:
         features, kernel, stride, padding: of the convolution.
         grouped: whether it is cut into the network's groups.
-        bias: where the biases start in the paper's initialization.
+        bias: initial value of the biases in the paper's initialization.
         norm: whether local response normalization follows.
         pool: whether a 3x3 max pool of stride 2 follows.
     """
@@ -61,8 +77,8 @@ ONE_TOWER_2014 = (
 class AlexNet(Net):
     """Five convolutions, then two hidden dense layers with dropout, then the classifier.
 
-    Smallest input of the published rows: 67x67 (one 1x1 map before the dense layers); the dense
-    weights fit the size that the variables were made with.
+    Smallest input of the published rows: 67x67 (1x1 maps before the dense layers). The dense
+    weights fit the image size with which the variables were made.
 
     Attributes:
         rows: the convolutions.
@@ -91,8 +107,13 @@ class AlexNet(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout on (stream "dropout")."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout is on (stream "dropout").
+        """
         for number, row in enumerate(self.rows, start=1):
             conv = self.conv(
                 row.features,

@@ -22,15 +22,15 @@ def create_model(
     variant: str | None = None,
     **overrides: Any,
 ) -> linen.Module:
-    """Makes the network `name`, a Flax module without parameters.
+    """Returns the network `name`, a Flax module without parameters.
 
     Args:
         name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4"; or the path of a
             Linen module's class, or of a function that makes one, such as "my_package.nets:MyNet".
-        num_classes: number of logits; None means as published. A network of your own is given it if
-            it takes `num_classes`.
-        dtype: dtype of the computation; parameters are float32 always. A network of your own is
-            given it if it takes `dtype`, and computes in float32 if not.
+        num_classes: number of logits; None means as published. A network of your own gets it if it
+            takes `num_classes`.
+        dtype: dtype of the computation; parameters are float32 always. A network of your own gets
+            it if it takes `dtype`, and computes in float32 if not.
         variant: a registered form, such as "torchvision" for the one that library's weights need.
         **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
             `initialization="he"` or `dropout_rate=0.3`.
@@ -42,7 +42,8 @@ def create_model(
     Raises:
         ValueError: an unknown name or variant (the message gives the nearest names), an unknown
             override (the message gives the allowed ones), a value that is not allowed or one that
-            is missing, a dtype for a network that takes none, or something that is no Linen module.
+            is missing, a dtype for a network that takes none, or something other than a Linen
+            module.
     """
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)
@@ -91,6 +92,7 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
 
 
 def _check_overrides(name: str, overrides: Mapping[str, Any], takes: Mapping[str, bool]) -> None:
+    """Raises an error for an override that the network does not take."""
     allowed = sorted(set(takes) - set(_WITH_ARGUMENTS))
     unknown = sorted(set(overrides) - set(allowed))
     if unknown:

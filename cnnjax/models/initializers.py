@@ -24,7 +24,10 @@ class Initializers:
 
 
 def fan_in_uniform(scale: float):
-    """Uniform between -scale / F and scale / F, F being a unit's number of inputs.
+    """Returns an initializer uniform in ±scale / F, where F is a unit's number of inputs.
+
+    Args:
+        scale: the bound for a unit of one input.
 
     Source: LeCun et al., 1998, appendix A, with a scale of 2.4.
     """
@@ -39,12 +42,20 @@ def fan_in_uniform(scale: float):
 
 
 def same(init: Any) -> Initializers:
-    """One initializer for every kernel."""
+    """Returns a scheme with one initializer for every kernel.
+
+    Args:
+        init: the initializer.
+    """
     return Initializers(init, init, init)
 
 
 def normal(stddev: float) -> Initializers:
-    """N(0, stddev) for every kernel."""
+    """Returns a scheme with N(0, stddev) for every kernel.
+
+    Args:
+        stddev: the standard deviation.
+    """
     return same(linen.initializers.normal(stddev))
 
 

@@ -1,9 +1,19 @@
-"""Pre-activation ResNets: normalize, rectify, then convolve; the sum stays as it is.
+"""Pre-activation ResNets: normalize, rectify, then convolve; nothing follows the sum.
 
 The block that changes the shape shares its first batch norm and rectifier with its projection, as
 in the authors' code. ImageNet's stem has batch norm and a rectifier before its pool, as there;
 `variant="timm"` leaves both out. Bottlenecks stride in the first 1x1 convolution for CIFAR, as in
 the authors' code, and in the 3x3 for ImageNet, as in later ones (`variant="paper"`: in the 1x1).
+
+>>> from cnnjax import models
+>>> net = models.create_model("preact_resnet11_cifar")
+>>> for feature in models.feature_info(net, (32, 32, 3)):
+...     print(feature.name, feature.shape)
+stem (32, 32, 16)
+stage1 (32, 32, 64)
+stage2 (16, 16, 128)
+stage3 (8, 8, 256)
+pooled (256,)
 """
 
 import dataclasses
@@ -14,10 +24,10 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import ops
+from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
-from cnnjax.models.repeat import repeat
 from cnnjax.models.statistics import CIFAR, IMAGENET, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
@@ -28,7 +38,7 @@ class PreActBlock(linen.Module):
     """Two 3x3, or 1x1, 3x3 and 1x1, convolutions, each after a batch norm and a rectifier.
 
     Attributes:
-        features: channels of the 3x3 convolutions; a bottleneck puts out four times as many.
+        features: channels of the 3x3 convolutions; a bottleneck's output has four times as many.
         strides: of the first 3x3 convolution, or of the bottleneck's first 1x1.
         bottleneck: whether there are three convolutions.
         stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
@@ -49,7 +59,11 @@ class PreActBlock(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
-        """Applies the block."""
+        """Applies the block.
+
+        Args:
+            x: feature maps.
+        """
         wide = 4 * self.features if self.bottleneck else self.features
         active = ops.relu(self.norm(name="bn1")(x))
         if self.strides != 1 or x.shape[-1] != wide:
@@ -106,7 +120,12 @@ class PreActResNet(Net):
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` normalizes by the batch, and drops out (stream "dropout")."""
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether batch norms use the batch, and dropout is on (stream "dropout").
+        """
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
@@ -181,7 +200,10 @@ _CIFAR: dict[int, tuple[int, str, str]] = {
 
 
 def cifar_entry(depth: str) -> Entry:
-    """The CIFAR network of a depth: 110 has basic blocks, every other one bottlenecks.
+    """Returns the CIFAR network of a depth: 110 has basic blocks, every other one bottlenecks.
+
+    Args:
+        depth: number of layers, as text: 110 or 9n + 2.
 
     Raises:
         ValueError: the depth is neither 110 nor 9n + 2.

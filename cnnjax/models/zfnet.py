@@ -1,7 +1,22 @@
-"""ZFNet: AlexNet with a smaller, slower first layer, found by looking at its features.
+"""ZFNet: AlexNet with a smaller kernel and stride in its first layer.
 
 The paper's "contrast normalization across maps" after the first two pools is local response
 normalization with AlexNet's constants.
+
+>>> from cnnjax import models
+>>> net = models.create_model("zfnet")
+>>> for feature in models.feature_info(net, (224, 224, 3)):
+...     print(feature.name, feature.shape)
+conv1 (110, 110, 96)
+pool1 (55, 55, 96)
+conv2 (26, 26, 256)
+pool2 (13, 13, 256)
+conv3 (13, 13, 384)
+conv4 (13, 13, 384)
+conv5 (13, 13, 256)
+pool5 (6, 6, 256)
+fc6 (4096,)
+fc7 (4096,)
 """
 
 from typing import ClassVar
@@ -13,7 +28,13 @@ from cnnjax.models.statistics import IMAGENET_255_CENTERED
 
 
 def rows(third: int, fourth: int, fifth: int) -> tuple[ConvRow, ...]:
-    """The five convolutions, given the maps of the last three."""
+    """Returns the five convolutions.
+
+    Args:
+        third: maps of the third.
+        fourth: maps of the fourth.
+        fifth: maps of the fifth.
+    """
     return (
         ConvRow(96, 7, stride=2, padding=1, norm=True, pool=True),
         ConvRow(256, 5, stride=2, norm=True, pool=True),
@@ -35,7 +56,11 @@ class ZFNet(AlexNet):
     paper_initializers: ClassVar[Initializers] = normal(0.01)
 
     def paper_bias(self, value: float):
-        """Biases start at 0."""
+        """Returns the initializer of zeros: this paper's biases start at 0.
+
+        Args:
+            value: AlexNet's first value, which has no effect here.
+        """
         return super().paper_bias(0.0)
 
 

@@ -118,7 +118,7 @@ def test_what_makes_no_network_is_refused(name, settings, message):
 
 
 def test_figures_of_a_path_are_not_stated():
-    with pytest.raises(ValueError, match=r"nothing is stated of .*register_model"):
+    with pytest.raises(ValueError, match=r"nothing is known about .*register_model"):
         models.model_info(f"{__name__}:Tiny")
 
 
