@@ -5,20 +5,21 @@ The published network has no padding in the first layer, so that it needs 227x22
 normalizes. `variant="torchvision"` is Krizhevsky's form of 2014 ("One weird trick"), without
 normalization, with an adaptive pool before the dense layers.
 
->>> from cnnjax import models
->>> net = models.create_model("alexnet")
->>> for feature in models.feature_info(net, (227, 227, 3)):
-...     print(feature.name, feature.shape)
-conv1 (55, 55, 96)
-pool1 (27, 27, 96)
-conv2 (27, 27, 256)
-pool2 (13, 13, 256)
-conv3 (13, 13, 384)
-conv4 (13, 13, 384)
-conv5 (13, 13, 256)
-pool5 (6, 6, 256)
-fc6 (4096,)
-fc7 (4096,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("alexnet")
+    >>> for feature in models.feature_info(net, (227, 227, 3)):
+    ...     print(feature.name, feature.shape)
+    conv1 (55, 55, 96)
+    pool1 (27, 27, 96)
+    conv2 (27, 27, 256)
+    pool2 (13, 13, 256)
+    conv3 (13, 13, 384)
+    conv4 (13, 13, 384)
+    conv5 (13, 13, 256)
+    pool5 (6, 6, 256)
+    fc6 (4096,)
+    fc7 (4096,)
 """
 
 import dataclasses

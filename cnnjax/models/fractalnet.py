@@ -7,16 +7,17 @@ at the same place are one. The number of parameters follows the paper's table. I
 `projections` adds one before each block that changes the channels, which gives 38.65 M. The text
 joins, then pools; the authors' code pools each column, then joins (`pool_before_join`).
 
->>> from cnnjax import models
->>> net = models.create_model("fractalnet20", columns=2, dropout_rates=(0.0,) * 5)
->>> for feature in models.feature_info(net, (32, 32, 3)):
-...     print(feature.name, feature.shape)
-block1 (16, 16, 64)
-block2 (8, 8, 128)
-block3 (4, 4, 256)
-block4 (2, 2, 512)
-block5 (1, 1, 512)
-pooled (512,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("fractalnet20", columns=2, dropout_rates=(0.0,) * 5)
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    block1 (16, 16, 64)
+    block2 (8, 8, 128)
+    block3 (4, 4, 256)
+    block4 (2, 2, 512)
+    block5 (1, 1, 512)
+    pooled (512,)
 """
 
 import functools

@@ -6,13 +6,14 @@ here, nor the initialization, which is Glorot's. `variant="torchvision"` has bat
 local response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads
 that pool adaptively to 4x4.
 
->>> import jax
->>> from cnnjax import models
->>> net = models.create_model("googlenet", aux_heads=False)
->>> images = jax.ShapeDtypeStruct((1, 224, 224, 3), "float32")
->>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
->>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-6998552
+Example:
+    >>> import jax
+    >>> from cnnjax import models
+    >>> net = models.create_model("googlenet", aux_heads=False)
+    >>> images = jax.ShapeDtypeStruct((1, 224, 224, 3), "float32")
+    >>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
+    >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    6998552
 """
 
 import functools

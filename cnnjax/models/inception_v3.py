@@ -6,13 +6,14 @@ pools (the maximum of stride 2, without padding), and "384 1x3 | 384 3x1" are tw
 input, their channels concatenated. The paper does not give the modules' widths; these are the
 reference implementation's. Average pools count their padding.
 
->>> import jax
->>> from cnnjax import models
->>> net = models.create_model("inception_v3", aux_heads=False)
->>> images = jax.ShapeDtypeStruct((1, 299, 299, 3), "float32")
->>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
->>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-23834568
+Example:
+    >>> import jax
+    >>> from cnnjax import models
+    >>> net = models.create_model("inception_v3", aux_heads=False)
+    >>> images = jax.ShapeDtypeStruct((1, 299, 299, 3), "float32")
+    >>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
+    >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    23834568
 """
 
 import functools

@@ -10,15 +10,16 @@ everywhere else. The 1989 paper does not give its table of connections. Here, fo
 maps are connected to maps 0-7, four to 4-11 and four to 8-3. The paper squashes its output units;
 here they are plain logits.
 
->>> from cnnjax import models
->>> for feature in models.feature_info(models.create_model("lenet5"), (32, 32, 1)):
-...     print(feature.name, feature.shape)
-c1 (28, 28, 6)
-s2 (14, 14, 6)
-c3 (10, 10, 16)
-s4 (5, 5, 16)
-c5 (120,)
-f6 (84,)
+Example:
+    >>> from cnnjax import models
+    >>> for feature in models.feature_info(models.create_model("lenet5"), (32, 32, 1)):
+    ...     print(feature.name, feature.shape)
+    c1 (28, 28, 6)
+    s2 (14, 14, 6)
+    c3 (10, 10, 16)
+    s4 (5, 5, 16)
+    c5 (120,)
+    f6 (84,)
 """
 
 from typing import ClassVar

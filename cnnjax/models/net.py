@@ -30,18 +30,19 @@ class Net(linen.Module):
         backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
         initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
 
-    >>> import jax
-    >>> import flax.linen as linen
-    >>> from cnnjax.models.net import Net
-    >>> class Small(Net):
-    ...     @linen.compact
-    ...     def __call__(self, x, train=False):
-    ...         x = self.feature("conv1", self.conv(8, (3, 3), name="conv1")(x))
-    ...         return self.logits(x.mean(axis=(1, 2)))
-    >>> images = jax.ShapeDtypeStruct((2, 16, 16, 3), "float32")
-    >>> logits, _ = jax.eval_shape(Small(10).init_with_output, jax.random.key(0), images)
-    >>> logits.shape
-    (2, 10)
+    Example:
+        >>> import jax
+        >>> import flax.linen as linen
+        >>> from cnnjax.models.net import Net
+        >>> class Small(Net):
+        ...     @linen.compact
+        ...     def __call__(self, x, train=False):
+        ...         x = self.feature("conv1", self.conv(8, (3, 3), name="conv1")(x))
+        ...         return self.logits(x.mean(axis=(1, 2)))
+        >>> images = jax.ShapeDtypeStruct((2, 16, 16, 3), "float32")
+        >>> logits, _ = jax.eval_shape(Small(10).init_with_output, jax.random.key(0), images)
+        >>> logits.shape
+        (2, 10)
     """
 
     num_classes: int = 1000

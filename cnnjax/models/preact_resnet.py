@@ -5,15 +5,16 @@ in the authors' code. ImageNet's stem has batch norm and a rectifier before its 
 `variant="timm"` leaves both out. Bottlenecks stride in the first 1x1 convolution for CIFAR, as in
 the authors' code, and in the 3x3 for ImageNet, as in later ones (`variant="paper"`: in the 1x1).
 
->>> from cnnjax import models
->>> net = models.create_model("preact_resnet11_cifar")
->>> for feature in models.feature_info(net, (32, 32, 3)):
-...     print(feature.name, feature.shape)
-stem (32, 32, 16)
-stage1 (32, 32, 64)
-stage2 (16, 16, 128)
-stage3 (8, 8, 256)
-pooled (256,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("preact_resnet11_cifar")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 64)
+    stage2 (16, 16, 128)
+    stage3 (8, 8, 256)
+    pooled (256,)
 """
 
 import dataclasses

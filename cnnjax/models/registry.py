@@ -169,9 +169,10 @@ def list_models(pattern: str = "*") -> list[str]:
     Args:
         pattern: a shell pattern, such as "resnet*".
 
-    >>> from cnnjax import models
-    >>> models.list_models("vgg1?")
-    ['vgg11', 'vgg13', 'vgg16', 'vgg19']
+    Example:
+        >>> from cnnjax import models
+        >>> models.list_models("vgg1?")
+        ['vgg11', 'vgg13', 'vgg16', 'vgg19']
     """
     names = (name for name in MODELS if fnmatch.fnmatchcase(name, pattern))
     # Numbers by value, so that resnet50 comes before resnet101.
@@ -203,10 +204,11 @@ def model_info(name: str, variant: str | None = None) -> ModelInfo:
         ValueError: there is no such network or variant (the message gives the nearest names), or
             `name` is a path, for which nothing is registered.
 
-    >>> from cnnjax import models
-    >>> info = models.model_info("resnet50")
-    >>> info.input_size, info.parameters
-    ((224, 224, 3), 25557032)
+    Example:
+        >>> from cnnjax import models
+        >>> info = models.model_info("resnet50")
+        >>> info.input_size, info.parameters
+        ((224, 224, 3), 25557032)
     """
     info = find_entry(name, variant).info
     if is_path(name):

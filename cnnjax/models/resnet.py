@@ -4,15 +4,16 @@ The bottleneck's stride is in its 3x3 convolution, as in every later implementat
 it in the first 1x1 (`stride_in="1x1"`, `variant="paper"`). Shortcuts of option A pad the new
 channels with zeros at the end. Convolutions have no biases, since batch norm follows each.
 
->>> from cnnjax import models
->>> net = models.create_model("resnet20_cifar")
->>> for feature in models.feature_info(net, (32, 32, 3)):
-...     print(feature.name, feature.shape)
-stem (32, 32, 16)
-stage1 (32, 32, 16)
-stage2 (16, 16, 32)
-stage3 (8, 8, 64)
-pooled (64,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("resnet20_cifar")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 16)
+    stage2 (16, 16, 32)
+    stage3 (8, 8, 64)
+    pooled (64,)
 """
 
 import functools

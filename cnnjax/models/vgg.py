@@ -5,17 +5,18 @@ adds an adaptive pool to 7x7 before the dense layers, which changes nothing at 2
 with batch norm are torchvision's; the paper has none. A-LRN normalizes after its first
 convolution.
 
->>> from cnnjax import models
->>> net = models.create_model("vgg16")
->>> for feature in models.feature_info(net, (224, 224, 3)):
-...     print(feature.name, feature.shape)
-block1 (112, 112, 64)
-block2 (56, 56, 128)
-block3 (28, 28, 256)
-block4 (14, 14, 512)
-block5 (7, 7, 512)
-fc6 (4096,)
-fc7 (4096,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("vgg16")
+    >>> for feature in models.feature_info(net, (224, 224, 3)):
+    ...     print(feature.name, feature.shape)
+    block1 (112, 112, 64)
+    block2 (56, 56, 128)
+    block3 (28, 28, 256)
+    block4 (14, 14, 512)
+    block5 (7, 7, 512)
+    fc6 (4096,)
+    fc7 (4096,)
 """
 
 from typing import ClassVar

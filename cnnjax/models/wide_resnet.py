@@ -4,15 +4,16 @@ WRN-d-k is a pre-activation ResNet with basic blocks of k times the width, and d
 block's convolutions. wide_resnet50_2 and 101_2 are ResNets whose 3x3 convolutions are twice as
 wide, as in torchvision.
 
->>> from cnnjax import models
->>> net = models.create_model("wrn10_2")
->>> for feature in models.feature_info(net, (32, 32, 3)):
-...     print(feature.name, feature.shape)
-stem (32, 32, 16)
-stage1 (32, 32, 32)
-stage2 (16, 16, 64)
-stage3 (8, 8, 128)
-pooled (128,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("wrn10_2")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 32)
+    stage2 (16, 16, 64)
+    stage3 (8, 8, 128)
+    pooled (128,)
 """
 
 from cnnjax.models.preact_resnet import PreActResNet

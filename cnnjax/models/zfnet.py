@@ -3,20 +3,21 @@
 The paper's "contrast normalization across maps" after the first two pools is local response
 normalization with AlexNet's constants.
 
->>> from cnnjax import models
->>> net = models.create_model("zfnet")
->>> for feature in models.feature_info(net, (224, 224, 3)):
-...     print(feature.name, feature.shape)
-conv1 (110, 110, 96)
-pool1 (55, 55, 96)
-conv2 (26, 26, 256)
-pool2 (13, 13, 256)
-conv3 (13, 13, 384)
-conv4 (13, 13, 384)
-conv5 (13, 13, 256)
-pool5 (6, 6, 256)
-fc6 (4096,)
-fc7 (4096,)
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("zfnet")
+    >>> for feature in models.feature_info(net, (224, 224, 3)):
+    ...     print(feature.name, feature.shape)
+    conv1 (110, 110, 96)
+    pool1 (55, 55, 96)
+    conv2 (26, 26, 256)
+    pool2 (13, 13, 256)
+    conv3 (13, 13, 384)
+    conv4 (13, 13, 384)
+    conv5 (13, 13, 256)
+    pool5 (6, 6, 256)
+    fc6 (4096,)
+    fc7 (4096,)
 """
 
 from typing import ClassVar

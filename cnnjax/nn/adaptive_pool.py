@@ -17,11 +17,12 @@ class AdaptiveAvgPool(linen.Module):
     Attributes:
         output_size: rows and columns of the output.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 13, 11, 8), "float32")
-    >>> jax.eval_shape(lambda x: nn.AdaptiveAvgPool((6, 6)).apply({}, x), x).shape
-    (2, 6, 6, 8)
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 13, 11, 8), "float32")
+        >>> jax.eval_shape(lambda x: nn.AdaptiveAvgPool((6, 6)).apply({}, x), x).shape
+        (2, 6, 6, 8)
     """
 
     output_size: tuple[int, int]

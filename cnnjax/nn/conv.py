@@ -34,13 +34,14 @@ class Conv(linen.Conv):
         dtype: dtype of the computation; parameters have `param_dtype`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 32, 32, 3), "float32")
-    >>> conv = nn.Conv(16, (3, 3), strides=2)
-    >>> y, variables = jax.eval_shape(conv.init_with_output, jax.random.key(0), x)
-    >>> y.shape, variables["params"]["kernel"].shape
-    ((2, 16, 16, 16), (3, 3, 3, 16))
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 32, 32, 3), "float32")
+        >>> conv = nn.Conv(16, (3, 3), strides=2)
+        >>> y, variables = jax.eval_shape(conv.init_with_output, jax.random.key(0), x)
+        >>> y.shape, variables["params"]["kernel"].shape
+        ((2, 16, 16, 16), (3, 3, 3, 16))
 
     Source: LeCun et al., 1989; the parameter tree is that of `flax.linen.Conv`.
     """

@@ -22,11 +22,12 @@ class Dense(linen.Dense):
         dtype: dtype of the computation; parameters have `param_dtype`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for JAX's autodiff.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 128), "float32")
-    >>> jax.eval_shape(nn.Dense(10).init_with_output, jax.random.key(0), x)[0].shape
-    (2, 10)
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 128), "float32")
+        >>> jax.eval_shape(nn.Dense(10).init_with_output, jax.random.key(0), x)[0].shape
+        (2, 10)
     """
 
     backward: str = "ours"

@@ -34,13 +34,14 @@ class BatchNorm(linen.Module):
             enters the running statistics. None means 1, or the groups of `nn.batch_statistics`.
         backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
-    >>> norm = nn.BatchNorm(use_running_average=False)
-    >>> y, variables = jax.eval_shape(norm.init_with_output, jax.random.key(0), x)
-    >>> y.shape, sorted(variables["params"]), sorted(variables["batch_stats"])
-    ((2, 8, 8, 16), ['bias', 'scale'], ['mean', 'var'])
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
+        >>> norm = nn.BatchNorm(use_running_average=False)
+        >>> y, variables = jax.eval_shape(norm.init_with_output, jax.random.key(0), x)
+        >>> y.shape, sorted(variables["params"]), sorted(variables["batch_stats"])
+        ((2, 8, 8, 16), ['bias', 'scale'], ['mean', 'var'])
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """
@@ -127,11 +128,12 @@ class LocalResponseNorm(linen.Module):
         k: added to the weighted sum.
         backward: "ours" for the rule of `cnnjax.ops`, "native" for JAX's autodiff.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
-    >>> jax.eval_shape(lambda x: nn.LocalResponseNorm().apply({}, x), x).shape
-    (2, 8, 8, 16)
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
+        >>> jax.eval_shape(lambda x: nn.LocalResponseNorm().apply({}, x), x).shape
+        (2, 8, 8, 16)
 
     Source: Krizhevsky et al., 2012, section 3.3.
     """

@@ -20,11 +20,12 @@ class MaxPool(linen.Module):
         ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
         backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> x = jax.ShapeDtypeStruct((2, 9, 9, 16), "float32")
-    >>> jax.eval_shape(lambda x: nn.MaxPool(3, 2).apply({}, x), x).shape
-    (2, 4, 4, 16)
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 9, 9, 16), "float32")
+        >>> jax.eval_shape(lambda x: nn.MaxPool(3, 2).apply({}, x), x).shape
+        (2, 4, 4, 16)
 
     Source: Riesenhuber and Poggio, 1999; Scherer et al., 2010.
     """
@@ -71,11 +72,12 @@ class AvgPool(linen.Module):
         count_include_pad: whether padding counts in the divisor.
         backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
 
-    >>> import jax.numpy as jnp
-    >>> from cnnjax import nn
-    >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
-    >>> nn.AvgPool(2).apply({}, x).item()
-    1.5
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import nn
+        >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+        >>> nn.AvgPool(2).apply({}, x).item()
+        1.5
 
     Source: LeCun et al., 1989, where it is called subsampling.
     """

@@ -27,13 +27,14 @@ class SparseConv(linen.Module):
             input maps, 1), so that the fan-in is the true one.
         bias_init: initializer of the biases.
 
-    >>> import jax
-    >>> from cnnjax import nn
-    >>> conv = nn.SparseConv(table=((0, 1), (1, 2), (0, 1, 2)), kernel_size=(5, 5))
-    >>> x = jax.ShapeDtypeStruct((2, 14, 14, 3), "float32")
-    >>> y, variables = jax.eval_shape(conv.init_with_output, jax.random.key(0), x)
-    >>> y.shape, variables["params"]["kernel"].shape
-    ((2, 10, 10, 3), (5, 5, 7))
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> conv = nn.SparseConv(table=((0, 1), (1, 2), (0, 1, 2)), kernel_size=(5, 5))
+        >>> x = jax.ShapeDtypeStruct((2, 14, 14, 3), "float32")
+        >>> y, variables = jax.eval_shape(conv.init_with_output, jax.random.key(0), x)
+        >>> y.shape, variables["params"]["kernel"].shape
+        ((2, 10, 10, 3), (5, 5, 7))
 
     Source: LeCun et al., 1998, section II.B and table I.
     """
