@@ -58,6 +58,7 @@ class ConvRow:
     pool: bool = False
 
 
+# Section 3.5: the 2nd, 4th and 5th convolutions are connected to the maps of their own GPU only.
 PAPER = (
     ConvRow(96, 11, stride=4, norm=True, pool=True),
     ConvRow(256, 5, padding=2, grouped=True, bias=1.0, norm=True, pool=True),
@@ -66,6 +67,7 @@ PAPER = (
     ConvRow(256, 3, padding=1, grouped=True, bias=1.0, pool=True),
 )
 
+# Krizhevsky, 2014 ("One weird trick"), in torchvision's sizes.
 ONE_TOWER_2014 = (
     ConvRow(64, 11, stride=4, padding=2, pool=True),
     ConvRow(192, 5, padding=2, bias=1.0, pool=True),
@@ -133,6 +135,7 @@ class AlexNet(Net):
                 x = self.feature(f"pool{number}", pool(x))
             if row.norm and self.pool_first:
                 x = self.response_norm_layer(name=f"norm{number}")(x)
+        # An adaptive pool makes the dense layers fit images of every size.
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
         x = flat(self, "fc6", x)

@@ -40,6 +40,7 @@ def reset_classifier(
     new_model = model.clone(num_classes=num_classes)
     params = dict(variables["params"])
     paths = [path.split("/") for path in model.classifiers]
+    # A network may have no classifier with parameters, but `split` needs at least one key.
     for path, subkey in zip(paths, jax.random.split(key, max(len(paths), 1)), strict=False):
         if path[0] in params:
             params = _replaced(params, path, model, num_classes, subkey)

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from cnnjax.models.registry import find_entry
 from cnnjax.nearest import did_you_mean
 
+# Fields that Flax adds to every module.
 _OF_FLAX = ("name", "parent")
+# Fields that `create_model` has arguments for.
 _WITH_ARGUMENTS = ("dtype", "num_classes")
 
 
@@ -48,6 +50,7 @@ def create_model(
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)
     if takes is None:
+        # A function with **kwargs gets both arguments, and its overrides cannot be checked.
         takes = dict.fromkeys(("dtype", "num_classes"), False)
     else:
         _check_overrides(name, overrides, takes)

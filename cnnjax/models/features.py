@@ -89,6 +89,7 @@ def feature_info(model: Net, input_size: tuple[int, int, int]) -> list[FeatureIn
     large = feature_shapes(model, (height + more, width, channels))
     infos = []
     for name, shape in small.items():
+        # A vector, and a fixed grid, do not grow with the image.
         grown = large[name][0] - shape[0] if len(shape) == 3 else 0
         infos.append(FeatureInfo(name, shape, shape[-1], more // grown if grown else None))
     return infos

@@ -129,6 +129,7 @@ class FractalNet(Net):
             x: images.
             train: whether dropout and drop-path are on (stream "dropout").
         """
+        # Batch norm follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=False)
         if self.stem == "imagenet":
             x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
@@ -162,8 +163,10 @@ class FractalNet(Net):
             paths: what drop-path drew for this pass, or None for plain means.
         """
         name = f"block{number}"
+        # The global average replaces the pool of the last block.
         averaged = self.head == "average" and number == len(self.widths)
         pool = (lambda y: y) if averaged else self.max_pool(2, name=f"{name}_pool")
+        # The deepest column has one unit a step.
         steps = 2 ** (self.columns - 1)
         columns = range(self.columns) if self.column is None else (self.column,)
         state = dict.fromkeys(columns, x)
@@ -181,6 +184,7 @@ class FractalNet(Net):
                 meeting = [pool(y) for y in meeting]
             key = None
             if paths is not None:
+                # Every join of the network has a number of its own.
                 key = jax.random.fold_in(paths.key, number * steps + step)
             state.update(dict.fromkeys(ending, join(meeting, ending, paths, key)))
         joined = state[columns[-1]]
@@ -192,6 +196,7 @@ class FractalNet(Net):
         Args:
             train: whether the network is in training mode.
         """
+        # A single column has no joins.
         off = self.local_drop_rate == 0 and self.global_fraction == 0
         if not train or off or self.column is not None:
             return None

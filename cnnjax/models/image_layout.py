@@ -23,6 +23,7 @@ def check_pixels(model: linen.Module, images: Any) -> None:
     Raises:
         TypeError: the pixels are of another dtype; the message shows the usual conversion.
     """
+    # Lists and other objects have no dtype; their errors come from Flax.
     dtype = getattr(images, "dtype", None)
     if dtype is None or jnp.issubdtype(dtype, jnp.floating):
         return

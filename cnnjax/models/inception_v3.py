@@ -143,6 +143,7 @@ class Mixed(linen.Module):
             int(features),
             (height, width),
             strides=int(stride or 1),
+            # Strided units lose the border, which takes 35 to 17 and 17 to 8.
             padding="VALID" if stride else "SAME",
             name=name,
         )
@@ -238,6 +239,7 @@ class InceptionV3(Net):
             unit: makes a convolution with batch norm and rectifier.
         """
         last_unit, classifier_init = unit, self.initializers.classifier
+        # The reference implementation starts the head with smaller kernels.
         if self.initialization == "paper":
             conv = functools.partial(self.conv, kernel_init=initializers.truncated_normal(0.01))
             last_unit = functools.partial(unit, conv=conv)

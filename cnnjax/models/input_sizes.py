@@ -97,6 +97,7 @@ def square_sizes(
 def _parameters(model: linen.Module, size: tuple[int, int], channels: int) -> Any:
     """Returns the shapes of the parameters for images of a size; None if these do not fit."""
     images = jax.ShapeDtypeStruct((1, *size, channels), jnp.float32)
+    # A module that is already bound to variables cannot be initialized.
     free = model.clone(parent=None, name=None)
     try:
         # Flax's own method: the network's would search for sizes again, without an end.

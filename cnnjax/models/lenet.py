@@ -136,6 +136,7 @@ class LeNet5Original(Net):
         x = self.feature("s4", Subsampling(self.dtype, self.backward, name="s4")(x))
         x = self.feature("c5", squash(self.conv(120, (5, 5), padding="VALID", name="c5")(x)))
         x = self.feature("f6", squash(self.dense(84, name="f6")(flat(self, "f6", x))))
+        # Constants, not parameters: training must not move the codes.
         codes = jnp.asarray(rbf_codes(self.num_classes), self.dtype)
         return -jnp.sum((x[:, None, :] - codes[None, :, :]) ** 2, axis=-1)
 

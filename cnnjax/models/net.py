@@ -161,6 +161,7 @@ class Net(linen.Module):
     @property
     def initializers(self) -> Initializers:
         """The initializers that `initialization` names."""
+        # "paper" is the one choice that is not among the schemes.
         return SCHEMES.get(self.initialization, self.paper_initializers)
 
     def feature(self, name: str, x: Array) -> Array:
@@ -170,6 +171,7 @@ class Net(linen.Module):
             name: the feature's name.
             x: the activation.
         """
+        # A feature at initialization would become a variable of the network.
         if not self.is_initializing() and self.is_mutable_collection(FEATURES):
             self.put_variable(FEATURES, name, x)
         return x
@@ -182,6 +184,7 @@ class Net(linen.Module):
         """
         if self.is_initializing():
             return True
+        # Files of weights may lack the auxiliary heads.
         return self.is_mutable_collection(FEATURES) and self.has_variable("params", head)
 
     @property

@@ -156,6 +156,7 @@ class PreActResNet(Net):
                 scan=self.scan,
             )
             x = self.feature(f"stage{stage}", x)
+        # Nothing normalizes the sum of the last block.
         x = ops.relu(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 

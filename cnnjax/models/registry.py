@@ -131,6 +131,7 @@ def register_model(
         raise ValueError(
             f"register_model: input_size must be (height, width, channels), got {input_size!r}"
         )
+    # Without statistics, pixels pass unchanged.
     mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
     for key, values in (("mean", mean), ("std", std)):
         if len(values) != channels:

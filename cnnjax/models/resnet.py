@@ -85,6 +85,7 @@ class ResNet(Net):
             x: images.
             train: whether batch norms use the batch's statistics.
         """
+        # Batch norm follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones

@@ -1,4 +1,4 @@
-"""Average pooling to a fixed grid, whatever the size of the input."""
+"""Average pooling to a fixed grid, for inputs of every size."""
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class AdaptiveAvgPool(linen.Module):
         accumulate = sum_dtype(x.dtype)
         down = jnp.asarray(_averaging_matrix(x.shape[1], rows), accumulate)
         across = jnp.asarray(_averaging_matrix(x.shape[2], columns), accumulate)
+        # Accelerators' default precision would round the weights, which are 1 / window size.
         y = jnp.einsum("rh,nhwc,kw->nrkc", down, x.astype(accumulate), across, precision="highest")
         return y.astype(x.dtype)
 

@@ -29,6 +29,7 @@ def batch_over(mesh: Mesh, axis: str) -> Iterator[None]:
 def _intercept(proceed: Any, args: Any, kwargs: Any, context: Any) -> Any:
     """Calls a grouped flax convolution with the product that knows the mesh."""
     module = context.module
+    # Only grouped convolutions need the mesh, and a product that the module chose itself stays.
     if (
         context.method_name == "__call__"
         and isinstance(module, linen.Conv)

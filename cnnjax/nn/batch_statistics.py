@@ -94,6 +94,7 @@ def batch_statistics(
             f"batch_statistics: axis_groups is {axis_groups!r}, but axis is None; name the mapped "
             "axis whose indices they are"
         )
+    # A bool is an int in Python.
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"batch_statistics: groups must be an int of at least 1, got {groups!r}")
     if isinstance(frozen, str):
@@ -105,6 +106,7 @@ def batch_statistics(
     given = BatchStatistics(
         axis, None if axis_groups is None else tuple(map(tuple, axis_groups)), groups
     )
+    # Sorted, because the context is a key of jit's caches: equal sets must be equal keys.
     paths = tuple(sorted({*outer.frozen, *frozen}))
     merged = dataclasses.replace(outer if given == _NOTHING else given, frozen=paths)
     with contextlib.ExitStack() as stack:
@@ -134,6 +136,7 @@ def frozen_norms(variables: Mapping[str, Any], frozen: Any) -> tuple[str, ...]:
     found = []
     for path in _paths(variables.get(COLLECTION, {})):
         parameters = _beneath(frozen, path)
+        # Batch norm without scale and bias has no parameters of its own.
         if not parameters and path:
             parameters = _beneath(frozen, path[:-1])
         if parameters and all(parameters):
@@ -186,6 +189,7 @@ def _intercept(
     before = _own_statistics(module)
     outputs = proceed(*args, **kwargs)
     after = _own_statistics(module)
+    # Only a change is an error: in evaluation mode a layer keeps its statistics.
     if any(value is not before.get(name) for name, value in after.items()):
         _refuse_other(module, statistics)
     return outputs
@@ -200,11 +204,13 @@ def _call_batch_norm(
 ) -> Any:
     """Calls `flax.linen.BatchNorm` on its running statistics, or over the context's axis."""
     if statistics.is_frozen(module.path):
+        # Flax refuses a value both from the field and from the call, so the field is unset.
         rest = {name: value for name, value in kwargs.items() if name != "use_running_average"}
         with bound_fields(module, use_running_average=None):
             return proceed(*args[:1], use_running_average=True, **rest)
     given = args[1] if len(args) > 1 else kwargs.get("use_running_average")
     running = module.use_running_average if given is None else given
+    # A layer's own axis comes before the context's.
     own = module.axis_name is not None or module.axis_index_groups is not None
     if running or own or not statistics.spread:
         return proceed(*args, **kwargs)

@@ -97,7 +97,9 @@ def apply_network(
     """
     of_apply = {name: options.pop(name) for name in _OF_APPLY if name in options}
     arguments = mode_arguments(model, train, options, of_apply.get("method"))
+    # Two streams with the same key would draw the same numbers.
     rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
+    # Training changes every collection but the parameters, which the optimizer changes.
     state = [name for name in variables if name != "params"]
     changed = list(state) if train or mutable is True else []
     if not isinstance(mutable, bool):
@@ -127,7 +129,7 @@ def mode_arguments(
 
     Returns:
         `given`, and the usual switches (`train=...`, `deterministic=...`, ...) that the module
-        takes; a switch that is also a field of the module, and set there, is left to the field.
+        takes. A switch that is also a field of the module, and set there, is not among them.
 
     Raises:
         TypeError: the method needs further arguments, or does not take one that was given.

@@ -79,6 +79,7 @@ class Conv(linen.Conv):
             if self.use_bias:
                 bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
             x, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            # The rules take a single batch dimension.
             x = x.reshape(-1, *inputs.shape[-3:])
             y = _convolve(self, x, kernel, strides, dilation, input_dilation)
             if bias is not None:
@@ -121,10 +122,12 @@ def _convolve(
     """Returns the convolution of images [batch, height, width, channels], without the bias."""
     padding: Any = layer.padding
     if isinstance(padding, str) and padding in _PAD_MODES:
+        # As in flax, an even window has its extra pixel at the end.
         spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[:2], dilation, strict=True)]
         pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]
         x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
         padding = "VALID"
+    # The backward rules do not support dilated inputs.
     if input_dilation == (1, 1) and layer.conv_general_dilated is None:
         return ops.conv2d(
             x,

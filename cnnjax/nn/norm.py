@@ -79,6 +79,7 @@ class BatchNorm(linen.Module):
             )
             return y.astype(self.dtype)
         y, mean, var = self._normalize(x, scale, bias)
+        # As in flax, initialization leaves the statistics at 0 and 1.
         if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
             for running, batch in ((running_mean, mean), (running_var, var)):
                 new = jnp.asarray(batch, running.value.dtype)
@@ -100,6 +101,7 @@ class BatchNorm(linen.Module):
                 f"BatchNorm: groups is {groups}, but a batch of {x.shape[0]} cannot be cut "
                 "into that many equal parts; choose a divisor of the batch"
             )
+        # Mapped over the parts, the rule takes statistics of each part alone.
         parts = x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
         y, mean, var = jax.vmap(rule, in_axes=(0, None, None))(parts, scale, bias)
         return y.reshape(x.shape), mean.mean(axis=0), var.mean(axis=0)

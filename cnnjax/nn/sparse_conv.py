@@ -58,6 +58,7 @@ class SparseConv(linen.Module):
 
     def _init_weights(self, key: jax.Array) -> jax.Array:
         """Returns initial weights [height, width, connections]."""
+        # One draw for each output map, because the fan-in differs between them.
         keys = jax.random.split(key, len(self.table))
         columns = [
             self.kernel_init(k, (*self.kernel_size, len(inputs), 1), jnp.float32)[..., 0]

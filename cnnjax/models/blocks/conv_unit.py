@@ -40,6 +40,7 @@ class ConvUnit(linen.Module):
             self.kernel_size,
             strides=self.strides,
             padding=self.padding,
+            # Batch norm has a bias of its own.
             use_bias=self.norm is None,
             name="conv",
         )(x)

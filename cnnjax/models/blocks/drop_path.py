@@ -47,6 +47,7 @@ def join(
         return inputs[0]
     if paths is None or key is None:
         return functools.reduce(jnp.add, inputs) / len(inputs)
+    # Only known at run time, so all inputs are computed, and dropped ones get the weight 0.
     keep = keep_paths(paths, jnp.array(columns), key).astype(inputs[0].dtype)
     total = functools.reduce(jnp.add, [k * x for k, x in zip(keep, inputs, strict=True)])
     return total / keep.sum()
@@ -65,6 +66,7 @@ def keep_paths(
     drop, survive = jax.random.split(key)
     keep = jax.random.bernoulli(drop, 1.0 - paths.local_rate, columns.shape)
     survivor = jax.random.randint(survive, (), 0, columns.size) == jnp.arange(columns.size)
+    # A join that dropped all its inputs would cut the network in two.
     local = jnp.where(keep.any(), keep, survivor)
     chosen = columns == paths.column
     # A join without the kept column does not reach the output. It keeps all its inputs, since a

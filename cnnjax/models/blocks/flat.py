@@ -40,12 +40,14 @@ def flat(
     Raises:
         ValueError: the layer's weights were made for maps of another size.
     """
+    # During initialization the layer has no kernel yet, and every size is right.
     values = x.reshape(x.shape[0], -1)
     if not module.has_variable("params", layer):
         return values
     inputs = module.variables["params"][layer]["kernel"].shape[0]
     if inputs == values.shape[1]:
         return values
+    # The layer's window on the maps; only square ones can be found from a number of inputs.
     side = math.isqrt(inputs // x.shape[-1])
     slides = module.is_mutable_collection(SLIDING) and not module.is_initializing()
     if slides and side * side * x.shape[-1] == inputs and side <= min(x.shape[1:3]):

@@ -55,6 +55,7 @@ class Subsampling(linen.Module):
         bias = self.param("bias", linen.initializers.zeros, shape)
         with nn.naming_layer(self):
             y = ops.sum_pool(x, 2, backward=self.backward)
+        # All four axes, since ranks are not promoted implicitly.
         coefficient, bias = (
             jnp.asarray(p, self.dtype).reshape(1, 1, 1, -1) for p in (coefficient, bias)
         )
@@ -112,8 +113,10 @@ def rbf_codes(classes: int) -> np.ndarray:
     Returns:
         An array of shape [classes, 84], each row a 12x7 picture.
     """
+    # Ten pictures side by side in each line of text: [row, digit, column] becomes [digit, values].
     rows = [line.split() for line in DIGITS.strip().splitlines()]
     pictures = np.array([[list(cell) for cell in row] for row in rows])
     digits = np.where(pictures == "#", 1.0, -1.0).transpose(1, 0, 2).reshape(10, 84)
+    # A fixed seed: the codes are part of the network, and are the same in every process.
     further = np.random.default_rng(1998).choice([-1.0, 1.0], size=(max(classes - 10, 0), 84))
     return np.concatenate([digits, further])[:classes]

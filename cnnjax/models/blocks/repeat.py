@@ -35,6 +35,7 @@ def repeat(
     apply = linen.remat(_apply) if remat else _apply
     x = apply(first(name=f"{name}_block1"), x)
     if scan and count > 1:
+        # The first block may change the shape, so it stays outside of the scan.
         body = linen.scan(
             lambda block, carry, _: (apply(block, carry), None),
             variable_axes={"params": 0, "batch_stats": 0},

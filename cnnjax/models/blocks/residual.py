@@ -83,6 +83,7 @@ class Bottleneck(linen.Module):
         Args:
             x: feature maps.
         """
+        # `group_width` is for the first stage, whose blocks have 64 features; later ones are wider.
         width = self.features * self.group_width // 64 * self.groups
         first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
         y = self.conv(width, (1, 1), strides=first, name="conv1")(x)
@@ -130,6 +131,7 @@ class Shortcut(linen.Module):
         Args:
             x: the block's input.
         """
+        # Option B keeps the identity wherever the shapes agree.
         changes = self.strides != 1 or x.shape[-1] != self.features
         if self.option == "C" or (self.option == "B" and changes):
             x = self.conv(self.features, (1, 1), strides=self.strides, name="conv")(x)

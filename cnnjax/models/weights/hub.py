@@ -111,6 +111,7 @@ def _verify(path: Path, key: str, kept_in: Path) -> None:
             f"{path} is damaged: its SHA-256 is {found}, the hub's is {published}; remove it and "
             "download it again"
         )
+    # A tag or branch of the hub may move to another file.
     if key in kept and found != kept[key]:
         raise WeightsError(
             f"{key} was {kept[key]} (SHA-256) when it was first downloaded, and is {found} now; if "

@@ -85,6 +85,7 @@ def _write(
     check_folder(path)
     # The format has no strides, and the library writes an array's memory in its order.
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    # A write that fails must not replace a good file.
     partial = f"{os.fspath(path)}.partial"
     try:
         safetensors.numpy.save_file(contiguous, partial, metadata)

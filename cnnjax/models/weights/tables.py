@@ -100,6 +100,7 @@ class Table:
         Returns:
             The counters of batch norms, and the names of auxiliary heads that the network lacks.
         """
+        # PyTorch's batch norms count their batches; nothing here uses the number.
         counters = {
             name.removesuffix("running_mean") + "num_batches_tracked"
             for name in needed
