@@ -114,7 +114,7 @@ class FractalNet(Net):
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {
             "stem": ("none", "imagenet"),
             "head": ("flatten", "average"),

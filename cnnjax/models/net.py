@@ -64,7 +64,7 @@ class Net(linen.Module):
         """Checks the values of the fields.
 
         Raises:
-            ValueError: naming the field, the value and what is allowed.
+            ValueError: a value is not allowed; the message names the field and the allowed values.
         """
         super().__post_init__()
         choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
@@ -100,7 +100,7 @@ class Net(linen.Module):
             what: the allowed values in words, for the message.
 
         Raises:
-            ValueError: naming the field, its value and what is allowed.
+            ValueError: a value is not allowed; the message names the field and the allowed values.
         """
         value = getattr(self, field)
         if not all(allowed(entry) for entry in jax.tree.leaves(value)):

@@ -116,7 +116,7 @@ class PreActResNet(Net):
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {"stem": ("imagenet", "cifar"), "stride_in": ("3x3", "1x1")}
 
     @linen.compact
@@ -167,6 +167,7 @@ _SOURCE = "He, Zhang, Ren and Sun, 2016 (Identity mappings)"
 def _register_imagenet(
     depth: int, blocks: tuple[int, ...], paper_multiply_adds: str | None = None, **figures: Any
 ) -> None:
+    """Registers an ImageNet network with its variants "paper" and "timm"."""
     info = ModelInfo(
         f"preact_resnet{depth}", _SOURCE, input_size=(224, 224, 3), **IMAGENET, **figures
     )

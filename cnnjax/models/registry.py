@@ -253,6 +253,7 @@ def find_entry(name: str, variant: str | None = None) -> Entry:
 
 
 def _entry(name: str) -> Entry:
+    """Returns the entry of a registered name, a family's name, or a path."""
     if name in MODELS:
         return MODELS.get(name)
     for pattern, _, entry in _families:

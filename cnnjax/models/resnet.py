@@ -68,7 +68,7 @@ class ResNet(Net):
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {
             "shortcut": ("A", "B", "C", "none"),
             "stride_in": ("3x3", "1x1"),

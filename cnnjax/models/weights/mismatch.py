@@ -22,7 +22,7 @@ class Mismatch:
     wrong_shape: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
     def __bool__(self) -> bool:
-        """Whether there is any difference."""
+        """Returns whether there is any difference."""
         return bool(self.missing or self.unexpected or self.wrong_shape)
 
     def lines(self, ours: Mapping[str, str]) -> list[str]:
