@@ -48,8 +48,8 @@ class AdaptiveAvgPool(linen.Module):
         return y.astype(x.dtype)
 
 
-def _averaging_matrix(size: int, cells: int) -> np.ndarray:
-    """Returns the [cells, size] matrix whose rows average one window each."""
+def _averaging_matrix(size: int, cells: int) -> Float[np.ndarray, "{cells} {size}"]:
+    """Returns the matrix whose rows average one window each."""
     matrix = np.zeros((cells, size))
     for i in range(cells):
         start, stop = i * size // cells, -(-(i + 1) * size // cells)

@@ -86,7 +86,14 @@ class BatchNorm(linen.Module):
                 running.value = self.momentum * running.value + (1 - self.momentum) * new
         return y.astype(self.dtype)
 
-    def _normalize(self, x: Array, scale: Array, bias: Array) -> tuple[Array, Array, Array]:
+    def _normalize(
+        self,
+        x: Float[Array, "*batch channels"],
+        scale: Float[Array, " channels"],
+        bias: Float[Array, " channels"],
+    ) -> tuple[
+        Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]
+    ]:
         """Returns the normalized activations, and the batch's mean and variance."""
         rule = functools.partial(ops.batch_norm, epsilon=self.epsilon, backward=self.backward)
         # Variables are made outside of the mapped function, and from a batch of any size.

@@ -6,7 +6,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from cnnjax import ops
 from cnnjax.nn.layer_errors import naming_layer
@@ -50,14 +50,16 @@ class SparseConv(linen.Module):
     backward: str = "ours"
 
     @property
-    def connections(self) -> tuple[np.ndarray, np.ndarray]:
-        """The input map and the output map of every connection, two arrays [connections]."""
+    def connections(
+        self,
+    ) -> tuple[Int[np.ndarray, " connections"], Int[np.ndarray, " connections"]]:
+        """The input map and the output map of every connection."""
         pairs = [(i, o) for o, inputs in enumerate(self.table) for i in inputs]
         inputs, outputs = np.array(pairs).T
         return inputs, outputs
 
-    def _init_weights(self, key: jax.Array) -> jax.Array:
-        """Returns initial weights [height, width, connections]."""
+    def _init_weights(self, key: jax.Array) -> Float[Array, "height width connections"]:
+        """Returns the initial weights, in the order of the table."""
         # One draw for each output map, because the fan-in differs between them.
         keys = jax.random.split(key, len(self.table))
         columns = [

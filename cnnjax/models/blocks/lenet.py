@@ -104,7 +104,7 @@ def on_background(
     return jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
 
 
-def rbf_codes(classes: int) -> np.ndarray:
+def rbf_codes(classes: int) -> Float[np.ndarray, "{classes} 84"]:
     """Returns the fixed codes of the RBF outputs, +1 or -1.
 
     Args:
