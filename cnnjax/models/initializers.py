@@ -1,6 +1,7 @@
 """Initializers of kernels, by scheme: the flag `initialization` of every network."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as linen
@@ -23,7 +24,7 @@ class Initializers:
     classifier: Any
 
 
-def fan_in_uniform(scale: float):
+def fan_in_uniform(scale: float) -> Callable[..., jax.Array]:
     """Returns an initializer uniform in ±scale / F, where F is a unit's number of inputs.
 
     Args:

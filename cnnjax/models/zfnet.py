@@ -20,7 +20,7 @@ Example:
     fc7 (4096,)
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cnnjax.models.alexnet import AlexNet, ConvRow
 from cnnjax.models.initializers import Initializers, normal
@@ -56,7 +56,7 @@ class ZFNet(AlexNet):
     # Section 3.1: weights of 10^-2, biases of 0.
     paper_initializers: ClassVar[Initializers] = normal(0.01)
 
-    def paper_bias(self, value: float):
+    def paper_bias(self, value: float) -> Any:
         """Returns the initializer of zeros: this paper's biases start at 0.
 
         Args:

@@ -168,7 +168,7 @@ def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
     return (value[0], value[1])
 
 
-def _lax_padding(padding) -> str | list[tuple[int, int]]:
+def _lax_padding(padding: Any) -> str | list[tuple[int, int]]:
     """Returns `padding` in the form that `lax.conv_general_dilated` takes."""
     if isinstance(padding, str):
         return padding
