@@ -43,7 +43,7 @@ class Homemade(linen.Module):
 class WithHomemade(linen.Module):
     @linen.compact
     def __call__(self, x, train=True):
-        return Homemade(name="centre")(linen.Dense(3, name="dense")(x), train)
+        return Homemade(name="center")(linen.Dense(3, name="dense")(x), train)
 
 
 def variables_of(model):
@@ -200,9 +200,9 @@ def test_flax_batch_norm_with_groups_of_examples_is_refused_by_name():
 @pytest.mark.parametrize(
     ("around", "message"),
     [
-        ({"axis": "device"}, "^centre: Homemade keeps batch_stats, .* the mapped axis 'device'"),
-        ({"groups": 2}, r"^centre: Homemade .* of 2 groups"),
-        ({"frozen": ("centre",)}, r"^centre: Homemade changes .* frozen"),
+        ({"axis": "device"}, "^center: Homemade keeps batch_stats, .* the mapped axis 'device'"),
+        ({"groups": 2}, r"^center: Homemade .* of 2 separate groups"),
+        ({"frozen": ("center",)}, r"^center: Homemade is frozen"),
     ],
 )
 def test_other_norms_with_statistics_are_refused_by_name(around, message):
