@@ -100,7 +100,7 @@ _CATALOGUE = {
             test_split="validation",
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
-            source="Russakovsky et al. 2015, https://www.image-net.org (download by hand)",
+            source="Russakovsky et al. 2015, https://www.image-net.org (manual download)",
         ),
         Dataset(
             name="oxford_iiit_pet",
@@ -117,7 +117,7 @@ _CATALOGUE = {
 
 
 def list_datasets() -> list[str]:
-    """Returns the names in the catalogue, sorted; `dataset` takes others besides."""
+    """Returns the names in the catalogue, sorted; `dataset` also takes others."""
     return sorted(_CATALOGUE)
 
 
@@ -133,13 +133,14 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: TFDS data folder; None means TFDS's default.
 
     Returns:
-        What is known of it. Sets outside the catalogue state ImageNet's mean and standard
+        The set's description. Sets outside the catalogue have ImageNet's mean and standard
         deviation if they are in color, and 0.5 for both if they are gray.
 
     Raises:
-        DataError: no set has that name (the message lists the nearest), or it is not in the
-            catalogue and not prepared, or its folder is not as it should be.
+        DataError: no set has that name (the message names the nearest), it is neither in the
+            catalogue nor prepared, or its folder does not have the expected layout.
     """
+    # The start of a path suffices, so that a missing folder is reported as such.
     if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
     if name in _CATALOGUE:
@@ -147,8 +148,10 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     folder = find_prepared(name, data_dir)
     if folder is not None:
         return _described(name, folder)
+    # After the sets, so that a folder in the working directory does not hide one.
     if Path(name).expanduser().is_dir():
         return folder_dataset(name)
+    # Last, since `_tfds_names` imports TFDS, which takes seconds.
     base = name.partition("/")[0]
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:
@@ -161,13 +164,14 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
 
 
 def _tfds_names() -> list[str]:
+    # Here, since it takes seconds.
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)
 
 
 def _described(name: str, folder: Any) -> Dataset:
-    """Describes a prepared set by what TFDS wrote beside it."""
+    """Describes a prepared set by the metadata that TFDS wrote."""
     info = read_info(folder)
     gray = info.image_shape is not None and info.image_shape[2] == 1
     sizes = {"train": info.split_sizes["train"]} if "train" in info.split_sizes else {}

@@ -98,7 +98,7 @@ def test_nothing_held_out_means_the_test_split(run_with):
         ),
         (
             {"data": DIGITS_28, "optimizer": {"frozen": (("c9/.*", True), (".*", False))}},
-            r"frozen: the patterns 'c9/\.\*' are the first to match of no parameter",
+            r"frozen: the patterns 'c9/\.\*' give no parameter its value",
         ),
         ({"data": DIGITS_28 | {"augmentation": "shfit(2)"}}, "did you mean shift"),
         (

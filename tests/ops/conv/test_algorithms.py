@@ -11,7 +11,7 @@ from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
 from tests import reference
-from tests.ops.conv_cases import CASES, Case, assert_sum_close
+from tests.ops.conv.conv_cases import CASES, Case, assert_sum_close
 
 ODD = {
     **{name: CASES[name] for name in ("asymmetric", "dilated_strided", "stride_beyond_kernel")},
@@ -138,7 +138,7 @@ def test_im2col_rows_are_the_windows_and_col2im_is_its_adjoint():
         ops.col2im(columns[:1], x.shape, (3, 2), **options)
 
 
-def test_separable_kernels_are_exact_and_others_tell_their_error():
+def test_separable_kernels_are_exact_and_others_return_their_error():
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.standard_normal((2, 9, 8, 3)), jnp.float32)
     outer = np.einsum("af,bf->abf", rng.standard_normal((5, 6)), rng.standard_normal((3, 6)))

@@ -1,4 +1,4 @@
-"""ResNet-18 in flax.linen and flax.nnx trains alike with lax's convolution and with ours."""
+"""ResNet-18 in flax.linen and flax.nnx has the same losses with lax's convolution and ours."""
 
 import jax
 import jax.numpy as jnp
@@ -32,5 +32,5 @@ def test_twenty_steps_have_the_same_losses(library):
                 state, loss = step(state)
                 losses[name].append(float(loss))
     assert losses["ours"][-1] < 0.5 * losses["ours"][0]
-    # Losses begin at 2.7 and end near 1e-4, where rounding of the logits is what is left.
+    # Losses start at 2.7 and end near 1e-4, where only the rounding of the logits is left.
     np.testing.assert_allclose(losses["ours"], losses["lax"], rtol=1e-9, atol=1e-11)

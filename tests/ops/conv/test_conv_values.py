@@ -1,4 +1,4 @@
-"""NaN, infinities and accumulation in float32: what lax answers, ours answers."""
+"""NaN, infinities and accumulation in float32: our convolution returns what lax returns."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from tests.ops.conv_cases import CASES
+from tests.ops.conv.conv_cases import CASES
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -34,7 +34,7 @@ def test_nan_and_infinity_spread_as_in_lax(name, value):
 
 
 @pytest.mark.parametrize("kernel", [(3, 3, 64, 8), (1, 1, 4096, 8)])
-def test_half_types_do_not_swallow_small_terms(kernel):
+def test_half_types_do_not_lose_small_terms(kernel):
     # 1 + n · 2⁻¹⁰ in bfloat16 stays 1 when each term is rounded away, and is exact in float32.
     x = jnp.full((1, 5, 5, kernel[2]), 2.0**-10, jnp.bfloat16).at[..., 0].set(1.0)
     k = jnp.ones(kernel, jnp.bfloat16)

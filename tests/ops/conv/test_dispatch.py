@@ -11,7 +11,7 @@ from jax import lax
 from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
-from tests.ops.conv_cases import CASES
+from tests.ops.conv.conv_cases import CASES
 
 
 def _choice(pass_, input_shape, kernel_shape, platform="cpu", **options):

@@ -12,7 +12,7 @@ def _images(shape=(2, 6, 6, 3)):
     return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
 
 
-def test_argmax_says_where_the_maxima_are():
+def test_argmax_is_where_the_maxima_are():
     x = _images()
     y, argmax = ops.max_pool_with_argmax(x, 3, strides=2, padding=1)
     np.testing.assert_array_equal(y, ops.max_pool(x, 3, strides=2, padding=1))
@@ -71,10 +71,10 @@ def test_nearest_upsampling_repeats_and_sums_back():
     np.testing.assert_allclose(vjp(g)[0], blocks.sum((2, 4)), rtol=1e-5, atol=1e-5)
 
 
-def test_bilinear_upsampling_interpolates_between_pixel_centres():
+def test_bilinear_upsampling_interpolates_between_pixel_centers():
     row = jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1)
     y = ops.upsample_bilinear(row, (1, 2))
-    # Positions -1/4, 1/4, 3/4, 5/4 between the centres 0 and 1; the ends hold their value.
+    # Positions -1/4, 1/4, 3/4, 5/4 between the centers 0 and 1; the ends keep their value.
     np.testing.assert_allclose(y[0, 0, :, 0], [0, 1, 3, 4], atol=1e-6)
     half = ops.upsample_bilinear(row.astype(jnp.bfloat16), 2)
     assert half.dtype == jnp.bfloat16

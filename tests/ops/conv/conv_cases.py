@@ -1,4 +1,4 @@
-"""Configurations shared by the convolution tests: real layers made small, and the odd corners."""
+"""Configurations shared by the convolution tests: real layers made small, and unusual ones."""
 
 import dataclasses
 
@@ -101,10 +101,10 @@ def assert_sum_close(actual, expected, terms, magnitude=1.0):
     """Asserts 4 float32 ulps of the sum's size per accumulated √n; half types round once more.
 
     Args:
-      actual: the array under test.
-      expected: the float64 reference.
-      terms: n, how many products each number sums.
-      magnitude: the root mean square of one product; the sum's is √n times that.
+        actual: the array under test.
+        expected: the float64 reference.
+        terms: n, the number of products that each number sums.
+        magnitude: the root mean square of one product; the sum's is √n times that.
     """
     dtype = jnp.finfo(actual.dtype)
     ulp = float(min(dtype.eps, jnp.finfo(jnp.float32).eps))

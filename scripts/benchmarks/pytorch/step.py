@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scripts.benchmarks.torch_nets import torch_net
+from scripts.benchmarks.pytorch.nets import torch_net
 from scripts.benchmarks.whole_nets import WholeNet
 
 
@@ -27,24 +27,30 @@ def torch_step(
     dtype: str,
     compiled: bool,
 ) -> Callable[[], float]:
-    """Returns what does a step, waits for it, and returns the loss before the update.
+    """Returns a function that does a step, waits for it, and returns the loss before the update.
 
     Args:
-        net, model, variables: the network and its weights, in cnnjax.
-        images, labels: the batch, NHWC.
-        learning_rate, momentum: of SGD.
+        net: a network of the benchmark.
+        model: the same network in cnnjax.
+        variables: its weights.
+        images: the batch, NHWC.
+        labels: the class of each image.
+        learning_rate: of SGD.
+        momentum: of SGD.
         device: "cpu" or "cuda".
         dtype: "float32", or "bfloat16" for automatic mixed precision (autocast).
         compiled: whether `torch.compile` compiles the network, in its default mode.
     """
     network = torch_net(net, model, variables).to(device)
     on_gpu = device == "cuda"
+    # One kernel updates all parameters on a GPU; on CPU, PyTorch chooses.
     optimizer = torch.optim.SGD(
         network.parameters(), learning_rate, momentum=momentum, fused=True if on_gpu else None
     )
     forward: Any = torch.compile(network) if compiled else network
     # A view of NHWC memory: channels_last.
     x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    # cross_entropy takes no int32.
     y = torch.from_numpy(labels).to(device).long()
     weights = [1.0, *net.auxiliary.values()]
 
@@ -65,9 +71,14 @@ def torch_step(
 
 
 def set_up(device: str, threads: int, tf32: bool) -> None:
-    """Sets PyTorch's threads on CPU; on a GPU, whether float32 products may be done in TF32.
+    """Sets PyTorch's threads on CPU; on a GPU, whether it may compute float32 products in TF32.
 
     There cuDNN also measures which of its algorithms is fastest, as XLA does.
+
+    Args:
+        device: "cpu" or "cuda".
+        threads: threads of an operation on CPU.
+        tf32: whether TF32 is allowed on a GPU.
 
     Raises:
         RuntimeError: this PyTorch cannot use the GPU that JAX uses.

@@ -7,7 +7,7 @@ import pytest
 
 from cnnjax import ops
 from tests import reference
-from tests.ops.conv_cases import CASES, assert_sum_close
+from tests.ops.conv.conv_cases import CASES, assert_sum_close
 from tests.quick import quickly
 
 

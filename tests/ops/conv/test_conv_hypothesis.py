@@ -10,7 +10,7 @@ from jax import lax
 
 from cnnjax import ops
 from tests import reference
-from tests.ops.conv_cases import Case, assert_sum_close
+from tests.ops.conv.conv_cases import Case, assert_sum_close
 from tests.quick import quickly
 
 

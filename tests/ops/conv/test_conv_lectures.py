@@ -50,7 +50,7 @@ def test_edge_kernel_finds_the_vertical_edge():
     np.testing.assert_array_equal(flipped, -y)
 
 
-def test_blur_of_ninths_is_the_mean_of_the_neighbourhood():
+def test_blur_of_ninths_is_the_mean_of_the_neighborhood():
     x = np.arange(25.0).reshape(5, 5) ** 2
     y = ops.conv2d(_image(x), _kernel(np.full((3, 3), 1 / 9)), padding="VALID")
     expected = [[x[r : r + 3, c : c + 3].mean() for c in range(3)] for r in range(3)]

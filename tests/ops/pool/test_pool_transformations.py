@@ -1,4 +1,4 @@
-"""Pooling and normalisation under JAX's transformations, against the same with lax's rules."""
+"""Pooling and normalization under JAX's transformations, against the same with lax's rules."""
 
 from functools import partial
 
@@ -41,7 +41,7 @@ PER_IMAGE = [name for name in OPS if name != "batch_norm"]
 
 
 @pytest.mark.parametrize("name", PER_IMAGE)
-def test_each_image_for_itself_in_every_transformation(name, images):
+def test_each_image_separately_in_every_transformation(name, images):
     expected = jax.jit(_gradient(name, "native"))(images)
     grad = _gradient(name)
     _close(jax.jit(jax.vmap(lambda x: grad(x[None])[0]))(images), expected)
@@ -89,7 +89,7 @@ def test_checkpoint_export_and_the_second_derivative(name, images):
     shape = jax.ShapeDtypeStruct((batch, 5, 5, 3), jnp.float32)
     exported = jax.export.export(jax.jit(grad), platforms=["cpu", "cuda"])(shape)
     _close(exported.call(images), expected)
-    # The sine of numbers in the hundreds would tell more of their rounding than of the rule.
+    # The sine of numbers in the hundreds would show their rounding rather than the rule.
     largest = jnp.abs(expected).max()
     second = lambda f: jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(f(x) / largest))))  # noqa: E731
     wanted = np.asarray(second(native)(images))

@@ -8,7 +8,7 @@ from jax import lax
 
 from cnnjax import ops
 from tests import reference
-from tests.ops.conv_cases import assert_sum_close
+from tests.ops.conv.conv_cases import assert_sum_close
 
 
 def _normal(seed, *shape):
