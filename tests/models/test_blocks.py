@@ -119,7 +119,7 @@ def test_grouped_alexnet_does_not_mix_its_halves():
     run = jax.jit(lambda v: models.apply_with_features(model, v, images)[1]["conv2"])
     before, after = np.asarray(run(variables)), np.asarray(run(changed))
     assert not np.allclose(before[..., :128], after[..., :128], atol=1e-3)
-    # Normalisation reaches two maps over the border between the halves, and hardly changes them.
+    # Normalization reaches two maps over the border between the halves, and hardly changes them.
     np.testing.assert_allclose(after[..., 128:], before[..., 128:], atol=1e-2 * before.max())
 
 
