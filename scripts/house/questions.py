@@ -10,7 +10,7 @@ ANSWERS = (
         "max_windows_input_grad",
     ),
     ("Where is a convolution's gradient for its kernel?", "cnnjax/ops/conv/grads.py", ""),
-    ("Where is the residual block of a ResNet?", "cnnjax/models/residual_blocks.py", "BasicBlock"),
+    ("Where is the residual block of a ResNet?", "cnnjax/models/blocks/residual.py", "BasicBlock"),
     ("Where is the checkpoint written?", "cnnjax/training/folder/checkpoints.py", "Checkpoints"),
     ("What do I change to add an optimizer?", "cnnjax/recipes/optimizer_table.py", "OPTIMIZERS"),
     ("Where are images turned and cropped?", "cnnjax/data/augment/geometry.py", ""),
