@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.data import classes
-from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
+from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
 from cnnjax.data.read.tfds_store import find_prepared, not_prepared, read_info
 from cnnjax.nearest import did_you_mean
+from cnnjax.pixel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
 
 _DIGIT_NAMES = tuple("0123456789")
 
@@ -51,8 +52,8 @@ _CATALOGUE = {
             image_shape=(32, 32, 3),
             class_names=classes.CIFAR10,
             split_sizes={"train": 50_000, "test": 10_000},
-            mean=(0.4914, 0.4822, 0.4465),
-            std=(0.2470, 0.2435, 0.2616),
+            mean=CIFAR10_MEAN,
+            std=CIFAR10_STD,
             source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
         ),
         Dataset(

@@ -7,16 +7,6 @@ import numpy as np
 
 from cnnjax.data.examples import PartSpec, Spec
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
-
-torchvision normalizes with these figures. Sets of photographs without figures of their own use them
-too.
-"""
-
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation that goes with `IMAGENET_MEAN`."""
-
 
 @dataclass(frozen=True)
 class Dataset:

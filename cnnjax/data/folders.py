@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
+from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
+from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
 
 FOLDER_PREFIX = "folder:"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -23,19 +24,24 @@ _marker = Primitive("reverse_mode_only")
 _tangent = Primitive("reverse_mode_only_tangent")
 
 
-def reverse_mode_only(op: str, x: jax.Array, advice: str = NATIVE) -> jax.Array:
-    """Returns `x`; forward-mode differentiation through it is refused in the name of `op`.
+def reverse_mode_only(op: str, advice: str, *operands: jax.Array) -> tuple[jax.Array, ...]:
+    """Returns the operands; forward-mode differentiation through them is refused in `op`'s name.
 
     Args:
         op: the function that the error names.
-        x: a floating array.
         advice: what to do in forward mode; the error ends with it.
+        *operands: arrays. Those of integers, which have no tangents, are returned as they are.
 
     Raises:
         TypeError: `jax.jvp`, `jax.jacfwd` or the function that `jax.linearize` returns has to
-            compute a tangent of `x` (raised there, not here).
+            compute a tangent of an operand (raised there, not here).
     """
-    return cast(jax.Array, _marker.bind(x, op=op, advice=advice))
+    return tuple(
+        cast(jax.Array, _marker.bind(x, op=op, advice=advice))
+        if jnp.issubdtype(x.dtype, jnp.inexact)
+        else x
+        for x in operands
+    )
 
 
 def _refuse(*_, op: str, advice: str, **__):

@@ -96,7 +96,7 @@ class Op:
         if backward == "native" or jnp.ndim(operands[0]) < self._least_rank:
             return self._native(*operands, **settings)
         advice = advice or (NATIVE if within else self._advice)
-        marked = _marked(name, advice, align_varying(*operands))
+        marked = reverse_mode_only(name, advice, *align_varying(*operands))
         return self._rule((name, advice), tuple(settings.items()), *marked)
 
 
@@ -189,14 +189,6 @@ def _varying_axes(x: jax.Array) -> frozenset[str]:
     aval = jax.typeof(x)
     manual = getattr(aval, "manual_axis_type", None)
     return frozenset(getattr(aval, "vma", ()) if manual is None else manual.varying)
-
-
-def _marked(op: str, advice: str, operands: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    # Integers have no tangents that forward mode could compute.
-    return tuple(
-        reverse_mode_only(op, a, advice) if jnp.issubdtype(a.dtype, jnp.inexact) else a
-        for a in operands
-    )
 
 
 def _with_rule(

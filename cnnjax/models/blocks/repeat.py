@@ -1,4 +1,4 @@
-"""Stages of equal blocks: one after another, rematerialized, or under one `lax.scan`."""
+"""Stages of equal blocks: in sequence, rematerialized, or under one `lax.scan`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def repeat(
         name: of the stage; blocks are `<name>_block1`, ..., or, scanned, `<name>_block1` and
             `<name>_rest` with a leading axis in every parameter.
         remat: whether only a block's input is kept for the backward pass.
-        scan: whether the blocks after the first are compiled once.
+        scan: whether the blocks after the first are compiled once, under `lax.scan`.
 
     Returns:
         The last block's output.
@@ -35,6 +35,7 @@ def repeat(
     apply = linen.remat(_apply) if remat else _apply
     x = apply(first(name=f"{name}_block1"), x)
     if scan and count > 1:
+        # The first block may change the shape, so it stays outside of the scan.
         body = linen.scan(
             lambda block, carry, _: (apply(block, carry), None),
             variable_axes={"params": 0, "batch_stats": 0},

@@ -5,8 +5,8 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax.recipes.optimizers import make_optimizer
-from cnnjax.recipes.schedules import make_plateau, make_schedule
+from cnnjax.recipes.make_optimizer import make_optimizer
+from cnnjax.recipes.make_schedule import make_plateau, make_schedule
 from cnnjax.recipes.schema import OptimizerConfig, ScheduleConfig
 from cnnjax.training.step.rate import current_rate
 
@@ -112,6 +112,7 @@ def test_a_schedule_of_ones_own_is_given_by_its_path():
         ({"name": "cosine", "options": {"exponnt": 2}}, r"no exponnt; did you mean exponent\?"),
         ({"name": "cosine", "options": {"final_factor": 0.1}}, r"set schedule\.final_factor"),
         ({"name": "exponential"}, r"schedule\.factor: exponential needs it"),
+        ({"name": "exponential", "factor": 0.5, "options": {"staircse": True}}, "mean staircase"),
         ({"name": "cosine", "factor": 0.5}, "it belongs to exponential, plateau, step"),
         ({"name": "tests.recipes.rules:no_schedule"}, "must return a function of the step"),
         ({"name": "tests.recipes.rules:no_schedul"}, "did you mean no_schedule"),

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch rows columns features"]
 
 
 class BasicBlock(linen.Module):
@@ -18,7 +19,8 @@ class BasicBlock(linen.Module):
         features: channels of the block's stage.
         strides: of the first convolution.
         shortcut: "A", "B", "C", or "none" for a plain network; see `Shortcut`.
-        conv, norm: make the layers.
+        conv: makes a convolution.
+        norm: makes a batch norm.
         gamma_init: initializer of the last batch norm's scale.
 
     Source: He et al., 2015, figure 5 left.
@@ -32,8 +34,12 @@ class BasicBlock(linen.Module):
     gamma_init: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
-        """Applies the block."""
+    def __call__(self, x: Images) -> Maps:
+        """Applies the block.
+
+        Args:
+            x: feature maps.
+        """
         y = self.conv(self.features, (3, 3), strides=self.strides, padding=1, name="conv1")(x)
         y = ops.relu(self.norm(name="bn1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
@@ -47,10 +53,11 @@ class Bottleneck(linen.Module):
     """1x1, 3x3 and 1x1 convolutions and a shortcut; rectified after the addition.
 
     Attributes:
-        features: channels of the block's stage; the block puts out four times as many.
+        features: channels of the block's stage; the block's output has four times as many.
         strides: of the convolution that `stride_in` names.
         shortcut: "A", "B", "C" or "none"; see `Shortcut`.
-        conv, norm: make the layers.
+        conv: makes a convolution.
+        norm: makes a batch norm.
         gamma_init: initializer of the last batch norm's scale.
         stride_in: "3x3" or "1x1".
         groups: groups of the 3x3 convolution (ResNeXt's cardinality).
@@ -70,8 +77,13 @@ class Bottleneck(linen.Module):
     group_width: int = 64
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
-        """Applies the block."""
+    def __call__(self, x: Images) -> Maps:
+        """Applies the block.
+
+        Args:
+            x: feature maps.
+        """
+        # `group_width` is for the first stage, whose blocks have 64 features; later ones are wider.
         width = self.features * self.group_width // 64 * self.groups
         first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
         y = self.conv(width, (1, 1), strides=first, name="conv1")(x)
@@ -93,14 +105,15 @@ class Bottleneck(linen.Module):
 
 
 class Shortcut(linen.Module):
-    """The way around a block.
+    """The connection from a block's input to its output.
 
     Attributes:
-        option: "A": the input itself, every `strides`-th pixel, new channels zero. "B": a 1x1
-            projection where the shape changes. "C": always a projection.
+        option: "A": the input itself, at every `strides`-th pixel, with zeros as new channels.
+            "B": a 1x1 projection where the shape changes. "C": always a projection.
         features: channels of the block's output.
         strides: of the block.
-        conv, norm: make the layers.
+        conv: makes a convolution.
+        norm: makes a batch norm.
 
     Source: He et al., 2015, section 4.1 (options A, B, C).
     """
@@ -112,8 +125,13 @@ class Shortcut(linen.Module):
     norm: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
-        """Gives the input the shape of the block's output."""
+    def __call__(self, x: Images) -> Maps:
+        """Returns the input in the shape of the block's output.
+
+        Args:
+            x: the block's input.
+        """
+        # Option B keeps the identity wherever the shapes agree.
         changes = self.strides != 1 or x.shape[-1] != self.features
         if self.option == "C" or (self.option == "B" and changes):
             x = self.conv(self.features, (1, 1), strides=self.strides, name="conv")(x)

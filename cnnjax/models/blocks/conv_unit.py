@@ -1,4 +1,4 @@
-"""Convolution, batch norm if asked for, rectifier: the unit that Inception networks are made of."""
+"""Convolution, optional batch norm, rectifier: the unit of Inception networks."""
 
 from typing import Any
 
@@ -30,12 +30,17 @@ class ConvUnit(linen.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch rows columns features"]:
-        """Applies the unit."""
+        """Applies the unit.
+
+        Args:
+            x: feature maps.
+        """
         x = self.conv(
             self.features,
             self.kernel_size,
             strides=self.strides,
             padding=self.padding,
+            # Batch norm has a bias of its own.
             use_bias=self.norm is None,
             name="conv",
         )(x)
