@@ -3,13 +3,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.analysis.behaviour.embedding import canvas, embed_features
-from cnnjax.analysis.behaviour.equivariance import equivariance_error, layer_equivariance
-from cnnjax.analysis.behaviour.invariance import invariance_curve, transform_images
-from cnnjax.analysis.behaviour.rectifiers import dead_units
-from cnnjax.analysis.behaviour.signals import depth_study, initializers, layer_signals
 
 from cnnjax import ops
+from cnnjax.analysis.behavior.embedding import canvas, embed_features
+from cnnjax.analysis.behavior.equivariance import equivariance_error, layer_equivariance
+from cnnjax.analysis.behavior.invariance import invariance_curve, transform_images
+from cnnjax.analysis.behavior.rectifiers import dead_units
+from cnnjax.analysis.behavior.signals import depth_study, initializers, layer_signals
 from cnnjax.analysis.cost.batch_size import max_batch, training_step_bytes
 from tests.analysis.nets import PlainNet, initialized
 

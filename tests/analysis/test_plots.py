@@ -1,9 +1,9 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.analysis.behaviour.invariance import InvarianceCurve
-from cnnjax.analysis.behaviour.signals import DepthStudy, depth_study, initializers
 
+from cnnjax.analysis.behavior.invariance import InvarianceCurve
+from cnnjax.analysis.behavior.signals import DepthStudy, depth_study, initializers
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.plots import plots
 from cnnjax.analysis.plots.depth import plot_depth, plot_depth_grid

@@ -38,7 +38,7 @@ class LayerSignal:
 def layer_signals(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Float[ArrayLike, "batch ..."],
     labels: Int[ArrayLike, "batch"],
     **apply_arguments: Any,
 ) -> list[LayerSignal]:

@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as linen
 import jax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Shaped
 
 from cnnjax import compiler
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
@@ -17,7 +17,7 @@ from cnnjax.models.net import Net
 def activations(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Shaped[ArrayLike, "batch ..."],
     *,
     names: Sequence[str] | None = None,
     **apply_arguments: Any,
@@ -27,7 +27,7 @@ def activations(
     Args:
         model: any Flax module.
         variables: its variables.
-        images: network inputs, [batch, height, width, channels].
+        images: network inputs, usually [batch, height, width, channels].
         names: the calls to keep, as `module_calls` names them; `None` keeps the leaves: the modules
             that call no other module.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
@@ -83,7 +83,7 @@ def activation_shapes(
 def stage_activations(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Shaped[ArrayLike, "batch ..."],
     *,
     limit: int = 16,
     **apply_arguments: Any,
