@@ -24,6 +24,7 @@ from cnnjax.models.registry import ModelInfo, register
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch rows columns features"]
 
 
 class DropPath(NamedTuple):
@@ -55,7 +56,7 @@ class Unit(linen.Module):
     dropout: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Float[Array, "batch height width features"]:
         """Applies the unit; height and width stay."""
         x = self.conv(self.features, (3, 3), name="conv")(x)
         return ops.relu(self.norm(name="bn")(self.dropout()(x)))
@@ -140,7 +141,7 @@ class FractalNet(Net):
         x = flat(self, "classifier", x) if self.head == "flatten" else x.mean(axis=(1, 2))
         return self.logits(self.feature("pooled", x))
 
-    def block(self, number: int, x: Images, unit: Any, paths: DropPath | None) -> Images:
+    def block(self, number: int, x: Images, unit: Any, paths: DropPath | None) -> Maps:
         """A fractal block and its pool; the columns that end at a step are joined there."""
         name = f"block{number}"
         averaged = self.head == "average" and number == len(self.widths)

@@ -23,6 +23,7 @@ from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET_255_CENTRED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch height width features"]
 
 # Szegedy et al., 2014, table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -52,7 +53,7 @@ class NaiveInception(linen.Module):
     unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the module; height and width stay."""
         one, three, five = self.features
         branches = [
@@ -82,7 +83,7 @@ class Inception(linen.Module):
     backward: str = "ours"
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the module; height and width stay."""
         one, reduce3, three, reduce5, five, project = self.columns
         pooled = nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x)

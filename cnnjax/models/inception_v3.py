@@ -22,6 +22,7 @@ from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch rows columns features"]
 Branches = tuple[str, ...]
 
 
@@ -82,7 +83,7 @@ class Mixed(linen.Module):
     max_pool: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the module."""
         outputs = []
         for b, branch in enumerate(self.branches, start=1):

@@ -21,6 +21,7 @@ from cnnjax.models.repeat import repeat
 from cnnjax.models.statistics import CIFAR, IMAGENET, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch rows columns features"]
 
 
 class PreActBlock(linen.Module):
@@ -47,7 +48,7 @@ class PreActBlock(linen.Module):
     norm: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the block."""
         wide = 4 * self.features if self.bottleneck else self.features
         active = ops.relu(self.norm(name="bn1")(x))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch rows columns features"]
 
 
 class BasicBlock(linen.Module):
@@ -32,7 +33,7 @@ class BasicBlock(linen.Module):
     gamma_init: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the block."""
         y = self.conv(self.features, (3, 3), strides=self.strides, padding=1, name="conv1")(x)
         y = ops.relu(self.norm(name="bn1")(y))
@@ -70,7 +71,7 @@ class Bottleneck(linen.Module):
     group_width: int = 64
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Applies the block."""
         width = self.features * self.group_width // 64 * self.groups
         first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
@@ -112,7 +113,7 @@ class Shortcut(linen.Module):
     norm: Any
 
     @linen.compact
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Maps:
         """Gives the input the shape of the block's output."""
         changes = self.strides != 1 or x.shape[-1] != self.features
         if self.option == "C" or (self.option == "B" and changes):
