@@ -1,4 +1,4 @@
-"""How each primitive operation of a jaxpr moves the dependence on the image."""
+"""How the results of each primitive operation of a jaxpr depend on the image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,18 +14,18 @@ def propagate(
     inputs: Sequence[Reach | None],
     shapes: Sequence[tuple[int, ...]],
 ) -> list[Reach | None]:
-    """The dependence of an operation's results.
+    """Returns the dependence of an operation's results on the image.
 
     Args:
-        primitive: its name.
+        primitive: the operation's name.
         params: its parameters, and the shapes of all operands as "_shapes".
         inputs: the dependence of its operands along one axis of the image; None for operands that
             do not depend on the image.
         shapes: the shapes of its results.
 
     Returns:
-        One entry a result. Operations without a rule count as elementwise where the shapes agree,
-        and as seeing everything otherwise.
+        One entry a result. Operations without a rule count as elementwise where the shapes agree;
+        otherwise each result depends on everything.
     """
     if all(reach is None for reach in inputs):
         return [None] * len(shapes)
@@ -56,7 +56,7 @@ def _cumulative(params, inputs, shape):
 
 
 def _select(params, inputs, shape):
-    """Of `select_n` and `clamp`: the condition and the bounds may be scalars."""
+    """The rule of `select_n` and `clamp`, whose condition and bounds may be scalars."""
     return _joined([r if r is None or r.shape == shape else r.everywhere(shape) for r in inputs])
 
 
@@ -109,7 +109,7 @@ def _slice(params, inputs, shape):
 
 
 def _dynamic_slice(params, inputs, shape):
-    """The place is not known: every place that could be read counts."""
+    """The rule of a slice whose place is not known: every place that could be read counts."""
     operand = inputs[0]
     if operand is None:
         return _everywhere(params, inputs, shape)
@@ -158,7 +158,8 @@ def _reduce_window(params, inputs, shape):
 
 def _convolution(params, inputs, shape):
     image, kernel = inputs
-    if kernel is not None:  # A kernel that depends on the image: the form is not kept.
+    # A kernel that depends on the image moves with it, so no fixed window describes the result.
+    if kernel is not None:
         return _everywhere(params, inputs, shape)
     numbers = params["dimension_numbers"]
     spatial, out_spatial = numbers.lhs_spec[2:], numbers.out_spec[2:]
