@@ -1,4 +1,4 @@
-"""The page's learning curves: each logged metric as its task says that it is drawn."""
+"""The page's learning curves: each logged metric, drawn as its task describes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from cnnjax.tasks.sections import MetricChart
 
 
 def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dict[str, Any]]:
-    """Charts of the metrics over the epochs, on training batches and on the evaluated split.
+    """Returns charts of the metrics by epoch, on training batches and on the evaluated split.
 
     Args:
-        record: what the run folder says.
+        record: the files of the run folder.
         curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
             every metric of the evaluated split.
 
@@ -61,7 +61,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
 def _last_values(record: RunRecord, curve: MetricChart) -> str:
     parts = []
     for name, lines in (("training", record.train), (record.split, record.evaluated)):
-        # The last line counts, as it does in the chart's last point.
+        # The last line that has the metric, which is the chart's last point.
         if values := metric_points(lines, curve.metric)[1]:
             parts.append(f"{name} {metric_value(values[-1], in_percent=curve.percent)}")
     if not record.evaluated:
@@ -72,7 +72,12 @@ def _last_values(record: RunRecord, curve: MetricChart) -> str:
 def metric_points(
     lines: Sequence[Mapping[str, Any]], metric: str
 ) -> tuple[list[float], list[float]]:
-    """Epochs and values of the lines that have a number for the metric."""
+    """Returns epochs and values of the lines that have a number for the metric.
+
+    Args:
+        lines: lines of the log.
+        metric: its name in the log.
+    """
     pairs = [
         (float(line["epoch"]), float(line[metric]))
         for line in lines

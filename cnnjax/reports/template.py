@@ -8,7 +8,7 @@ from cnnjax.reports.formats import breakable
 
 
 def check_installed() -> None:
-    """Makes sure that what pages are made with is installed.
+    """Checks that the packages that pages are made with are installed.
 
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
@@ -17,11 +17,11 @@ def check_installed() -> None:
 
 
 def fill(template: str, **values: Any) -> str:
-    """Returns a template's text with values in it, of which all that it uses must be given.
+    """Returns a template's text with values in it; all that it uses must be given.
 
     Args:
         template: the name of a file in `templates`.
-        **values: what it shows.
+        **values: the template's variables.
     """
     with extras.installed_with("report"):
         import jinja2
@@ -38,7 +38,15 @@ def fill(template: str, **values: Any) -> str:
 
 
 def write_whole(path: pathlib.Path, text: str) -> pathlib.Path:
-    """Writes all of a file or nothing, so that a reader never meets half a page."""
+    """Writes all of a file or nothing, so that no reader finds half a page.
+
+    Args:
+        path: the file.
+        text: all of its text.
+
+    Returns:
+        The path.
+    """
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     return partial.replace(path)

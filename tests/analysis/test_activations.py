@@ -53,7 +53,7 @@ def test_names_choose_and_unknown_ones_are_refused(net):
         activations(*net, names=["Dens_0"])
 
 
-def test_shapes_are_told_without_running(net):
+def test_shapes_are_those_of_the_activations(net):
     model, variables, images = net
     shapes = activation_shapes(
         model, jax.eval_shape(lambda: variables), jax.eval_shape(lambda: images)

@@ -28,7 +28,7 @@ def test_convolution_is_equivariant_and_position_is_not():
     assert error == pytest.approx(2 / np.sqrt((np.arange(14) ** 2).mean()), rel=1e-5)
 
 
-def test_subsampling_answers_whole_strides_alone():
+def test_shifts_that_are_no_multiple_of_the_stride_are_refused():
     images = jax.random.normal(jax.random.key(0), (1, 12, 12, 1))
     with pytest.raises(ValueError, match="no multiple of the stride 2"):
         equivariance_error(lambda x: ops.max_pool(x, 2), images, (1, 0), stride=2)
@@ -133,7 +133,7 @@ def test_layer_signals_of_a_dense_layer_are_the_softmax_gradient():
     assert first.zeros == pytest.approx((hidden <= 0).mean())
 
 
-def test_depth_study_shows_what_initialisers_do():
+def test_depth_study_shows_what_initializers_do():
     choices = initializers()
 
     def study(activation, name):
@@ -170,8 +170,8 @@ def test_max_batch_fits_and_one_eighth_more_does_not():
 
 def test_embeddings_keep_clusters_apart():
     rng = np.random.default_rng(0)
-    centres = np.repeat(np.eye(3, 20) * 10, 12, axis=0)
-    features = (centres + rng.normal(size=(36, 20))).reshape(36, 4, 5)
+    centers = np.repeat(np.eye(3, 20) * 10, 12, axis=0)
+    features = (centers + rng.normal(size=(36, 20))).reshape(36, 4, 5)
     for method in ("pca", "tsne"):
         places = embed_features(features, method, perplexity=8)
         assert places.min() == 0 and places.max() == 1

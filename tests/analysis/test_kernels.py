@@ -35,17 +35,17 @@ def test_unknown_layers_and_nets_without_convolutions_are_refused():
         first_layer_kernels(dense, variables, images)
 
 
-def test_colour_kernels_fill_the_range_and_grey_ones_keep_zero():
+def test_color_kernels_fill_the_range_and_gray_ones_keep_zero():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
-    colour = kernel_pictures(kernel)
-    assert colour.shape == (4, 3, 3, 3)
-    np.testing.assert_allclose(colour.min(axis=(1, 2, 3)), 0)
-    np.testing.assert_allclose(colour.max(axis=(1, 2, 3)), 1)
-    grey = kernel_pictures(kernel[:, :, :2])
-    assert grey.shape == (8, 3, 3, 1)
+    color = kernel_pictures(kernel)
+    assert color.shape == (4, 3, 3, 3)
+    np.testing.assert_allclose(color.min(axis=(1, 2, 3)), 0)
+    np.testing.assert_allclose(color.max(axis=(1, 2, 3)), 1)
+    gray = kernel_pictures(kernel[:, :, :2])
+    assert gray.shape == (8, 3, 3, 1)
     # Pictures of one output channel stand together; 3 is the pair (output 1, input 1).
     np.testing.assert_allclose(
-        grey[3, ..., 0], kernel[:, :, 1, 1] / np.abs(kernel[:, :, :2]).max(), rtol=1e-6
+        gray[3, ..., 0], kernel[:, :, 1, 1] / np.abs(kernel[:, :, :2]).max(), rtol=1e-6
     )
     assert not kernel_pictures(np.zeros((2, 2, 1, 1))).any()
     with pytest.raises(ValueError, match="expected four dimensions"):

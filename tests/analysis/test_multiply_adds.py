@@ -1,4 +1,4 @@
-"""multiply_adds against products counted by hand, for any Flax model."""
+"""multiply_adds against products counted from the definition, for any Flax model."""
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def test_a_layer_that_is_called_twice_counts_twice():
 @pytest.mark.parametrize(
     "settings", [{"scan": True}, {"remat": True}, {"scan": True, "remat": True}]
 )
-def test_scanned_and_rematerialised_blocks_count_as_often_as_they_run(settings):
+def test_scanned_and_rematerialized_blocks_count_as_often_as_they_run(settings):
     plain = multiply_adds(models.create_model("resnet20_cifar"), (32, 32, 3))
     assert multiply_adds(models.create_model("resnet20_cifar", **settings), (32, 32, 3)) == plain
 

@@ -151,7 +151,7 @@ def test_kept_bytes_are_what_the_backward_rule_needs():
     assert [row.bytes_kept for row in summary.rows] == [4 * 64, 4 * 16, 4 * 32, 0]
 
 
-def test_parameters_that_evaluation_does_not_use_stand_apart():
+def test_parameters_that_evaluation_does_not_use_are_counted_apart():
     class WithAuxiliary(linen.Module):
         @linen.compact
         def __call__(self, x, train=False):
@@ -207,7 +207,7 @@ def test_command_prints_one_two_and_refuses_the_unknown(capsys):
     assert "height, width and channels" in capsys.readouterr().err
 
 
-def test_xlas_own_count_is_told_in_every_form(capsys, monkeypatch):
+def test_xlas_own_count_is_printed_in_every_form(capsys, monkeypatch):
     assert main(["lenet5", "--xla", "--format", "csv"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("layer,") and out.splitlines()[-1].startswith("classif")
@@ -223,7 +223,7 @@ def test_xlas_own_count_is_told_in_every_form(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_all_registered_networks_are_summarised(capsys):
+def test_all_registered_networks_are_summarized(capsys):
     assert main(["--all", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["network"] for row in rows] == models.list_models()

@@ -45,18 +45,18 @@ def record(folder, events=(), train=None, config=None, run=None):
     return reports.read_run_record(folder)
 
 
-def test_events_are_put_in_words_without_checkpoints_and_mere_looks():
+def test_events_are_in_words_without_checkpoints_and_idle_starts():
     words = [(line["step"], line["what"]) for line in events_in_words(EVENTS)]
     assert words == [
         (0, "started"),
         (0, "compiled the step in 9.2 s"),
-        (12, "stopped by SIGTERM, saved"),
+        (12, "stopped by SIGTERM and saved"),
         (12, "resumed"),
         (12, "compiled the step in 0.5 s"),
         (
             10,
-            "resumed; the start before had ended without a word (killed, or a machine failed); "
-            "the checkpoints of these steps were damaged and set aside: 12",
+            "resumed; the previous start logged no end (killed, or the machine failed); "
+            "damaged checkpoints were set aside, of the steps 12",
         ),
         (21, "the loss of step 21 is nan"),
         (20, "resumed"),
@@ -64,7 +64,7 @@ def test_events_are_put_in_words_without_checkpoints_and_mere_looks():
     ]
 
 
-def test_facts_say_where_it_ran_and_which_checkpoint_is_best(tmp_path):
+def test_facts_name_the_devices_and_the_best_checkpoint(tmp_path):
     config = {"precision": "bfloat16", "ema_decay": 0.99}
     section = course_section(record(tmp_path, EVENTS, config=config, run={"layout": LAYOUT}))
     facts = dict(section["facts"])
@@ -76,12 +76,12 @@ def test_facts_say_where_it_ran_and_which_checkpoint_is_best(tmp_path):
     assert facts["Best checkpoint"].startswith("step 5, with a score of 0.75 on the test")
     assert facts["Last checkpoint"] == "step 20"
     assert facts["Compiling the step"].startswith("0.5 s at the last of 2 starts")
-    assert facts["Waiting for images"] == "never: they lie on the device"
+    assert facts["Waiting for images"] == "never: all images are on the device"
 
 
 def test_without_scores_no_checkpoint_is_best(tmp_path):
     facts = dict(course_section(record(tmp_path, [event("saved", 5, score=None)]))["facts"])
-    assert "the test images choose nothing" in facts["Best checkpoint"]
+    assert "no images were held out for it" in facts["Best checkpoint"]
 
 
 def test_waiting_for_images_is_drawn_and_averaged(tmp_path):
@@ -99,7 +99,7 @@ def test_images_left_out_are_named_up_to_a_number(tmp_path, images):
     assert section["more"] == max(images - 20, 0)
 
 
-def test_the_account_stands_on_the_page(tmp_path):
+def test_the_page_shows_the_course_of_the_run(tmp_path):
     text = reports.render(record(tmp_path, EVENTS, run={"layout": LAYOUT}), fake_network())
     elements = _Elements(text).elements
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]

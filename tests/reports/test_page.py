@@ -156,7 +156,7 @@ def test_a_task_of_another_kind_has_a_page(tmp_path):
     assert "point &lt;" in section and "point <" not in section
     assert "There is nothing." in section
     assert section.count('class="key') == 1 + 3
-    assert not re.search("accuracy|label|class|predicted rightly", _text(text), re.IGNORECASE)
+    assert not re.search("accuracy|label|class|prediction is correct", _text(text), re.IGNORECASE)
 
 
 def test_a_regression_that_differs_from_its_log_is_named(tmp_path):
