@@ -1,7 +1,6 @@
 """Tables and numbers as text: the four forms have the same cells."""
 
 import csv
-import html
 import html.parser
 import io
 import re
