@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int, PyTree, Shaped
 
 from cnnjax.tasks.section_parts import (
     Axis,
@@ -66,7 +66,7 @@ class Evaluated:
         split: what they are: "test", or "validation" where examples were held out.
     """
 
-    predictions: Shaped[np.ndarray, "examples ..."]
+    predictions: PyTree[Shaped[np.ndarray, "examples ..."]]
     parts: Mapping[str, np.ndarray]
     images: Any
     positions: Int[np.ndarray, " examples"]
