@@ -9,6 +9,7 @@ from cnnjax.analysis.cost.complexity import (
     complexity_chart,
     complexity_points,
 )
+from cnnjax.reports import complexity_page
 from cnnjax.reports.complexity_page import write_complexity_page
 
 NAMES = ["resnet18", "vgg11", "resnet20_cifar", "googlenet"]
@@ -90,3 +91,18 @@ def test_memory_is_of_parameters_and_outputs_in_float32():
     """The numbers of parameters and of values are those of CS231n's table of VGG-16."""
     (point,) = complexity_points("top-1", ["vgg16"])
     assert point.memory == 4 * (138_357_544 + 15_237_608)
+
+
+def test_the_command_writes_the_page_of_every_measure(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def points(measure):
+        asked.append(measure)
+        return [_point(f"net of {measure}", 20.0, 10**9, 10**7, 10**8)]
+
+    monkeypatch.setattr(complexity_page, "complexity_points", points)
+    complexity_page.main([str(tmp_path / "page.html")])
+    assert capsys.readouterr().out == f"{tmp_path / 'page.html'}\n"
+    text = (tmp_path / "page.html").read_text()
+    assert asked == ["top-1", "top-5", "CIFAR-10"]
+    assert all(f"<td>net of {measure}</td>" in text for measure in asked)

@@ -230,3 +230,25 @@ def test_all_registered_networks_are_summarized(capsys):
     for row in rows:
         if row["published parameters"]:
             assert row["parameters"] == row["published parameters"], row["network"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give the name of a network, or --all"),
+        (["lenet5", "--all"], "give the name of a network, or --all"),
+        (["--all", "--compare", "lenet5"], "--all takes each network as published"),
+        (["lenet5", "--variant", "nowhere"], "nowhere"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(capsys, arguments, message):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and message in err
+
+
+@pytest.mark.parametrize("size", ["0,8,8", "a,b,c", "8,8,8,8", ""])
+def test_sizes_that_are_no_images_are_refused(capsys, size):
+    with pytest.raises(SystemExit):
+        main(["lenet5", f"--input_size={size}"])
+    assert "must be height, width and channels" in capsys.readouterr().err

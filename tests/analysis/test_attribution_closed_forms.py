@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.analysis.behavior.rectifiers import dead_units, run_with_rectifiers
 from cnnjax.analysis.looks.attribution import (
     check_classes,
     class_of_each,
@@ -213,51 +212,3 @@ def test_scores_are_the_logits_of_the_classes():
         check_classes(logits, jnp.array([3, -1]))
     with pytest.raises(ValueError, match=r"the network returns \(2, 3, 1\); expected logits"):
         check_classes(logits[..., None], jnp.array([0, 0]))
-
-
-class TwoRectifiers(linen.Module):
-    """Two ReLUs after one layer, a maximum with another number, and a third ReLU."""
-
-    @linen.compact
-    def __call__(self, x):
-        x = linen.Dense(3, name="a")(x)
-        x = linen.relu(x) - 2 * jnp.maximum(0.0, -x)
-        x = jnp.maximum(x, -100.0)
-        return linen.relu(linen.Dense(2, name="b")(x))
-
-
-def test_every_max_with_0_is_replaced_and_no_other():
-    variables, inputs = initialized(TwoRectifiers(), (4, 5))
-    names = []
-
-    def identity(layer, x):
-        names.append(layer)
-        return x
-
-    found = run_with_rectifiers(TwoRectifiers(), variables, inputs, identity)
-    params = variables["params"]
-    hidden = np.asarray(inputs, np.float64) @ np.asarray(params["a"]["kernel"])
-    # x - 2 (-x) = 3 x.
-    expected = 3 * hidden @ np.asarray(params["b"]["kernel"])
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert names == ["a", "a", "b"]
-
-
-def test_the_output_of_a_layer_is_returned_and_unknown_ones_are_refused():
-    variables, inputs = initialized(TwoRectifiers(), (4, 5))
-    found = run_with_rectifiers(
-        TwoRectifiers(), variables, inputs, lambda _, x: jnp.maximum(x, 0), layer="a"
-    )
-    kernel = np.asarray(variables["params"]["a"]["kernel"], np.float64)
-    np.testing.assert_allclose(found, np.asarray(inputs) @ kernel, rtol=1e-4, atol=1e-5)
-    with pytest.raises(KeyError, match="no layer of TwoRectifiers is named 'c'"):
-        run_with_rectifiers(TwoRectifiers(), variables, inputs, lambda _, x: x, layer="c")
-
-
-def test_rectifiers_after_one_layer_have_names_of_their_own():
-    variables, inputs = initialized(TwoRectifiers(), (64, 5))
-    dead = dead_units(TwoRectifiers(), variables, inputs)
-    assert list(dead) == ["a", "a'", "b"]
-    hidden = np.asarray(inputs) @ np.asarray(variables["params"]["a"]["kernel"])
-    np.testing.assert_array_equal(dead["a"], (hidden <= 0).all(axis=0))
-    np.testing.assert_array_equal(dead["a'"], (hidden >= 0).all(axis=0))
