@@ -39,6 +39,7 @@ def in_batches(function: Callable[..., Any], *arrays: ArrayLike, size: int = BAT
     size = min(size, count)
     parts = []
     for start in range(0, count, size):
+        # Repeats fill the last batch, because another size would compile the function again.
         chosen = np.minimum(np.arange(start, start + size), count - 1)
         # Moved to the host at once, so that the device holds one batch's results at a time.
         parts.append(jax.device_get(function(*(array[chosen] for array in rows))))

@@ -87,6 +87,7 @@ def observe_calls(
     seen: collections.Counter[tuple[str, ...]] = collections.Counter()
 
     def interceptor(next_method, args, kwargs, context):
+        # Flax intercepts other methods too, such as `setup`, which are no calls of a layer.
         if context.method_name != "__call__":
             return next_method(*args, **kwargs)
         path = tuple(context.module.path)
@@ -94,6 +95,7 @@ def observe_calls(
         seen[path] += 1
         name = "/".join(path) + (f"#{occurrence + 1}" if occurrence else "")
         call = ModuleCall(name, path, type(context.module).__name__, False, occurrence)
+        # Calls within this one are appended before it ends, so its place is noted now.
         position = len(calls)
         calls.append(call)
 
@@ -164,6 +166,7 @@ def apply_edited(
 
     with observe_calls(around) as calls:
         result = model.apply(variables, images, **arguments)
+    # Only now are all calls known.
     check_names([layer], [call.name for call in calls], f"layer of {type(model).__name__}")
     return result
 

@@ -38,6 +38,7 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     total = len(evaluated)
     # Evenly spaced, so that a sorted test set shows all of its classes.
     indices = np.unique(np.linspace(0, total - 1, min(total, _IMAGES)).round().astype(int))
+    # Indexed once, because images of a stream are decoded each time.
     images = np.asarray(evaluated.images[indices])
     inputs = np.asarray(network.inputs(images))
     model, variables = network.model, network.variables
@@ -64,6 +65,7 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
             ),
         ),
     }
+    # Accuracies need classes.
     if labels is not None:
         sections["invariance"] = (
             "whether the prediction stays the same",

@@ -4,6 +4,7 @@ from html import escape
 
 from cnnjax.tasks.sections import Bars, Bin
 
+# In units of the drawing: the place and the size of the bars, and those of the strip below.
 _LEFT, _TOP, _WIDTH, _HEIGHT = 62, 8, 320, 240
 _STRIP_TOP, _STRIP = 302, 56
 

@@ -83,6 +83,7 @@ def invariance_section(
         `curves` of accuracy and of the probability of the true class, and `images`, the number of
         images that each of their points is computed from.
     """
+    # A quarter of the width keeps most of an object inside.
     reach = max(inputs.shape[2] // 4, 1)
     changes: dict[Change, np.ndarray] = {
         "shift": np.linspace(-reach, reach, 9).round(),
@@ -143,6 +144,7 @@ def health_section(
     if labels is None:
         signals = _spreads(model, variables, inputs[:BATCH])
     else:
+        # One batch, because the outputs of all layers are kept for the gradients.
         signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
     dead = dead_units(model, variables, inputs)
     depth = range(1, len(signals) + 1)
@@ -208,6 +210,7 @@ def embedding_section(
     if len(inputs) < 10:
         return []
     layer = _before_output(model, variables, inputs[:1])
+    # Compiled once, for batches of one size.
     compute = compiler.jit(lambda v, x: stage_activations(model, v, x)[layer])
     features = in_batches(lambda images: compute(variables, images), inputs)
     # t-SNE and PCA know no NaN, which a network that diverged gives.
@@ -259,8 +262,10 @@ def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) ->
         tint = np.array(_NEUTRAL if right is None else _RIGHT if right[place] else _WRONG)
         tint = tint.astype(np.float32)
         if gray:
+            # Bright strokes take the tint, and the dark background becomes the page's white.
             thumbs.append(1 - picture[..., None] * (1 - tint))
             continue
+        # A tint would change the colors of the image, so that it gets a frame.
         framed = np.broadcast_to(tint, (side, side, 3)).copy()
         framed[2:-2, 2:-2] = picture[2:-2, 2:-2]
         thumbs.append(framed)

@@ -95,6 +95,7 @@ def _draw(axes, line: Line, log: bool) -> bool:
         for x, y in zip(line.x, line.y, strict=True)
         if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
     ]
+    # A line without a color is always dashed.
     style: Literal["-", "--", "None"] = "-" if line.joined else "None"
     axes.plot(
         [x for x, _ in pairs],
@@ -103,6 +104,7 @@ def _draw(axes, line: Line, log: bool) -> bool:
         linestyle=style if line.color else "--",
         linewidth=2 if line.color else 1.2,
         marker=line.marker,
+        # Large marks of many points would cover the line.
         markersize=5 if len(pairs) < 60 else 2.5,
     )
     return bool(pairs)
@@ -129,6 +131,7 @@ def _themed_svg(figure, name: str) -> str:
         import matplotlib
 
     stream = io.StringIO()
+    # Text stays text, which can be selected and has the page's typeface.
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()

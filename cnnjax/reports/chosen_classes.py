@@ -29,6 +29,7 @@ def chosen_classes(
         or not isinstance(predictions, np.ndarray)
     ):
         return None
+    # Predictions of pixels, for example, have a shape of their own.
     if predictions.shape[1:] != (len(names),):
         return None
     return ClassPredictions(predictions[indices], np.asarray(labels)[indices], tuple(names))

@@ -127,6 +127,7 @@ def _checkpoint_facts(record: RunRecord) -> list[tuple[str, str]]:
     last = saved[-1]["step"]
     scored = [event for event in saved if event.get("score") is not None]
     if scored:
+        # Of equal scores the earliest.
         best = max(scored, key=lambda event: (event["score"], -event["step"]))
         note = (
             f"step {best['step']:,}, {_chosen_by(best)} on the {record.split} "

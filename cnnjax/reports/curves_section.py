@@ -42,6 +42,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
         lines = []
         for color, logged in ((TRAIN, record.train), (EVALUATED, record.evaluated)):
             x, y = metric_points(logged, curve.metric)
+            # Without marks, a line of one or two points can hardly be seen.
             few = "." if len(x) < 3 else ""
             marker = few if color == TRAIN else "o"
             y = [scale * (start + sign * value) for value in y]
@@ -54,6 +55,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
     if curve.log:
         views.insert(0, ("logarithmic", draw(name, True, 0, 1)))
     if curve.also:
+        # What is left to 1 shows differences between values close to 1.
         views.append((f"{curve.also}, logarithmic", draw(curve.also, True, 1, -1)))
     return {"title": curve.title, "views": views, "caption": _last_values(record, curve)}
 

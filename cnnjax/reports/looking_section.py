@@ -80,6 +80,7 @@ def map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
         variables: its variables.
         inputs: network inputs [batch, height, width, channels], of which the first is used.
     """
+    # Outermost calls are blocks, which are few and have names that a reader knows.
     calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
     names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]
     outputs = activation_shapes(model, variables, inputs[:1], names=names)
@@ -107,6 +108,7 @@ def _examples(
     salient = np.asarray(saliency(model, variables, inputs[chosen], found))
     cams = np.asarray(grad_cam(model, variables, inputs[chosen], found, layer))
     height, width = inputs.shape[1:3]
+    # A fifth of the side hides a part of an object and leaves the rest.
     patch = max(min(height, width) // 5, 1)
     places = _OCCLUSION_BUDGET / (len(chosen) * max(summary.multiply_adds, 1))
     across = int(np.clip(places**0.5, _LEAST_PLACES, _MOST_PLACES))
@@ -178,6 +180,7 @@ def _projections(
 
     peaks = in_batches(lambda images: highest(variables, images), inputs)
     busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
+    # The map is an argument, so that all share one program.
     project = compiler.jit(lambda v, images, c: deconvnet(model, v, images, layer, c))
     projections = []
     for channel in sorted(busiest.tolist()):

@@ -28,12 +28,14 @@ def draw_matrix(matrix: Matrix) -> dict[str, Any]:
     drawn: dict[str, Any] = {"names": names}
     if len(names) > _TABLE_NAMES:
         # The square root makes single counts visible.
+        # Cells are enlarged, so that single ones are visible; a large matrix needs no enlarging.
         side = 8 if len(names) <= 100 else 1
         enlarged = np.kron(np.sqrt(shares), np.ones((side, side)))
         drawn["picture"] = heat_map(
             enlarged, low=0, high=1, colors="viridis", max_side=len(enlarged)
         )
         return drawn
+    # By the largest mistake: on the scale of the diagonal, mistakes would be invisible.
     largest = max(int((counts - np.diag(np.diag(counts))).max()), 1)
     drawn["rows"] = [
         {

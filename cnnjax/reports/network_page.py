@@ -58,6 +58,7 @@ def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
     model, variables = network.model, network.variables
     summary = summarize(model, inputs.shape[1:], variables=variables)
     predictions = network.predict(stored)
+    # A prediction may consist of several arrays.
     first = jax.tree.map(lambda leaf: leaf[0], predictions)
     bars = named_bars(network.task, first)
     example = Example(0, next(iter(images)), bars, "prediction", "probabilities" if bars else "")

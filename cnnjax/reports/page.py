@@ -83,6 +83,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     check_installed()
     evaluated: Evaluated = network.evaluated()
     report: TaskReport = network.task.report_sections(evaluated)
+    # Checked before any picture is made.
     _check_anchors(report.sections)
     curves = tuple(getattr(network.task, "curves", ()))
     example = report.example or _first(evaluated, network.task)
@@ -105,6 +106,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
         activations=activation_section(network.model, network.variables, inputs, image[0], example),
         analysis=analyze(network, evaluated) if analysis else None,
         config=flat_items(record.config),
+        # The command is shown above the table.
         environment=[item for item in flat_items(record.run) if item[0] != "command"],
     )
 

@@ -49,6 +49,7 @@ def photo_section(
         }
         for (name, image), row in zip(images.items(), rows, strict=True)
     ]
+    # Saliency and Grad-CAM are of a class.
     looked_at = [place for place, card in enumerate(cards) if card["bars"]]
     classes = {place: int(np.argmax(rows[place])) for place in looked_at}
     for start in range(0, len(looked_at), _TOGETHER):

@@ -73,6 +73,7 @@ def heat_map(
     scaled = np.clip((np.nan_to_num(values.astype(np.float32), nan=low) - low) / spread, 0, 1)
     picture = Image.fromarray(scaled)
     picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    # Stored as places in a table of colors, which takes a third of the bytes of colors.
     indices = np.round(np.asarray(picture) * (_LEVELS - 1)).astype(np.uint8)
     picture = Image.fromarray(indices)
     table = matplotlib.colormaps[colors](np.linspace(0, 1, _LEVELS))
@@ -97,6 +98,7 @@ def overlaid(
         import matplotlib
 
     shown = displayed(image)
+    # In gray, so that all color is the map's.
     gray = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
     gray.thumbnail((max_side, max_side), Image.Resampling.BOX)
     high = value_range(values)[1]
@@ -155,6 +157,7 @@ def boxed(
     height, width = values.shape
     scale = side / max(height, width)
     size = (round(width * scale), round(height * scale))
+    # Without smoothing, a pixel of the map is a square that can be counted.
     picture = picture.resize(size, Image.Resampling.NEAREST)
     (top, left), (rows, columns) = corner, extent
     box = (

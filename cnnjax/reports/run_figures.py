@@ -26,6 +26,7 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
     number = max(float(line.get("epoch", 0)) for line in lines)
     epochs = f"{compact(number)} {'epoch' if number == 1 else 'epochs'}"
     speeds = [line["images_per_second"] for line in record.train if "images_per_second" in line]
+    # The median is not changed by a few slow intervals.
     speed = f", {compact(float(np.median(speeds)))} images/s" if speeds else ""
     seconds = record.training_seconds
     if seconds is None:

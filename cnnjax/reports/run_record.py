@@ -11,6 +11,7 @@ from typing import Any
 from cnnjax.training import RunFolderError, read_events, read_metrics
 from cnnjax.training.folder.run_folder import read_identity
 
+# Logged numbers that are no metrics of the task.
 _OF_THE_RUN = frozenset(
     {"step", "epoch", "split", "learning_rate", "images_per_second", "waiting_share"}
 )
@@ -44,6 +45,7 @@ class RunRecord:
         batch = self.run.get("batch_size")
         if batch is None or not all(line.get("images_per_second") for line in self.train):
             return None
+        # Each line logs the speed since the line before, and the first one since step 0.
         steps = [0, *(line["step"] for line in self.train)]
         return sum(
             (end - start) * batch / line["images_per_second"]

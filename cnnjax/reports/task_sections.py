@@ -117,6 +117,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _chart(chart: Chart, name: str) -> dict[str, Any]:
     lines, keys, color = [], [], 0
     for series in chart.series:
+        # A dashed series is neutral, and takes none of the colors.
         color += not series.dashed
         own = 0 if series.dashed else color
         marker = _MARKERS[own - 1] if series.marks and own else ""
@@ -146,6 +147,7 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
         }
         for picture in pictures.pictures
     ]
+    # One long name decides the layout of all cards, so that they are alike.
     names = [picture.heading for picture in pictures.pictures]
     names += [bar.name for picture in pictures.pictures for bar in picture.bars]
     return {"cards": cards, "long": max(map(len, names), default=0) > _SHORT_NAME}

@@ -28,9 +28,11 @@ def fill(template: str, **values: Any) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cnnjax.reports"),
+        # Names of files and classes must not become HTML.
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A misspelled name is an error, instead of an empty place on the page.
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["breakable"] = breakable
@@ -49,4 +51,5 @@ def write_whole(path: pathlib.Path, text: str) -> pathlib.Path:
     """
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
+    # Within one folder, a file is replaced in one step.
     return partial.replace(path)

@@ -53,6 +53,7 @@ def embed_features(
 
         # scikit-learn searches three times as many neighbors as the perplexity.
         perplexity = min(perplexity, (len(rows) - 1) / 3)
+        # Started from PCA, so that distant groups keep their order.
         embedding: Any = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
         places = embedding.fit_transform(rows)
     else:
@@ -94,6 +95,7 @@ def canvas(
     drawn = np.ones((size, size, channels), np.float32)
     taken = np.zeros((size, size), bool)
     for (x, y), picture in zip(places, pictures, strict=True):
+        # Rows of a picture are counted from the top, coordinates from the bottom.
         row = round((1 - float(y)) * (size - height))
         column = round(float(x) * (size - width))
         where = (slice(row, row + height), slice(column, column + width))

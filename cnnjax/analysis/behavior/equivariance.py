@@ -57,6 +57,7 @@ def equivariance_error(
         )
     before = _shifted(maps, (shift[0] // stride, shift[1] // stride))
     after = function(_shifted(images, shift))
+    # Places that zeros moved into are not compared, on whichever side they came in.
     rows = [margin + max(s // stride, 0) for s in shift]
     ends = [n - margin + min(s // stride, 0) for s, n in zip(shift, after.shape[1:3], strict=True)]
     if rows[0] >= ends[0] or rows[1] >= ends[1]:
@@ -108,6 +109,7 @@ def _shifted(maps: Array, shift: tuple[int, int]) -> Array:
     """Moves maps down and to the right by whole places; zeros come in."""
     for axis, amount in zip((1, 2), shift, strict=True):
         size = maps.shape[axis]
+        # `roll` brings in at one side what left at the other; zeros replace it.
         kept = jnp.arange(size) - amount
         shape = [1, 1, 1, 1]
         shape[axis] = size

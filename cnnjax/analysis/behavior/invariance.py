@@ -76,6 +76,7 @@ def _sources(change: Change, amount: Array) -> Float[Array, "2 3"]:
     elif change == "rotation":
         angle = amount * (math.pi / 180)
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        # The inverse of the turn, since each pixel looks up the place that it comes from.
         weights = [[cosine, sine, zero], [-sine, cosine, zero]]
     else:
         raise ValueError(
@@ -135,6 +136,7 @@ def invariance_curves(
     arguments = evaluation_arguments(model, apply_arguments)
     images = image_batch(images, "invariance_curves")
 
+    # The change is an argument, so that all amounts share one program.
     @compiler.jit
     def measure(variables: Any, sources: Array, images: Array, labels: Array) -> Array:
         logits: Any = model.apply(variables, _resampled(images, sources, fill), **arguments)

@@ -20,6 +20,7 @@ from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
 
 _DONE = "done:"
+# Operations whose inner program is run as a part of the outer one.
 _INLINED = frozenset({"jit", "pjit", "closed_call", "custom_jvp_call"})
 
 
@@ -57,6 +58,7 @@ def run_with_rectifiers(
     def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed) -> Any:
         output = proceed()
         if isinstance(output, jax.Array):
+            # A name is kept by tracing, and marks in the program where the call ends.
             output = ad_checkpoint.checkpoint_name(output, _DONE + call.name)
         outputs[call.name] = output
         return output
@@ -84,29 +86,31 @@ def _run(
     known: dict[Any, Any] = dict(zip(program.constvars, constants, strict=True))
     known.update(zip(program.invars, inputs, strict=True))
 
-    def of(atom: Any) -> Any:
+    def value_of(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else known[atom]
 
     for equation in program.eqns:
-        values = [of(atom) for atom in equation.invars]
+        values = [value_of(atom) for atom in equation.invars]
         name, params = equation.primitive.name, equation.params
         inner = params.get("jaxpr", params.get("call_jaxpr"))
         if name == "name" and params["name"].startswith(_DONE):
             last[0] = params["name"].removeprefix(_DONE)
         if name == "max" and (rectified := _rectifier_operand(equation.invars)) is not None:
-            results = [rectify(last[0], of(rectified))]
+            results = [rectify(last[0], value_of(rectified))]
         elif name in _INLINED and isinstance(inner, ClosedJaxpr):
             results = _run(inner.jaxpr, list(inner.consts), values, rectify, last)
         else:
+            # An equation holds inner programs in another form than `bind` takes them.
             params = equation.primitive.get_bind_params(params)
             bound = equation.primitive.bind(*values, **params)
             results = bound if equation.primitive.multiple_results else [bound]
         known.update(zip(equation.outvars, results, strict=True))
-    return [of(atom) for atom in program.outvars]
+    return [value_of(atom) for atom in program.outvars]
 
 
 def _rectifier_operand(operands: list[Any]) -> Any:
     """Returns the x of max(x, 0); None for other maxima."""
+    # The 0 may be the first or the second operand.
     for zero, other in (operands, reversed(operands)):
         if isinstance(zero, Literal) and jnp.ndim(zero.val) == 0 and zero.val == 0:
             return other

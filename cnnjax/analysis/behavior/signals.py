@@ -73,6 +73,7 @@ def layer_signals(
         with observe_calls(around):
             logits: Any = model.apply(variables, images, **arguments)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        # The sum, so that the gradient by an image's output is that of its own loss.
         return losses.sum(), outputs
 
     @compiler.jit
@@ -163,6 +164,7 @@ def _depth_statistics(
 
         return jax.lax.scan(layer, inputs, (weights, offsets))
 
+    # Zeros added to each output: the gradient by them is the gradient by the output.
     offsets = jnp.zeros((len(weights), *inputs.shape))
     _, pullback, (outputs, before) = jax.vjp(forward, offsets, has_aux=True)
     (gradients,) = pullback(end)

@@ -70,6 +70,7 @@ def training_step_bytes(
     state = (params, jax.eval_shape(optimizer.init, params), variables)
     key = jax.eval_shape(jax.random.key, 0)
     step = _training_step(model, optimizer, arguments)
+    # Donated, as in training, so that the new state takes the old state's memory.
     lowered = jax.jit(step, donate_argnums=0).lower(state, images, labels, key)
     plan: Any = lowered.compile(compiler_options=compiler_options()).memory_analysis()
     return (
@@ -155,6 +156,7 @@ def max_batch(
 def _largest_fit(measure: Callable[[int], int], low: int, high: int, device_bytes: int) -> BatchFit:
     """Returns the largest batch whose measured bytes fit, from a line through two batches."""
     known = {batch: measure(batch) for batch in (low, high)}
+    # At least a byte for each image, so that the division below is defined.
     slope = max((known[high] - known[low]) / (high - low), 1.0)
     base = known[low] - slope * low
     batch = max(int((device_bytes - base) / slope), 1)
@@ -163,6 +165,7 @@ def _largest_fit(measure: Callable[[int], int], low: int, high: int, device_byte
             known[batch] = measure(batch)
         best = max((b for b, need in known.items() if need <= device_bytes), default=0)
         too_many = min((b for b in known if b > best), default=None)
+        # Close enough, or the next batch is known not to fit.
         if best and (known[best] >= 0.9 * device_bytes or too_many == best + 1):
             break
         if too_many == 1:
@@ -174,5 +177,6 @@ def _largest_fit(measure: Callable[[int], int], low: int, high: int, device_byte
         batch += int((device_bytes - known[batch]) * batch / max(known[batch] - base, 1.0))
         if too_many is not None:
             batch = min(batch, too_many - 1)
+        # Each turn measures a batch that is not known yet.
         batch = max(batch, best + 1)
     return BatchFit(best, known[best], round(base + slope * best), device_bytes)

@@ -66,6 +66,7 @@ def complexity_points(
     for name in models.list_models() if names is None else names:
         info = models.model_info(name)
         found = re.search(_PATTERNS[measure], info.errors or "")
+        # Not every paper reports every measure.
         if found is None:
             continue
         summary = summarize(models.create_model(name), info.input_size, kept=False)
@@ -170,6 +171,7 @@ _COLORS = (
 
 
 def _family(name: str) -> str:
+    # "resnet18" and "resnet20_cifar" are both of the family "resnet".
     return re.split(r"[\d_]", name)[0]
 
 
@@ -206,6 +208,7 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
                         "alpha": 0.6 if distance > radius + 2 else 0,
                     },
                 )
+                # matplotlib places an annotation only when it is drawn.
                 text.update_positions(renderer)
                 # The extent of the words, without the line to the point.
                 box: Any = Text.get_window_extent(text, renderer)

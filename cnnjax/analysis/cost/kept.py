@@ -75,6 +75,7 @@ def _saving_program(
         nonlocal count
         mark = f"call:{count}"
         count += 1
+        # Autodiff keeps the scopes of the operations of the forward pass.
         with jax.named_scope(mark):
             return proceed()
 

@@ -93,6 +93,8 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
             # Some layers, such as dropout, compute nothing when a model is evaluated.
             if ended and (work[call] or parameters):
                 row = _row(calls[call].name, calls[call].kind, operation)
+                # The layer's own count comes first: some layers compute more, such as `ConvLocal`,
+                # which gathers by a convolution.
                 products = trace.products.get(call, 0) * operation.turns or costs[call]
                 rows.append(replace(row, parameters=parameters, multiply_adds=products))
         elif operation.marks is None and _is_layer(operation):
@@ -102,6 +104,7 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
             name += f"#{names[name]}" if names[name] > 1 else ""
             row = _row(name, kind, operation)
             rows.append(replace(row, multiply_adds=operation.multiply_adds))
+    # Such as an embedding of positions, which a module adds without a layer.
     for path, parameters in owners.own_parameters():
         rows.append(Row("/".join(path), "own parameters", (), parameters))
     return rows, owners.uncalled()
@@ -113,9 +116,11 @@ def _is_layer(operation: Operation) -> bool:
         return False
     image = len(operation.output_shapes[0]) > 2
     if operation.primitive in ("add", "concatenate"):
+        # Branches that join have one shape; a bias has another.
         same = operation.primitive != "add" or len(set(operation.input_shapes)) == 1
         return image and same and operation.depends > 1
     if operation.primitive in ("reduce_sum", "reduce_max"):
+        # A global pool reduces rows and columns together.
         return len(operation.input_shapes[0]) == 4 and {1, 2} <= set(operation.axes)
     return True
 

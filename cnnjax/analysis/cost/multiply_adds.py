@@ -70,6 +70,7 @@ def multiply_adds_by_layer(
     shape = input_shape if len(input_shape) > 3 else (1, *input_shape)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     arguments = evaluation_arguments(model, apply_arguments)
+    # Keys without meaning: nothing is computed.
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
     if variables is None:
         variables = jax.eval_shape(lambda x: model.init(keys, x, **arguments), images)
@@ -113,6 +114,7 @@ def layer_multiply_adds(
     kernel = layer.variables["params"]["kernel"]
     size = math.prod(kernel.shape)
     if isinstance(layer, linen.Conv) and layer.mask is not None:
+        # Masked weights are no connections.
         size = int(np.count_nonzero(layer.mask))
     if isinstance(layer, linen.ConvTranspose):
         # Each input value meets each tap once, however far apart the outputs are.

@@ -79,6 +79,7 @@ def read_operation(
         input_shapes=inputs,
         output_shapes=outputs,
         output_dtype=getattr(equation.outvars[0].aval, "dtype", None),
+        # What does not depend on the image need not be computed for each image.
         multiply_adds=turns * _multiply_adds(name, equation.params, inputs, outputs)
         if depends
         else 0,

@@ -44,6 +44,8 @@ class Reach:
     @property
     def size(self) -> int:
         """The number of pixels that one element depends on, at most."""
+        # Only whole positions are pixels; after a transposed convolution the ends may lie between
+        # them.
         return math.floor(self.high) - math.ceil(self.low) + 1
 
     @property
@@ -100,6 +102,7 @@ class Reach:
             base_dilation: elements are first set this far apart, as in transposed convolution.
         """
         step = self.coefficients[axis] / base_dilation
+        # The step is negative along a reversed axis, which exchanges the ends.
         ends = (-padding * step, ((window - 1) * dilation - padding) * step)
         coefficients = list(self.coefficients)
         coefficients[axis] = step * stride
@@ -127,6 +130,7 @@ class Reach:
             sources: for each new axis the old one, or None for a new axis.
             shape: the new shape; an axis of 1 that grows is repeated.
         """
+        # An element of the result depends on all elements along a dropped axis.
         gone = [a for a in range(len(self.shape)) if a not in sources]
         kept = self.widened(gone)
         coefficients = tuple(
@@ -143,6 +147,7 @@ class Reach:
         """
         reach, coefficients = self, [Fraction(0)] * len(shape)
         for old, new in _groups(self.shape, shape):
+            # A group is followed exactly if it is evenly spaced as one axis, and widened if not.
             linear = _as_one_axis([(self.shape[a], self.coefficients[a]) for a in old])
             if linear is None:
                 reach = reach.widened(old)
@@ -161,6 +166,7 @@ def union(first: Reach, second: Reach) -> Reach:
         first: the dependence of one array.
         second: that of the other, of the same shape.
     """
+    # Along axes of different strides the intervals drift apart, so both are widened.
     apart = [
         a
         for a, (c, d) in enumerate(zip(first.coefficients, second.coefficients, strict=True))

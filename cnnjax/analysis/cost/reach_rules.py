@@ -104,6 +104,7 @@ def _slice(params, inputs, shape):
     reach = inputs[0]
     for axis, start in enumerate(params["start_indices"]):
         stride = params["strides"][axis] if params["strides"] else 1
+        # A slice is a window of one element, which starts later.
         reach = reach.windowed(axis, shape[axis], 1, stride=stride, padding=-start)
     return reach
 
@@ -133,12 +134,14 @@ def _concatenate(params, inputs, shape):
     axis, start, parts = params["dimension"], 0, []
     for reach, own in zip(inputs, params["_shapes"], strict=True):
         if reach is not None:
+            # A later part is as a window that starts before its first element.
             parts.append(reach.windowed(axis, shape[axis], 1, padding=start))
         start += own[axis]
     return _joined(parts)
 
 
 def _reduce_window(params, inputs, shape):
+    # The first half of the operands are arrays, the second half their initial values.
     reach = _joined(inputs[: max(len(inputs) // 2, 1)])
     if reach is None:
         return None
@@ -175,6 +178,7 @@ def _convolution(params, inputs, shape):
             base_dilation=params["lhs_dilation"][i],
         )
     sources: list[int | None] = [None] * len(shape)
+    # An output channel depends on every input channel, so that only the other axes have sources.
     sources[numbers.out_spec[0]] = numbers.lhs_spec[0]
     for axis, target in zip(spatial, out_spatial, strict=True):
         sources[target] = axis

@@ -151,6 +151,7 @@ def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[s
         The variables as `jax.ShapeDtypeStruct`.
     """
     arguments = evaluation_arguments(model, apply_arguments)
+    # By shape too, so that no random number is drawn.
     key = jax.eval_shape(jax.random.key, 0)
     return jax.eval_shape(lambda k, x: model.init(k, x, **arguments), key, images)
 

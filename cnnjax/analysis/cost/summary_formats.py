@@ -130,6 +130,7 @@ def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
         ValueError: the form is not known.
     """
     number = str if form == "csv" else compact
+    # Layer, output, parameters, multiply-adds and values: all columns twice would be too wide.
     shown = (0, 2, 3, 4, 5)
 
     def half(row: Row | None) -> list[str]:

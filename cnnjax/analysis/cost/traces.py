@@ -91,11 +91,13 @@ def trace_operations(
         index = count
         count += 1
         with jax.named_scope(f"{MARK}{index}"):
+            # The scope marks each operation with the call that it belongs to.
             output = proceed()
         if not isinstance(output, jax.Array):
             return output
         if inputs and (known := layer_multiply_adds(module, inputs[0].shape, output.shape)):
             products[index] = known
+        # The name marks the result, since the last operation may be that of an inner call.
         return ad_checkpoint.checkpoint_name(output, f"{MARK}{index}")
 
     with observe_calls(around) as calls:
@@ -123,11 +125,11 @@ def _read(
     known: dict[Any, Reaches] = dict(zip(program.invars, inputs, strict=True))
     known.update(dict.fromkeys(program.constvars, INDEPENDENT))
 
-    def of(atom: Any) -> Reaches:
+    def reaches_of(atom: Any) -> Reaches:
         return INDEPENDENT if isinstance(atom, Literal) else known[atom]
 
     for equation in program.eqns:
-        operands = [of(atom) for atom in equation.invars]
+        operands = [reaches_of(atom) for atom in equation.invars]
         inner_scope = f"{scope}/{equation.source_info.name_stack}"
         name, params = equation.primitive.name, equation.params
         if name == "cond" and (branch := _general_branch(params)) is not None:
@@ -140,7 +142,7 @@ def _read(
             results = _results(equation, operands)
             note(read_operation(equation, operands, results, inner_scope, turns))
         known.update(zip(equation.outvars, results, strict=True))
-    return [of(atom) for atom in program.outvars]
+    return [reaches_of(atom) for atom in program.outvars]
 
 
 def _general_branch(params: Mapping[str, Any]) -> Jaxpr | None:
@@ -189,6 +191,7 @@ def _read_scan(
     ]
     results: list[Reaches] = []
     for turn in range(length):
+        # The last turn has the widest dependence.
         quiet = turn < length - 1
         results = _read(
             body,

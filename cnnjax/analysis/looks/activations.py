@@ -184,6 +184,7 @@ def _captured(
                 variables,
                 images,
                 **arguments,
+                # Flax stores each module's outputs under its path, one for each call.
                 capture_intermediates=True,
                 mutable=["intermediates"],
             )[1]["intermediates"]

@@ -92,6 +92,7 @@ def _moves(key: Array | None, step: Array, shift: int) -> Int[Array, "2"]:
     """Returns the rows and columns by which a step moves the images."""
     if key is None:
         return jnp.zeros((2,), jnp.int32)
+    # A key for each step is derived from its number, so that none is stored.
     return jax.random.randint(jax.random.fold_in(key, step), (2,), -shift, shift + 1)
 
 

@@ -63,6 +63,7 @@ def deconvnet(
         chosen = jnp.take(maps(variables, images), channel, axis=-1)
         return chosen.max(axis=(1, 2)).sum()
 
+    # The map is an argument, so that an outer `jax.jit` may trace it.
     return compiler.jit(jax.grad(strongest))(images, variables, jnp.asarray(channel))
 
 

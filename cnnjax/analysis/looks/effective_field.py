@@ -48,12 +48,14 @@ def effective_receptive_field(
                 f"effective_receptive_field: {layer!r} returns {maps.shape}; choose a layer with "
                 "maps [batch, height, width, channels]"
             )
+        # The sum over images is enough, because a unit depends on its own image alone.
         return maps[:, maps.shape[1] // 2, maps.shape[2] // 2].sum()
 
     images = image_batch(images, "effective_receptive_field")
     gradients = compiler.jit(jax.grad(middle))(images, variables)
     gradient = jnp.abs(gradients).mean(axis=0).sum(axis=-1)
     largest = gradient.max()
+    # The gradients of a dead unit are 0, and stay 0.
     return gradient / jnp.where(largest > 0, largest, 1)
 
 

@@ -31,6 +31,7 @@ def convolution_kernels(
         for part in call.path:
             own = own.get(part, {})
         kernel = own.get("kernel")
+        # A layer that is called again has the same kernel.
         if call.occurrence == 0 and getattr(kernel, "ndim", 0) == 4:
             kernels[call.name] = kernel
     return kernels

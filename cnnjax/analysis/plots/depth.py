@@ -52,6 +52,7 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
         if log:
             axes.set_yscale("log")
         else:
+            # Room for the marks at 0 and at 1.
             axes.set_ylim(-0.06, 1.1)
         axes.set_xlabel("layer")
         axes.set_title(label, fontsize=11)

@@ -80,6 +80,7 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: 
     largest = float(np.abs(array).max())
     low, high = (-largest, largest) if signed else (float(array.min()), float(array.max()))
     shown = None
+    # Places of the grid without a map stay empty too.
     for axes in grid.flat:
         axes.axis("off")
     for axes, tile in zip(grid.flat, tiles, strict=False):
@@ -159,6 +160,7 @@ def plot_overlay(
     height, width = picture.shape[:2]
     figure = Figure(figsize=(7.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
+    # The map is stretched over the image, whose pixels have their centers at whole numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     gray = picture.shape[-1] == 1
     for axes in (left, right):
@@ -233,6 +235,7 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
             axes.axvline(line, color="#bbbbbb", linewidth=0.7)
         side = 1 + sum(k - 1 for k in sizes)
         for number, kernel in enumerate(sizes):
+            # In the middle of the widest stack, so that sizes can be compared.
             corner = (widest - side) / 2
             axes.add_patch(
                 Rectangle(
