@@ -1,4 +1,4 @@
-"""Keeps XLA's CPU compiler from returning wrong numbers: docs/compiler.md tells what goes wrong.
+"""Keeps XLA's CPU compiler from returning wrong numbers: docs/compiler.md shows which ones.
 
 `import cnnjax` calls `guard` before anything else. Nothing but the standard library is imported
 here, so that XLA_FLAGS is set before jax is loaded.
@@ -60,6 +60,7 @@ def guard() -> None:
             f"cnnjax: {obstacle} Until then jitted programs on the CPU may return wrong numbers "
             "(docs/compiler.md); those of cnnjax itself are compiled without the faulty fusions "
             f"where XLA can. {OPT_OUT}=1 leaves XLA_FLAGS alone, without this warning.",
+            # The line that imports cnnjax: `guard` is called by the package's own `__init__`.
             stacklevel=3,
         )
 
@@ -77,6 +78,13 @@ def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
     Returns:
         The option for CPU, where this version of XLA knows it and XLA_FLAGS does not choose
         fusions by name; otherwise none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> step = jax.jit(jnp.square, compiler_options=ops.compiler_options())
+        >>> float(step(3.0))
+        9.0
     """
     import jax
 
@@ -88,14 +96,15 @@ def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
 def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Parameters, Result]:
     """Returns `jax.jit(function, **options)` with `compiler_options()` where jax takes them.
 
-    Within another `jit`, `grad` or `vmap` jax takes none. Options are asked for at the first call,
-    so that decorating a function of a module starts no backend.
+    Within another `jit`, `grad` or `vmap` jax takes none. Options are chosen at the first call, so
+    that decorating a function of a module starts no backend.
 
     Args:
         function: a pure function of pytrees.
         **options: of `jax.jit`, such as `static_argnames`.
     """
 
+    # Two forms: jax refuses compiler options while it traces another function.
     @functools.cache
     def compiled(top_level: bool) -> Callable[Parameters, Result]:
         import jax
@@ -105,6 +114,7 @@ def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Para
 
     @functools.wraps(function)
     def call(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Result:
+        # jax has no public function that reports whether it is tracing.
         from jax._src import core
 
         return compiled(core.trace_state_clean())(*arguments, **keywords)
@@ -170,6 +180,7 @@ def _knows_option() -> bool:
         return True
     import jax
 
+    # An unknown flag ends the process, an unknown option only raises: so this can be tried.
     try:
         jax.jit(lambda: 0, compiler_options={OPTION: ""}).lower().compile()
     except (jax.errors.JaxRuntimeError, ValueError):

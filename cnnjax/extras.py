@@ -11,7 +11,7 @@ class MissingPackage(ImportError):
 
 @contextmanager
 def installed_with(extra: str) -> Iterator[None]:
-    """Imports within this context say how to install what is missing.
+    """Runs imports in its block; the error of a missing package names the command to install it.
 
         with installed_with("report"):
             import matplotlib
@@ -25,6 +25,7 @@ def installed_with(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        # The package rather than the module in it: pip installs packages.
         raise _missing([(error.name or str(error)).partition(".")[0]], extra) from None
 
 
@@ -33,7 +34,7 @@ def check_installed(extra: str, *packages: str) -> None:
 
     Args:
         extra: the extra of cnnjax that brings them.
-        packages: by the names under which they are imported.
+        *packages: by the names under which they are imported.
 
     Raises:
         MissingPackage: some of them are not.

@@ -1,4 +1,4 @@
-"""Imports of a user's modules and files, with errors that say what is missing and how to fix it."""
+"""Imports of a user's modules and files, with errors that name what is missing and the fix."""
 
 import importlib
 import importlib.util
@@ -17,7 +17,7 @@ class PartError(ValueError):
 
 
 def import_part(what: str, path: str) -> Any:
-    """Returns what stands under a path, "package.module:Name", the current folder searched too.
+    """Returns the object at a path, "package.module:Name"; the current folder is searched too.
 
     Args:
         what: what is imported, for messages.
@@ -46,12 +46,17 @@ def import_part(what: str, path: str) -> Any:
 def import_module(what: str, name: str) -> ModuleType:
     """Returns a module by its dotted name.
 
+    Args:
+        what: what is imported, for messages.
+        name: the dotted name.
+
     Raises:
         PartError: there is none, or importing it fails.
     """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        # Only the module itself or a package above it; otherwise one of its own imports is missing.
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise PartError(
                 f"{what}: there is no module {error.name}; the folder that holds it must be on "
@@ -65,6 +70,11 @@ def import_module(what: str, name: str) -> ModuleType:
 def execute_file(what: str, module: str, file: str) -> None:
     """Executes a file as a module that isn't found by its name.
 
+    Args:
+        what: what is looked for in it, for messages.
+        module: the name that the module had.
+        file: its path.
+
     Raises:
         PartError: it is no Python file, or executing it fails.
     """
@@ -77,12 +87,17 @@ def execute_file(what: str, module: str, file: str) -> None:
     try:
         spec.loader.exec_module(loaded)
     except (Exception, SystemExit) as error:
+        # As Python's own import does: a half-executed module would be found by the next one.
         del sys.modules[name]
         raise _failed(what, file, error) from error
 
 
 def is_importable(module: str) -> bool:
-    """Whether a module of that dotted name is found, which may import its packages."""
+    """Returns whether a module is found, which may import its packages.
+
+    Args:
+        module: its dotted name.
+    """
     if module in sys.modules:
         return True
     try:
@@ -93,6 +108,7 @@ def is_importable(module: str) -> bool:
 
 def search_here() -> None:
     """Puts the current folder on the search path, where console scripts don't have it."""
+    # Files written since the last import would be missed.
     importlib.invalidate_caches()
     here = os.getcwd()
     if "" not in sys.path and here not in sys.path:
@@ -100,7 +116,12 @@ def search_here() -> None:
 
 
 def append_root(module: str, file: str) -> None:
-    """Appends the folder to the search path from which a module in this file has its name."""
+    """Appends the folder to the search path from which a module in this file has its name.
+
+    Args:
+        module: the dotted name.
+        file: the path of its file; one that doesn't end in the name's parts is ignored.
+    """
     path = Path(file)
     path = path.parent if path.name == "__init__.py" else path.with_suffix("")
     names = module.split(".")
@@ -108,6 +129,7 @@ def append_root(module: str, file: str) -> None:
     if root is None or list(path.relative_to(root).parts) != names:
         return  # a file executed under another name
     if str(root) not in sys.path:
+        # At the end, where it hides no installed package.
         sys.path.append(str(root))
 
 

@@ -21,6 +21,7 @@ Part = TypeVar("Part")
 _OWN = __name__.partition(".")[0]
 # Wraps functions in frames of its own where its import hook checks their shapes.
 _WRAPPER = "jaxtyping"
+# Dotted names on both sides of one colon.
 _PATH = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
 
@@ -38,14 +39,14 @@ class _Place:
 
 
 class Registry(Generic[Part]):
-    """The named parts of one kind; `in`, iteration and `names` speak of registered names alone.
+    """The named parts of one kind; `in`, iteration and `names` know registered names alone.
 
     Args:
         kind: what the parts are, in messages and records, such as "optimizer".
         example: a path such as a user may give, for messages.
 
     Raises:
-        PartError: there is a registry of this kind.
+        PartError: there is a registry of this kind already.
     """
 
     def __init__(self, kind: str, example: str = "my_package.my_module:my_part"):
@@ -65,7 +66,7 @@ class Registry(Generic[Part]):
         Args:
             name: any text without ":", which paths have.
             part: what `get` returns.
-            replace: whether the name may be another's, which it then is no longer.
+            replace: whether the part takes the place of another one of that name.
 
         Raises:
             PartError: the name is taken, or can't be one.
@@ -80,14 +81,19 @@ class Registry(Generic[Part]):
         if name in self._parts and not (replace or again):
             owner = f"{known.file or known.module}" if known else _OWN
             raise PartError(
-                f"{self.kind}: the name {name!r} is taken by {owner}; choose another, or say "
+                f"{self.kind}: the name {name!r} is taken by {owner}; choose another, or pass "
                 "replace=True"
             )
         self._parts[name] = part
         self._places[name] = place
 
     def register(self, name: str, *, replace: bool = False) -> Callable[[Any], Any]:
-        """Returns the decorator that enters what it decorates under a name; see `add`."""
+        """Returns the decorator that enters what it decorates under a name.
+
+        Args:
+            name: see `add`.
+            replace: see `add`.
+        """
 
         def enter(part: Any) -> Any:
             self.add(name, part, replace=replace)
@@ -100,9 +106,12 @@ class Registry(Generic[Part]):
 
         The current folder is searched too, as it is by `python -m`.
 
+        Args:
+            name: a registered name, or a path.
+
         Raises:
-            PartError: no part has that name (the message gives the nearest), or there is nothing
-                under that path (it says what is missing and how to fix it).
+            PartError: no part has that name (the message gives the nearest), or nothing is found
+                at that path (the message names what is missing and how to fix it).
         """
         if name in self._parts:
             return self._parts[name]
@@ -118,6 +127,9 @@ class Registry(Generic[Part]):
     def check(self, name: str) -> None:
         """Refuses what is neither a registered name nor a path; a path isn't imported yet.
 
+        Args:
+            name: what was given.
+
         Raises:
             PartError: see `get`.
         """
@@ -130,7 +142,7 @@ class Registry(Generic[Part]):
         Args:
             name: what was given.
             known: what could have been meant.
-            listing: says which names there are.
+            listing: the known names as text, for the message.
         """
         return PartError(
             f"unknown {self.kind} {name!r}; {did_you_mean(name, known)}{listing}; one of your own "
@@ -177,7 +189,11 @@ _registries: dict[str, Registry] = {}
 
 
 def is_path(name: str) -> bool:
-    """Whether a name has the form of a path, "package.module:Name"."""
+    """Returns whether a name has the form of a path, "package.module:Name".
+
+    Args:
+        name: what was given.
+    """
     return _PATH.fullmatch(name) is not None
 
 
@@ -189,10 +205,10 @@ def restore(records: Iterable[Mapping[str, Any]]) -> None:
     is executed.
 
     Args:
-        records: as `Registry.record` returns them; empty ones are passed over.
+        records: as `Registry.record` returns them; empty ones are skipped.
 
     Raises:
-        PartError: a part is gone; the message says what was looked for and how to fix it.
+        PartError: a part is gone; the message names what was looked for and how to fix it.
     """
     for record in records:
         if record and not _is_known(record):
@@ -236,7 +252,7 @@ def _is_known(record: Mapping[str, Any]) -> bool:
         return True
     if not is_path(name):
         return False
-    # Without importing: a module that fails is to be reported by `restore`.
+    # Without importing: `restore` is to report a module that fails.
     module, _, attributes = name.partition(":")
     part = sys.modules.get(module)
     for attribute in attributes.split("."):
@@ -247,12 +263,14 @@ def _is_known(record: Mapping[str, Any]) -> bool:
 def _calling_place() -> _Place | None:
     """Returns where the code is that calls this package; None if it is the package itself.
 
-    Configuration files are executed under module names of their own, so frames are asked.
+    The call stack is read, since configuration files are executed under module names of their own.
     """
+    # `inspect.stack` would read the source of every frame.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         own = module.partition(".")[0] in (_OWN, _WRAPPER)
+        # A module of the package that is being imported registers a part of its own.
         if own and frame.f_code.co_name == "<module>":
             return None
         if not own:

@@ -13,7 +13,11 @@ import jax
 
 
 def path_names(tree: Any) -> list[str]:
-    """Returns the path of every leaf, in leaf order."""
+    """Returns the path of every leaf, in leaf order.
+
+    Args:
+        tree: any pytree.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
 
@@ -49,6 +53,10 @@ def match(rules: Sequence[tuple[str, Any]], tree: Any) -> Any:
 def unused(rules: Sequence[tuple[str, Any]], tree: Any) -> list[str]:
     """Returns the patterns that give no leaf its value; a last ".*" need not.
 
+    Args:
+        rules: see `match`.
+        tree: any pytree; only its structure matters.
+
     Raises:
         ValueError: a pattern is no regular expression.
     """
@@ -62,12 +70,12 @@ def check(key: str, rules: Sequence[tuple[str, Any]], tree: Any) -> None:
     """Refuses rules that leave paths of a tree out, or that match none; no rules are allowed.
 
     Args:
-        key: what the rules are called where they are set, for the message.
+        key: the name of the setting that holds the rules, for the message.
         rules: see `match`.
         tree: any pytree; only its structure matters.
 
     Raises:
-        ValueError: naming the paths or the patterns.
+        ValueError: some rule or path is left over; the message names them.
     """
     if not rules:
         return
@@ -78,8 +86,8 @@ def check(key: str, rules: Sequence[tuple[str, Any]], tree: Any) -> None:
         raise ValueError(f"{key}: {error}") from None
     if useless:
         raise ValueError(
-            f"{key}: the patterns {', '.join(map(repr, useless))} are the first to match of no "
-            f"parameter; there are {', '.join(path_names(tree))}"
+            f"{key}: the patterns {', '.join(map(repr, useless))} give no parameter its value; "
+            f"the parameters are {', '.join(path_names(tree))}"
         )
 
 

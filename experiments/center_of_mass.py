@@ -3,7 +3,7 @@ r"""Where the ink of a digit is: a task, a dataset and a configuration of one's 
 python -m experiments.train --config=experiments/center_of_mass.py --workdir=runs/center
 
 A LeNet-5 gives two numbers, the row and the column of the digit's center of mass, as shares of the
-image's side; the squared error is minimized. Nothing in cnnjax knows of this task.
+image's side; the squared error is minimized. Nothing in cnnjax knows about this task.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ def load():
 def _with_centers(examples):
     images = examples.column("image")
     ink = images[..., 0].astype(np.float64)
+    # The middle of a pixel, as a share of the side.
     places = (np.arange(8) + 0.5) / 8
     total = ink.sum(axis=(1, 2))
     rows, columns = (ink.sum(axis=axis) @ places / total for axis in (2, 1))
@@ -40,19 +41,38 @@ class Center(tasks.Task):
     """Regression of the part `center`, float [batch, 2]."""
 
     def outputs(self, spec):
-        """Returns the number of values that the network gives."""
+        """Returns the number of values that the network gives.
+
+        Args:
+            spec: the parts of the examples.
+        """
         return spec["center"].shape[0]
 
     def example_losses(self, outputs, batch, moment):
-        """Returns the squared distance of each example."""
+        """Returns the squared distance of each example.
+
+        Args:
+            outputs: of the network, [batch, 2].
+            batch: the examples.
+            moment: the step, which changes nothing here.
+        """
         return jnp.square(outputs - batch["center"]).sum(axis=-1)
 
     def example_metrics(self, outputs, batch):
-        """Returns the distance of each example, as a share of the image's side."""
+        """Returns the distance of each example, as a share of the image's side.
+
+        Args:
+            outputs: of the network, [batch, 2].
+            batch: the examples.
+        """
         return {"distance": jnp.linalg.norm(outputs - batch["center"], axis=-1)}
 
     def report_sections(self, evaluated):
-        """Returns the mean distance, and given against true coordinates."""
+        """Returns the mean distance, and a chart of predicted over true coordinates.
+
+        Args:
+            evaluated: predictions and examples of a split.
+        """
         given, true = evaluated.predictions, evaluated.parts["center"]
         mean = float(np.linalg.norm(given - true, axis=-1).mean())
         points = [

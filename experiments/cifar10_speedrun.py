@@ -3,9 +3,10 @@ r"""Train CIFAR-10 to 94 % mean test accuracy over many seeds, in as few seconds
 python -m experiments.cifar10_speedrun --data_dir=data --seeds=100 --output=speedrun.json
 python -m experiments.cifar10_speedrun --recipe=sgd --precision=float16 --seeds=25
 
-All data and augmentation lie on the device, and a run's training is one program. What is counted of
-a run: initialization, whitening, padding, training, and the evaluation with six views of each test
-image; not: reading the set, copying it to the device, compiling, and a first run to warm up.
+All data and augmentation are on the device, and a run's training is one program. A run's time
+includes initialization, whitening, padding, training, and the evaluation with six views of each
+test image. It does not include reading the set, copying it to the device, compiling, and a first
+run to warm up.
 
 A small try on CPU, where each step is a program:
 
@@ -38,7 +39,7 @@ _PRECISION = flags.DEFINE_enum(
     "precision",
     "bfloat16",
     ["bfloat16", "float16", "float32"],
-    "In what the network computes; parameters, statistics and losses are float32.",
+    "Dtype of the network's computation; parameters, statistics and losses are float32.",
 )
 _EPOCHS = flags.DEFINE_float("epochs", None, "Epochs, in place of the recipe's.")
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -46,10 +47,10 @@ _BATCH_SIZE = flags.DEFINE_integer(
 )
 _WIDTH = flags.DEFINE_integer("width", 64, "Channels of the first block.", lower_bound=1)
 _TRAIN_EXAMPLES = flags.DEFINE_integer(
-    "train_examples", None, "Only so many training images, for a try.", lower_bound=1
+    "train_examples", None, "Use only this many training images, for a try.", lower_bound=1
 )
 _TEST_EXAMPLES = flags.DEFINE_integer(
-    "test_examples", None, "Only so many test images, for a try.", lower_bound=1
+    "test_examples", None, "Use only this many test images, for a try.", lower_bound=1
 )
 _DISPATCH = flags.DEFINE_enum(
     "dispatch",
@@ -67,27 +68,20 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs all seeds."""
+    """Runs all seeds, prints their accuracies and writes the record.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
     del arguments
+    # Before any work: a wrong path must not cost all runs.
     output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     recipe = _read_recipe()
     images, labels = _read_images("train", _TRAIN_EXAMPLES.value)
     test_images, test_labels = _read_images("test", _TEST_EXAMPLES.value)
+    # Refuses a batch size above the number of images before anything is compiled.
     recipe.epoch_steps(len(images))
-    dataset = data.dataset("cifar10")
-    run = Run(
-        recipe,
-        SpeedNet(
-            _WIDTH.value,
-            dataset.num_classes,
-            jnp.dtype(_PRECISION.value),
-            recipe.whitening_bias,
-            recipe.unit_head,
-            _BACKWARD.value,
-        ),
-        data.Preprocess(None, 0, dataset.mean, dataset.std),
-        len(images),
-    )
+    run = _make_run(recipe, len(images))
     programs = make_programs(
         run,
         images,
@@ -106,25 +100,16 @@ def main(arguments: Sequence[str]) -> None:
             flush=True,
         )
         done.append(trial)
-    record = {
-        **describe_code(),
-        "environment": describe_environment(),
-        "recipe": dataclasses.asdict(recipe),
-        "precision": _PRECISION.value,
-        "width": _WIDTH.value,
-        "backward": _BACKWARD.value,
-        "dispatch": _DISPATCH.value,
-        "train_examples": len(images),
-        "test_examples": len(test_images),
-        "steps": run.total_steps,
-        "warm_up": _WARM_UP.value,
-        "compile_seconds": programs.compile_seconds,
-        "summary": trials.summarize(done),
-        "trials": [dataclasses.asdict(trial) for trial in done],
-    }
+    summary = trials.summarize(done)
     if output is not None:
+        record = {
+            **_settings(run, len(test_images)),
+            "compile_seconds": programs.compile_seconds,
+            "summary": summary,
+            "trials": [dataclasses.asdict(trial) for trial in done],
+        }
         trials.write_record(output, record)
-    print(_last_line(record["summary"]))
+    print(_last_line(summary))
 
 
 def _read_recipe() -> Recipe:
@@ -140,6 +125,36 @@ def _read_images(split: str, count: int | None) -> tuple[np.ndarray, np.ndarray]
             f"--{split}_examples: {count} is more than the {len(examples)} {split} images"
         )
     return examples.arrays["image"][:count], examples.arrays["label"][:count]
+
+
+def _make_run(recipe: Recipe, examples: int) -> Run:
+    dataset = data.dataset("cifar10")
+    model = SpeedNet(
+        _WIDTH.value,
+        dataset.num_classes,
+        jnp.dtype(_PRECISION.value),
+        recipe.whitening_bias,
+        recipe.unit_head,
+        _BACKWARD.value,
+    )
+    return Run(recipe, model, data.Preprocess(None, 0, dataset.mean, dataset.std), examples)
+
+
+def _settings(run: Run, test_examples: int) -> dict[str, Any]:
+    """Returns what the record holds about code, environment and flags."""
+    return {
+        **describe_code(),
+        "environment": describe_environment(),
+        "recipe": dataclasses.asdict(run.recipe),
+        "precision": _PRECISION.value,
+        "width": _WIDTH.value,
+        "backward": _BACKWARD.value,
+        "dispatch": _DISPATCH.value,
+        "train_examples": run.examples,
+        "test_examples": test_examples,
+        "steps": run.total_steps,
+        "warm_up": _WARM_UP.value,
+    }
 
 
 def _last_line(summary: dict[str, Any]) -> str:

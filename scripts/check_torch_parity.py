@@ -2,8 +2,9 @@
 
 Needs torch, torchvision and timm beside cnnjax; no other part of the project does. Weights, and
 batch norms' parameters and statistics, are drawn at random, written as safetensors and loaded by
-`load_pretrained`. The reference is the other library's network in float64; ours is in float32. For
-torchvision, `export_torchvision`'s file is loaded strictly, and must be the same to the bit.
+`load_pretrained`. The reference is the other library's network in float64; ours is in float32.
+torchvision's network also loads the file of `export_torchvision` strictly; its arrays must be the
+same to the bit.
 
     python -m scripts.check_torch_parity --output=docs/results/weights_parity.md
     python -m scripts.check_torch_parity resnet18 googlenet
@@ -28,6 +29,7 @@ import numpy as np
 
 from cnnjax import models
 from cnnjax.models.net import Net
+from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
 from scripts.torchvision_import import import_torchvision
 
 LIMIT = 1e-4
@@ -45,7 +47,8 @@ class Case:
         variant: of ours.
         sizes: of the images.
         ours, options: overrides of our network, and keyword arguments of theirs.
-        heads: auxiliary features: the module of theirs whose output goes into which head.
+        heads: for each auxiliary feature, their head and the module whose output it takes, as
+            (module, head).
     """
 
     name: str
@@ -75,7 +78,7 @@ CASES = (
     Case("wide_resnet50_2"),
     Case("wide_resnet101_2"),
     Case("resnext50_32x4d"),
-    # timm's VGG slides its dense layers over larger maps, so that only the native size compares.
+    # timm's VGG slides its dense layers over larger maps, so only the native size is comparable.
     *(Case(name, "timm", variant=None, sizes=(NATIVE,)) for name in ("vgg11", "vgg16_bn")),
     *(Case(name, "timm") for name in ("resnet34", "resnet50")),
     Case("inception_v3", "timm", sizes=INCEPTION_SIZES, ours={"aux_heads": False}),
@@ -91,7 +94,7 @@ CASES = (
 
 
 def check_installed() -> None:
-    """Imports torch, torchvision and timm, or stops and says what to install.
+    """Imports torch, torchvision and timm, or stops and names what to install.
 
     Raises:
         SystemExit: one of them is missing.
@@ -107,7 +110,11 @@ def check_installed() -> None:
 
 
 def their_network(case: Case) -> Any:
-    """Makes the other library's network with random weights, in float32, for evaluation."""
+    """Returns the other library's network with random weights, in float32, for evaluation.
+
+    Args:
+        case: the networks to compare.
+    """
     import timm
     import torch
     import torchvision
@@ -133,7 +140,13 @@ def their_network(case: Case) -> Any:
 
 
 def their_logits(network: Any, heads: Mapping[str, tuple[str, str]], images: Any) -> dict[str, Any]:
-    """The logits, and those of auxiliary heads, which evaluation leaves out."""
+    """Returns the logits, and those of auxiliary heads, which evaluation does not compute.
+
+    Args:
+        network: the other library's.
+        heads: see `Case`.
+        images: a batch, channels first.
+    """
     import torch
 
     kept: dict[str, Any] = {}
@@ -152,17 +165,26 @@ def their_logits(network: Any, heads: Mapping[str, tuple[str, str]], images: Any
 
 
 def images_for(case: Case, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The images (NHWC, float32) that ours and theirs see; theirs may transform their own."""
+    """Returns the images for our network (NHWC, float32) and for theirs, which may transform them.
+
+    Args:
+        case: the networks to compare.
+        size: height and width.
+    """
     images = np.random.default_rng(0).normal(size=(2, *size, 3))
     if not case.options.get("transform_input"):
         return images.astype(np.float32), images
     # From ImageNet's statistics to a mean and deviation of 0.5.
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    mean, std = np.array(IMAGENET_MEAN), np.array(IMAGENET_STD)
     return ((images * std + mean - 0.5) / 0.5).astype(np.float32), images
 
 
 def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
     """Compares a case at each size.
+
+    Args:
+        case: the networks to compare.
+        folder: for files of weights.
 
     Yields:
         Rows: library and network, ours, size, output, largest logit, our largest difference and
@@ -215,21 +237,19 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
 
 
 def report(rows: list[tuple[str, ...]], command: str) -> str:
-    """The table, with the command and the versions that made it."""
+    """Returns the table, with the command and the versions that made it.
+
+    Args:
+        rows: from `check`.
+        command: the command line.
+    """
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("torch", "torchvision", "timm", "jax", "flax", "safetensors")
     )
-    header = (
-        "network there",
-        "here",
-        "size",
-        "output",
-        "largest logit",
-        "our float32",
-        "PyTorch's float32",
-    )
-    table = [header, tuple("---" for _ in header), *rows]
+    header = "network there, here, size, output, largest logit, our float32, PyTorch's float32"
+    names = tuple(header.split(", "))
+    table = [names, tuple("---" for _ in names), *rows]
     return "\n".join(
         [
             "# The same weights, the same logits",

@@ -1,6 +1,6 @@
-"""Turns a PyTorch checkpoint into safetensors: the weights alone, and nothing in it is executed.
+"""Converts the weights of a PyTorch checkpoint to safetensors, and executes nothing in it.
 
-Zip and legacy files, state dicts and training checkpoints; needs torch.
+Takes zip and legacy files, state dicts and training checkpoints; needs torch.
 
     python -m scripts.convert_torch_weights resnet18.pth resnet18.safetensors
     python -m scripts.convert_torch_weights checkpoint.pth ema.safetensors --entry=model_ema
@@ -23,17 +23,17 @@ from cnnjax.models.weights.files import WRAPPER, check_folder, sha256
 def find_state_dict(
     checkpoint: Any, is_tensor: Callable[[Any], bool], entry: str | None = None
 ) -> dict[str, Any]:
-    """Finds the weights in what a checkpoint holds.
+    """Returns the weights in the contents of a checkpoint.
 
     Args:
-        checkpoint: what was read.
+        checkpoint: the contents.
         is_tensor: whether a value is a tensor.
         entry: key of the state dict in a training checkpoint, "a.b" for one within another; None if
             there is one only.
 
     Returns:
-        Tensors by name; of a network in a wrapper, whose names begin with "module.", only those,
-        and without the prefix.
+        Tensors by name. If some names have the prefix "module." of a wrapped network, only these
+        tensors, without the prefix.
 
     Raises:
         ValueError: there are no weights, or several sets of them.
@@ -52,7 +52,7 @@ def find_state_dict(
         tensors = next(iter(inner.values()), tensors)
     if not tensors:
         raise ValueError(f"no tensors by name were found; there are {_entries(checkpoint)}")
-    # Beside a wrapped network's weights, the wrapper's own, such as the number of averages.
+    # A wrapper has tensors of its own beside the network's, such as the number of averages.
     wrapped = {
         name.removeprefix(WRAPPER): tensor
         for name, tensor in tensors.items()
@@ -71,7 +71,7 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
 
     Raises:
         SystemExit: torch is missing, or the file cannot be read or holds more than data; the
-            message says what to do.
+            message explains what to do.
     """
     try:
         import torch
@@ -86,11 +86,11 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
     try:
-        # torchvision's own training checkpoints hold the options of the command: data alone.
+        # torchvision's own training checkpoints hold the options of the command, which are data.
         with torch.serialization.safe_globals([argparse.Namespace]):
             checkpoint = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        # Its first sentence: the others say how to execute the file after all.
+        # Only its first sentence: the others explain how to execute the file after all.
         reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
         raise SystemExit(
             f"{source} cannot be read as weights alone, and nothing in it was executed ({reason}). "
@@ -101,20 +101,21 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
         tensors = find_state_dict(checkpoint, torch.is_tensor, entry)
     except ValueError as error:
         raise SystemExit(f"{source}: {error}") from None
-    # Copies: tensors may share memory or lie in it with gaps, which the format does not know.
+    # Copies: tensors may share memory or have gaps in it, which the format does not support.
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     safetensors.torch.save_file(copies, target, {"format": "pt"})
     print(f"{target}: {len(copies)} arrays, SHA-256 {sha256(target)}")
 
 
 def _tensors(value: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
-    """The tensors by name in a mapping; none of anything else."""
+    """Returns the tensors by name in a mapping; for anything else, none."""
     if not isinstance(value, Mapping):
         return {}
     return {key: v for key, v in value.items() if isinstance(key, str) and is_tensor(v)}
 
 
 def _entries(checkpoint: Any) -> str:
+    """Returns the keys of a checkpoint, for messages."""
     if not isinstance(checkpoint, Mapping):
         return f"only a {type(checkpoint).__name__}"
     return ", ".join(map(str, checkpoint)) or "no entries"
@@ -122,7 +123,7 @@ def _entries(checkpoint: Any) -> str:
 
 def main() -> None:
     """Reads the command line and converts."""
-    parser = argparse.ArgumentParser(description="Turn a PyTorch checkpoint into safetensors.")
+    parser = argparse.ArgumentParser(description="Convert a PyTorch checkpoint to safetensors.")
     parser.add_argument("source", type=Path, help="the checkpoint (.pth, .pt, .tar)")
     parser.add_argument("target", type=Path, help="the safetensors file to write")
     parser.add_argument("--entry", help="key of the state dict, where there are several")

@@ -71,7 +71,7 @@ prepare_environment() {
         constraints=/dev/null
         versions="the newest versions: Python $version is not among the tried ones ($(cd constraints && echo *))"
     fi
-    # Installed again only when what is asked for has changed.
+    # Installed again only when the requirements have changed.
     wanted=$(echo "$PWD $extras" | cat - setup.cfg pyproject.toml "$constraints" | cksum)
     if [ "$(cat "$venv/installed-$extras" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing cnnjax[$extras] with $versions"

@@ -36,7 +36,7 @@ def export(
     path: Path,
     platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
 ) -> float:
-    """Writes a network with its weights as serialised StableHLO.
+    """Writes a network with its weights as serialized StableHLO.
 
     Args:
         model: a network of the zoo.
@@ -73,6 +73,7 @@ def export(
     expected = np.asarray(jax.jit(logits)(images), np.float64)
     got = np.asarray(jax.export.deserialize(bytearray(path.read_bytes())).call(images), np.float64)
     difference = float(np.abs(got - expected).max() / np.abs(expected).max())
+    # Not `difference > LIMIT`, which is false for NaN.
     if not difference <= LIMIT:
         path.unlink()
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Writes docs/models.md: every registered network, counted, beside its published figures.
+"""Writes docs/models.md: counts of every registered network, beside its published figures.
 
     python -m scripts.models_table
 
@@ -19,28 +19,37 @@ INTRODUCTION = """# Networks
 
 Written by `python -m scripts.models_table`; do not edit.
 
-Parameters are trainable ones, without auxiliary heads, which stand in brackets. Multiply-adds are
-those of convolutions and dense layers for one image, products with padding included. The
-difference is that of the counted from the published figure, in the digits that are published; 0 is
-exact. Errors are published ones in per cent, not measured here.
+Parameters are the trainable ones; those of auxiliary heads are in brackets. Multiply-adds are those
+of convolutions and dense layers for one image, products with padding included. The difference is
+the count minus the published figure, rounded to the published digits. Errors are published ones in
+per cent, not measured here.
 
 | network | input | parameters | published | difference | multiply-adds | published | difference |
 |---|---|--:|--:|--:|--:|--:|--:|
 """
 
-# Published networks that are made by name, but not listed.
+# Published networks that `create_model` makes, but `list_models` does not list.
 DEEP = ("preact_resnet1001_cifar", "resnet1202_cifar")
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def size(tree) -> int:
-    """Number of values in a tree of shapes."""
+    """Returns the number of values in a tree of shapes.
+
+    Args:
+        tree: arrays or shapes.
+    """
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
 def difference(count: int, published: str) -> str:
-    """The count minus a published figure, in the figure's own digits and unit."""
+    """Returns the count minus a published figure, in the figure's own digits and unit.
+
+    Args:
+        count: what was counted.
+        published: the figure, such as "724.4 M".
+    """
     number, _, unit = published.replace(",", "").partition(" ")
     decimals = len(number.partition(".")[2])
     off = round(count / UNITS[unit], decimals) - float(number)
@@ -48,7 +57,12 @@ def difference(count: int, published: str) -> str:
 
 
 def row(name: str, variant: str | None) -> list[str]:
-    """The cells of one line of the table, the first of which is the name."""
+    """Returns the cells of one line of the table, the name first.
+
+    Args:
+        name: of the network.
+        variant: of the network, or None.
+    """
     model, info = models.create_model(name, variant=variant), models.model_info(name, variant)
     images = jax.ShapeDtypeStruct((1, *info.input_size), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)
@@ -66,19 +80,28 @@ def row(name: str, variant: str | None) -> list[str]:
 
 
 def published(count: int, figure: str | None) -> tuple[str, str]:
-    """The cells of a published figure and of the difference from it."""
+    """Returns the cells of a published figure and of the difference from it.
+
+    Args:
+        count: what was counted.
+        figure: what is published, or None.
+    """
     return (figure, difference(count, figure)) if figure else ("", "")
 
 
 def notes(name: str) -> str:
-    """One line on where a network's figures come from, its errors and its deviations."""
+    """Returns a line with a network's source, its errors and its deviations.
+
+    Args:
+        name: of the network.
+    """
     info = models.model_info(name)
     parts = [info.source, info.errors and f"errors: {info.errors}", info.notes]
     return f"- `{name}`: " + "; ".join(part.rstrip(".") for part in parts if part) + "."
 
 
 def table() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     names = [*models.list_models(), *DEEP]
     rows = []
     for name in names:

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs lint, types and the default tests in .venv; with arguments, pytest with these alone.
+# Runs lint, types and the default tests in .venv; with arguments, pytest with these alone. The
+# default tests are those that are not slow (pyproject.toml).
 #
 #   bash scripts/test.sh                            what CI runs
 #   bash scripts/test.sh lint                       lint and types alone
 #   bash scripts/test.sh -m slow                    the long tests
-#   bash scripts/test.sh tests/ops -k gradient      some tests
+#   bash scripts/test.sh tests/ops -k gradient      some default tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
@@ -18,6 +19,5 @@ if [ $# -eq 0 ] || [ "$*" = lint ]; then
     if [ $# -gt 0 ]; then
         exit
     fi
-    set -- -m "not slow"
 fi
 exec "$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-2}" "$@"

@@ -1,4 +1,4 @@
-"""Imports torchvision also where its wheel was built for another build of torch."""
+"""Imports torchvision, even if its wheel was built for another build of torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _DECLARED: list[Any] = []
 
 @functools.cache
 def import_torchvision() -> ModuleType:
-    """Returns the package.
+    """Returns the package torchvision.
 
-    Its wheel for another build of torch lacks its compiled operators, whose signatures it asks for
-    when it is imported; none of its classification networks uses them, so declaring them is enough.
+    With another build of torch its compiled operators are missing, whose signatures it reads on
+    import. None of its classification networks uses them, so declaring them is enough.
 
     Raises:
         ImportError: torch or torchvision is missing.
@@ -25,7 +25,7 @@ def import_torchvision() -> ModuleType:
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    # Declarations last as long as the library object.
+    # Declarations exist as long as the library object.
     _DECLARED.append(library)
     import torchvision  # pyright: ignore[reportMissingImports]
 

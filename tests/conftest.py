@@ -16,7 +16,7 @@ from jaxtyping import install_import_hook
 from tests import shape_checks
 
 # Before cnnjax is imported: the hook changes its functions as their modules are compiled.
-install_import_hook("cnnjax", f"{shape_checks.__name__}.check_shapes")
+install_import_hook(["cnnjax", "experiments"], f"{shape_checks.__name__}.check_shapes")
 
 # Before anything computes: importing cnnjax adds a flag of its own to XLA_FLAGS.
 import cnnjax  # noqa: E402, F401, I001

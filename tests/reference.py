@@ -1,4 +1,4 @@
-"""The defining sums in NumPy float64, written as the lectures write them: the tests' oracle."""
+"""The defining sums in NumPy float64, written as in the lectures: the tests' oracle."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def conv2d(x, kernel, strides=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), gr
 def conv2d_input_grad(
     grad, kernel, input_shape, strides=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1
 ):
-    """dL/dx: every product x(r·s + a·d, ·) k(a, ·) of the sum hands g(r, ·) k(a, ·) back to x."""
+    """dL/dx: every product x(r·s + a·d, ·) k(a, ·) of the sum adds g(r, ·) k(a, ·) to it."""
     padded = _pad(np.zeros(input_shape), pads)
     height, width, channels, filters = kernel.shape
     per_group = filters // groups
@@ -69,7 +69,7 @@ def _pad(x, pads):
 
 
 def _positions(padded_shape, kernel_shape, strides, dilation):
-    """The first row and column of every window that fits."""
+    """Returns the first row and column of every window that fits."""
     return tuple(
         np.arange(0, n - (k - 1) * d, s)
         for n, k, s, d in zip(padded_shape[1:3], kernel_shape[:2], strides, dilation, strict=True)

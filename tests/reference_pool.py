@@ -1,4 +1,4 @@
-"""The defining sums of pooling and normalisation in NumPy float64: the tests' oracle."""
+"""The defining sums of pooling and normalization in NumPy float64: the tests' oracle."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def windows(size, window, strides, pads, dilation, output):
 
 
 def ceil_output(size, window, stride, pad, dilation):
-    """PyTorch's output size in ceil mode, as its documentation words it, with P on both sides."""
+    """Returns PyTorch's output size in ceil mode, as in its documentation, with P on both sides."""
     output = int(np.ceil((size + 2 * pad - dilation * (window - 1) - 1) / stride)) + 1
     return output - 1 if (output - 1) * stride >= size + pad else output
 
@@ -34,11 +34,11 @@ def pool(x, grad, kind, window, strides, pads, dilation, output):
                 values = [-np.inf if p is None else x[n, *p, d] for p in places]
                 if kind == "max":
                     y[n, r, c, d] = np.max(values)
-                    held = 0
+                    chosen = 0
                     for k, value in enumerate(values):
-                        if not values[held] >= value:
-                            held = k
-                    receivers = [places[held]]
+                        if not values[chosen] >= value:
+                            chosen = k
+                    receivers = [places[chosen]]
                 else:
                     y[n, r, c, d] = sum(v for v, p in zip(values, places, strict=True) if p)
                     receivers = places
@@ -49,7 +49,7 @@ def pool(x, grad, kind, window, strides, pads, dilation, output):
 
 
 def counts(size, window, strides, pads, dilation, output, include_pad, limit):
-    """How many elements an average counts; `limit` is where the counted padding ends."""
+    """Returns how many elements an average counts; `limit` is where the counted padding ends."""
     number = np.zeros(output)
     for r in range(output[0]):
         for c in range(output[1]):
@@ -65,7 +65,7 @@ def counts(size, window, strides, pads, dilation, output, include_pad, limit):
 
 
 def local_response_norm(x, size, alpha, beta, k):
-    """AlexNet's section 3.3, channel by channel."""
+    """Returns what AlexNet's section 3.3 defines, channel by channel."""
     x = np.asarray(x, np.float64)
     channels = x.shape[-1]
     y = np.zeros_like(x)
@@ -76,8 +76,8 @@ def local_response_norm(x, size, alpha, beta, k):
     return y
 
 
-def local_contrast_norm(x, window, eps):
-    """Pixel by pixel: the neighbourhood's mean and root mean square over all channels."""
+def local_contrast_norm(x, window, epsilon):
+    """Pixel by pixel: the neighborhood's mean and root mean square over all channels."""
 
     def local_mean(values):
         means = np.zeros((*values.shape[:3], 1))
@@ -88,5 +88,5 @@ def local_contrast_norm(x, window, eps):
                 means[:, r, c, 0] = patch.mean(axis=(1, 2, 3))
         return means
 
-    centred = np.asarray(x, np.float64) - local_mean(np.asarray(x, np.float64))
-    return centred / np.maximum(eps, np.sqrt(local_mean(centred**2)))
+    centered = np.asarray(x, np.float64) - local_mean(np.asarray(x, np.float64))
+    return centered / np.maximum(epsilon, np.sqrt(local_mean(centered**2)))

@@ -21,7 +21,7 @@ from cnnjax import compiler, ops
 ROOT = Path(__file__).parents[1]
 
 FAULTY = metadata.version("jaxlib") not in ("0.10.0", "0.10.1")
-"""Whether this jaxlib was seen to be wrong; newer ones that are right would fail here and tell."""
+"""Whether this jaxlib was seen to be wrong; the tests fail with a newer one that is right."""
 
 PROGRAMS = """
 import json
@@ -162,7 +162,7 @@ def test_importing_cnnjax_loads_no_jax_and_ops_load_no_flax():
     assert run(program).split() == ["0.0", "True"]
 
 
-def test_the_page_says_what_is_printed_and_the_tests_themselves_are_guarded(capsys):
+def test_the_page_shows_what_is_printed_and_the_tests_themselves_are_guarded(capsys):
     page = (ROOT / "docs" / "compiler.md").read_text()
     exec(page.split("```python\n")[1].split("```")[0], {})
     assert capsys.readouterr().out.strip("[]\n").split() == ["262144."] * 8
@@ -209,7 +209,7 @@ def test_opting_out_leaves_the_variable_alone_without_a_warning(fresh):
         ({"jaxlib": "0.12.0.1"}, None, "flags.txt", "XLA_FLAGS names a file"),
     ],
 )
-def test_what_stands_in_the_way_is_said_and_nothing_is_set(
+def test_obstacles_are_named_in_a_warning_and_nothing_is_set(
     fresh, versions, platform, flags, message
 ):
     fresh.setattr(compiler, "_version", versions.get)

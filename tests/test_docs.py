@@ -13,6 +13,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 PAGES = (
     "../README.md",
+    "another_library.md",
     "augmentation.md",
     "compiler.md",
     "data.md",

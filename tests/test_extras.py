@@ -1,4 +1,4 @@
-"""Packages of the extras: each import says which extra brings it, and a missing one is named."""
+"""Packages of the extras: each import names the extra that brings it; a missing one is reported."""
 
 import ast
 import configparser
@@ -15,13 +15,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def distributions(requirements: str) -> set[str]:
-    """Returns the names of what a list of requirements in setup.cfg asks for."""
+    """Returns the names of the packages in a list of requirements of setup.cfg."""
     lines = [line.split("#")[0].strip() for line in requirements.splitlines()]
     names = {line.split(">")[0].split("[")[0].lower().replace("_", "-") for line in lines if line}
     return names - {"cnnjax"}
 
 
-def asked_for() -> tuple[set[str], dict[str, set[str]]]:
+def required() -> tuple[set[str], dict[str, set[str]]]:
     """Returns the packages of the core, and of each extra."""
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
@@ -48,7 +48,7 @@ def imports(tree: ast.AST, extra: str | None = None):
 
 
 def test_every_import_is_of_the_core_or_of_the_extra_named_around_it():
-    core, listed = asked_for()
+    core, listed = required()
     origins = metadata.packages_distributions()
     for path in sorted((ROOT / "cnnjax").rglob("*.py")):
         if path.parent.name == "configurations":
@@ -107,7 +107,7 @@ main(["train", "--config=lenet5_digits"])
 
 
 def test_the_core_alone_imports_all_but_configurations_and_commands():
-    _, listed = asked_for()
+    _, listed = required()
     brought = set().union(*listed.values()) - {"flatbuffers"}
     origins = metadata.packages_distributions()
     absent = [

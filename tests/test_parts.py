@@ -88,7 +88,7 @@ def test_a_file_may_register_its_names_again_and_others_may_not(registry, tmp_pa
     before = registry.get("mine")
     execute(first, registry=registry)
     assert registry.get("mine") is not before
-    with pytest.raises(PartError, match=r"'mine' is taken by .*first\.py; choose another, or say"):
+    with pytest.raises(PartError, match=r"'mine' is taken by .*first\.py; choose another, or pass"):
         execute(second, registry=registry)
     second.write_text("registry.add('mine', 5, replace=True)")
     execute(second, registry=registry)
@@ -136,7 +136,7 @@ def test_a_path_is_imported_from_the_current_folder(registry, here):
         ("good:my_rule.deeper", r"good\.my_rule has no 'deeper'"),
     ],
 )
-def test_what_cannot_be_imported_says_why(registry, here, path, message):
+def test_what_cannot_be_imported_names_the_cause(registry, here, path, message):
     (here / "needs.py").write_text("\nimport absent.module\n")
     (here / "broken.py").write_text("1 / 0\n")
     (here / "untidy.py").write_text("def (\n")

@@ -31,7 +31,7 @@ def test_path_names_are_in_leaf_order():
     assert patterns.path_names(TREE) == ["c1/bias", "c1/kernel", "head/kernel"]
 
 
-def test_patterns_that_give_no_leaf_its_value_are_told():
+def test_patterns_that_give_no_leaf_its_value_are_found():
     tree = {"c1": {"kernel": 0, "bias": 1}}
     rules = [("c1/.*", 1), ("c1/kernel", 2), ("c2/.*", 3), (".*", 4)]
     assert patterns.unused(rules, tree) == ["c1/kernel", "c2/.*"]

@@ -1,4 +1,4 @@
-"""What stands in several files about the project as a whole is the same in each."""
+"""What several files state about the project as a whole is the same in each."""
 
 import configparser
 import re
@@ -31,13 +31,13 @@ def test_tried_python_versions_are_those_of_metadata_and_workflow():
     assert setup["options"]["python_requires"] == f">={tried()[0]}"
 
 
-def test_every_script_asks_for_extras_that_there_are():
+def test_every_script_installs_extras_that_exist():
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     for name in ("quickstart.sh", "test.sh"):
         script = (ROOT / "scripts" / name).read_text()
-        (asked,) = re.findall(r"^prepare_environment (\S+)$", script, re.M)
-        assert set(asked.split(",")) <= set(setup["options.extras_require"])
+        (extras,) = re.findall(r"^prepare_environment (\S+)$", script, re.M)
+        assert set(extras.split(",")) <= set(setup["options.extras_require"])
 
 
 def test_an_editable_install_is_a_folder_on_the_search_path():

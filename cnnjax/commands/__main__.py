@@ -42,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # As `python -m` does: configurations and parts named by path are found in this folder.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    # In place: other modules may hold the list. The help shows its first entry.
     sys.argv[:] = [f"cnnjax {name}", *rest]
-    # absl's flags are the whole process's: those of the other commands are not to be defined.
+    # Only the one module: absl's flags belong to the process, and other commands define their own.
     try:
         importlib.import_module(f"cnnjax.commands.{name}").run()
     except MissingPackage as error:
@@ -61,13 +62,14 @@ def overview() -> str:
             "Commands:",
             *lines,
             "",
-            "cnnjax COMMAND --help says what a command does, with all its flags.",
+            "cnnjax COMMAND --help describes a command and all its flags.",
         ]
     )
 
 
 def _first_line(name: str) -> str:
     """Returns the first line of a command's docstring, without importing the command."""
+    # Importing it would define its flags, and load jax.
     spec = importlib.util.find_spec(f"cnnjax.commands.{name}")
     source = Path(spec.origin).read_text() if spec and spec.origin else ""
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]

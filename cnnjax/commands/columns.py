@@ -7,17 +7,19 @@ WIDTH = 100
 
 
 def entry(name: str, text: str, column: int, indent: int = 2) -> str:
-    """Returns a name and, beside it, what it is; below it where the name is too long.
+    """Returns a name with its description beside it, or below it where the name is too long.
 
     Args:
-        name: what stands in the first column.
-        text: what stands in the second one, wrapped.
-        column: where the second column begins.
-        indent: where the first column begins.
+        name: text of the first column.
+        text: text of the second one, which is wrapped.
+        column: where the second column starts, in characters.
+        indent: where the first column starts.
     """
+    # Long words are paths and flags, which a reader copies whole.
     lines = textwrap.wrap(text, WIDTH - column, break_long_words=False, break_on_hyphens=False)
     margin = " " * column
     head = " " * indent + name
+    # At least two spaces separate the columns.
     if lines and len(head) <= column - 2:
         head += margin[len(head) :] + lines.pop(0)
     return "\n".join([head, *(margin + line for line in lines)])
@@ -27,8 +29,8 @@ def prose(docstring: str, indent: int) -> str:
     """Returns the paragraphs of a docstring, each wrapped anew.
 
     Args:
-        docstring: as it stands in the source.
-        indent: of every line.
+        docstring: as the source has it.
+        indent: spaces before every line.
     """
     paragraphs = inspect.cleandoc(docstring).split("\n\n")
     margin = " " * indent

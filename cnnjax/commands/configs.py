@@ -1,4 +1,4 @@
-"""List the ready configurations, or show the file of one, to copy it.
+"""List the ready configurations, or print the file of one, to copy it.
 
 cnnjax configs
 cnnjax configs lenet5_digits > mine.py
@@ -28,7 +28,7 @@ def run() -> None:
     parser = argparse.ArgumentParser(
         program_name(), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="?", help="the configuration whose file is shown")
+    parser.add_argument("name", nargs="?", help="the configuration whose file is printed")
     name = parser.parse_args().name
     if name is None:
         print(overview())

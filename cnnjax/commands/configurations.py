@@ -20,12 +20,16 @@ READY = Path(cnnjax.__file__).parent / "configurations"
 def resolve(arguments: Sequence[str]) -> list[str]:
     """Returns a command line in which --config holds the path of a file that exists.
 
+    Args:
+        arguments: the program's name and all that follows it.
+
     Raises:
         ConfigError: --config is missing, or has no value, or names no file.
     """
     resolved = list(arguments)
     found = False
     for i, argument in enumerate(resolved):
+        # No flags follow.
         if argument == "--":
             break
         match = re.fullmatch(r"--?config(?:=(.*))?", argument, re.DOTALL)
@@ -35,6 +39,7 @@ def resolve(arguments: Sequence[str]) -> list[str]:
         name = match[1]
         if name is None:
             following = resolved[i + 1] if i + 1 < len(resolved) else ""
+            # Another flag follows: the value is missing.
             name = "" if following.startswith("-") else following
         path = find(name)
         if match[1] is None:
@@ -80,12 +85,13 @@ def known() -> dict[str, Path]:
     for folder in (FOLDER, READY):
         for path in sorted(folder.glob("*.py")):
             if not path.name.startswith("_"):
+                # The user's own come first, and hide ready ones of the same name.
                 files.setdefault(path.stem, path)
     return files
 
 
 def missing() -> str:
-    """Returns what is said where --config is not given."""
+    """Returns the message for a command line without --config."""
     names = sorted(known())
     if not names:
         return (

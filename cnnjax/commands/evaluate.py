@@ -4,8 +4,8 @@ cnnjax evaluate --workdir=runs/digits
 cnnjax evaluate --workdir=runs/a,runs/b --last=3 --crops=ten --output=result.json
 
 Without further flags it recomputes a run's metrics from its newest checkpoint alone. Where a run
-holds out validation examples, these are evaluated. Predictions are joined over checkpoints, runs
-and views, as the task says; of a classification, probabilities are averaged.
+holds out validation examples, these are evaluated. Predictions are combined over checkpoints, runs
+and views as the task defines it; a classification averages probabilities.
 
 A network of the registry with weights from a file, on a folder of images by class:
 
@@ -25,13 +25,18 @@ _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", training.EVAL_BATCH, "Images evaluated at once, on all devices.", lower_bound=1
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "JSON file for all figures, with those of each class and the confusion matrix."
+    "output", None, "JSON file for all metrics, with those of each class and the confusion matrix."
 )
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Evaluates."""
+    """Evaluates the networks that the flags name, prints the metrics and writes them to a file.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
     del arguments
+    # Before any work: a wrong path must not cost an evaluation.
     output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     ensemble = read_ensemble(read_options())
     evaluation = ensemble.assess(_BATCH_SIZE.value)

@@ -4,27 +4,27 @@ USAGE_ERROR = 2
 """After a wrong flag or configuration, or a folder that cannot be used."""
 
 RUN_ERROR = 3
-"""After a run that could not go on: diverged, damaged checkpoints or images."""
+"""After a run that could not continue: diverged, damaged checkpoints or images."""
 
 INPUT_ERROR = 4
-"""After work that was done, but for some inputs that could not be read."""
+"""After work that was done, except for some inputs that could not be read."""
 
 PEER_LOST = 5
 """After another process of the run was gone; `cnnjax.training` leaves with it."""
 
 STOPPED = 75
-"""After SIGTERM or Ctrl-C (EX_TEMPFAIL): saved; the same command goes on from there."""
+"""After SIGTERM or Ctrl-C (EX_TEMPFAIL): saved; the same command continues from there."""
 
 INTERRUPTED = 130
-"""After a Ctrl-C that left at once; the last checkpoint is as it was."""
+"""After a Ctrl-C that left at once (128 + SIGINT); the last checkpoint is as it was."""
 
 MEANINGS = {
     0: "done",
     USAGE_ERROR: "a wrong flag or configuration, or a folder that cannot be used",
-    RUN_ERROR: "a run that could not go on: diverged, damaged checkpoints or images",
-    INPUT_ERROR: "done, but for some inputs that could not be read",
+    RUN_ERROR: "a run that could not continue: diverged, damaged checkpoints or images",
+    INPUT_ERROR: "done, except for some inputs that could not be read",
     PEER_LOST: "another process of the run was gone",
-    STOPPED: "stopped by SIGTERM or Ctrl-C, and saved: the same command goes on from there",
+    STOPPED: "stopped by SIGTERM or Ctrl-C, and saved: the same command continues from there",
     INTERRUPTED: "a second Ctrl-C, which leaves at once; the last checkpoint is as it was",
 }
 """What each code means, for --help."""

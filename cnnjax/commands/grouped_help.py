@@ -20,7 +20,7 @@ GROUPS = (FIRST, "Networks and views", "Data", "Devices and processes", "Logging
 """Headings in their order; a module's `GROUP` is the heading of its flags."""
 
 COLUMN = 30
-"""Where the second column begins."""
+"""Where the second column starts, in characters."""
 
 
 def command_help(description: str) -> str:
@@ -51,12 +51,13 @@ def _grouped() -> dict[str, list[Any]]:
     for module, defined in own_flags().items():
         heading = getattr(_module(module), "GROUP", FIRST)
         groups.setdefault(heading, []).extend(defined)
+    # To the end, whatever the order in which the modules were imported.
     groups[LAST] = groups.pop(LAST, [])
     return {heading: defined for heading, defined in groups.items() if defined}
 
 
 def _module(name: str) -> ModuleType | None:
-    # absl calls the main module by the file it was started from.
+    # absl names the main module by the file that it was started from.
     return sys.modules.get("__main__" if name == sys.argv[0] else name)
 
 
@@ -73,7 +74,7 @@ def _is_required(flag: flags.Flag) -> bool:
 
 def _flag_entry(flag: flags.Flag) -> str:
     name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_value_name(flag)}"
-    # What absl adds stands in the first column.
+    # The value's kind and "repeat", which absl adds, are shown in the first column already.
     text = re.sub(r"^<[^>]*>: |;\s+repeat this option.*", "", flag.help or "", flags=re.DOTALL)
     if text.startswith("Alias for "):
         return entry(name, f"The same as {text.removeprefix('Alias for ')}", COLUMN)

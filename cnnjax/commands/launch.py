@@ -20,14 +20,15 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a command, turning what its user has to fix into one message and an exit code.
 
     Args:
-        main: what the command does; it is given the program's name and the arguments that are no
-            flags. The docstring of its module begins --help.
+        main: what the command does; it takes the program's name and the arguments that are no
+            flags. The docstring of its module comes first in --help.
     """
     messages = logging.StreamHandler()
     messages.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logger = logging.getLogger("cnnjax")
     logger.addHandler(messages)
     logger.setLevel(logging.INFO)
+    # absl's handler of the root logger would print each message again.
     logger.propagate = False
     description = sys.modules[main.__module__].__doc__ or ""
 
@@ -61,6 +62,7 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
         print("left at once; the last checkpoint is as it was", file=sys.stderr)
         processes.leave(INTERRUPTED)
     except Exception:
+        # Alone, Python prints the traceback itself; joined, the other processes must not wait.
         if not processes.is_joined():
             raise
         traceback.print_exc()

@@ -2,9 +2,9 @@
 
 cnnjax predict --workdir=runs/digits IMAGE_OR_FOLDER [IMAGE_OR_FOLDER ...]
 
-Of folders, all images beneath them are named. An image is brought to the size and the colors of
+Of folders, all images beneath them are predicted. An image is brought to the size and the colors of
 the dataset that the network was trained on. Digits are light on dark there: give --invert for ink
-on paper. Damaged images are named, and the exit code is then 4.
+on paper. Damaged images are reported, and the exit code is then 4.
 
 A network of the registry with weights from a file or a hub, and ImageNet's classes in English:
 
@@ -28,7 +28,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the predictions, .csv or
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Predicts."""
+    """Prints the predictions of each image, and writes them to a file.
+
+    Args:
+        arguments: the program's name, and the images and folders.
+    """
     if not arguments[1:]:
         raise training.ConfigError("no image was given; name one or more image files or folders")
     output = inference.check_output(_OUTPUT.value, [".csv", ".json"]) if _OUTPUT.value else None
@@ -37,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     for prediction in inference.predict_files(
         read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
     ):
+        # Standard output holds predictions alone, so that it can be piped.
         print(prediction, file=sys.stderr if prediction.problem else sys.stdout)
         predictions.append(prediction)
     if output is not None:

@@ -4,8 +4,8 @@ cnnjax prepare mnist --source=FOLDER --data_dir=FOLDER
 cnnjax prepare imagenette/160px-v2
 
 MNIST, Fashion-MNIST and CIFAR-10 are prepared without TensorFlow and without a network from the
-files their authors published, lying in --source; each file's digest is checked. Every other TFDS
-set is downloaded and prepared by TFDS, which needs TensorFlow: pip install cnnjax[tf].
+files that their authors published, in the folder --source; each file's digest is checked. Every
+other TFDS set is downloaded and prepared by TFDS, which needs TensorFlow: pip install cnnjax[tf].
 """
 
 import argparse
@@ -17,7 +17,7 @@ from cnnjax.commands.exit_codes import MEANINGS, USAGE_ERROR
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepares a set and prints what was read back.
+    """Prepares a set and prints its size and the statistics that were read back.
 
     Args:
         arguments: the command line without the program; None reads `sys.argv`.
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("name", help="TFDS name, with /CONFIGURATION if need be [required]")
     group.add_argument(
         "--source",
-        help="folder of the original files, or of what was downloaded by hand [default: none]",
+        help="folder of the original files, or of what was downloaded manually [default: none]",
     )
     group.add_argument("--data_dir", help="TFDS data folder [default: TFDS's own]")
     return parser

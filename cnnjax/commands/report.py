@@ -2,8 +2,8 @@
 
 cnnjax report --workdir=runs/digits
 
-Of a run, the page shows what training's own report shows, and besides: what each layer costs and
-sees, what the network looks at, how it bears moved, turned and scaled images, and its signals by
+Of a run, the page shows what training's own report shows, and in addition what each layer costs and
+sees, what the network looks at, its accuracy on moved, turned and scaled images, and its signals by
 depth. With images, it shows a network without its run: its cost, its first-layer kernels, and for
 each image the prediction and where the network looks.
 
@@ -23,23 +23,28 @@ from cnnjax.commands.flags.reading import read_options
 from cnnjax.commands.launch import check_report_packages, launch
 
 _ANALYSIS = flags.DEFINE_boolean(
-    "analysis", True, "Analyse the network of a run; it takes a minute or so."
+    "analysis", True, "Analyze the network of a run; it takes a minute or so."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "HTML file for the page of a network and images.")
 _INVERT = flags.DEFINE_boolean("invert", False, "Swap light and dark in the images.")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the page."""
+    """Writes the page and prints its path.
+
+    Args:
+        arguments: the program's name, and the images and folders for a page of a network.
+    """
     check_report_packages()
     images = arguments[1:]
     if images or networks.names_weights():
         print(_network_page(images))
         return
+    # Refused, since such a flag would change nothing.
     for name in ("output", "invert"):
         if flags.FLAGS[name].present:
             raise training.ConfigError(
-                f"--{name}: it is of a page of images, and no image was given; name one or more "
+                f"--{name}: it is for a page of images, and no image was given; name one or more "
                 "image files or folders, or leave it out"
             )
     folder, step = networks.one_checkpoint()
@@ -60,7 +65,7 @@ def _network_page(given: Sequence[str]) -> Path:
     if not _OUTPUT.value:
         raise training.ConfigError("--output: name the HTML file to write, --output=page.html")
     if flags.FLAGS["analysis"].present:
-        raise training.ConfigError("--analysis: it is of a run's page; leave it out beside images")
+        raise training.ConfigError("--analysis: it is for a run's page; leave it out beside images")
     output = inference.check_output(_OUTPUT.value, [".html"])
     paths = inference.find_images(given)
     inference.check_images(paths)

@@ -14,7 +14,7 @@ with installed_with("train"):
     from pydantic.fields import FieldInfo
 
 COLUMN = 42
-"""Where the second column begins."""
+"""Where the second column starts, in characters."""
 
 HEADING = "Keys of the configuration (--config.KEY=VALUE)"
 
@@ -50,7 +50,11 @@ def schema_help(defaults: pydantic.BaseModel) -> str:
 def sections(section: pydantic.BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yields a section and all beneath it, each with its dotted path.
 
-    Of a table whose values are sections, such a section stands under the path `….NAME`.
+    Of a table whose values are sections, one such section is given, with the path `….NAME`.
+
+    Args:
+        section: a part of the configuration, or all of it.
+        path: the dotted path to it; "" for all of it.
     """
     yield path, section
     for name, field in type(section).model_fields.items():
@@ -87,27 +91,26 @@ def _key_entry(path: str, name: str, section: pydantic.BaseModel) -> str:
     if field is None:
         kind, meaning = type_text(type(value)), ""
     else:
-        limits = [limit_text(limit) for limit in field.metadata]
+        limits = [_limit_text(limit) for limit in field.metadata]
         kind = ", ".join([type_text(field.annotation), *filter(None, limits)])
-        meaning = meaning_of(field)
+        meaning = field.description or ""
     texts = [f"{meaning.rstrip('.')}." if meaning else "", f"[{kind}; default: {show(value)}]"]
     return entry(f"--config.{path}", " ".join(filter(None, texts)), COLUMN, indent=4)
 
 
-def meaning_of(field: FieldInfo) -> str:
-    """Returns what the schema says of a key."""
-    return field.description or ""
-
-
 def type_text(annotation: Any) -> str:
-    """Returns a type as a reader without Python would name it, with allowed values and ranges."""
+    """Returns a type in words for a reader without Python, with allowed values and ranges.
+
+    Args:
+        annotation: of a key of the schema.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation in _NAMES:
         return _NAMES[annotation]
     if origin is typing.Literal:
         return "|".join(str(value) for value in arguments)
     if origin is typing.Annotated:
-        limits = [limit_text(limit) for limit in _constraints(arguments[1:])]
+        limits = [_limit_text(limit) for limit in _constraints(arguments[1:])]
         return ", ".join([type_text(arguments[0]), *filter(None, limits)])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_text(argument) for argument in arguments)
@@ -125,7 +128,7 @@ def _constraints(metadata: tuple[Any, ...]) -> Iterator[Any]:
         yield from item.metadata if isinstance(item, FieldInfo) else (item,)
 
 
-def limit_text(limit: Any) -> str:
+def _limit_text(limit: Any) -> str:
     """Returns a bound of a value in words; "" for what is no bound."""
     words = (
         (annotated_types.Ge, "at least {0.ge}"),
@@ -140,7 +143,11 @@ def limit_text(limit: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Returns a default value as it is typed, or "none" or "empty"."""
+    """Returns a default value as it is typed, or "none" or "empty".
+
+    Args:
+        value: of a key.
+    """
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -21,7 +21,11 @@ def own_flags() -> dict[str, list[flags.Flag]]:
 
 
 def unknown_key(arguments: Sequence[str]) -> str:
-    """Returns what is wrong with a command line that sets a key which does not exist."""
+    """Returns the message for a command line that sets a key which does not exist.
+
+    Args:
+        arguments: the program's name and all that follows it.
+    """
     known = recipes.known_keys()
     for argument in arguments:
         name = argument.lstrip("-").partition("=")[0]
@@ -32,7 +36,11 @@ def unknown_key(arguments: Sequence[str]) -> str:
 
 
 def unknown_flag(name: str) -> str:
-    """Returns the message for a flag that does not exist, with what could have been meant."""
+    """Returns the message for a flag that does not exist, with what could have been meant.
+
+    Args:
+        name: what was given, without dashes.
+    """
     if name.startswith(PREFIX):
         return f"--{name} is unknown; {recipes.nearest_key(name.removeprefix(PREFIX))}"
     keys = recipes.known_keys() if "config" in flags.FLAGS else []
@@ -48,7 +56,7 @@ def suggest(name: str, names: Iterable[str], keys: Iterable[str]) -> list[str]:
 
     Args:
         name: what was given, without dashes.
-        names: flags that there are.
+        names: the known flags.
         keys: dotted keys of the configuration; each is a flag too.
 
     Returns:
@@ -59,9 +67,11 @@ def suggest(name: str, names: Iterable[str], keys: Iterable[str]) -> list[str]:
         for spelling in (key, key.rpartition(".")[2]):
             if f"--{PREFIX}{key}" not in spellings.setdefault(spelling, []):
                 spellings[spelling].append(f"--{PREFIX}{key}")
+    # Many programs spell flags with dashes.
     given = name.replace("-", "_")
     ends = [f"--{PREFIX}{key}" for key in keys if f".{key}".endswith(f".{given}")]
     if ends or given in spellings:
         return ends or spellings[given]
+    # Stricter than elsewhere: many flags have words in common.
     nearest = nearest_names(given, spellings, count=1, likeness=0.65)
     return spellings[nearest[0]] if nearest else []

@@ -1,4 +1,4 @@
-r"""Train a network as a configuration says, and resume it where it was.
+r"""Train a network by a configuration, and resume it where it was.
 
 cnnjax train --config=experiments/configs/lenet5_digits.py --workdir=runs/digits
 cnnjax train --config=lenet5_digits --workdir=runs/slower --config.optimizer.learning_rate=0.05
@@ -12,8 +12,8 @@ cnnjax train --config=lenet5_digits --workdir=runs/two --parallel=jit \
 Every key of the configuration is a flag (--config.KEY=VALUE). Starting again with the same folder
 resumes the run; a finished run is evaluated and left as it is.
 
-SIGTERM and Ctrl-C end the current step, save, and leave with exit code 75: start again to go on.
-A second Ctrl-C leaves at once, with 130.
+After SIGTERM or Ctrl-C, the run finishes its step, saves, and leaves with exit code 75; start it
+again to continue. A second Ctrl-C leaves at once, with 130.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,19 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run: metrics, checkpoints and report.html.", required=True
 )
 _EXTEND_TO = flags.DEFINE_integer(
-    "extend_to", None, "Train a finished or running run on to this many epochs.", lower_bound=1
+    "extend_to", None, "Continue a finished or running run to this many epochs.", lower_bound=1
 )
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html into the folder at the end.")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Trains, then reports."""
+    """Trains the network that the configuration describes, then writes the report.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
     del arguments
+    # After the training it would be too late.
     if _REPORT.value:
         check_report_packages()
     config = read_config()
@@ -57,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
             read=read_options(),
             progress=read_progress(),
         )
+        # All processes have the same result.
         if processes.is_first():
             print(result.summary())
             if _REPORT.value:

@@ -12,6 +12,7 @@ paper has 4.60 % error. No weight decay.
 from ml_collections import ConfigDict
 
 from cnnjax import recipes
+from cnnjax.pixel_statistics import CIFAR10_MEAN
 
 
 def get_config() -> ConfigDict:
@@ -19,7 +20,7 @@ def get_config() -> ConfigDict:
     config = recipes.default_config()
     config.model.name = "fractalnet20"
     config.data.name = "cifar10"
-    config.data.augmentation = "crop(4, fill=(0.4914, 0.4822, 0.4465)), flip"
+    config.data.augmentation = f"crop(4, fill={CIFAR10_MEAN}), flip"
     config.data.batch_size = 100
     config.optimizer.learning_rate = 0.02
     config.schedule.name = "step"

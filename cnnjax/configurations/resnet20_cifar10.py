@@ -15,6 +15,7 @@ off the mean of each pixel. The margin has the mean color, which is what the pap
 from ml_collections import ConfigDict
 
 from cnnjax import recipes
+from cnnjax.pixel_statistics import CIFAR10_MEAN
 
 
 def get_config() -> ConfigDict:
@@ -22,7 +23,7 @@ def get_config() -> ConfigDict:
     config = recipes.default_config()
     config.model.name = "resnet20_cifar"
     config.data.name = "cifar10"
-    config.data.augmentation = "crop(4, fill=(0.4914, 0.4822, 0.4465)), flip"
+    config.data.augmentation = f"crop(4, fill={CIFAR10_MEAN}), flip"
     config.data.batch_size = 128
     config.optimizer.learning_rate = 0.1
     config.optimizer.weight_decay = 1e-4

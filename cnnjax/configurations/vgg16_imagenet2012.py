@@ -5,8 +5,8 @@ r"""VGG-16 (D) on ImageNet by its own recipe (Simonyan and Zisserman 2014, secti
 
 Crops of 224 pixels from shorter sides between 256 and 512, mirror images and shifts of color; SGD
 with momentum 0.9, weight decay 0.0005, batches of 256, 74 epochs; a rate of 0.01, divided by 10
-when accuracy stops improving. Kernels start by Glorot's scheme, which the authors found to make
-starting from a shallower network needless.
+when accuracy stops improving. Kernels are initialized by Glorot's scheme; with it, the authors
+found, the network need not start from the weights of a shallower one.
 
 Deviations: the rate falls when the training loss stops falling; inputs are divided by the standard
 deviation too.

@@ -7,7 +7,7 @@ Shorter sides of 256 pixels, crops of 224 with mirror images, batches of 128, SG
 0.01 and momentum 0.9, 70 epochs; the rate falls when progress stops.
 
 Deviations: crops from anywhere, where the paper takes corners and center; the rate falls with the
-training loss, where the authors lowered it by hand; filters are not renormalized to an RMS of 0.1;
+training loss, where the authors lowered it manually; filters are not renormalized to an RMS of 0.1;
 the weight decay, which the paper does not state, is AlexNet's.
 """
 

@@ -1,6 +1,7 @@
-"""Examples to learn from: sets by name, arrays and sources of one's own, streams, augmentation."""
+"""Examples to learn from: sets by name, arrays and sources of users, streams, augmentation."""
 
 from cnnjax.data import augment
+from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.augment import (
     AUGMENTATIONS,
     Mixup,
@@ -16,7 +17,7 @@ from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.derived import JoinedExamples, RelabeledExamples
 from cnnjax.data.errors import DamagedImages, DataError
-from cnnjax.data.examples import ArrayExamples, Examples, PartSpec, Spec, choose
+from cnnjax.data.examples import Examples, PartSpec, Spec, choose
 from cnnjax.data.kinds import Kind
 from cnnjax.data.lazy_images import lazy_images
 from cnnjax.data.load import load_examples

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.data import classes
-from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
+from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
 from cnnjax.data.read.tfds_store import find_prepared, not_prepared, read_info
 from cnnjax.nearest import did_you_mean
+from cnnjax.pixel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
 
 _DIGIT_NAMES = tuple("0123456789")
 
@@ -51,8 +52,8 @@ _CATALOGUE = {
             image_shape=(32, 32, 3),
             class_names=classes.CIFAR10,
             split_sizes={"train": 50_000, "test": 10_000},
-            mean=(0.4914, 0.4822, 0.4465),
-            std=(0.2470, 0.2435, 0.2616),
+            mean=CIFAR10_MEAN,
+            std=CIFAR10_STD,
             source="Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
         ),
         Dataset(
@@ -99,7 +100,7 @@ _CATALOGUE = {
             test_split="validation",
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
-            source="Russakovsky et al. 2015, https://www.image-net.org (download by hand)",
+            source="Russakovsky et al. 2015, https://www.image-net.org (manual download)",
         ),
         Dataset(
             name="oxford_iiit_pet",
@@ -116,7 +117,7 @@ _CATALOGUE = {
 
 
 def list_datasets() -> list[str]:
-    """Returns the names in the catalogue, sorted; `dataset` takes others besides."""
+    """Returns the names in the catalogue, sorted; `dataset` also takes others."""
     return sorted(_CATALOGUE)
 
 
@@ -132,13 +133,14 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: TFDS data folder; None means TFDS's default.
 
     Returns:
-        What is known of it. Sets outside the catalogue state ImageNet's mean and standard
+        The set's description. Sets outside the catalogue have ImageNet's mean and standard
         deviation if they are in color, and 0.5 for both if they are gray.
 
     Raises:
-        DataError: no set has that name (the message lists the nearest), or it is not in the
-            catalogue and not prepared, or its folder is not as it should be.
+        DataError: no set has that name (the message names the nearest), it is neither in the
+            catalogue nor prepared, or its folder does not have the expected layout.
     """
+    # The start of a path suffices, so that a missing folder is reported as such.
     if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
     if name in _CATALOGUE:
@@ -146,8 +148,10 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     folder = find_prepared(name, data_dir)
     if folder is not None:
         return _described(name, folder)
+    # After the sets, so that a folder in the working directory does not hide one.
     if Path(name).expanduser().is_dir():
         return folder_dataset(name)
+    # Last, since `_tfds_names` imports TFDS, which takes seconds.
     base = name.partition("/")[0]
     known = sorted({*_CATALOGUE, *_tfds_names()})
     if base in known:
@@ -160,13 +164,14 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
 
 
 def _tfds_names() -> list[str]:
+    # Here, since it takes seconds.
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)
 
 
 def _described(name: str, folder: Any) -> Dataset:
-    """Describes a prepared set by what TFDS wrote beside it."""
+    """Describes a prepared set by the metadata that TFDS wrote."""
     info = read_info(folder)
     gray = info.image_shape is not None and info.image_shape[2] == 1
     sizes = {"train": info.split_sizes["train"]} if "train" in info.split_sizes else {}

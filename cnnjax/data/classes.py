@@ -72,12 +72,13 @@ OXFORD_IIIT_PET = tuple(_OXFORD_IIIT_PET.split())
 def imagenet_synsets() -> tuple[str, ...]:
     """Returns the WordNet identifiers of ImageNet's 1,000 classes, from the TFDS package's list.
 
-    They are what prepared sets and folders of ImageNet call the classes.
+    Prepared sets and folders of ImageNet name the classes by them.
 
     Raises:
-        DataError: the package is not installed, or has its list no longer where it was.
+        DataError: the package is not installed, or its list is no longer at its old place.
     """
-    package = importlib.util.find_spec("tensorflow_datasets")  # found, not imported
+    # Found, not imported: importing it takes seconds.
+    package = importlib.util.find_spec("tensorflow_datasets")
     if package is not None and package.origin is not None:
         path = Path(package.origin).parent / "datasets" / "imagenet2012" / "labels.txt"
         if path.exists():
@@ -86,11 +87,12 @@ def imagenet_synsets() -> tuple[str, ...]:
 
 
 def imagenet_names() -> tuple[str, ...]:
-    """Returns English names of ImageNet's 1,000 classes, in label order, each another.
+    """Returns English names of ImageNet's 1,000 classes, in label order, all different.
 
-    The first word of each class's WordNet synset, as timm 1.0.31 lists them
-    (`timm/data/_info/imagenet_synset_to_lemma.txt`), in the order of `imagenet_synsets`; the two
-    cranes say which they are, and the second maillot is called by its other word, "tank suit".
+    They are the first word of each class's WordNet synset, as timm 1.0.31 lists them
+    (`timm/data/_info/imagenet_synset_to_lemma.txt`), in the order of `imagenet_synsets`. Two words
+    come twice there: here each "crane" names its kind, and the second "maillot" is its other word,
+    "tank suit".
     """
     path = Path(__file__).parent / "class_names" / "imagenet.txt"
     return tuple(path.read_text(encoding="utf-8").splitlines())

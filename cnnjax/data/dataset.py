@@ -1,4 +1,4 @@
-"""What a network and its training need to know of an image set."""
+"""The description of an image set, as a network and its training need it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,16 +7,6 @@ import numpy as np
 
 from cnnjax.data.examples import PartSpec, Spec
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's training pixels per channel, R, G, B, on the scale 0 to 1.
-
-The figures that torchvision normalizes with; also those of photographs with no figures of their
-own.
-"""
-
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation that goes with `IMAGENET_MEAN`."""
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -24,8 +14,8 @@ class Dataset:
 
     Attributes:
         name: name in the catalogue, TFDS name, or `folder:` and a path.
-        image_shape: height, width and channels of a stored image; None where they are photographs
-            (RGB) of many sizes, which are framed on their way: `Framing`.
+        image_shape: height, width and channels of a stored image; None for photographs (RGB) of
+            many sizes, which `Framing` brings to one size.
         class_names: a name for each label, in label order.
         split_sizes: examples per split: "train" and, if there is one, "test".
         mean: mean of the training pixels per channel, on the scale 0 to 1.
@@ -34,9 +24,9 @@ class Dataset:
         version: version of the TFDS builder; of a folder, a digest of the names of its images.
         config: configuration of the TFDS builder; "" where it has none.
         test_split: name under which the images of "test" are stored.
-        folder: where a folder of images by class lies; None for TFDS sets.
-        split_by_hash: whether a folder holds CLASS/IMAGE, of which a hash of each image's path says
-            in which split it is.
+        folder: path of a folder of images by class; None for TFDS sets.
+        split_by_hash: whether a folder holds CLASS/IMAGE, so that a hash of each image's path
+            decides which split it is in.
     """
 
     name: str
@@ -58,7 +48,11 @@ class Dataset:
         return len(self.class_names)
 
     def spec(self, shape: tuple[int, int, int]) -> Spec:
-        """Returns the form of its examples' parts, for images of that stored shape."""
+        """Returns the form of its examples' parts.
+
+        Args:
+            shape: height, width and channels of an image.
+        """
         return {
             "image": PartSpec(shape, np.dtype(np.uint8), "image"),
             "label": PartSpec((), np.dtype(np.int32), "label"),
@@ -70,9 +64,17 @@ class Dataset:
         return f"{self.name.partition('/')[0]}/{self.config}" if self.config else self.name
 
     def stored_split(self, split: str) -> str:
-        """Returns the name under which a split is stored."""
+        """Returns the name under which a split is stored.
+
+        Args:
+            split: "train" or "test".
+        """
         return self.test_split if split == "test" else split
 
     def describe(self, split: str) -> dict[str, str]:
-        """Returns what decides a split's stored examples and their order."""
+        """Returns the names that identify a split's stored examples and their order, as JSON.
+
+        Args:
+            split: "train" or "test".
+        """
         return {"set": f"{self.name} {self.version}", "split": split}

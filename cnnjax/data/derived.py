@@ -1,4 +1,4 @@
-"""Examples made of others: several sets as one, and labels by other names."""
+"""Examples made of others: several sets as one, and sets with other labels."""
 
 import bisect
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ from cnnjax.data.examples import Examples, Spec
 
 @dataclass(frozen=True, eq=False)
 class JoinedExamples(Examples):
-    """Several sets, one after another.
+    """Several sets as one, one after another.
 
     Attributes:
         sets: examples of one form.
 
     Raises:
-        DataError: there is none, or their forms differ.
+        DataError: there are no sets, or their forms differ.
     """
 
     sets: tuple[Examples, ...]
 
     def __post_init__(self) -> None:
-        """Refuses sets of different forms."""
+        """Raises an error for sets of different forms."""
         forms = [dict(one.spec) for one in self.sets]
         if not forms or any(form != forms[0] for form in forms):
             raise DataError(f"examples: sets of one form can be joined, got {forms}")
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See `Examples`."""
+        """The form of each part."""
         return self.sets[0].spec
 
     @cached_property
@@ -44,38 +44,52 @@ class JoinedExamples(Examples):
         return self._ends[-1]
 
     def _place(self, position: int) -> tuple[Examples, int]:
+        # An end is the first position of the next set.
         number = bisect.bisect_right(self._ends, position)
         return self.sets[number], position - (self._ends[number - 1] if number else 0)
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
     ) -> dict[str, np.ndarray]:
-        """See `Examples.read`."""
+        """Reads one example; see `Examples.read`.
+
+        Args:
+            position: position of the example.
+            generator: draws the randomness of the reading in training; None in evaluation.
+        """
         examples, place = self._place(position)
         return examples.read(place, generator)
 
     def column(self, part: str) -> np.ndarray:
-        """See `Examples.column`."""
+        """Returns one part of all examples; see `Examples.column`.
+
+        Args:
+            part: name of the part.
+        """
         return np.concatenate([one.column(part) for one in self.sets])
 
     def name(self, position: int) -> str:
-        """See `Examples.name`."""
+        """Returns the name of one example; see `Examples.name`.
+
+        Args:
+            position: position of the example.
+        """
         examples, place = self._place(position)
         return examples.name(place)
 
     def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`."""
+        """Returns the identities of the sets; see `Examples.identity`."""
         return {"joined": [one.identity() for one in self.sets]}
 
 
 @dataclass(frozen=True, eq=False)
 class RelabeledExamples(Examples):
-    """Examples whose labels are counted otherwise.
+    """Examples with other labels.
 
     Attributes:
-        examples: those whose labels change.
-        labels: the new label of each old one.
-        part: the part of kind label.
+        examples: the examples whose labels change.
+        labels: the new label for each old one.
+        part: name of the part of kind label.
     """
 
     examples: Examples
@@ -84,7 +98,7 @@ class RelabeledExamples(Examples):
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See `Examples`."""
+        """The form of each part."""
         return self.examples.spec
 
     def __len__(self) -> int:
@@ -93,12 +107,21 @@ class RelabeledExamples(Examples):
     def read(
         self, position: int, generator: np.random.Generator | None = None
     ) -> dict[str, np.ndarray]:
-        """See `Examples.read`."""
+        """Reads one example; see `Examples.read`.
+
+        Args:
+            position: position of the example.
+            generator: draws the randomness of the reading in training; None in evaluation.
+        """
         parts = self.examples.read(position, generator)
         return {**parts, self.part: self._changed(parts[self.part])}
 
     def column(self, part: str) -> np.ndarray:
-        """See `Examples.column`."""
+        """Returns one part of all examples; see `Examples.column`.
+
+        Args:
+            part: name of the part.
+        """
         values = self.examples.column(part)
         return self._changed(values) if part == self.part else values
 
@@ -106,9 +129,13 @@ class RelabeledExamples(Examples):
         return np.asarray(self.labels, np.int32)[labels]
 
     def name(self, position: int) -> str:
-        """See `Examples.name`."""
+        """Returns the name of one example; see `Examples.name`.
+
+        Args:
+            position: position of the example.
+        """
         return self.examples.name(position)
 
     def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`."""
+        """Returns the identity of the examples and the new labels; see `Examples.identity`."""
         return {**self.examples.identity(), "labels": list(self.labels)}

@@ -1,9 +1,9 @@
-"""What reading images raises when its user, not its code, has to fix something."""
+"""Errors in reading images that the user has to fix, not the code."""
 
 
 class DataError(ValueError):
-    """A set is unknown, not prepared, not where it was, or not what it should be."""
+    """A set is unknown, not prepared, no longer there, or not in the expected form."""
 
 
 class DamagedImages(Exception):
-    """More images than allowed cannot be decoded; the message names them."""
+    """More images than allowed cannot be read; the message names them."""

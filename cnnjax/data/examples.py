@@ -1,23 +1,22 @@
-"""Examples: what is trained on and evaluated, whatever it is kept in."""
+"""Examples for training and evaluation, wherever they are kept."""
 
 import abc
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from cnnjax.data.errors import DataError
 from cnnjax.data.kinds import Kind
 
+# `column` reads this many examples at once, and keeps one of their parts.
 _BLOCK_EXAMPLES = 256
-_BLOCK_BYTES = 2**24
 
 Parts = Mapping[str, np.ndarray]
-Positions = Int[np.ndarray, " chosen"] | Sequence[int]
+Positions = Integer[np.ndarray, " chosen"] | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class PartSpec:
     """The form of one part of one example.
 
     Attributes:
-        shape: its shape, without an axis of examples.
+        shape: shape of the part of one example.
         dtype: its type.
-        kind: what it is: an image, a label, …
+        kind: its kind, such as "image" or "label".
     """
 
     shape: tuple[int, ...]
@@ -40,7 +39,12 @@ Spec = Mapping[str, PartSpec]
 
 
 def spec_of(arrays: Parts, kinds: Mapping[str, Kind]) -> Spec:
-    """Returns the form of one example of arrays [examples, ...]."""
+    """Returns the form of one example.
+
+    Args:
+        arrays: all parts, [examples, ...].
+        kinds: the kind of each part.
+    """
     return {
         name: PartSpec(array.shape[1:], array.dtype, kinds[name]) for name, array in arrays.items()
     }
@@ -49,12 +53,12 @@ def spec_of(arrays: Parts, kinds: Mapping[str, Kind]) -> Spec:
 class Examples(abc.ABC):
     """A number of examples of one form, each with the same named parts.
 
-    A form of one's own has a `spec`, `__len__`, `read` and `identity`; the rest follows from them.
+    A subclass has a `spec`, `__len__`, `read` and `identity`; the other methods follow from them.
 
     Attributes:
         spec: the form of each part.
         arrays: all parts as arrays [examples, ...] where they are in memory; None where each
-            example is read when it is asked for.
+            example is read on demand.
     """
 
     spec: Spec
@@ -71,25 +75,31 @@ class Examples(abc.ABC):
         """Reads one example.
 
         Args:
-            position: which.
-            generator: draws what is random about reading it in training; None reads it as in
+            position: position of the example, from 0.
+            generator: draws the randomness of the reading in training; None reads as in
                 evaluation.
 
         Returns:
-            Its parts, as `spec` says.
+            The parts of the example, in the form of `spec`.
 
         Raises:
-            DamagedImage: its content cannot be decoded.
-            OSError: it cannot be read, others may be.
-            DataError: all of them are gone.
+            DamagedImage: the content of the example cannot be decoded.
+            OSError: the example cannot be read, but others may be.
+            DataError: all examples are gone.
         """
 
     @abc.abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Returns what decides the examples and their order, as JSON: a digest, a name, …"""
+        """Returns an identity of the examples and their order, as JSON: a digest, or a name.
+
+        A run is resumed only on examples of the same identity.
+        """
 
     def take(self, positions: Positions) -> dict[str, np.ndarray]:
         """Reads several examples, as in evaluation.
+
+        Args:
+            positions: positions of the examples.
 
         Returns:
             Each part, [len(positions), ...].
@@ -106,10 +116,14 @@ class Examples(abc.ABC):
     def column(self, part: str) -> np.ndarray:
         """Returns one part of all examples, [examples, ...].
 
+        Args:
+            part: name of the part.
+
         Raises:
             DataError: there is no such part.
         """
         self.require(part)
+        # In blocks, so that the other parts of all examples are never in memory together.
         blocks = (
             self.take(np.arange(start, min(start + _BLOCK_EXAMPLES, len(self))))[part]
             for start in range(0, len(self), _BLOCK_EXAMPLES)
@@ -117,15 +131,26 @@ class Examples(abc.ABC):
         return np.concatenate(list(blocks))
 
     def name(self, position: int) -> str:
-        """Returns what a user finds an example by."""
+        """Returns a name by which a user finds an example.
+
+        Args:
+            position: position of the example.
+        """
         return f"example {position}"
 
     def choose(self, positions: Positions) -> "Examples":
-        """Returns the examples at these positions alone; see `choose`."""
+        """Returns only the examples at some positions; `choose` also checks these.
+
+        Args:
+            positions: positions of the examples.
+        """
         return _Chosen(self, np.asarray(positions, np.int32))
 
     def require(self, part: str) -> PartSpec:
         """Returns the form of a part.
+
+        Args:
+            part: name of the part.
 
         Raises:
             DataError: there is no such part.
@@ -135,89 +160,24 @@ class Examples(abc.ABC):
         return self.spec[part]
 
     def parts_of_kind(self, kind: Kind) -> list[str]:
-        """Returns the names of the parts of a kind."""
+        """Returns the names of the parts of a kind.
+
+        Args:
+            kind: the kind.
+        """
         return [name for name, part in self.spec.items() if part.kind == kind]
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayExamples(Examples):
-    """Examples in memory: `own_examples.from_arrays` checks and makes them.
-
-    Attributes:
-        arrays: all parts, [examples, ...].
-        kinds: the kind of each part.
-        described: what they are known by, as `identity` gives it; None for a digest of them.
-    """
-
-    arrays: Parts = field()
-    kinds: Mapping[str, Kind]
-    described: Mapping[str, Any] | None = None
-
-    @cached_property
-    def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See `Examples`."""
-        return spec_of(self.arrays, self.kinds)
-
-    def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
-
-    def read(
-        self, position: int, generator: np.random.Generator | None = None
-    ) -> dict[str, np.ndarray]:
-        """See `Examples.read`; nothing is random about it."""
-        del generator
-        return {name: array[position] for name, array in self.arrays.items()}
-
-    def take(self, positions: Positions) -> dict[str, np.ndarray]:
-        """See `Examples.take`."""
-        rows = np.asarray(positions, np.intp)
-        return {name: array[rows] for name, array in self.arrays.items()}
-
-    def column(self, part: str) -> np.ndarray:
-        """See `Examples.column`; the array itself, not to be changed."""
-        self.require(part)
-        return self.arrays[part]
-
-    def choose(self, positions: Positions) -> "ArrayExamples":
-        """See `choose`."""
-        positions = np.asarray(positions, np.int32)
-        described = None if self.described is None else _described(self.described, positions)
-        return ArrayExamples(self.take(positions), self.kinds, described)
-
-    def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`: what they are known by, or the SHA-256 of all there is."""
-        return {"sha256": self._digest} if self.described is None else dict(self.described)
-
-    @cached_property
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
-        for name in sorted(self.arrays):
-            array = self.arrays[name]
-            digest.update(repr((name, self.kinds[name], array.shape, array.dtype.str)).encode())
-            for block in _byte_blocks(array):
-                digest.update(block)
-        return digest.hexdigest()
-
-
-def _byte_blocks(array: np.ndarray) -> Iterator[bytes]:
-    """Yields the bytes of an array, some rows at a time, so that a memory map is not copied."""
-    if not array.size:
-        return
-    rows = max(1, _BLOCK_BYTES * len(array) // array.nbytes)
-    for start in range(0, len(array), rows):
-        yield array[start : start + rows].tobytes()
-
-
-@dataclass(frozen=True, eq=False)
 class _Chosen(Examples):
-    """Some examples of others, read when they are asked for."""
+    """Some of other examples, read on demand."""
 
     whole: Examples
-    positions: Int[np.ndarray, " examples"]
+    positions: Integer[np.ndarray, " examples"]
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See `Examples`."""
+        """The form of each part."""
         return self.whole.spec
 
     def __len__(self) -> int:
@@ -226,49 +186,78 @@ class _Chosen(Examples):
     def read(
         self, position: int, generator: np.random.Generator | None = None
     ) -> dict[str, np.ndarray]:
-        """See `Examples.read`."""
+        """Reads one of the chosen examples; see `Examples.read`.
+
+        Args:
+            position: position of the example.
+            generator: draws the randomness of the reading in training; None in evaluation.
+        """
         return self.whole.read(int(self.positions[position]), generator)
 
     def take(self, positions: Positions) -> dict[str, np.ndarray]:
-        """See `Examples.take`."""
+        """Reads several of the chosen examples; see `Examples.take`.
+
+        Args:
+            positions: positions among the chosen examples.
+        """
         return self.whole.take(self.positions[np.asarray(positions, np.intp)])
 
     def column(self, part: str) -> np.ndarray:
-        """See `Examples.column`."""
+        """Returns one part of the chosen examples; see `Examples.column`.
+
+        Args:
+            part: name of the part.
+        """
         if self.require(part).kind in ("label", "count"):
+            # A set may know these without decoding an image.
             return self.whole.column(part)[self.positions]
         return super().column(part)
 
     def name(self, position: int) -> str:
-        """See `Examples.name`."""
+        """Returns the name of one of the chosen examples; see `Examples.name`.
+
+        Args:
+            position: position among the chosen examples.
+        """
         return self.whole.name(int(self.positions[position]))
 
     def choose(self, positions: Positions) -> Examples:
-        """See `choose`."""
+        """Returns some of the chosen examples; see `Examples.choose`.
+
+        Args:
+            positions: positions among the chosen examples.
+        """
         return _Chosen(self.whole, self.positions[np.asarray(positions, np.intp)])
 
     def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`."""
-        return _described(self.whole.identity(), self.positions)
+        """Returns the whole's identity and a digest of the positions; see `Examples.identity`."""
+        return chosen_identity(self.whole.identity(), self.positions)
 
 
-def _described(whole: Mapping[str, Any], positions: np.ndarray) -> dict[str, Any]:
+def chosen_identity(whole: Mapping[str, Any], positions: np.ndarray) -> dict[str, Any]:
+    """Returns the identity of chosen examples.
+
+    Args:
+        whole: identity of the examples that they were chosen from.
+        positions: positions of the chosen ones.
+    """
+    # An earlier choice is part of the digest: its positions decide the meaning of these.
     digest = hashlib.sha256(repr(whole.get("chosen")).encode())
     digest.update(np.ascontiguousarray(positions, np.int32).tobytes())
     return {**whole, "chosen": digest.hexdigest()[:16]}
 
 
 def choose(examples: Examples, positions: Positions) -> Examples:
-    """Returns some of the examples alone, numbered anew from 0.
+    """Returns only the examples at some positions, renumbered from 0.
 
-    Arrays are copied at once; what is read when it is asked for stays where it is.
+    Arrays in memory are copied at once; other examples are still read on demand.
 
     Args:
-        examples: the whole.
-        positions: which, in the order in which they are wanted.
+        examples: all examples.
+        positions: positions of the chosen ones, in the order of the result.
 
     Raises:
-        DataError: the positions are no whole numbers, none, or beyond the examples.
+        DataError: there are no positions, or some are not whole numbers or not those of examples.
     """
     found = np.asarray(positions)
     if found.ndim != 1 or found.dtype.kind not in "iu" or not found.size:

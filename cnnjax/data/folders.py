@@ -6,19 +6,20 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnjax.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
+from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
+from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
 
 FOLDER_PREFIX = "folder:"
 
 TEST_NAMES = ("test", "val", "validation")
-"""Names of the folder of test images; the first one that is there counts."""
+"""Names of the folder of test images; the first one that exists is used."""
 
 TEST_SHARE = 0.2
-"""Share of the images that a hash of their paths puts to the test, where no folder does."""
+"""Share of the images that a hash of their paths puts into the test split."""
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-"""What the names of image files end in, in lower case."""
+"""Endings of the names of image files, in lower case."""
 
 
 class Listing(NamedTuple):
@@ -32,17 +33,17 @@ def folder_dataset(name: str) -> Dataset:
     """Describes a folder of images by class.
 
     Classes are the subfolders of `train`, in alphabetical order; images are regular files that end
-    in .bmp, .jpeg, .jpg, .png or .webp. Without `train`, classes are the subfolders themselves, and
-    a hash of each image's path within the folder puts about a fifth of the images to the test:
-    those there stay where they are when others come. Each class keeps at least one to train on,
-    which is the only one that may move: to the test, once there are others.
+    in .bmp, .jpeg, .jpg, .png or .webp. Without `train`, the subfolders themselves are the classes,
+    and a hash of each image's path within the folder puts about a fifth of the images into the test
+    split. An image stays in its split when others are added. Each class keeps at least one image to
+    train on; only that one may move to the test split, once the class has others.
 
     Args:
         name: the path, with or without `folder:` before it.
 
     Raises:
-        DataError: the folder does not exist or has no `train` beside its test images, there are no
-            classes, a class has no images, or one is tested that is not trained.
+        DataError: the folder does not exist or has test images but no `train`, there are no
+            classes, a class has no images, or a class has test images but no training images.
     """
     path = name.removeprefix(FOLDER_PREFIX)
     folder = Path(path).expanduser()
@@ -73,6 +74,7 @@ def folder_dataset(name: str) -> Dataset:
         if paths:
             dataset.split_sizes[split] = len(paths)
         for path in paths:
+            # A zero byte ends each name, since no path contains one.
             names.update(os.fsencode(path.relative_to(dataset.source)) + b"\0")
     return dataclasses.replace(dataset, version=names.hexdigest()[:12])
 
@@ -80,10 +82,14 @@ def folder_dataset(name: str) -> Dataset:
 def list_split(dataset: Dataset, split: str) -> Listing:
     """Lists the images of a split of a folder, class by class, each in alphabetical order.
 
+    Args:
+        dataset: the set, from `folder_dataset`.
+        split: "train" or "test".
+
     Raises:
         DataError: the folder vanished, a class has no images or is unknown, or there is no class.
     """
-    assert dataset.folder is not None  # the caller chose by it
+    assert dataset.folder is not None  # as in all sets of `folder_dataset`
     folder = dataset.folder
     if not dataset.split_by_hash:
         folder = folder / dataset.stored_split(split)
@@ -117,25 +123,27 @@ def list_split(dataset: Dataset, split: str) -> Listing:
 
 
 def _split_by_hash(images: list[Path], folder: Path) -> dict[str, list[Path]]:
-    """Splits the images of a class by a number from 0 to 1 that each one's path gives."""
-    places = [_place(image, folder) for image in images]
-    # The image with the largest number is the last to be tested: one is left to train on.
-    bound = min(TEST_SHARE, max(places))
-    paired = list(zip(images, places, strict=True))
+    """Splits the images of a class by the numbers from 0 to 1 that their paths hash to."""
+    numbers = [_hash_number(image, folder) for image in images]
+    # The image with the largest number is always trained on, so that no class is left without one.
+    bound = min(TEST_SHARE, max(numbers))
+    paired = list(zip(images, numbers, strict=True))
     return {
-        "train": [image for image, place in paired if place >= bound],
-        "test": [image for image, place in paired if place < bound],
+        "train": [image for image, number in paired if number >= bound],
+        "test": [image for image, number in paired if number < bound],
     }
 
 
-def _place(image: Path, folder: Path) -> float:
+def _hash_number(image: Path, folder: Path) -> float:
+    # Unlike Python's own hash, SHA-256 is the same in every process.
     digest = hashlib.sha256(os.fsencode(image.relative_to(folder).as_posix())).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
 
 def _images(folder: Path) -> list[Path]:
-    """Lists the image files of a class; pipes, sockets and links to nothing are none."""
+    """Lists the image files of a class, without pipes, sockets and broken links."""
     with os.scandir(folder) as entries:
+        # Hidden files are left out: macOS puts `._` files with the same endings beside images.
         names = [
             entry.name
             for entry in entries

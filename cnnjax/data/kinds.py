@@ -1,4 +1,4 @@
-"""The kinds of parts that an example is made of."""
+"""The kinds of the parts of an example."""
 
 from typing import Literal
 

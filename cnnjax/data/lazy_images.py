@@ -1,4 +1,4 @@
-"""The images of examples as an array, which decodes what is indexed."""
+"""The images of examples as an array that decodes the indexed images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from cnnjax.data.read.decode import DamagedImage
 
 
 class LazyImages:
-    """The images of examples, indexed as an array is; each is read anew whenever it is indexed.
+    """The images of examples, indexed like an array; each is read again whenever it is indexed.
 
     An image that cannot be read is gray.
 
     Args:
-        examples: what they belong to.
-        part: the name of the images.
+        examples: the examples that have the images.
+        part: name of the part that holds the images.
     """
 
     def __init__(self, examples: Examples, part: str):
@@ -33,12 +33,14 @@ class LazyImages:
         return self.shape[0]
 
     def __getitem__(self, which: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        # NumPy turns an index of any kind into the positions that it selects.
         wanted = np.arange(len(self))[which]
         images = blank_parts(self._spec, wanted.size)[self._part]
         for row, position in enumerate(wanted.reshape(-1)):
             try:
                 images[row] = self._examples.read(int(position))[self._part]
             except (DamagedImage, OSError):
+                # The row stays gray.
                 continue
         return images.reshape(*wanted.shape, *self.shape[1:])
 
@@ -47,8 +49,8 @@ def lazy_images(examples: Examples, part: str | None = None) -> Any:
     """Returns the images of examples, with `shape`, `dtype`, `len` and indices of all kinds.
 
     Args:
-        examples: what they belong to.
-        part: which images; None for the first part of kind "image".
+        examples: the examples that have the images.
+        part: name of the part that holds the images; None for the first part of kind "image".
 
     Returns:
         The array itself where the examples are in memory, and `LazyImages` elsewhere.

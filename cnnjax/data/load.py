@@ -1,4 +1,4 @@
-"""The examples of a set by name."""
+"""Loading the examples of a set by its name."""
 
 import numpy as np
 
@@ -19,21 +19,21 @@ def load_examples(
     chosen: np.ndarray | None = None,
     resident: Resident = "auto",
 ) -> Examples:
-    """Reads a split whole where it is to be resident, and opens it for streaming elsewhere.
+    """Reads a whole split if it is to be kept on the device, else opens it for streaming.
 
     Args:
         dataset: the set, from `catalogue.dataset`.
         split: "train" or "test".
         data_dir: TFDS data folder; None means TFDS's default.
-        framing: needed where the images have many sizes, and only there.
-        chosen: positions of the examples that are wanted; None for all.
-        resident: see `ReadOptions`.
+        framing: how photographs of many sizes get one; None for a set whose images have one size.
+        chosen: positions of the wanted examples; None for all.
+        resident: whether the set is kept on the device; see `ReadOptions`.
 
     Returns:
         Examples with the parts `image`, uint8 [height, width, channels], and `label`, int32.
 
     Raises:
-        DataError: the set is not prepared, gone, or not what it should be.
+        DataError: the set is not prepared, gone, or not in the expected form.
     """
     if is_resident(dataset, resident):
         examples = load_arrays(dataset, split, data_dir)

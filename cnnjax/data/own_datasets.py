@@ -1,4 +1,4 @@
-"""Datasets of one's own that configurations name, by registration or by path."""
+"""Datasets of users that configurations name, by registration or by path."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from cnnjax.data.folders import FOLDER_PREFIX
 from cnnjax.parts import Registry, is_path
 
 DATASETS = Registry("dataset", example="my_package.data:load")
-"""Functions without arguments that return `Splits`, by name; a path is found too."""
+"""Functions without arguments that return `Splits`, by name; a path such as `my_package.data:load`
+is found too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The examples of a dataset of one's own.
+    """The examples of a user's dataset.
 
     Attributes:
-        train: what is trained on.
-        test: what is evaluated; None where training examples are to be held out for it.
+        train: examples for training.
+        test: examples for evaluation; None to hold out training examples for it.
         class_names: a name for each label, where there are labels.
         mean: mean of the training pixels per channel, on the scale 0 to 1.
         std: standard deviation of the training pixels per channel, on the scale 0 to 1.
@@ -35,10 +36,13 @@ class Splits:
     source: str = "own"
 
     def split(self, name: str) -> Examples:
-        """Returns the split "train" or "test".
+        """Returns the examples of a split.
+
+        Args:
+            name: "train" or "test".
 
         Raises:
-            DataError: there is none.
+            DataError: there is no such split.
         """
         found = {"train": self.train, "test": self.test}.get(name)
         if found is None:
@@ -46,11 +50,19 @@ class Splits:
         return found
 
     def describe(self, name: str) -> Dataset:
-        """Returns what a run needs to know of it."""
+        """Returns the description that a run needs.
+
+        Args:
+            name: name of the dataset.
+
+        Raises:
+            DataError: the examples have no part named `image`.
+        """
         form = self.train.require("image").shape
         sizes = {"train": len(self.train)}
         if self.test is not None:
             sizes["test"] = len(self.test)
+        # A single value of `mean` and `std` is that of all channels.
         channels = form[2]
         return Dataset(
             name=name,
@@ -64,25 +76,32 @@ class Splits:
 
 
 def register_dataset(name: str) -> Callable[[Any], Any]:
-    """Returns a decorator that gives a function that returns `Splits` a name.
+    """Returns a decorator that registers a function that returns `Splits` under a name.
 
     Args:
-        name: what `data.name` says.
+        name: the dataset's name, for `data.name` of a configuration.
     """
     return DATASETS.register(name)
 
 
 def own_name(name: str) -> bool:
-    """Whether a name is that of a dataset of one's own, or the path of one."""
+    """Returns whether a name is that of a user's dataset, or the path of one.
+
+    Args:
+        name: the name.
+    """
     return name in DATASETS or (is_path(name) and not name.startswith(FOLDER_PREFIX))
 
 
 def own_dataset(name: str) -> Splits | None:
-    """Returns a dataset of one's own; None where the name is not that of one.
+    """Returns a user's dataset; None where the name is not that of one.
+
+    Args:
+        name: a registered name, or a path such as `my_package.data:load`.
 
     Raises:
-        PartError: a path leads to nothing.
-        DataError: what is there does not return `Splits`.
+        PartError: there is nothing at a path.
+        DataError: the function does not return `Splits`.
     """
     if not own_name(name):
         return None

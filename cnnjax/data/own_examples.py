@@ -1,12 +1,13 @@
-"""Examples of a user's own: arrays, a source with positions, or a generator."""
+"""Examples of users: arrays, a source with positions, or a generator."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.errors import DataError
-from cnnjax.data.examples import ArrayExamples, Examples, Spec, spec_of
+from cnnjax.data.examples import Examples, Spec, spec_of
 from cnnjax.data.kinds import Kind
 from cnnjax.data.part_checks import check_parts
 
@@ -14,16 +15,17 @@ from cnnjax.data.part_checks import check_parts
 def from_arrays(*, kinds: Mapping[str, Kind] | None = None, **parts: Any) -> ArrayExamples:
     """Makes examples of arrays.
 
-    The names `image`, `label`, `mask`, `boxes` and `points` say what a part is; any other is a
-    value unless `kinds` says otherwise.
+    A part named `image`, `label`, `mask`, `boxes` or `points` is of the kind of that name. Any
+    other is a value, unless `kinds` names another kind.
 
     Args:
-        kinds: the kind of parts whose names do not say it, such as `{"left": "image"}`.
+        kinds: the kind of parts whose names do not show it, such as `{"left": "image"}`.
         **parts: arrays with a row per example. Images [n, height, width, channels] are uint8, which
-            is scaled to 0 … 1 on the device, or floats, taken as they are (float64 becomes
-            float32); labels [n] whole numbers; masks [n, height, width] whole numbers; boxes
-            [n, maximum, 4] (top, left, bottom, right) and points [n, maximum, 2] (row, column) in
-            pixels, with `boxes_count` [n] saying how many are real; values anything, as float32.
+            is scaled to 0 … 1 on the device, or floats, which stay as they are (float64 becomes
+            float32). Labels [n] and masks [n, height, width] are whole numbers. Boxes
+            [n, maximum, 4] (top, left, bottom, right) and points [n, maximum, 2] (row, column) are
+            in pixels; `boxes_count` [n] is the number of real ones. Values are any numbers, kept as
+            float32.
 
     Raises:
         DataError: a part does not have the form of its kind, or the numbers of examples differ.
@@ -35,14 +37,14 @@ def from_arrays(*, kinds: Mapping[str, Kind] | None = None, **parts: Any) -> Arr
 
 
 class SourceExamples(Examples):
-    """Examples that a source of one's own gives by position: `from_source` makes them.
+    """Examples that a user's source returns by position: `from_source` makes them.
 
     Args:
-        source: has `len()` and gives an example for each position.
+        source: has `len()` and returns an example for each position.
         parts: names of the parts, where an example is a tuple.
-        kinds: kinds of the parts whose names do not say it.
+        kinds: kinds of the parts whose names do not show it.
         spec: the form that each example must have; None for that of the first.
-        version: what tells this content from others.
+        version: distinguishes this content of the source from others.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SourceExamples(Examples):
         self._parts = parts
         self._kinds: dict[str, Kind] = dict(kinds or {})
         self._version = version
+        # Without a form, the first example is read now, which also reports a wrong source early.
         self.spec = spec if spec is not None else spec_of(*self._checked(0))
         if spec is not None:
             self._kinds = {name: part.kind for name, part in spec.items()}
@@ -67,7 +70,11 @@ class SourceExamples(Examples):
     def read(
         self, position: int, generator: np.random.Generator | None = None
     ) -> dict[str, np.ndarray]:
-        """See `Examples.read`.
+        """Reads one example; see `Examples.read`.
+
+        Args:
+            position: position of the example.
+            generator: ignored, since the source draws its own randomness.
 
         Raises:
             DataError: the example has another form than the others.
@@ -82,7 +89,7 @@ class SourceExamples(Examples):
         return {name: array[0] for name, array in arrays.items()}
 
     def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`: where the source's code is, its version, and its size."""
+        """Returns the source's class, version, size and parts; see `Examples.identity`."""
         return {
             "source": f"{type(self._source).__module__}.{type(self._source).__qualname__}",
             "version": self._version,
@@ -95,8 +102,10 @@ class SourceExamples(Examples):
 
     def _checked(self, position: int) -> tuple[dict[str, np.ndarray], dict[str, Kind]]:
         parts = _named_parts(self._source[position], self._parts, position)
+        # The kinds of missing parts are left out, since `read` reports such an example better.
         kinds: dict[str, Kind] = {name: kind for name, kind in self._kinds.items() if name in parts}
         try:
+            # The checks are those of whole arrays: one example is an array with one row.
             return check_parts({name: np.asarray(v)[None] for name, v in parts.items()}, kinds)
         except DataError as error:
             raise DataError(f"example {position}, after an axis of examples: {error}") from None
@@ -110,20 +119,21 @@ def from_source(
     kinds: Mapping[str, Kind] | None = None,
     version: str = "",
 ) -> SourceExamples:
-    """Makes examples of anything that gives them by position, such as a PyTorch dataset.
+    """Makes examples of anything that returns them by position, such as a PyTorch dataset.
 
-    Each is read when it is asked for, in threads, and checked against the form of the first.
+    Each is read on demand, in threads, and checked against the form of the first.
 
     Args:
-        source: has `len(source)`, and `source[position]` gives a dictionary of arrays, or a tuple.
-            It raises `data.DamagedImage` or OSError for an example that is to be left out.
+        source: has `len(source)`, and `source[position]` is a dictionary of arrays, or a tuple. It
+            raises `data.DamagedImage` or OSError for an example that is to be left out.
         spec: the form of an example; None for that of the first.
         parts: names of the parts, where an example is a tuple.
-        kinds: the kind of parts whose names do not say it; see `from_arrays`.
-        version: what tells this content from others: a run is resumed on the same version alone.
+        kinds: the kind of parts whose names do not show it; see `from_arrays`.
+        version: distinguishes this content of the source from others; a run is resumed only on the
+            same version.
 
     Raises:
-        DataError: the source has no positions, no examples, or not the parts that it should have.
+        DataError: the source has no positions or no examples, or the first has wrong parts.
     """
     for method in ("__len__", "__getitem__"):
         if not hasattr(source, method):
@@ -145,12 +155,12 @@ def from_generator(
     """Reads examples once, into arrays in memory.
 
     Args:
-        examples: gives dictionaries of arrays, or tuples, all of one form.
+        examples: yields dictionaries of arrays, or tuples, all of one form.
         parts: names of the parts, where an example is a tuple.
-        kinds: the kind of parts whose names do not say it; see `from_arrays`.
+        kinds: the kind of parts whose names do not show it; see `from_arrays`.
 
     Raises:
-        DataError: there are none, or they differ in form.
+        DataError: there are no examples, or they differ in form.
     """
     columns: dict[str, list[np.ndarray]] = {}
     for position, example in enumerate(examples):

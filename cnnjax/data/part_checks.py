@@ -1,4 +1,4 @@
-"""Parts that users bring: brought to the form that each kind has, or refused with what to do."""
+"""Checks of users' parts: each is converted to the form of its kind, or refused with advice."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
@@ -10,10 +10,10 @@ from cnnjax.data.kinds import Kind
 from cnnjax.nearest import did_you_mean
 
 RESERVED = ("weight", "position")
-"""What a batch holds besides the parts of its examples."""
+"""Names of the arrays that a batch adds to the parts of its examples."""
 
 COUNT_SUFFIX = "_count"
-"""`boxes_count` says how many of the `boxes` of an example are real."""
+"""`boxes_count` is the number of real ones among the `boxes` of an example."""
 
 _NAMED_AS_KIND: tuple[Kind, ...] = ("image", "label", "mask", "boxes", "points")
 
@@ -22,11 +22,11 @@ def kinds_by_name(names: Mapping[str, Any], kinds: Mapping[str, Kind] | None) ->
     """Returns the kind of each part.
 
     Args:
-        names: the parts.
-        kinds: kinds of the parts whose names do not say it.
+        names: the parts by name; only the names are used.
+        kinds: kinds of the parts whose names do not show it.
 
     Raises:
-        DataError: a kind is unknown, or given for a part that is not there.
+        DataError: a kind is unknown, or given for a part that does not exist.
     """
     given: dict[str, Kind] = dict(kinds or {})
     for name, kind in given.items():
@@ -46,6 +46,7 @@ def _kind(name: str, names: Mapping[str, Any], given: Mapping[str, Kind]) -> Kin
     for kind in _NAMED_AS_KIND:
         if name == kind:
             return kind
+    # Only boxes and points are counted: `label_count` is a value.
     counted = name.removesuffix(COUNT_SUFFIX)
     if counted != name and counted in names:
         kind = given.get(counted) or _kind(counted, names, given)
@@ -57,18 +58,17 @@ def _kind(name: str, names: Mapping[str, Any], given: Mapping[str, Kind]) -> Kin
 def check_parts(
     parts: Mapping[str, Any], kinds: Mapping[str, Kind] | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Kind]]:
-    """Brings the parts of several examples to the form of their kinds.
+    """Converts the parts of several examples to the form of their kinds.
 
     Args:
-        parts: arrays, or what NumPy makes arrays of, each with one row per example.
-        kinds: kinds of the parts whose names do not say it.
+        parts: arrays, or whatever NumPy can convert to arrays, each with one row per example.
+        kinds: kinds of the parts whose names do not show it.
 
     Returns:
-        The arrays and their kinds. Boxes and points without a part that counts them are all real,
-        and get one.
+        The arrays and their kinds. Boxes and points without a count are all real, and get one.
 
     Raises:
-        DataError: something does not have the form of its kind, or the numbers of rows differ.
+        DataError: a part does not have the form of its kind, or the numbers of rows differ.
     """
     if not parts:
         raise DataError("parts: there are none; give at least one, such as image=…")
@@ -91,7 +91,7 @@ def check_parts(
 def _array(name: str, values: Any) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        # bfloat16 has no kind letter of its own
+        # JAX's own number types, such as bfloat16, have no kind letter in NumPy.
         try:
             array = array.astype(np.float32)
         except (TypeError, ValueError):
@@ -114,6 +114,7 @@ def _image(name: str, array: np.ndarray) -> np.ndarray:
         raise DataError(
             f"{name}: {array.shape} was given; images are [examples, height, width, channels]"
         )
+    # With channels last, these would be images of 4 rows at most and more than 4 channels.
     if array.shape[1] in (1, 3, 4) and min(array.shape[2:]) > 4:
         raise DataError(
             f"{name}: images {array.shape} look as if their channels came first (NCHW); here they "
@@ -151,6 +152,7 @@ def _whole(name: str, array: np.ndarray, what: str) -> np.ndarray:
         if not np.all(array == np.floor(array)):
             remedy = f"for numbers to predict, give kinds={{{name!r}: 'value'}}"
         raise DataError(f"{name}: {array.dtype} was given; {what} are whole numbers: {remedy}")
+    # `astype` would wrap larger numbers around without an error.
     if array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31:
         raise DataError(
             f"{name}: {what} from {array.min()} to {array.max()} do not fit int32; number them anew"
@@ -169,6 +171,7 @@ def _mask(name: str, array: np.ndarray) -> np.ndarray:
             f"{name}: {array.shape} was given; masks are [examples, height, width], "
             "a class for each pixel"
         )
+    # Bytes are kept, since int32 would take four times the memory.
     if array.dtype in (np.uint8, np.bool_):
         return array.astype(np.uint8, copy=False)
     return _whole(name, array, "masks")
@@ -208,7 +211,7 @@ _CHECKS: dict[Kind, Callable[[str, np.ndarray], np.ndarray]] = {
 
 
 def _check_counts(arrays: dict[str, np.ndarray], kinds: dict[str, Kind]) -> None:
-    """Checks what counts boxes and points against them; adds it where it is missing."""
+    """Checks the counts of boxes and points, and adds missing ones."""
     for name in [name for name, kind in kinds.items() if kind in ("boxes", "points")]:
         count, most = name + COUNT_SUFFIX, arrays[name].shape[1]
         if count not in arrays:
@@ -222,7 +225,7 @@ def _check_counts(arrays: dict[str, np.ndarray], kinds: dict[str, Kind]) -> None
 
 
 def _check_masks(arrays: Mapping[str, np.ndarray], kinds: Mapping[str, Kind]) -> None:
-    """Makes sure that images and masks have one size, since they are cut and turned together."""
+    """Raises an error unless images and masks, which are moved together, have one size."""
     sizes = {
         name: arrays[name].shape[1:3] for name, kind in kinds.items() if kind in ("image", "mask")
     }

@@ -5,34 +5,43 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
 
 from cnnjax.data.kinds import Kind
 
 IGNORED = 255
-"""Value of the pixels of a mask that belong to no class: those that padding adds."""
+"""Value of the pixels of a mask that belong to no class, such as those that padding adds."""
 
 Images = Float[Array, "batch height width channels"]
+
+StoredImages = Num[Array | np.ndarray, "batch height width channels"]
+"""Images before `resize` and `pad`, which change their height and width."""
+
+InputImages = Float[Array, "batch _ _ channels"]
+"""Images after them."""
+
 Parts = Mapping[str, Array]
 Kinds = Mapping[str, Kind]
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The fixed part of the input pipeline, in two halves between which augmentation takes place.
+    """The fixed part of the input pipeline: `to_unit` before augmentation, `normalize` after it.
 
-    As it is by default it scales uint8 images to 0 … 1 and does nothing else.
+    By default it only scales uint8 images to 0 … 1.
 
     Attributes:
         resize: side of the square to which images are resized bilinearly; None keeps their size.
         pad: pixels of zero added on each side after resizing.
-        mean: what is subtracted per channel, on the scale 0 to 1; one value for all channels alike.
-        std: what the difference is divided by per channel; one value for all channels alike.
+        mean: subtracted from each channel, on the scale 0 to 1; one value for all channels, or one
+            for each.
+        std: divides the difference in each channel; one value for all channels, or one for each.
         per_image: whether each image's own mean and standard deviation, over all its pixels and
-            channels, take the place of `mean` and `std`: global contrast normalization.
+            channels, replace `mean` and `std`: global contrast normalization.
 
     Raises:
-        ValueError: the numbers cannot work.
+        ValueError: a size is out of range, a value is missing, or a deviation is not positive.
     """
 
     resize: int | None = None
@@ -53,23 +62,29 @@ class Preprocess:
             )
 
     def image_shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Returns height, width and channels of a network input for a stored image's."""
+        """Returns the height, width and channels of a network input.
+
+        Args:
+            stored: height, width and channels of a stored image.
+        """
         height, width, channels = stored
         if self.resize is not None:
             height = width = self.resize
         return height + 2 * self.pad, width + 2 * self.pad, channels
 
     def to_unit(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
-        """Scales images to 0 … 1, resizes and pads, and moves along what belongs to them.
+        """Scales images to 0 … 1, resizes and pads; masks, boxes and points are moved with them.
 
         Args:
-            parts: of a batch, as they are stored. Masks are resized to the nearest pixel and padded
-                with `IGNORED`; boxes and points are in pixels, where the first pixel goes from 0 to
-                1. All of a batch has the size of its first image, or else its first mask.
-            kinds: the kind of each part; what has none stays as it is.
+            parts: parts of a batch, as they are stored. Masks are resized to the nearest pixel and
+                padded with `IGNORED`. Boxes and points are in pixels, where the first pixel goes
+                from 0 to 1. All parts of a batch have the size of its first image, or else of its
+                first mask.
+            kinds: the kind of each part; a part without a kind stays as it is.
         """
         moved = dict(parts)
         size = _size(parts, kinds)
+        # Boxes and points are scaled by the stored size, which is read before anything moves.
         for name, kind in kinds.items():
             if kind == "image":
                 moved[name] = self._unit_images(parts[name])
@@ -80,21 +95,39 @@ class Preprocess:
         return moved
 
     def normalize(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
-        """Subtracts the mean of images and divides by the deviation, of each channel or image."""
+        """Subtracts the mean of images and divides by their deviation, per channel or per image.
+
+        Args:
+            parts: parts of a batch, with images from 0 to 1.
+            kinds: the kind of each part; only images change.
+        """
         images = {
             name: self._normalized(parts[name]) for name, kind in kinds.items() if kind == "image"
         }
         return {**parts, **images}
 
     def __call__(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
-        """Both halves, without augmentation: what evaluation gives to the network."""
+        """Runs `to_unit` and `normalize`, without augmentation between them, as in evaluation.
+
+        Args:
+            parts: parts of a batch, as they are stored.
+            kinds: the kind of each part.
+        """
         return self.normalize(self.to_unit(parts, kinds), kinds)
 
-    def images(self, images: Num[Array, "batch h w channels"]) -> Images:
-        """Both halves for stored images alone."""
+    def images(self, images: StoredImages) -> InputImages:
+        """Runs `to_unit` and `normalize` on images alone.
+
+        Args:
+            images: uint8 from 0 to 255, or floats, which are not scaled.
+
+        Returns:
+            Network inputs, [batch, height, width, channels], of the size in `image_shape`.
+        """
         return self._normalized(self._unit_images(jnp.asarray(images)))
 
-    def _unit_images(self, images: Num[Array, "batch h w channels"]) -> Images:
+    def _unit_images(self, images: StoredImages) -> InputImages:
+        # Only uint8 is known to go from 0 to 255.
         x = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         if self.resize is not None:
             shape = (x.shape[0], self.resize, self.resize, x.shape[3])
@@ -104,6 +137,7 @@ class Preprocess:
     def _unit_mask(self, mask: Array) -> Array:
         if self.resize is not None:
             shape = (mask.shape[0], self.resize, self.resize)
+            # A mean of two labels would be another label.
             mask = jax.image.resize(mask, shape, method="nearest")
         margin = (self.pad, self.pad)
         return jnp.pad(mask, ((0, 0), margin, margin), constant_values=IGNORED)
@@ -118,6 +152,7 @@ class Preprocess:
     def _normalized(self, x: Images) -> Images:
         if self.per_image:
             return normalize_contrast(x)
+        # Checked here, since only the images show the number of channels.
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, x.shape[-1]):
                 raise ValueError(
@@ -130,7 +165,7 @@ class Preprocess:
 
 
 def _size(parts: Parts, kinds: Kinds) -> tuple[int, int] | None:
-    """Height and width of what is stored; None where it has no pixels."""
+    """Returns the height and width of stored images or masks; None where there are none."""
     for wanted in ("image", "mask"):
         for name, kind in kinds.items():
             if kind == wanted:
@@ -142,10 +177,10 @@ def _size(parts: Parts, kinds: Kinds) -> tuple[int, int] | None:
 def normalize_contrast(
     x: Float[Array, "batch height width channels"], epsilon: float = 1e-2
 ) -> Float[Array, "batch height width channels"]:
-    """Gives each image a mean of 0 and a standard deviation of 1 over its pixels and channels.
+    """Normalizes each image to a mean of 0 and a deviation of 1 over its pixels and channels.
 
-    Coates, Lee and Ng 2011, section 4.2.1 (there over patches, with a term of 10 on the scale of
-    255).
+    Coates, Lee and Ng 2011, section 4.2.1. They normalize patches, and add 10 to the variance on
+    the scale of 255.
 
     Args:
         x: images.

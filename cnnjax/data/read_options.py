@@ -11,21 +11,21 @@ from cnnjax.data.examples import Examples
 from cnnjax.data.read.reader import Workers
 
 Resident = Literal["auto", "always", "never"]
-"""Whether a set is kept on the device whole; see `ReadOptions`."""
+"""Whether a whole set is kept on the device; see `ReadOptions`."""
 
 RESIDENT_BYTES = 2 * 2**30
-"""Sets whose pixels, all splits together, take more than this are streamed unless asked for."""
+"""Sets whose pixels, all splits together, take more bytes than this are streamed under "auto"."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How examples are read; results do not depend on it.
+    """How examples are read; results do not depend on these options.
 
     Attributes:
-        resident: whether the set is kept on the device whole: `auto` if its images have one size
-            and take `RESIDENT_BYTES` at most, `always`, or `never`.
-        workers: who decodes what is streamed.
-        max_damaged: how many images may be unreadable before a reader stops.
+        resident: whether the whole set is kept on the device: "auto" if its images have one size
+            and take `RESIDENT_BYTES` at most, "always", or "never".
+        workers: threads and processes that decode streamed images.
+        max_damaged: largest number of unreadable images with which a reader goes on.
     """
 
     resident: Resident = "auto"
@@ -34,10 +34,14 @@ class ReadOptions:
 
 
 def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:
-    """Says whether a set is kept on the device whole.
+    """Returns whether a whole set is kept on the device.
+
+    Args:
+        dataset: the set.
+        resident: "auto", "always" or "never"; see `ReadOptions`.
 
     Raises:
-        DataError: it cannot be, and `always` was asked for.
+        DataError: `resident` is "always", but the images have many sizes.
     """
     if dataset.image_shape is None:
         if resident == "always":
@@ -46,20 +50,25 @@ def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:
                 "give auto or never"
             )
         return False
+    # Pixels are uint8: one byte for each value.
     size = sum(dataset.split_sizes.values()) * int(np.prod(dataset.image_shape))
     return resident == "always" or (resident == "auto" and size <= RESIDENT_BYTES)
 
 
 def kept_on_device(examples: Examples, resident: Resident = "auto") -> bool:
-    """Says whether examples are kept on the device whole: those in memory may be.
+    """Returns whether all examples are kept on the device; only those in memory can be.
+
+    Args:
+        examples: the examples.
+        resident: "auto", "always" or "never"; see `ReadOptions`.
 
     Raises:
-        DataError: they are not in memory, and `always` was asked for.
+        DataError: `resident` is "always", but the examples are not in memory.
     """
     if examples.arrays is None:
         if resident == "always":
             raise DataError(
-                "resident: the examples are read when they are asked for, and are streamed; "
+                "resident: the examples are read on demand, and are streamed; "
                 "give auto or never, or data.from_arrays(…)"
             )
         return False

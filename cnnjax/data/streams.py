@@ -1,4 +1,4 @@
-"""Streams: what a training batch is made of."""
+"""Streams: the examples of training batches, their order and their augmentation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NamedOrder = Literal["shuffled", "balanced"]
 
 @dataclass(frozen=True)
 class Episodes:
-    """An order of few-shot tasks: `ways` classes a step, `shots` and `queries` examples of each.
+    """An order of few-shot tasks: `ways` classes a step, `shots + queries` examples of each.
 
     Attributes:
         ways: classes in an episode.
@@ -55,22 +55,22 @@ class Episodes:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Examples on their way into batches.
+    """Examples, and how batches are made of them.
 
     Attributes:
-        examples: what is drawn from.
+        examples: the examples.
         batch_size: examples in a batch, over all devices.
-        augmentation: what is done to each example in training: a policy such as "crop(4), flip", a
+        augmentation: augmentation of each example in training: a policy such as "crop(4), flip", a
             function `(key, example) -> example`, or a sequence of those.
-        views: in place of it, several augmentations of the same example, by the names under which
-            they stand in the batch: `{"weak": "flip", "strong": "flip, cutout(8)"}`.
+        views: instead of `augmentation`, several augmentations of the same example, by their names
+            in the batch: `{"weak": "flip", "strong": "flip, cutout(8)"}`.
         order: "shuffled"; "balanced", with all classes equally often; `Episodes`; or a function
             (seed, step) -> positions [batch_size].
-        by: the part of kind "label" that the balance or the episodes go by; needed where there are
-            several.
+        by: name of the part of kind "label" whose classes a balanced order or episodes use; needed
+            where there are several.
 
     Raises:
-        ValueError: something among these cannot work.
+        ValueError: one of these has a wrong type or value, or they do not go together.
     """
 
     examples: Examples
@@ -86,6 +86,7 @@ class Stream:
                 f"examples: {type(self.examples).__name__} was given; make examples of it with "
                 "data.from_arrays(image=…, label=…) or data.from_source(…)"
             )
+        # `bool` is a subclass of `int`.
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
             raise ValueError(f"batch_size: {self.batch_size!r} was given; give a whole number")
         if self.batch_size < 1:
@@ -95,31 +96,32 @@ class Stream:
 
     @property
     def policies(self) -> dict[str, Policy]:
-        """What is done to an example, by the view's name; "" names the only one."""
+        """The augmentations of an example by the names of the views; "" names the only one."""
         given = dict(self.views) if self.views else {"": self.augmentation}
         return {name: as_policy(policy) for name, policy in given.items()}
 
     @property
     def epoch_steps(self) -> int:
-        """Steps after which as many examples were drawn as there are, rounded down.
+        """Steps of an epoch: the number of full batches, one at least.
 
         Raises:
             ValueError: the examples do not fill one batch.
         """
+        # Other orders may repeat examples, and so fill a batch with fewer.
         if self.order == "shuffled":
             return steps_per_epoch(len(self.examples), self.batch_size)
         return max(1, len(self.examples) // self.batch_size)
 
     def make_order(self, key: jax.Array, first: bool = True) -> Order:
-        """Returns which examples each step takes.
+        """Returns the order of the examples.
 
         Args:
-            key: what the order is drawn from.
-            first: whether this is the stream that sets the epoch, of which each then has an order
-                of its own. The others go around their examples without an end.
+            key: a random key, from which the order is drawn.
+            first: whether this stream sets the epoch, so that each epoch has an order of its own.
+                The batches of other streams may span two rounds of their examples.
 
         Raises:
-            ValueError: the examples cannot be ordered so.
+            ValueError: there are too few examples or classes for the order.
         """
         if callable(self.order):
             return FunctionOrder(self.order, key, len(self.examples), self.batch_size)
@@ -132,10 +134,10 @@ class Stream:
 
     @property
     def label_part(self) -> str:
-        """The part that the balance or the episodes go by.
+        """Name of the part of kind "label" whose classes the order uses.
 
         Raises:
-            ValueError: there is none, there are several, or `by` is none of them.
+            ValueError: there is no such part, there are several, or `by` is not one of them.
         """
         labels = self.examples.parts_of_kind("label")
         if self.by is not None:
@@ -143,9 +145,9 @@ class Stream:
                 raise ValueError(f"by: {self.by!r} is no part of kind label; these are: {labels}")
             return self.by
         if len(labels) != 1:
-            remedy = f"say which, with by={labels[0]!r}" if labels else "give one"
+            remedy = f"name one, as by={labels[0]!r}" if labels else "give one"
             raise ValueError(
-                f"order: {self._order_name} goes by a part of kind label, and the examples have "
+                f"order: {self._order_name} needs a part of kind label, and the examples have "
                 f"{len(labels)}: {remedy}"
             )
         return labels[0]
@@ -158,17 +160,18 @@ class Stream:
         if self.views is not None:
             if self.augmentation:
                 raise ValueError(
-                    "views: an augmentation was given besides; write it into each view that has it"
+                    "views: an augmentation was given too; write it into each view that has it"
                 )
             if not self.views:
                 raise ValueError("views: there are none; leave them out, or name at least one")
             for name in self.views:
+                # The views become parts of the batch, and must not replace one.
                 if not name.isidentifier() or name in RESERVED:
                     raise ValueError(
                         f"views: {name!r} cannot name a view; give a word other than "
                         f"{' and '.join(RESERVED)}"
                     )
-        _ = self.policies  # which refuses what is none
+        _ = self.policies  # raises an error for a wrong policy
 
     def _check_order(self) -> None:
         if callable(self.order):
@@ -185,5 +188,6 @@ class Stream:
                 f"order: {self.order!r} is unknown; {did_you_mean(str(self.order), known)}known: "
                 f"{', '.join(known)}, data.Episodes(…), or a function (seed, step) -> positions"
             )
+        # All other named orders need classes.
         if self.order != "shuffled":
-            _ = self.label_part
+            _ = self.label_part  # raises an error where there is none

@@ -1,4 +1,4 @@
-"""Trained networks again: loaded from runs or weights, asked about images, evaluated together."""
+"""Trained networks, loaded from runs or weights: predictions for images, and evaluation."""
 
 from cnnjax.inference.ensemble import Ensemble, load_ensemble
 from cnnjax.inference.files import (

@@ -1,4 +1,4 @@
-"""Trained networks that predict together, each image in several views."""
+"""Trained networks whose predictions are joined, and those for several views of each image."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,20 +39,20 @@ class Ensemble:
 
     Attributes:
         members: one network or more, of one task and one dataset.
-        views: what each of them is shown of an image.
+        views: the views of an image for which each of them predicts.
 
     Raises:
-        ConfigError: the members' tasks, their datasets or what they hold out differ, predictions
-            cannot be joined, or one of the members cannot be shown the views.
+        ConfigError: the members' tasks, datasets or held-out examples differ, predictions cannot be
+            joined, or the views do not fit one of the members.
 
-    Source: of averaging, Krizhevsky et al. 2012, section 4.1 (views) and table 2 (networks).
+    Source: Krizhevsky et al. 2012, section 4.1 (views) and table 2 (networks).
     """
 
     members: Sequence[Network]
     views: Views = WHOLE_IMAGE
 
     def __post_init__(self) -> None:
-        """Makes sure that the members can predict together."""
+        """Refuses members whose predictions cannot be joined."""
         first = self.members[0]
         for member in self.members[1:]:
             _check_agreement(first, member)
@@ -73,17 +73,17 @@ class Ensemble:
 
     @property
     def task(self) -> Task:
-        """What the members were trained for."""
+        """The task of all members."""
         return self.members[0].task
 
     @property
     def split(self) -> str:
-        """Name of what `assess` evaluates: "test", or "validation" where examples are held out."""
+        """Name of the evaluated split: "test", or "validation" where examples are held out."""
         return self.members[0].split
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is one network, which is shown the whole image alone."""
+        """Whether there is one network, and the whole image is its only view."""
         return len(self.members) == 1 and self.views == WHOLE_IMAGE
 
     def describe(self) -> list[dict[str, Any]]:
@@ -95,7 +95,8 @@ class Ensemble:
 
     @cached_property
     def _predictors(self) -> list[Callable[[Any, Any], Any]]:
-        """A compiled function for each member; checkpoints of one run share theirs."""
+        """A compiled function for each member."""
+        # Checkpoints of one run have one model, whose function is compiled once.
         made: dict[int, Any] = {}
         for member in self.members:
             if id(member.model) not in made:
@@ -119,7 +120,8 @@ class Ensemble:
 
         Args:
             images: as stored.
-            variables: those of the members, where they lie elsewhere than in the members.
+            variables: copies of the members' variables, such as ones placed on several devices;
+                None for the members' own.
         """
         if variables is None:
             variables = [member.variables for member in self.members]
@@ -130,16 +132,21 @@ class Ensemble:
     def predict(
         self, images: UInt8[np.ndarray, "examples h w channels"], batch_size: int = PREDICT_BATCH
     ) -> Any:
-        """Returns the joined predictions [examples, ...], NumPy arrays; see `Task.predict`."""
+        """Returns the joined predictions [examples, ...], NumPy arrays; see `Task.predict`.
+
+        Args:
+            images: as stored.
+            batch_size: images in a batch.
+        """
         return predict_all(self.batch_predictions, images, batch_size)
 
     @cached_property
     def form(self) -> ImageForm:
-        """What the members' images are brought to before they are shown."""
+        """The form of the members' images before the views are cut from them."""
         form = self.members[0].form
         if form.framing is None or self.views.crops == "whole":
             return form
-        # Photographs: the central square, as large as the largest view asks for.
+        # Photographs: the central square, as large as the largest view.
         sides = [
             side - 2 * member.preprocess.pad
             for member in self.members
@@ -156,7 +163,7 @@ class Ensemble:
         """
         first = self.members[0]
         if first.load_examples is None:
-            return first.examples  # which says what is missing
+            return first.examples  # raises, and names what is missing
         return first.load_examples(self.form.framing)
 
     def assess(
@@ -165,11 +172,12 @@ class Ensemble:
         """Evaluates on the split that the members' runs evaluate, each image once.
 
         Args:
-            batch_size: examples evaluated at once, on all devices together.
-            placement: devices that share each batch; None for all there are.
+            batch_size: examples in a batch, on all devices together.
+            placement: devices that share each batch; None for all devices.
         """
         placement = placement or all_devices()
         first, task = self.members[0], self.task
+        # There are no sums of predictions: the task's own metrics are the figures.
         if not task.combines:
             evaluate = make_evaluator(
                 first.model,
@@ -183,6 +191,7 @@ class Ensemble:
             metrics = evaluate(placement.replicate(first.variables), first.task_state)
             lines = [*task.lines(self.split, metrics), ("examples", f"{len(self.examples):,}")]
             return Evaluation(metrics, lines, dict(metrics))
+        # Copied to the devices once, not with every batch.
         variables = [placement.replicate(member.variables) for member in self.members]
         batch_sums = placement.compile_sums(task.prediction_sums)
 
@@ -195,7 +204,7 @@ class Ensemble:
 
 
 def _named(evaluation: Evaluation, split: str) -> Evaluation:
-    """Says in the first line what was evaluated."""
+    """Returns the evaluation with the split's name in its first line."""
     (name, text), *others = evaluation.lines
     return replace(evaluation, lines=[(f"{split} {name}", text), *others])
 
@@ -228,15 +237,15 @@ def load_ensemble(
         workdirs: the runs' folders.
         steps: the checkpoints of each run that take part; empty for the newest one, or for `last`.
         last: take the newest `last` checkpoints of each run.
-        views: what the networks are shown; the whole image alone, if not given.
+        views: the views of an image; by default the whole image.
         run: the run, where it was made in Python; see `load`.
         data_dir: TFDS data folder; None means TFDS's default.
         read: how the images that are evaluated are read.
 
     Raises:
-        ConfigError: the networks cannot predict together, or the arguments do not go together.
+        ConfigError: the networks' predictions cannot be joined, or arguments exclude each other.
         RunFolderError: a folder holds no run, or no checkpoint yet.
-        CheckpointError: a checkpoint that was asked for does not exist or is damaged.
+        CheckpointError: a checkpoint of `steps` or `last` does not exist or is damaged.
     """
     if steps and last is not None:
         raise ConfigError(f"steps {list(steps)} and last {last} were both given; give one")
@@ -252,8 +261,8 @@ def load_ensemble(
 
 
 def _check_agreement(first: Network, other: Network) -> None:
-    """Refuses networks whose predictions mean something else, or that evaluate other images."""
-    if first.model is other.model:
+    """Refuses networks of other classes, and networks that evaluate other images."""
+    if first.model is other.model:  # checkpoints of one run
         return
     where = f"{first.origin} and {other.origin}"
     names, theirs = (getattr(member.task, "class_names", ()) for member in (first, other))

@@ -17,11 +17,12 @@ from cnnjax.tasks.values import Answer, Evaluation
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.result import format_lines
 
+# Files that are read and predicted together, which bounds the memory that images take.
 _BATCH = 128
 
 
 class FilePrediction(NamedTuple):
-    """What networks predict of one image file.
+    """The prediction for one image file.
 
     Attributes:
         path: the file.
@@ -43,13 +44,13 @@ class FilePrediction(NamedTuple):
 def predict_files(
     ensemble: Ensemble, paths: Sequence[Path], *, top: int = 3, invert: bool = False
 ) -> Iterator[FilePrediction]:
-    """Predicts image files, in their order; damaged ones are named among them.
+    """Yields predictions for image files, in their order; for damaged ones it yields the problem.
 
     Args:
         ensemble: the networks.
         paths: image files.
-        top: guesses to name of each, where the task has several.
-        invert: swap light and dark.
+        top: guesses to name for each, where the task has several.
+        invert: whether light and dark are swapped.
     """
     for start in range(0, len(paths), _BATCH):
         files = list(read_images(paths[start : start + _BATCH], ensemble.form, invert))
@@ -66,7 +67,11 @@ def predict_files(
 
 
 def check_output(path: str | Path, endings: Sequence[str]) -> Path:
-    """Makes sure, before any work, that a file can be written.
+    """Refuses a file that cannot be written, before any work, and returns its path.
+
+    Args:
+        path: the file.
+        endings: those that it may have, such as ".csv".
 
     Raises:
         ConfigError: its ending is none of those, or its folder cannot be written.
@@ -80,7 +85,12 @@ def check_output(path: str | Path, endings: Sequence[str]) -> Path:
 
 
 def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None:
-    """Writes predictions as CSV (a row an image) or JSON, as the file's ending says."""
+    """Writes predictions as CSV (one row per image) or JSON, by the file's ending.
+
+    Args:
+        path: the file; JSON if it ends in ".json".
+        predictions: those of `predict_files`.
+    """
     predictions = list(predictions)
     if path.suffix == ".json":
         images = [
@@ -94,6 +104,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
         _write(path, json.dumps({"images": images}, indent=2) + "\n")
         return
     rows = [dict(p.answer.columns) if p.answer else {} for p in predictions]
+    # A damaged file has no columns: those of the others hold for all.
     columns = list(max(rows, key=len, default={}))
     text = io.StringIO()
     writer = csv.writer(text)
@@ -105,7 +116,13 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
 
 
 def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> None:
-    """Writes all figures of an evaluation, and of what, as JSON: a line for each entry."""
+    """Writes the figures of an evaluation, its networks and its split as JSON, one line per entry.
+
+    Args:
+        path: the file.
+        ensemble: the networks.
+        evaluation: what `Ensemble.assess` returned.
+    """
     views = ensemble.views
     values = {
         "members": ensemble.describe(),
@@ -119,7 +136,12 @@ def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> 
 
 
 def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
-    """Returns the lines that say how good networks are, on what, and which they are."""
+    """Returns the lines to print of an evaluation: its figures, the views and the networks.
+
+    Args:
+        ensemble: the networks.
+        evaluation: what `Ensemble.assess` returned.
+    """
     sizes = {member.image_shape[0] for member in ensemble.members}
     return format_lines(
         [

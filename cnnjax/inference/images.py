@@ -16,12 +16,12 @@ Image = UInt8[np.ndarray, "height width channels"]
 
 
 class ImageForm(NamedTuple):
-    """What a dataset's images look like.
+    """The form of a dataset's images.
 
     Attributes:
         shape: height, width and channels (1 or 3).
-        framing: how photographs of any size are brought to that shape, as in evaluation; None for
-            a cut to the shape's proportions around the center, then a resize.
+        framing: how photographs of any size get that shape, as in evaluation; None for a cut to the
+            shape's proportions around the center, then a resize.
     """
 
     shape: tuple[int, int, int]
@@ -29,7 +29,7 @@ class ImageForm(NamedTuple):
 
 
 class ReadImage(NamedTuple):
-    """An image file that was read, or could not be.
+    """An image file that was read, or that could not be read.
 
     Attributes:
         path: the file.
@@ -43,7 +43,10 @@ class ReadImage(NamedTuple):
 
 
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
-    """Returns image files: those named, and all beneath the folders named, in alphabetical order.
+    """Returns image files: those of `paths`, and all below its folders, in alphabetical order.
+
+    Args:
+        paths: files, whatever their names, and folders.
 
     Raises:
         ConfigError: a path does not exist, or a folder holds no file that ends as images do; all of
@@ -72,12 +75,15 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def check_images(paths: Sequence[str | Path]) -> None:
-    """Makes sure that image files can be read, before any work.
+    """Refuses image files that cannot be read, before any work.
+
+    Args:
+        paths: the files.
 
     Raises:
-        ConfigError: some cannot; all of them are named.
+        ConfigError: some cannot be read; all of them are named.
     """
-    # The form is of no matter: what is looked at is whether they can be decoded.
+    # Any form will do: only decoding can fail.
     read = read_images(paths, ImageForm((1, 1, 3)))
     problems = [f"{image.path}: {image.problem}" for image in read if image.image is None]
     if problems:
@@ -87,12 +93,12 @@ def check_images(paths: Sequence[str | Path]) -> None:
 def read_images(
     paths: Sequence[str | Path], form: ImageForm, invert: bool = False
 ) -> Iterator[ReadImage]:
-    """Reads image files one by one; a damaged one is told, and the next one read.
+    """Reads image files one by one; for a damaged one it yields the problem, and goes on.
 
     Args:
         paths: files in a format that OpenCV reads.
-        form: what they are brought to.
-        invert: swap light and dark.
+        form: the form of the images that are returned.
+        invert: whether light and dark are swapped.
     """
     for path in map(Path, paths):
         try:
@@ -106,7 +112,9 @@ def read_images(
         yield ReadImage(path, 255 - fitted if invert else fitted)
 
 
-def _fitted(image: Image, shape: tuple[int, int, int]) -> Image:
+def _fitted(
+    image: Image, shape: tuple[int, int, int]
+) -> UInt8[np.ndarray, "out_height out_width channels"]:
     """Cuts an image to a shape's proportions around its center, then resizes it."""
     height, width, channels = shape
     scale = min(image.shape[0] / height, image.shape[1] / width)
@@ -114,6 +122,6 @@ def _fitted(image: Image, shape: tuple[int, int, int]) -> Image:
     top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
     cut = image[top : top + rows, left : left + columns]
     cv2 = opencv()
-    # Averages over the footprint when it shrinks, as antialiasing does.
+    # INTER_AREA averages over the pixels that become one, which avoids aliasing.
     method = cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR
     return cv2.resize(cut, (width, height), interpolation=method).reshape(height, width, channels)

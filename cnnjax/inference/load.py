@@ -22,7 +22,12 @@ from cnnjax.training.run import Run
 
 @dataclass(frozen=True)
 class _Source:
-    """What a folder's checkpoints are read with."""
+    """All but the checkpoints that the networks of a folder are made of.
+
+    Attributes:
+        fields: arguments of `Network` that do not depend on the checkpoint.
+        like: shapes of the training state.
+    """
 
     fields: dict[str, Any]
     like: Any
@@ -48,7 +53,7 @@ def load(
 
     Raises:
         RunFolderError: the folder holds no run, or no checkpoint yet; or its parts are gone.
-        CheckpointError: the checkpoint asked for does not exist or is damaged, or all are.
+        CheckpointError: the checkpoint of `step` does not exist or is damaged, or all are.
         ConfigError: the run was made in Python, and `run` was not given.
     """
     steps = () if step is None else (step,)
@@ -80,13 +85,14 @@ def load_checkpoints(
     Raises:
         ConfigError: `last` is less than 1, or the run was made in Python, and `run` was not given.
         RunFolderError: the folder holds no run, or no checkpoint yet; or its parts are gone.
-        CheckpointError: a checkpoint asked for does not exist or is damaged, or all are.
+        CheckpointError: a checkpoint of `steps` or `last` does not exist or is damaged, or all are.
     """
     workdir = Path(workdir)
     source = _source(workdir, run, data_dir, read)
     checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
     if not steps:
         steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
+    # All are checked before the first is read, which may take long.
     for step in steps:
         if step not in checkpoints.steps():
             raise CheckpointError(
@@ -133,6 +139,7 @@ def _source(
     except ValueError as error:
         path = workdir / run_folder.CONFIG_FILE
         raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
+    # Only shapes are needed: the checkpoint gives the values.
     return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint))
 
 
@@ -178,6 +185,7 @@ def _fields_of_blueprint(
 
 
 def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
+    # A damaged checkpoint stays where it is: reading a run changes nothing in its folder.
     step = checkpoints.newest_verified(move_damaged=False)
     if step is None:
         raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
@@ -186,10 +194,10 @@ def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
 
 def _last(workdir: Path, checkpoints: Checkpoints, count: int) -> list[int]:
     if count < 1:
-        raise ConfigError(f"last: {count} checkpoints were asked for; give 1 or more")
+        raise ConfigError(f"last: {count} was given; give 1 or more")
     found = checkpoints.steps()
     if len(found) < count:
         raise CheckpointError(
-            f"last: {workdir} has {len(found)} checkpoints, {count} were asked for: {found}"
+            f"last: {count} was given, but {workdir} has {len(found)} checkpoints: {found}"
         )
     return found[-count:]

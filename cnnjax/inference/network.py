@@ -1,4 +1,4 @@
-"""A trained network with what belongs to it, ready to be asked about images."""
+"""A trained network with its task, its preprocessing and its examples, ready to predict."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,19 +29,19 @@ class Network:
 
     Attributes:
         model: the Linen module.
-        task: what it was trained for.
-        variables: its parameters and other collections: their moving averages, where a run keeps
-            them.
+        task: the task that it was trained for.
+        variables: its parameters and other collections, or their moving averages where the run
+            keeps them.
         task_state: the task's state.
         preprocess: from stored images to network inputs.
-        form: what images are brought to before that.
+        form: the form of stored images, which image files get first.
         title: names of the network and of the data.
         origin: where it comes from, in words: a folder and a step, or a file.
         step: steps that it was trained for.
-        split: what is evaluated: "test" or "validation".
-        data_identity: JSON values that tell the evaluated examples from others.
-        load_examples: reads the evaluated examples, framed otherwise if asked for; None where there
-            are none.
+        split: name of the evaluated split: "test" or "validation".
+        data_identity: JSON values that differ where the evaluated examples differ.
+        load_examples: reads the evaluated examples; its argument frames them in another way. None
+            where there are none.
         read: how examples are read that are not in memory.
         workdir: the run's folder; None where it comes from none.
         config: settings, as nested JSON values.
@@ -83,12 +83,20 @@ class Network:
             )
         return self.load_examples(None)
 
-    def inputs(self, images: Images) -> Float[Array, "batch height width channels"]:
-        """Returns network inputs, float32, for stored images."""
+    def inputs(self, images: Images) -> Float[Array, "examples in_height in_width channels"]:
+        """Returns network inputs, float32, for stored images.
+
+        Args:
+            images: as the dataset stores them.
+        """
         return self.preprocess.images(jnp.asarray(images))
 
     def outputs(self, images: Images) -> Any:
-        """Returns what the network gives for stored images, in evaluation mode."""
+        """Returns the network's outputs for stored images, in evaluation mode.
+
+        Args:
+            images: as the dataset stores them.
+        """
         return self._outputs(self.variables, images)
 
     @cached_property
@@ -103,7 +111,10 @@ class Network:
     def predict(self, images: Images) -> Any:
         """Returns the task's predictions [examples, ...], NumPy arrays, for stored images.
 
-        Of a classification they are log-probabilities.
+        Those of a classification are log-probabilities.
+
+        Args:
+            images: as the dataset stores them.
         """
         return self._predictor(self.variables, images)
 
@@ -112,7 +123,11 @@ class Network:
         return make_predictor(self.model, self.task, self.preprocess)
 
     def evaluate(self, batch_size: int = EVAL_BATCH) -> dict[str, float]:
-        """Returns the task's metrics over the evaluated examples, each once."""
+        """Returns the task's metrics over the evaluated examples, each of which counts once.
+
+        Args:
+            batch_size: examples in a batch, on all devices together.
+        """
         evaluate = make_evaluator(
             self.model, self.task, self.preprocess, self.examples, batch_size, read=self.read
         )
@@ -121,7 +136,7 @@ class Network:
     def evaluated(self) -> Evaluated:
         """Returns the evaluated examples that can be read, with the predictions for them.
 
-        Images that are not in memory are decoded ahead by `read.workers`, and not kept.
+        Images that are not in memory are decoded in advance by `read.workers`, and not kept.
 
         Raises:
             DamagedImages: too many images cannot be read.
@@ -131,7 +146,7 @@ class Network:
         for images, batch_weights in self._batches(examples):
             predictions.append(self._predictor(self.variables, images))
             weights.append(batch_weights)
-        # What fills up the last batch has no weight, like an image that cannot be read.
+        # Weight 0: examples that fill up the last batch, and images that cannot be read.
         kept = np.flatnonzero(np.concatenate(weights))
         whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[kept], *predictions)
         chosen = examples if len(kept) == len(examples) else data.choose(examples, kept)
@@ -145,12 +160,13 @@ class Network:
 
     def _batches(self, examples: data.Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields images and weights of batches of one size."""
+        # One size, so that the network is compiled once.
         size = min(PREDICT_BATCH, len(examples))
         if examples.arrays is not None:
             for positions, weights in data.evaluation_batches(len(examples), size):
                 yield examples.arrays["image"][positions], weights
             return
-        # By this process alone, also where others train beside it.
+        # This process reads all of them, also where several processes train.
         reader = data.Reader(
             examples,
             data.EvaluationOrder(len(examples), size),

@@ -24,7 +24,7 @@ Images = Float[Array, "batch height width channels"]
 
 @dataclass(frozen=True)
 class Views:
-    """What a network is shown of each image.
+    """The views of an image for which a network predicts.
 
     Attributes:
         crops: "whole": the image as in evaluation during training; "center": a square of the
@@ -32,10 +32,10 @@ class Views:
             corners and its middle, and their mirror images (Krizhevsky et al. 2012, section 4.1);
             "dense": the network is moved over the enlarged image, and its class scores are averaged
             over all positions (Simonyan and Zisserman 2014, section 3.2).
-        scales: sides in pixels of the square to which the image is enlarged first, one or more,
-            each of which gives its views; empty: 8/7 of the network's size for "center" and "ten"
-            (256 for 224), and the network's size for "dense".
-        flip: whether the mirror image of each view is one too.
+        scales: sides in pixels of the squares to which the image is enlarged first; each side gives
+            views of its own. Empty: 8/7 of the network's size for "center" and "ten" (256 for 224),
+            and the network's size for "dense".
+        flip: whether the mirror image of each view is a view too.
     """
 
     crops: Crops = "whole"
@@ -43,20 +43,24 @@ class Views:
     flip: bool = False
 
     def sides(self, size: int) -> tuple[int, ...]:
-        """Returns the sides to which images are enlarged, for a network of that size."""
+        """Returns the sides in pixels to which images are enlarged; none for the whole image.
+
+        Args:
+            size: height and width of a network input.
+        """
         if self.crops == "whole":
             return ()
         return self.scales or (size if self.crops == "dense" else round(size * 256 / 224),)
 
     def check(self, image_shape: tuple[int, int, int], pad: int = 0) -> None:
-        """Makes sure that a network of an input shape can be shown these views.
+        """Refuses views that do not fit a network of an input shape.
 
         Args:
             image_shape: height, width and channels of a network input.
             pad: pixels of zero that belong to the input on each side.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: they do not fit, or contradict each other.
         """
         if self.crops not in get_args(Crops):
             raise ConfigError(f"crops: {self.crops!r} is unknown; give one of {get_args(Crops)}")
@@ -84,16 +88,17 @@ class Views:
 
     def inputs(
         self, preprocess: Preprocess, images: UInt8[Array, "batch h w channels"], size: int
-    ) -> list[Float[Array, "views batch height width channels"]]:
+    ) -> list[Float[Array, "views batch _ _ channels"]]:
         """Returns the network inputs of all views, those of one shape together.
 
         Args:
-            preprocess: what is done to images in evaluation during training.
+            preprocess: from stored images to network inputs, as in evaluation during training.
             images: as stored.
             size: height and width of a network input (not used by "whole").
         """
         if self.crops == "whole":
             return [self._mirrored([preprocess.images(images)])]
+        # The side of an enlarged image includes the padding.
         margin = 2 * preprocess.pad
         groups = []
         for side in self.sides(size):
@@ -110,6 +115,7 @@ class Views:
         return groups
 
     def _mirrored(self, views: list[Images]) -> Float[Array, "views batch height width channels"]:
+        # The ten crops of Krizhevsky et al. are five and their mirror images.
         if self.flip or self.crops == "ten":
             views = [*views, *(view[:, :, ::-1] for view in views)]
         return jnp.stack(views)
@@ -126,11 +132,15 @@ class Views:
         """Returns the task's predictions [batch, ...], joined over all views.
 
         Args:
-            model, variables, task: the network.
-            preprocess, images, size: see `inputs`.
+            model: the network.
+            variables: its parameters and other collections.
+            task: its task.
+            preprocess: see `inputs`.
+            images: see `inputs`.
+            size: see `inputs`.
 
         Raises:
-            ValueError: the network cannot be moved over larger images, which "dense" asks for.
+            ValueError: the network cannot be moved over larger images, which "dense" needs.
             TaskError: the task's predictions cannot be joined.
         """
 
@@ -139,12 +149,16 @@ class Views:
                 return task.predict(models.apply_densely(model, variables, view))
             return task.predict(nn.apply_network(model, variables, view, train=False))
 
-        # One after the other: the network is compiled once for a shape, and memory stays small.
+        # A loop over views: the network is compiled once per shape, and memory stays small.
         groups = [jax.lax.map(of_view, group) for group in self.inputs(preprocess, images, size)]
         return combined(task, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups))
 
     def describe(self, size: int) -> str:
-        """Says in a few words what is shown, for a network of that size."""
+        """Returns a short description of the views.
+
+        Args:
+            size: height and width of a network input.
+        """
         if self.crops == "whole":
             return "the whole image" + (" and its mirror image" if self.flip else "")
         scales = ", ".join(map(str, self.sides(size)))
@@ -162,7 +176,15 @@ WHOLE_IMAGE = Views()
 
 
 def combined(task: Task, predictions: Any) -> Any:
-    """Returns predictions [opinions, batch, ...] joined into one; a single one as it is."""
+    """Returns predictions [batch, ...] joined over their members; those of one member unchanged.
+
+    Args:
+        task: the task, whose `combine` joins them.
+        predictions: [members, batch, ...], one member for each view of each network.
+
+    Raises:
+        TaskError: there are several members, and the task's predictions cannot be joined.
+    """
     if jax.tree.leaves(predictions)[0].shape[0] == 1:
         return jax.tree.map(lambda leaf: leaf[0], predictions)
     return task.combine(predictions)

@@ -16,12 +16,12 @@ from cnnjax.training.errors import ConfigError
 HUB_PREFIX = "hub:"
 
 SOURCES = ("cnnjax", "torchvision", "timm")
-"""Whose tensor names a file may have, in the order in which they are tried."""
+"""The projects whose tensor names a file may have, in the order in which they are tried."""
 
 _IMAGENET = 1000
 
 _ENLARGED = 256 / 224
-"""How far photographs are enlarged before the center is cut out, as published figures have it."""
+"""How much photographs are enlarged before the center is cut out, as for published figures."""
 
 
 def from_weights(
@@ -35,17 +35,17 @@ def from_weights(
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
     **overrides: Any,
 ) -> Network:
-    """Makes a trained network of a registered name and a safetensors file.
+    """Returns a trained network, made from a registered name and a safetensors file.
 
     Args:
         model: registered name, such as "resnet50".
         weights: the file, or "hub:NAME" for published weights by a registered name or repository.
-        source: "torchvision", "timm" or "cnnjax"; None to recognize it by the tensors' names.
+        source: "torchvision", "timm" or "cnnjax"; None: recognized by the tensors' names.
         class_names: a name for each output; None for ImageNet's English ones where the file has
             1,000 outputs, else for those of `data_name`.
         data_name: the dataset that is evaluated, such as "folder:photographs"; None for none. All
-            images of a folder without `test` are evaluated; its classes may be some of the
-            network's, by name or, of ImageNet, by synset.
+            images of a folder without `test` are evaluated. Its classes may be some of the
+            network's, given by name, or by synset for ImageNet's.
         data_dir: TFDS data folder; None means TFDS's default.
         read: how examples are read that are not in memory.
         **overrides: see `models.create_model`.
@@ -63,6 +63,7 @@ def from_weights(
         raise ConfigError(f"--model={model} --weights={weights}: {error}") from error
     height, _, channels = info.input_size
     framing = data.Framing(round(height * _ENLARGED), height) if channels == 3 else None
+    # The network's statistics are for pixels whose white is `scale`; ours are for white 1.
     mean = tuple(value / info.scale for value in info.mean)
     std = tuple(value / info.scale for value in info.std)
     return Network(
@@ -119,11 +120,12 @@ def _loader(
     data_dir: str | None,
     read: data.ReadOptions,
 ) -> Callable[[data.Framing | None], data.Examples]:
-    def load(asked: data.Framing | None) -> data.Examples:
+    def load(other: data.Framing | None) -> data.Examples:
         splits = list(dataset.split_sizes)
+        # A folder without `test` is split by hash for training only: here all its images count.
         if "test" in splits and not dataset.split_by_hash:
             splits = ["test"]
-        chosen = None if dataset.image_shape is not None else asked or framing
+        chosen = None if dataset.image_shape is not None else other or framing
         sets = [
             data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
             for split in splits
@@ -148,6 +150,7 @@ def _load(
     """Loads weights by the tensor names of one source, or of the first that they fit."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    # A file does not name its source: the first one whose names and shapes fit is taken.
     problems = []
     for candidate in (source,) if source else SOURCES:
         try:
@@ -160,7 +163,7 @@ def _load(
 
 
 def _create(model: str, source: str, num_classes: int, overrides: Mapping[str, Any]) -> Any:
-    """Makes the network in the form that the source's weights need."""
+    """Returns the network in the form that the source's weights need."""
     settings = dict(overrides)
     foreign = source != "cnnjax" and "torchvision" in models.list_variants(model)
     if foreign and "variant" not in settings:

@@ -1,9 +1,25 @@
 """AlexNet: as published in two groups, as a single tower, and the one-tower form of 2014.
 
 The published network has no padding in the first layer, so that it needs 227x227 images for the
-55x55 maps of the paper (which says 224). The single tower of lecture notes pools before it
+55x55 maps of the paper (which prints 224). The single tower of lecture notes pools before it
 normalizes. `variant="torchvision"` is Krizhevsky's form of 2014 ("One weird trick"), without
 normalization, with an adaptive pool before the dense layers.
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("alexnet")
+    >>> for feature in models.feature_info(net, (227, 227, 3)):
+    ...     print(feature.name, feature.shape)
+    conv1 (55, 55, 96)
+    pool1 (27, 27, 96)
+    conv2 (27, 27, 256)
+    pool2 (13, 13, 256)
+    conv3 (13, 13, 384)
+    conv4 (13, 13, 384)
+    conv5 (13, 13, 256)
+    pool5 (6, 6, 256)
+    fc6 (4096,)
+    fc7 (4096,)
 """
 
 import dataclasses
@@ -13,10 +29,11 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTRED
+from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTERED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +43,7 @@ class ConvRow:
     Attributes:
         features, kernel, stride, padding: of the convolution.
         grouped: whether it is cut into the network's groups.
-        bias: where the biases start in the paper's initialization.
+        bias: initial value of the biases in the paper's initialization.
         norm: whether local response normalization follows.
         pool: whether a 3x3 max pool of stride 2 follows.
     """
@@ -41,6 +58,7 @@ class ConvRow:
     pool: bool = False
 
 
+# Section 3.5: the 2nd, 4th and 5th convolutions are connected to the maps of their own GPU only.
 PAPER = (
     ConvRow(96, 11, stride=4, norm=True, pool=True),
     ConvRow(256, 5, padding=2, grouped=True, bias=1.0, norm=True, pool=True),
@@ -49,6 +67,7 @@ PAPER = (
     ConvRow(256, 3, padding=1, grouped=True, bias=1.0, pool=True),
 )
 
+# Krizhevsky, 2014 ("One weird trick"), in torchvision's sizes.
 ONE_TOWER_2014 = (
     ConvRow(64, 11, stride=4, padding=2, pool=True),
     ConvRow(192, 5, padding=2, bias=1.0, pool=True),
@@ -61,8 +80,8 @@ ONE_TOWER_2014 = (
 class AlexNet(Net):
     """Five convolutions, then two hidden dense layers with dropout, then the classifier.
 
-    Smallest input of the published rows: 67x67 (one 1x1 map before the dense layers); the dense
-    weights fit the size that the variables were made with.
+    Smallest input of the published rows: 67x67 (1x1 maps before the dense layers). The dense
+    weights fit the image size with which the variables were made.
 
     Attributes:
         rows: the convolutions.
@@ -91,8 +110,13 @@ class AlexNet(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout on (stream "dropout")."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout is on (stream "dropout").
+        """
         for number, row in enumerate(self.rows, start=1):
             conv = self.conv(
                 row.features,
@@ -111,6 +135,7 @@ class AlexNet(Net):
                 x = self.feature(f"pool{number}", pool(x))
             if row.norm and self.pool_first:
                 x = self.response_norm_layer(name=f"norm{number}")(x)
+        # An adaptive pool makes the dense layers fit images of every size.
         if self.grid is not None:
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
         x = flat(self, "fc6", x)
@@ -134,7 +159,7 @@ register(
         multiply_adds="724.4 M",
         errors="top-1/top-5 40.7/18.2 (ten crops); five networks 38.1/16.4",
         notes="On one device; the two groups of the paper are on two.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     variants={
         "torchvision": Entry(
@@ -162,7 +187,7 @@ register(
         parameters=62_378_344,
         multiply_adds="1,135.3 M",
         notes="No groups; pools before it normalizes.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     groups=1,
     pool_first=True,

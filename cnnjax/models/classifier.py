@@ -12,7 +12,7 @@ from cnnjax.models.net import Net
 def reset_classifier(
     model: Net, variables: Mapping[str, Any], num_classes: int, key: jax.Array
 ) -> tuple[Net, dict[str, Any]]:
-    """Gives a network other classes: its classifiers start anew, everything else is kept.
+    """Returns a network with other classes: its classifiers are new, everything else is kept.
 
     Args:
         model: a network of the zoo.
@@ -35,14 +35,16 @@ def reset_classifier(
     if "params" not in variables:
         raise ValueError(
             "reset_classifier: the variables have no collection 'params'; they have "
-            f"{', '.join(variables) or 'none'}; give what model.init returned, whole"
+            f"{', '.join(variables) or 'none'}; give the whole result of model.init"
         )
     new_model = model.clone(num_classes=num_classes)
     params = dict(variables["params"])
     paths = [path.split("/") for path in model.classifiers]
+    # A network may have no classifier with parameters, but `split` needs at least one key.
     for path, subkey in zip(paths, jax.random.split(key, max(len(paths), 1)), strict=False):
         if path[0] in params:
             params = _replaced(params, path, model, num_classes, subkey)
+        # Auxiliary heads, whose classifiers have longer paths, may be absent.
         elif len(path) == 1:
             raise ValueError(
                 f"reset_classifier: the variables have no layer {path[0]!r}; they have "

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from cnnjax.models.registry import find_entry
 from cnnjax.nearest import did_you_mean
 
+# Fields that Flax adds to every module.
 _OF_FLAX = ("name", "parent")
+# Fields that `create_model` has arguments for.
 _WITH_ARGUMENTS = ("dtype", "num_classes")
 
 
@@ -22,15 +24,15 @@ def create_model(
     variant: str | None = None,
     **overrides: Any,
 ) -> linen.Module:
-    """Makes the network `name`, a Flax module without parameters.
+    """Returns the network `name`, a Flax module without parameters.
 
     Args:
         name: a registered name or alias, such as "resnet50", "vgg_d" or "wrn40_4"; or the path of a
             Linen module's class, or of a function that makes one, such as "my_package.nets:MyNet".
-        num_classes: number of logits; None means as published. A network of your own is given it if
-            it takes `num_classes`.
-        dtype: dtype of the computation; parameters are float32 always. A network of your own is
-            given it if it takes `dtype`, and computes in float32 if not.
+        num_classes: number of logits; None means as published. A network of your own gets it if it
+            takes `num_classes`.
+        dtype: dtype of the computation; parameters are float32 always. A network of your own gets
+            it if it takes `dtype`, and computes in float32 if not.
         variant: a registered form, such as "torchvision" for the one that library's weights need.
         **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
             `initialization="he"` or `dropout_rate=0.3`.
@@ -42,11 +44,13 @@ def create_model(
     Raises:
         ValueError: an unknown name or variant (the message gives the nearest names), an unknown
             override (the message gives the allowed ones), a value that is not allowed or one that
-            is missing, a dtype for a network that takes none, or something that is no Linen module.
+            is missing, a dtype for a network that takes none, or something other than a Linen
+            module.
     """
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)
     if takes is None:
+        # A function with **kwargs gets both arguments, and its overrides cannot be checked.
         takes = dict.fromkeys(("dtype", "num_classes"), False)
     else:
         _check_overrides(name, overrides, takes)
@@ -91,6 +95,7 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
 
 
 def _check_overrides(name: str, overrides: Mapping[str, Any], takes: Mapping[str, bool]) -> None:
+    """Raises an error for an override that the network does not take."""
     allowed = sorted(set(takes) - set(_WITH_ARGUMENTS))
     unknown = sorted(set(overrides) - set(allowed))
     if unknown:

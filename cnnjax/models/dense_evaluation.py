@@ -1,4 +1,4 @@
-"""A network moved over images larger than those it was trained on: dense evaluation."""
+"""Dense evaluation: a network slides over images larger than those of its training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,8 @@ import flax.errors
 import flax.linen as linen
 from jaxtyping import Array, Float
 
-from cnnjax.models.net import SLIDING, Net
+from cnnjax.models.blocks.flat import SLIDING
+from cnnjax.models.net import Net
 
 
 def apply_densely(
@@ -17,14 +18,14 @@ def apply_densely(
 ) -> Float[Array, "batch classes"]:
     """Applies a network fully convolutionally and averages its class scores over all positions.
 
-    Networks with a global average before their dense layer take larger images as they are: the
+    Networks with a global average before their dense layer take larger images without a change: the
     average of the features gives the average of the scores. In networks that flatten their maps,
     the dense layers become convolutions: they slide over the maps, one unit at a time. An adaptive
     pool before them, which would shrink the maps instead, is left out.
 
     Args:
         model: a network of the zoo.
-        variables: its variables, made with smaller images or such of this size.
+        variables: its variables, made with images of at most this size.
         x: images.
 
     Returns:
@@ -34,13 +35,14 @@ def apply_densely(
         ValueError: `model` is not of the zoo, its dense layers have no square window, it has
             parameters for each unit of its maps (LeNet of 1989), or `x` is too small.
 
-    Source: Simonyan and Zisserman 2014, section 3.2; Sermanet et al. 2013, section 3.3.
+    Source: Simonyan and Zisserman, 2014, section 3.2; Sermanet et al., 2013, section 3.3.
     """
     if not isinstance(model, Net):
         raise ValueError(
             f"apply_densely: {type(model).__name__} is not a network of cnnjax.models, so that its "
-            "dense layers cannot be moved over larger maps; average over crops instead"
+            "dense layers cannot slide over larger maps; average over crops instead"
         )
+    # An adaptive pool would shrink larger maps to one position.
     if getattr(model, "grid", None) is not None:
         model = model.clone(grid=None)
     logits: Any

@@ -1,4 +1,4 @@
-"""Applying a network so that its named activations come out too."""
+"""Applying a network and returning its named activations too."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,21 @@ def apply_with_features(
     rngs: Mapping[str, Any] | None = None,
     mutable: Sequence[str] | None = None,
 ) -> Any:
-    """Applies a network, and returns its named activations besides the logits.
+    """Applies a network, and returns its logits and its named activations.
 
     Args:
         model: a network of the zoo.
         variables: its variables.
         x: images, [batch, height, width, channels].
         train: whether dropout, drop-path and the batch's own statistics are used.
-        rngs: keys by stream, such as `{"dropout": key}`, needed where `train` draws.
+        rngs: keys by stream, such as `{"dropout": key}`; needed where training mode draws.
         mutable: collections to update, such as `["batch_stats"]`; a network without such a
             collection returns none.
 
     Returns:
-        `(logits, features)`; with `mutable`, `((logits, features), updates)`, as `apply` has it.
-        `features` maps names to activations, from first to last; auxiliary logits are "aux1" and
-        "aux2", where `variables` hold the auxiliary heads.
+        `(logits, features)`; with `mutable`, `((logits, features), updates)`, in the form of
+        `apply`. `features` maps names to activations, from first to last; auxiliary logits are
+        "aux1" and "aux2", where `variables` hold the auxiliary heads.
 
     Raises:
         ValueError: the images are too small for a layer, which the message names.
@@ -53,7 +53,7 @@ def apply_with_features(
 
 @dataclasses.dataclass(frozen=True)
 class FeatureInfo:
-    """What a named feature looks like.
+    """The name and the form of a named feature.
 
     Attributes:
         name: key of the feature in `apply_with_features`.
@@ -70,14 +70,14 @@ class FeatureInfo:
 
 
 def feature_info(model: Net, input_size: tuple[int, int, int]) -> list[FeatureInfo]:
-    """The named features of a network, found from shapes alone.
+    """Returns the named features of a network, found from shapes alone.
 
     Args:
         model: a network of the zoo.
         input_size: height, width and channels of the images.
 
     Returns:
-        One entry a feature, from first to last.
+        One entry for each feature, from first to last.
 
     Raises:
         ValueError: the images are too small for a layer, which the message names.
@@ -89,19 +89,25 @@ def feature_info(model: Net, input_size: tuple[int, int, int]) -> list[FeatureIn
     large = feature_shapes(model, (height + more, width, channels))
     infos = []
     for name, shape in small.items():
+        # A vector, and a fixed grid, do not grow with the image.
         grown = large[name][0] - shape[0] if len(shape) == 3 else 0
         infos.append(FeatureInfo(name, shape, shape[-1], more // grown if grown else None))
     return infos
 
 
 def feature_shapes(model: Net, input_size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of one image's features, by name, from first to last."""
+    """Returns the shapes of one image's features, by name, from first to last.
+
+    Args:
+        model: a network of the zoo.
+        input_size: height, width and channels of the images.
+    """
     images = jax.ShapeDtypeStruct((1, *input_size), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def apply(variables: Any, x: Array) -> None:
-        # Noted here, in order: what leaves eval_shape has its keys sorted.
+        # Collected here, in order: the result of eval_shape has its keys sorted.
         _, features = apply_with_features(model, variables, x)
         shapes.update({name: f.shape[1:] for name, f in features.items()})
 

@@ -1,25 +1,38 @@
 """FractalNet: columns of different depth that meet in means, and drop-path to train them.
 
-A block of C columns holds 2^c convolutions in column c (c = 0 the shallowest). Wherever columns
-end together they are joined: the mean of all that meet replaces each, so that coinciding joins of
-the recursion are one. Parameters are those of the plain reading of the paper's table; its printed
-count (38.6 M for 20 layers) needs further 1x1 convolutions, which it does not describe:
+A block of C columns holds 2^c convolutions in column c (c = 0 the shallowest). Where columns end
+together they are joined: the mean of all that meet replaces each, so that joins of the recursion
+at the same place are one. The number of parameters follows the paper's table. Its printed count
+(38.6 M for 20 layers) needs further 1x1 convolutions, which the paper does not describe:
 `projections` adds one before each block that changes the channels, which gives 38.65 M. The text
 joins, then pools; the authors' code pools each column, then joins (`pool_before_join`).
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("fractalnet20", columns=2, dropout_rates=(0.0,) * 5)
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    block1 (16, 16, 64)
+    block2 (8, 8, 128)
+    block3 (4, 4, 256)
+    block4 (2, 2, 512)
+    block5 (1, 1, 512)
+    pooled (512,)
 """
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from cnnjax import ops
+from cnnjax.models.blocks.drop_path import DropPath, join
+from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import ModelInfo, register
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
@@ -27,25 +40,14 @@ Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch rows columns features"]
 
 
-class DropPath(NamedTuple):
-    """What drop-path drew for this pass.
-
-    Attributes:
-        key: for the joins' own draws.
-        local_rate: probability with which each input of a join is dropped, where paths drop
-            locally.
-        is_global: whether one column is kept in the whole network.
-        column: that column.
-    """
-
-    key: jax.Array
-    local_rate: float
-    is_global: Array
-    column: Int[Array, ""]
-
-
 class Unit(linen.Module):
     """Convolution, dropout, batch norm, rectifier.
+
+    Attributes:
+        features: number of output channels.
+        conv: makes the convolution.
+        norm: makes the batch norm.
+        dropout: makes the dropout.
 
     Source: Larsson et al., 2017, section 4.
     """
@@ -57,7 +59,11 @@ class Unit(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Float[Array, "batch height width features"]:
-        """Applies the unit; height and width stay."""
+        """Applies the unit; height and width do not change.
+
+        Args:
+            x: feature maps.
+        """
         x = self.conv(self.features, (3, 3), name="conv")(x)
         return ops.relu(self.norm(name="bn")(self.dropout()(x)))
 
@@ -65,23 +71,23 @@ class Unit(linen.Module):
 class FractalNet(Net):
     """Fractal blocks, each followed by a 2x2 max pool, and a dense layer.
 
-    With `head="average"` a global average takes the place of the last pool.
+    With `head="average"` a global average replaces the last pool.
 
     Drop-path draws from the stream "dropout". Smallest input 32x32 with five blocks.
 
-    The joins average columns that are independent at the start, and so a block of three columns has
-    about 0.65 of its input's scale (root mean square). Batch norm makes up for it in training; in
+    The joins average columns that are independent at the start. A block of three columns therefore
+    has about 0.65 of its input's scale (root mean square). Batch norm corrects this in training; in
     evaluation before any training, with running statistics of 0 and 1, five blocks leave a tenth.
 
     Attributes:
         columns: columns of each block.
         widths: channels of each block.
-        dropout_rates: of the units of each block.
+        dropout_rates: dropout rates of the units of each block.
         local_drop_rate: probability with which a join drops each of its inputs; one stays.
         global_fraction: share of the passes that keep one column of the whole network instead.
-        pool_before_join: whether a block's last columns are pooled each, and then joined.
-        projections: whether a 1x1 convolution changes the channels before a block, where they
-            change, in the place of the first units of all its columns.
+        pool_before_join: whether the last columns of a block are first pooled, and then joined.
+        projections: whether a 1x1 convolution before a block changes the channels, where they
+            change, in place of the first units of all its columns.
         column: the one column to compute, as a plain network, or None for all.
         stem: "none", or "imagenet" (7x7 of stride 2, 3x3 max pool of stride 2).
         head: "flatten" or "average", before the dense layer.
@@ -108,7 +114,7 @@ class FractalNet(Net):
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {
             "stem": ("none", "imagenet"),
             "head": ("flatten", "average"),
@@ -116,8 +122,14 @@ class FractalNet(Net):
         }
 
     @linen.compact
-    def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout and drop-path on (stream "dropout")."""
+    def __call__(self, x: Images, train: bool = False) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout and drop-path are on (stream "dropout").
+        """
+        # Batch norm follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=False)
         if self.stem == "imagenet":
             x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
@@ -142,17 +154,27 @@ class FractalNet(Net):
         return self.logits(self.feature("pooled", x))
 
     def block(self, number: int, x: Images, unit: Any, paths: DropPath | None) -> Maps:
-        """A fractal block and its pool; the columns that end at a step are joined there."""
+        """Applies a fractal block and its pool; columns that end at the same step are joined.
+
+        Args:
+            number: of the block, from 1.
+            x: feature maps.
+            unit: makes a unit, given `name`.
+            paths: what drop-path drew for this pass, or None for plain means.
+        """
         name = f"block{number}"
+        # The global average replaces the pool of the last block.
         averaged = self.head == "average" and number == len(self.widths)
         pool = (lambda y: y) if averaged else self.max_pool(2, name=f"{name}_pool")
+        # The deepest column has one unit a step.
         steps = 2 ** (self.columns - 1)
         columns = range(self.columns) if self.column is None else (self.column,)
         state = dict.fromkeys(columns, x)
         for step in range(1, steps + 1):
             # Column c ends a unit every steps / 2^c steps.
             ending = [c for c in columns if step % (steps // 2**c) == 0]
-            if not ending:  # a single shallow column is still on its way
+            # A single shallow column has no unit that ends here.
+            if not ending:
                 continue
             for c in ending:
                 count = step * 2**c // steps
@@ -162,13 +184,19 @@ class FractalNet(Net):
                 meeting = [pool(y) for y in meeting]
             key = None
             if paths is not None:
+                # Every join of the network has a number of its own.
                 key = jax.random.fold_in(paths.key, number * steps + step)
             state.update(dict.fromkeys(ending, join(meeting, ending, paths, key)))
         joined = state[columns[-1]]
         return joined if self.pool_before_join else pool(joined)
 
     def draw_paths(self, train: bool) -> DropPath | None:
-        """Draws which columns drop-path keeps in this pass, or None where it drops nothing."""
+        """Returns what drop-path draws for this pass, or None where it drops nothing.
+
+        Args:
+            train: whether the network is in training mode.
+        """
+        # A single column has no joins.
         off = self.local_drop_rate == 0 and self.global_fraction == 0
         if not train or off or self.column is not None:
             return None
@@ -181,47 +209,8 @@ class FractalNet(Net):
         )
 
 
-def join(
-    inputs: list[Images], columns: list[int], paths: DropPath | None, key: jax.Array | None
-) -> Images:
-    """The mean of the columns that meet, over those that drop-path keeps.
-
-    Args:
-        inputs: the columns' feature maps.
-        columns: which columns they are.
-        paths: what was drawn for this pass, or None for a plain mean.
-        key: for this join's own draws.
-
-    Returns:
-        Feature maps of the inputs' shape.
-
-    Source: Larsson et al., 2017, equation 2 and section 3.
-    """
-    if len(inputs) == 1:
-        return inputs[0]
-    if paths is None or key is None:
-        return functools.reduce(jnp.add, inputs) / len(inputs)
-    keep = keep_paths(paths, jnp.array(columns), key).astype(inputs[0].dtype)
-    total = functools.reduce(jnp.add, [k * x for k, x in zip(keep, inputs, strict=True)])
-    return total / keep.sum()
-
-
-def keep_paths(
-    paths: DropPath, columns: Int[Array, "inputs"], key: jax.Array
-) -> Float[Array, "inputs"]:
-    """Which inputs of a join are kept, 1 or 0; at least one is."""
-    drop, survive = jax.random.split(key)
-    keep = jax.random.bernoulli(drop, 1.0 - paths.local_rate, columns.shape)
-    survivor = jax.random.randint(survive, (), 0, columns.size) == jnp.arange(columns.size)
-    local = jnp.where(keep.any(), keep, survivor)
-    chosen = columns == paths.column
-    # Where the one column passes no such join, what the join gives does not reach the output.
-    globally = jnp.where(chosen.any(), chosen, True)
-    return jnp.where(paths.is_global, globally, local).astype(jnp.float32)
-
-
 def column_variables(variables: Mapping[str, Any], column: int) -> dict[str, Any]:
-    """The variables of one column as a plain network.
+    """Returns the variables of one column as a plain network.
 
     Args:
         variables: of a FractalNet.

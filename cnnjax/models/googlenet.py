@@ -1,10 +1,19 @@
 """GoogLeNet, as published and in torchvision's form, and the Inception module in both its forms.
 
-The paper's table does not add up at conv1, 4c and 5a; its columns are taken as they stand. It does
-not give the constants of local response normalization, which are AlexNet's here, nor the
-initialization, which is Glorot's. `variant="torchvision"` has batch norm in the place of local
-response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads that
-pool adaptively to 4x4.
+The counts in the paper's table do not fit its columns at conv1, 4c and 5a; this network follows the
+columns. The paper does not give the constants of local response normalization, which are AlexNet's
+here, nor the initialization, which is Glorot's. `variant="torchvision"` has batch norm in place of
+local response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads
+that pool adaptively to 4x4.
+
+Example:
+    >>> import jax
+    >>> from cnnjax import models
+    >>> net = models.create_model("googlenet", aux_heads=False)
+    >>> images = jax.ShapeDtypeStruct((1, 224, 224, 3), "float32")
+    >>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
+    >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    6998552
 """
 
 import functools
@@ -16,11 +25,12 @@ from flax.linen import initializers
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
-from cnnjax.models.conv_unit import ConvUnit
+from cnnjax.models.blocks.conv_unit import ConvUnit
+from cnnjax.models.blocks.flat import flat
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
-from cnnjax.models.statistics import IMAGENET_255_CENTRED, SYMMETRIC
+from cnnjax.models.statistics import IMAGENET_255_CENTERED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch height width features"]
@@ -40,7 +50,7 @@ COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 class NaiveInception(linen.Module):
-    """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels joined.
+    """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels concatenated.
 
     Attributes:
         features: channels of the three convolutions.
@@ -54,7 +64,11 @@ class NaiveInception(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width stay."""
+        """Applies the module; height and width do not change.
+
+        Args:
+            x: feature maps.
+        """
         one, three, five = self.features
         branches = [
             self.unit(one, (1, 1), name="conv1x1")(x),
@@ -84,7 +98,11 @@ class Inception(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width stay."""
+        """Applies the module; height and width do not change.
+
+        Args:
+            x: feature maps.
+        """
         one, reduce3, three, reduce5, five, project = self.columns
         pooled = nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x)
         y3 = self.unit(reduce3, (1, 1), name="reduce3x3")(x)
@@ -105,7 +123,7 @@ class AuxiliaryHead(linen.Module):
         num_classes: number of logits.
         unit, dense, avg_pool: make the layers.
         classifier_init: initializer of the last layer.
-        adaptive: whether the pool goes to 4x4 whatever the size, as in torchvision.
+        adaptive: whether the pool's result is 4x4 for every size, as in torchvision.
         train: whether dropout is on.
 
     Source: Szegedy et al., 2014, section 5.
@@ -123,13 +141,18 @@ class AuxiliaryHead(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Float[Array, "batch classes"]:
-        """Returns logits."""
+        """Returns logits.
+
+        Args:
+            x: feature maps of the layer that the head is on.
+        """
         if self.adaptive:
             x = nn.AdaptiveAvgPool((4, 4), name="pool")(x)
         else:
             x = self.avg_pool(5, 3, name="pool")(x)
         x = self.unit(128, (1, 1), name="conv")(x)
         x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
+        # Section 5 gives 70 % for the heads, more than before the last layer.
         x = linen.Dropout(0.7, deterministic=not self.train)(x)
         return self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")(x)
 
@@ -138,7 +161,7 @@ class GoogLeNet(Net):
     """GoogLeNet: a stem, nine Inception modules, a global average, a dense layer.
 
     Auxiliary logits, after 4a and 4d, are the features "aux1" and "aux2"; their loss has weight
-    0.3 each. Their dense layers fit the size that the variables were made with (unless
+    0.3 each. Their dense layers fit the image size with which the variables were made (unless
     `adaptive_heads`): for images of another size, set `aux_heads=False`. Smallest input
     79x79 (a 5x5 map after 4a), without the heads 31x31.
 
@@ -148,7 +171,7 @@ class GoogLeNet(Net):
         five: size of the modules' "5x5" kernel.
         last_pool: size of the pool before 5a, of stride 2.
         aux_heads: whether there are auxiliary heads.
-        adaptive_heads: whether these pool to 4x4 whatever the size.
+        adaptive_heads: whether these pool to 4x4 for every size.
         dropout_rate: before the last layer.
         remat: whether the backward pass computes a module's activations again, keeping its input.
     """
@@ -169,10 +192,16 @@ class GoogLeNet(Net):
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout on (stream "dropout") and uses batch statistics."""
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout is on (stream "dropout"), and batch norms use the batch.
+        """
         norm = self.norm(train, epsilon=1e-3) if self.batch_norm else None
         unit = functools.partial(ConvUnit, conv=self.conv, norm=norm)
         module = linen.remat(Inception) if self.remat else Inception
+        # Rounded up, a 3x3 pool without padding halves the size, as in the paper's table.
         pool = functools.partial(self.max_pool, strides=2, ceil_mode=True)
 
         x = unit(64, (7, 7), strides=2, padding=3, name="conv1")(x)
@@ -194,11 +223,23 @@ class GoogLeNet(Net):
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
     def respond(self, name: str, x: Images) -> Images:
-        """Local response normalization, where this form has it."""
+        """Returns `x` after local response normalization, or itself where this form has none.
+
+        Args:
+            name: of the layer.
+            x: feature maps.
+        """
         return self.response_norm_layer(name=name)(x) if self.response_norm else x
 
     def auxiliary(self, name: str, x: Images, unit: Any, train: bool) -> None:
-        """Makes an auxiliary head's logits a feature, where they are wanted."""
+        """Computes an auxiliary head's logits as a feature, where they are needed.
+
+        Args:
+            name: of the head and the feature.
+            x: feature maps.
+            unit: makes a convolution with its rectifier.
+            train: whether dropout is on.
+        """
         if self.aux_heads and self.wants_auxiliary(name):
             head = AuxiliaryHead(
                 self.num_classes,
@@ -237,7 +278,7 @@ register(
         multiply_adds="1.583 G",
         errors="top-5 10.07 (one crop), 9.15 (10), 7.89 (144); seven networks 8.09, 7.62, 6.67",
         notes="Constants of LRN and the initialization are not published.",
-        **IMAGENET_255_CENTRED,
+        **IMAGENET_255_CENTERED,
     ),
     variants={
         "torchvision": Entry(

@@ -1,4 +1,4 @@
-"""Errors for images that are not what a network takes: whole numbers, or channels first."""
+"""Errors for images that a network does not take: whole numbers, or channels first."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,16 @@ _CHANNELS = (1, 3)
 
 
 def check_pixels(model: linen.Module, images: Any) -> None:
-    """Refuses images whose pixels are not floating numbers.
+    """Raises an error for images whose pixels are not floating numbers.
+
+    Args:
+        model: the network, for the message.
+        images: the first argument of its call.
 
     Raises:
-        TypeError: with the conversion that is probably meant.
+        TypeError: the pixels are of another dtype; the message shows the usual conversion.
     """
+    # Lists and other objects have no dtype; their errors come from Flax.
     dtype = getattr(images, "dtype", None)
     if dtype is None or jnp.issubdtype(dtype, jnp.floating):
         return
@@ -37,16 +42,16 @@ def check_pixels(model: linen.Module, images: Any) -> None:
 def naming_layout(
     model: linen.Module, variables: Mapping[str, Any] | None, images: Any
 ) -> Iterator[None]:
-    """Within the block, the error of images with the channels first says so.
+    """Explains the error of images with the channels first.
 
     Args:
-        model: the network that is being called.
-        variables: its variables; None while it is being initialized, when there is no kernel yet to
-            compare the channels with, and images of the form of channels-first squares are refused.
-        images: what it is called with.
+        model: the network that runs within the block.
+        variables: its variables; None while it is initialized. Then there is no kernel to compare
+            the channels with, and images of the form of channels-first squares raise the error.
+        images: its first argument.
 
     Raises:
-        ValueError: the images are [batch, channels, height, width]: transposed they would fit.
+        ValueError: the images are [batch, channels, height, width] and would fit if transposed.
     """
     shape = jnp.shape(images)
     first = len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
@@ -73,11 +78,11 @@ def _message(model: linen.Module, shape: tuple[int, ...]) -> str:
 
 
 def _fits_transposed(model: linen.Module, variables: Mapping[str, Any], images: Any) -> bool:
-    """Whether the network takes the images with their channels last."""
+    """Returns whether the network takes the images with their channels last."""
     batch, channels, height, width = jnp.shape(images)
     turned = jax.ShapeDtypeStruct((batch, height, width, channels), images.dtype)
     try:
-        # Flax's own method: a network's would look for a mistake again.
+        # Flax's own method: the network's would search for a mistake again, without an end.
         jax.eval_shape(lambda v, x: linen.Module.apply(model, v, x), variables, turned)
     except (ValueError, TypeError, flax.errors.FlaxError):
         return False

@@ -2,9 +2,18 @@
 
 Each module is a tuple of branches, each branch a chain of steps: "64 3x3" is a unit of 64
 channels (height x width), "384 3x3/2" one of stride 2 without padding, "avg" and "max" are 3x3
-pools (the maximum of stride 2, without padding), and "384 1x3 | 384 3x1" two units on the same
-input, joined. The paper's table and text leave the modules' widths open; these are the reference
-implementation's. Average pools count their padding.
+pools (the maximum of stride 2, without padding), and "384 1x3 | 384 3x1" are two units on the same
+input, their channels concatenated. The paper does not give the modules' widths; these are the
+reference implementation's. Average pools count their padding.
+
+Example:
+    >>> import jax
+    >>> from cnnjax import models
+    >>> net = models.create_model("inception_v3", aux_heads=False)
+    >>> images = jax.ShapeDtypeStruct((1, 299, 299, 3), "float32")
+    >>> variables = jax.eval_shape(net.init, jax.random.key(0), images)
+    >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    23834568
 """
 
 import functools
@@ -15,7 +24,7 @@ import jax.numpy as jnp
 from flax.linen import initializers
 from jaxtyping import Array, Float
 
-from cnnjax.models.conv_unit import ConvUnit
+from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.initializers import Initializers
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
@@ -27,12 +36,24 @@ Branches = tuple[str, ...]
 
 
 def grid35(pool: int) -> Branches:
-    """Szegedy et al., 2015, figure 5: 5x5 as two 3x3."""
+    """Returns a module on the 35x35 grid, with 5x5 as two 3x3.
+
+    Args:
+        pool: channels of the pool branch.
+
+    Source: Szegedy et al., 2015, figure 5.
+    """
     return ("64 1x1", "48 1x1, 64 5x5", "64 1x1, 96 3x3, 96 3x3", f"avg, {pool} 1x1")
 
 
 def grid17(n: int) -> Branches:
-    """Szegedy et al., 2015, figure 6: 7x7 as 1x7 and 7x1."""
+    """Returns a module on the 17x17 grid, with 7x7 as 1x7 and 7x1.
+
+    Args:
+        n: channels of the units before the last of a branch.
+
+    Source: Szegedy et al., 2015, figure 6.
+    """
     return (
         "192 1x1",
         f"{n} 1x1, {n} 1x7, 192 7x1",
@@ -69,7 +90,7 @@ MODULES: dict[str, Branches] = {
 
 
 class Mixed(linen.Module):
-    """Branches side by side, their channels joined.
+    """Branches side by side, their channels concatenated.
 
     Attributes:
         branches: see the file's docstring.
@@ -84,7 +105,11 @@ class Mixed(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
-        """Applies the module."""
+        """Applies the module.
+
+        Args:
+            x: feature maps.
+        """
         outputs = []
         for b, branch in enumerate(self.branches, start=1):
             y = x
@@ -101,7 +126,12 @@ class Mixed(linen.Module):
         return jnp.concatenate(outputs, axis=-1)
 
     def step(self, text: str, name: str) -> Any:
-        """The layer that a step of a branch describes."""
+        """Returns the layer that a step of a branch describes.
+
+        Args:
+            text: the step, such as "64 3x3"; see the file's docstring.
+            name: of the layer.
+        """
         if text == "avg":
             return self.avg_pool(3, 1, padding=1, name=name)
         if text == "max":
@@ -113,6 +143,7 @@ class Mixed(linen.Module):
             int(features),
             (height, width),
             strides=int(stride or 1),
+            # Strided units lose the border, which takes 35 to 17 and 17 to 8.
             padding="VALID" if stride else "SAME",
             name=name,
         )
@@ -139,7 +170,11 @@ class AuxiliaryHead(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Float[Array, "batch classes"]:
-        """Returns logits."""
+        """Returns logits.
+
+        Args:
+            x: feature maps of the layer that the head is on.
+        """
         x = self.unit(128, (1, 1), name="conv1")(self.avg_pool(5, 3, name="pool")(x))
         x = self.last_unit(768, (5, 5), padding="VALID", name="conv2")(x)
         dense = self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")
@@ -150,7 +185,7 @@ class InceptionV3(Net):
     """Inception-v3: a stem, eleven modules, a global average, a dense layer.
 
     Auxiliary logits, from the last 17x17 grid, are the feature "aux1"; their loss has weight 0.3
-    to 0.4. Smallest input 75x75; with the auxiliary head, which asks for a 17x17 grid, 299x299
+    to 0.4. Smallest input 75x75; with the auxiliary head, which needs a 17x17 grid, 299x299
     (for smaller images, set `aux_heads=False`).
 
     Attributes:
@@ -173,7 +208,12 @@ class InceptionV3(Net):
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout on (stream "dropout") and uses batch statistics."""
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout is on (stream "dropout"), and batch norms use the batch.
+        """
         unit = functools.partial(ConvUnit, conv=self.conv, norm=self.norm(train, epsilon=1e-3))
         mixed = linen.remat(Mixed) if self.remat else Mixed
 
@@ -193,8 +233,13 @@ class InceptionV3(Net):
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
     def auxiliary_head(self, unit: Any) -> AuxiliaryHead:
-        """The auxiliary head; its own initialization is smaller than the network's."""
+        """Returns the auxiliary head; its paper's initialization is smaller than the network's.
+
+        Args:
+            unit: makes a convolution with batch norm and rectifier.
+        """
         last_unit, classifier_init = unit, self.initializers.classifier
+        # The reference implementation starts the head with smaller kernels.
         if self.initialization == "paper":
             conv = functools.partial(self.conv, kernel_init=initializers.truncated_normal(0.01))
             last_unit = functools.partial(unit, conv=conv)

@@ -1,6 +1,7 @@
 """Initializers of kernels, by scheme: the flag `initialization` of every network."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as linen
@@ -23,8 +24,11 @@ class Initializers:
     classifier: Any
 
 
-def fan_in_uniform(scale: float):
-    """Uniform between -scale / F and scale / F, F being a unit's number of inputs.
+def fan_in_uniform(scale: float) -> Callable[..., jax.Array]:
+    """Returns an initializer uniform in ±scale / F, where F is a unit's number of inputs.
+
+    Args:
+        scale: the bound for a unit of one input.
 
     Source: LeCun et al., 1998, appendix A, with a scale of 2.4.
     """
@@ -39,12 +43,20 @@ def fan_in_uniform(scale: float):
 
 
 def same(init: Any) -> Initializers:
-    """One initializer for every kernel."""
+    """Returns a scheme with one initializer for every kernel.
+
+    Args:
+        init: the initializer.
+    """
     return Initializers(init, init, init)
 
 
 def normal(stddev: float) -> Initializers:
-    """N(0, stddev) for every kernel."""
+    """Returns a scheme with N(0, stddev) for every kernel.
+
+    Args:
+        stddev: the standard deviation.
+    """
     return same(linen.initializers.normal(stddev))
 
 

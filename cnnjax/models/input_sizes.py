@@ -1,4 +1,4 @@
-"""Which image sizes fit a network, found from shapes alone, and errors that say so."""
+"""Which image sizes fit a network, found from shapes alone, and errors that name them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,21 +8,21 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-# Images larger than this are not tried.
+# Larger images are not tried.
 _LARGEST = 1024
 
 
 @contextlib.contextmanager
-def telling_sizes(model: linen.Module, images: Any) -> Iterator[None]:
-    """Within the block, the error of images that are too small says which sizes work.
+def naming_sizes(model: linen.Module, images: Any) -> Iterator[None]:
+    """Adds the smallest size that works to the error of images that are too small.
 
     Args:
-        model: the network that is being called.
-        images: what it is called with.
+        model: the network that runs within the block.
+        images: its first argument.
 
     Raises:
         ValueError: `images` are not [batch, height, width, channels] with pixels and channels; or
-            the error that arose, with the smallest size behind it if the images are smaller.
+            the error that arose, followed by the smallest size if the images are smaller.
     """
     name, shape = type(model).__name__, jnp.shape(images)
     if len(shape) != 4 or 0 in shape[1:]:
@@ -35,7 +35,7 @@ def telling_sizes(model: linen.Module, images: Any) -> Iterator[None]:
         yield
     except ValueError as error:
         height, width, channels = shape[1:]
-        # One trace is enough to know an error that has another cause.
+        # One trace is enough to exclude an error with another cause: it succeeds.
         if _parameters(model, (height, width), channels) is not None:
             raise
         least = smallest_size(model, channels)
@@ -52,7 +52,7 @@ def telling_sizes(model: linen.Module, images: Any) -> Iterator[None]:
 
 
 def smallest_size(model: linen.Module, channels: int) -> int | None:
-    """The smallest square images that a network's layers take.
+    """Returns the smallest square images that a network's layers take.
 
     Args:
         model: a network.
@@ -71,7 +71,7 @@ def smallest_size(model: linen.Module, channels: int) -> int | None:
 def square_sizes(
     model: linen.Module, layer: str, inputs: int, channels: int
 ) -> tuple[int, int] | None:
-    """The square images that give a dense layer the number of inputs it was made for.
+    """Returns the square images that give a dense layer the number of inputs it was made for.
 
     Args:
         model: an unbound network.
@@ -87,7 +87,7 @@ def square_sizes(
         parameters = _parameters(model, (size, size), channels)
         return 0 if parameters is None else parameters[layer]["kernel"].shape[0]
 
-    # The number grows with the size.
+    # The number grows with the size, so that bisection finds it.
     smallest = _first(lambda size: inputs_of(size) >= inputs)
     if inputs_of(smallest) != inputs:
         return None
@@ -95,11 +95,12 @@ def square_sizes(
 
 
 def _parameters(model: linen.Module, size: tuple[int, int], channels: int) -> Any:
-    """The shapes of a network's parameters for images of a size; None if these do not fit."""
+    """Returns the shapes of the parameters for images of a size; None if these do not fit."""
     images = jax.ShapeDtypeStruct((1, *size, channels), jnp.float32)
+    # A module that is already bound to variables cannot be initialized.
     free = model.clone(parent=None, name=None)
     try:
-        # Flax's own method: a network's would look for sizes again.
+        # Flax's own method: the network's would search for sizes again, without an end.
         return jax.eval_shape(
             lambda x: linen.Module.init_with_output(free, jax.random.key(0), x)[1]["params"], images
         )
@@ -108,7 +109,7 @@ def _parameters(model: linen.Module, size: tuple[int, int], channels: int) -> An
 
 
 def _first(fits: Callable[[int], bool]) -> int:
-    """The smallest size that fits, if every larger one does too; the largest if none is found."""
+    """Returns the smallest size that fits, if all larger ones do too; the largest if none does."""
     low, high = 1, _LARGEST
     while low < high:
         middle = (low + high) // 2

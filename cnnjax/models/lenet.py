@@ -1,27 +1,47 @@
 """LeNet: the network of 1989, LeNet-5 of 1998, and LeNet-5 as it is built today.
 
-The paper's LeNet-5 has trainable subsampling, a third layer that sees only some of the maps, and
-outputs that measure the distance to a picture of each digit. Today's form drops all three.
+The paper's LeNet-5 has trainable subsampling, a third layer that is connected to some of the maps
+only, and outputs that measure the distance to a picture of each digit. Today's form drops all
+three.
 
 Deviations: the 1998 paper's bitmaps of the digits are drawn anew here (they are fixed, 7x12, and
 +-1, as there), and the squashing function after the subsampling layers is the scaled tanh as
-everywhere else. The 1989 paper does not give its table of connections, so H2's twelve maps see
-maps 0-7, 4-11 and 8-3, four each; its output units are squashed there, and are plain logits here.
+everywhere else. The 1989 paper does not give its table of connections. Here, four of H2's twelve
+maps are connected to maps 0-7, four to 4-11 and four to 8-3. The paper squashes its output units;
+here they are plain logits.
+
+Example:
+    >>> from cnnjax import models
+    >>> for feature in models.feature_info(models.create_model("lenet5"), (32, 32, 1)):
+    ...     print(feature.name, feature.shape)
+    c1 (28, 28, 6)
+    s2 (14, 14, 6)
+    c3 (10, 10, 16)
+    s4 (5, 5, 16)
+    c5 (120,)
+    f6 (84,)
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import flax.linen as linen
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.blocks.flat import Logits, flat
+from cnnjax.models.blocks.lenet import (
+    Subsampling,
+    UnitBias,
+    on_background,
+    rbf_codes,
+    squash,
+)
 from cnnjax.models.initializers import Initializers, fan_in_uniform, same
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import ModelInfo, register
 
-# LeCun et al., 1998, table I: the maps of S2 that each map of C3 sees.
+# LeCun et al., 1998, table I: the maps of S2 that each map of C3 is connected to.
 C3_TABLE = (
     (0, 1, 2),
     (1, 2, 3),
@@ -44,22 +64,6 @@ C3_TABLE = (
 # The 1989 network's H2: eight of the twelve maps of H1, in three patterns of four maps each.
 H2_TABLE = (tuple(range(8)),) * 4 + (tuple(range(4, 12)),) * 4 + ((0, 1, 2, 3, 8, 9, 10, 11),) * 4
 
-# Targets of the RBF outputs: 7x12 pictures of the digits, +1 on the stroke and -1 beside it.
-DIGITS = """
-.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
-..###..  ...#...  .#####.  #######  ....##.  #######  ..####.  #######  .#####.  .#####.
-.#...#.  ..##...  #.....#  .....#.  ...#.#.  #......  .#.....  ......#  #.....#  #.....#
-#.....#  .#.#...  ......#  ....#..  ..#..#.  #......  #......  .....#.  #.....#  #.....#
-#.....#  ...#...  ......#  ...#...  .#...#.  #......  #......  .....#.  .#...#.  #.....#
-#.....#  ...#...  .....#.  ..###..  #....#.  #####..  #.###..  ....#..  ..###..  .######
-#.....#  ...#...  ....#..  .....#.  #######  .....#.  ##...#.  ....#..  .#...#.  ......#
-#.....#  ...#...  ...#...  ......#  .....#.  ......#  #.....#  ...#...  #.....#  ......#
-.#...#.  ...#...  .##....  #.....#  .....#.  #....#.  .#...#.  ...#...  #.....#  .....#.
-..###..  .#####.  #######  .#####.  .....#.  .####..  ..###..  ...#...  .#####.  .####..
-.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
-.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
-"""
-
 # LeCun et al., 1998, appendix A: uniform within 2.4 / fan-in.
 _PAPER = same(fan_in_uniform(2.4))
 
@@ -79,8 +83,13 @@ class LeNet5(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` changes nothing in this network."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: has no effect in this network.
+        """
         x = ops.relu(self.conv(6, (5, 5), padding="VALID", name="c1")(x))
         x = self.feature("s2", self.max_pool(2, name="s2")(self.feature("c1", x)))
         x = ops.relu(self.conv(16, (5, 5), padding="VALID", name="c3")(x))
@@ -106,8 +115,13 @@ class LeNet5Original(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` changes nothing in this network."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: has no effect in this network.
+        """
         x = self.feature("c1", squash(self.conv(6, (5, 5), padding="VALID", name="c1")(x)))
         x = self.feature("s2", Subsampling(self.dtype, self.backward, name="s2")(x))
         c3 = nn.SparseConv(
@@ -122,6 +136,7 @@ class LeNet5Original(Net):
         x = self.feature("s4", Subsampling(self.dtype, self.backward, name="s4")(x))
         x = self.feature("c5", squash(self.conv(120, (5, 5), padding="VALID", name="c5")(x)))
         x = self.feature("f6", squash(self.dense(84, name="f6")(flat(self, "f6", x))))
+        # Constants, not parameters: training must not move the codes.
         codes = jnp.asarray(rbf_codes(self.num_classes), self.dtype)
         return -jnp.sum((x[:, None, :] - codes[None, :, :]) ** 2, axis=-1)
 
@@ -139,8 +154,13 @@ class LeNet1989(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` changes nothing in this network."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: has no effect in this network.
+        """
         h1 = self.conv(12, (5, 5), strides=2, padding="VALID", use_bias=False, name="h1")
         x = self.feature("h1", squash(UnitBias(self.dtype, name="h1_bias")(h1(on_background(x)))))
         h2 = nn.SparseConv(
@@ -156,71 +176,6 @@ class LeNet1989(Net):
         x = self.feature("h2", squash(UnitBias(self.dtype, name="h2_bias")(h2(on_background(x)))))
         x = self.feature("h3", squash(self.dense(30, name="h3")(flat(self, "h3", x))))
         return self.logits(x)
-
-
-class Subsampling(linen.Module):
-    """Sums 2x2 units, times a coefficient, plus a bias (one of each per map), then squashes.
-
-    The coefficients start at 1/4, so that the layer starts as an average.
-
-    Source: LeCun et al., 1998, section II.B, layers S2 and S4.
-    """
-
-    dtype: Any = jnp.float32
-    backward: str = "ours"
-
-    @linen.compact
-    def __call__(
-        self, x: Float[Array, "batch height width maps"]
-    ) -> Float[Array, "batch rows columns maps"]:
-        """Halves height and width."""
-        shape = (x.shape[-1],)
-        coefficient = self.param("coefficient", linen.initializers.constant(0.25), shape)
-        bias = self.param("bias", linen.initializers.zeros, shape)
-        with nn.naming_layer(self):
-            y = ops.sum_pool(x, 2, backward=self.backward)
-        coefficient, bias = (
-            jnp.asarray(p, self.dtype).reshape(1, 1, 1, -1) for p in (coefficient, bias)
-        )
-        return squash(y * coefficient + bias)
-
-
-class UnitBias(linen.Module):
-    """Adds one bias to each unit of each map, not one a map."""
-
-    dtype: Any = jnp.float32
-
-    @linen.compact
-    def __call__(self, x: Float[Array, "batch height width maps"]) -> Array:
-        """Adds the biases."""
-        bias = self.param("bias", linen.initializers.zeros, x.shape[1:])
-        return x + jnp.asarray(bias, self.dtype)[None]
-
-
-def squash(x: Array) -> Array:
-    """1.7159 tanh(2x / 3)."""
-    return ops.scaled_tanh(x)
-
-
-def on_background(x: Float[Array, "batch height width maps"]) -> Array:
-    """Continues each map by two units on every side with the background level, -1."""
-    return jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0)
-
-
-def rbf_codes(classes: int) -> np.ndarray:
-    """The fixed codes of the RBF outputs, +1 or -1.
-
-    Args:
-        classes: number of classes; the first ten are the digits.
-
-    Returns:
-        An array of shape [classes, 84], each row a 12x7 picture.
-    """
-    rows = [line.split() for line in DIGITS.strip().splitlines()]
-    pictures = np.array([[list(cell) for cell in row] for row in rows])
-    digits = np.where(pictures == "#", 1.0, -1.0).transpose(1, 0, 2).reshape(10, 84)
-    further = np.random.default_rng(1998).choice([-1.0, 1.0], size=(max(classes - 10, 0), 84))
-    return np.concatenate([digits, further])[:classes]
 
 
 _LENET_1998 = "LeCun, Bottou, Bengio and Haffner, 1998, section II"
@@ -246,7 +201,7 @@ register(
         parameters=61_706,
         multiply_adds="416,520",
         errors="MNIST 0.95 (0.8 with distortions), of the 1998 form",
-        notes="Rectifiers, max pooling and a linear head in the place of the paper's.",
+        notes="Rectifiers, max pooling and a linear head in place of the paper's.",
     ),
 )
 register(

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -11,27 +10,39 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import nn, ops
+from cnnjax import nn
 from cnnjax.models.image_layout import check_pixels, naming_layout
 from cnnjax.models.initializers import SCHEMES, Initializers
-from cnnjax.models.input_sizes import square_sizes, telling_sizes
+from cnnjax.models.input_sizes import naming_sizes
 
 FEATURES = "features"
-SLIDING = "sliding"
-"""While this collection is mutable, dense layers on flattened maps slide over larger ones."""
 
 
 class Net(linen.Module):
     """A classification network: images in, logits out.
 
-    A subclass writes `__call__(x, train=False)` and reads as its paper's table. It calls
-    `self.feature(name, x)` on the activations that it names, and its last layer `self.classifier`.
+    A subclass writes `__call__(x, train=False)`, which follows its paper's table. It calls
+    `self.feature(name, x)` on the activations that it names, and ends with `self.logits(x)`.
 
     Attributes:
         num_classes: number of logits.
         dtype: dtype of the computation; parameters are float32.
         backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
         initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
+
+    Example:
+        >>> import jax
+        >>> import flax.linen as linen
+        >>> from cnnjax.models.net import Net
+        >>> class Small(Net):
+        ...     @linen.compact
+        ...     def __call__(self, x, train=False):
+        ...         x = self.feature("conv1", self.conv(8, (3, 3), name="conv1")(x))
+        ...         return self.logits(x.mean(axis=(1, 2)))
+        >>> images = jax.ShapeDtypeStruct((2, 16, 16, 3), "float32")
+        >>> logits, _ = jax.eval_shape(Small(10).init_with_output, jax.random.key(0), images)
+        >>> logits.shape
+        (2, 10)
     """
 
     num_classes: int = 1000
@@ -43,17 +54,17 @@ class Net(linen.Module):
     classifiers: ClassVar[tuple[str, ...]] = ("classifier",)
     # The paper's own initialization; subclasses set theirs.
     paper_initializers: ClassVar[Initializers] = SCHEMES["he"]
-    # Fields that a subclass adds: ints of at least 1, or tuples of such; numbers from 0 to 1, or
-    # tuples of such; and tuples with as many entries as each other, one for each stage.
+    # Names of fields that a subclass adds, whose values are checked: ints of at least 1, or tuples
+    # of these; numbers from 0 to 1, or tuples of these; and tuples with one entry for each stage.
     counts: ClassVar[tuple[str, ...]] = ()
     rates: ClassVar[tuple[str, ...]] = ()
     per_stage: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Refuses field values that are not allowed.
+        """Checks the values of the fields.
 
         Raises:
-            ValueError: naming the field, the value and what is allowed.
+            ValueError: a value is not allowed; the message names the field and the allowed values.
         """
         super().__post_init__()
         choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
@@ -64,9 +75,9 @@ class Net(linen.Module):
                     f"{type(self).__name__}: {field} must be one of {allowed}, got {value!r}"
                 )
         for field in ("num_classes", *self.counts):
-            self.check_values(field, is_count, "an int of at least 1")
+            self.check_values(field, _is_count, "an int of at least 1")
         for field in self.rates:
-            self.check_values(field, is_rate, "a number from 0 to 1")
+            self.check_values(field, _is_rate, "a number from 0 to 1")
         lengths = {field: len(getattr(self, field)) for field in self.per_stage}
         if len(set(lengths.values())) > 1:
             given = ", ".join(f"{field}={getattr(self, field)!r}" for field in lengths)
@@ -81,10 +92,15 @@ class Net(linen.Module):
             )
 
     def check_values(self, field: str, allowed: Callable[[Any], bool], what: str) -> None:
-        """Refuses a field with a value, or an entry in nested tuples, that is not allowed.
+        """Checks a field's value, or every entry of its nested tuples.
+
+        Args:
+            field: name of the field.
+            allowed: whether a value is allowed.
+            what: the allowed values in words, for the message.
 
         Raises:
-            ValueError: naming the field, its value and what is allowed.
+            ValueError: a value is not allowed; the message names the field and the allowed values.
         """
         value = getattr(self, field)
         if not all(allowed(entry) for entry in jax.tree.leaves(value)):
@@ -92,18 +108,30 @@ class Net(linen.Module):
             raise ValueError(f"{type(self).__name__}: {entry}{field} must be {what}, got {value!r}")
 
     def field_choices(self) -> dict[str, tuple]:
-        """The allowed values of the fields that a subclass adds."""
+        """Returns the allowed values of the fields that a subclass adds, by field."""
         return {}
 
     @linen.nowrap
     def init_with_output(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        """Runs Flax's method, with the errors of `checked_images`.
+
+        Args:
+            rngs: a key, or keys by stream.
+            *args: of `__call__`, the images first.
+            **kwargs: of `__call__` and of Flax's method.
+        """
         with self.checked_images(None, args, kwargs):
             return super().init_with_output(rngs, *args, **kwargs)
 
     @linen.nowrap
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Flax's method; errors about the images say what to do, see `checked_images`."""
+        """Runs Flax's method, with the errors of `checked_images`.
+
+        Args:
+            variables: the network's, by collection.
+            *args: of `__call__`, the images first.
+            **kwargs: of `__call__` and of Flax's method.
+        """
         with self.checked_images(variables, args, kwargs):
             return super().apply(variables, *args, **kwargs)
 
@@ -112,33 +140,51 @@ class Net(linen.Module):
     def checked_images(
         self, variables: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[None]:
-        """Within the block, errors about the images among the arguments of `__call__` help.
+        """Explains errors within the block that the images cause, and how to fix them.
 
-        Whole numbers are refused; images with the channels first, or too small, are named so.
+        Images of whole numbers raise a TypeError. The error of images with the channels first, or
+        of images that are too small, names this cause.
+
+        Args:
+            variables: the network's; None while it is initialized.
+            args: positional arguments of `__call__`.
+            kwargs: keyword arguments of `__call__` and of Flax's method.
         """
         images = args[0] if args else kwargs.get("x")
         if images is None or kwargs.get("method") is not None:
             yield
             return
         check_pixels(self, images)
-        with naming_layout(self, variables, images), telling_sizes(self, images):
+        with naming_layout(self, variables, images), naming_sizes(self, images):
             yield
 
     @property
     def initializers(self) -> Initializers:
         """The initializers that `initialization` names."""
+        # "paper" is the one choice that is not among the schemes.
         return SCHEMES.get(self.initialization, self.paper_initializers)
 
     def feature(self, name: str, x: Array) -> Array:
-        """Names an activation, for `apply_with_features`, and returns it."""
+        """Names an activation for `apply_with_features`, and returns it.
+
+        Args:
+            name: the feature's name.
+            x: the activation.
+        """
+        # A feature at initialization would become a variable of the network.
         if not self.is_initializing() and self.is_mutable_collection(FEATURES):
             self.put_variable(FEATURES, name, x)
         return x
 
     def wants_auxiliary(self, head: str) -> bool:
-        """Whether the auxiliary head is to be computed: at init, or when features are asked for."""
+        """Returns whether an auxiliary head is computed: at init, or where features are collected.
+
+        Args:
+            head: name of the head among the parameters.
+        """
         if self.is_initializing():
             return True
+        # Files of weights may lack the auxiliary heads.
         return self.is_mutable_collection(FEATURES) and self.has_variable("params", head)
 
     @property
@@ -162,7 +208,12 @@ class Net(linen.Module):
         )
 
     def norm(self, train: bool, **fields: Any) -> functools.partial:
-        """`nn.BatchNorm` with this network's dtype; `train` uses the batch's own."""
+        """Returns `nn.BatchNorm` with this network's dtype and backward rules.
+
+        Args:
+            train: whether it uses the batch's statistics, not the running ones.
+            **fields: further fields of the layer.
+        """
         return functools.partial(
             nn.BatchNorm,
             use_running_average=not train,
@@ -172,12 +223,20 @@ class Net(linen.Module):
         )
 
     def paper_bias(self, value: float) -> Any:
-        """The initializer of biases that start at `value` in the paper's own initialization."""
+        """Returns the initializer of biases.
+
+        Args:
+            value: their first value in the paper's own initialization; in the others it is 0.
+        """
         start = value if self.initialization == "paper" else 0.0
         return linen.initializers.constant(start)
 
     def logits(self, x: Float[Array, "batch values"]) -> Float[Array, "batch classes"]:
-        """The dense layer "classifier"."""
+        """Applies the dense layer "classifier".
+
+        Args:
+            x: a row of values for each image.
+        """
         kernel_init = self.initializers.classifier
         return self.dense(self.num_classes, kernel_init=kernel_init, name="classifier")(x)
 
@@ -197,56 +256,11 @@ class Net(linen.Module):
         return functools.partial(nn.AvgPool, backward=self.backward)
 
 
-def is_count(value: Any) -> bool:
-    """Whether a value is an int of at least 1."""
+def _is_count(value: Any) -> bool:
+    """Returns whether a value is an int of at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def is_rate(value: Any) -> bool:
-    """Whether a value is a number from 0 to 1."""
+def _is_rate(value: Any) -> bool:
+    """Returns whether a value is a number from 0 to 1."""
     return isinstance(value, int | float) and 0 <= value <= 1
-
-
-def flat(
-    module: linen.Module,
-    layer: str,
-    x: Float[Array, "batch height width channels"],
-    remedy: str | None = None,
-) -> Float[Array, "batch values"]:
-    """The values of each image in one row (height, width, channels), for a dense layer.
-
-    Args:
-        module: the bound module that the dense layer belongs to.
-        layer: name of the dense layer that follows.
-        x: feature maps.
-        remedy: what to do about images of another size; None to say which sizes work.
-
-    Returns:
-        An array of shape [batch, height * width * channels]; while the collection `SLIDING` is
-        mutable, one row for each place of the layer's window on larger maps, image by image.
-
-    Raises:
-        ValueError: the layer's weights were made for maps of another size.
-    """
-    values = x.reshape(x.shape[0], -1)
-    if not module.has_variable("params", layer):
-        return values
-    inputs = module.variables["params"][layer]["kernel"].shape[0]
-    if inputs == values.shape[1]:
-        return values
-    side = math.isqrt(inputs // x.shape[-1])
-    slides = module.is_mutable_collection(SLIDING) and not module.is_initializing()
-    if slides and side * side * x.shape[-1] == inputs and side <= min(x.shape[1:3]):
-        return ops.im2col(x, side, padding="VALID").reshape(-1, inputs)
-    if remedy is None:
-        # The channels of the images do not matter here: groups begin after the first layer.
-        sizes = square_sizes(module.clone(parent=None, name=None), layer, inputs, channels=3)
-        remedy = "no square images give that many"
-        if sizes is not None:
-            low, high = sizes
-            remedy = f"square images from {low}x{low} to {high}x{high} work"
-    given = "x".join(map(str, x.shape[1:]))
-    raise ValueError(
-        f"{'/'.join((*module.path, layer))}: its weights are for {inputs} values an image, but "
-        f"these images give {values.shape[1]} ({given}); {remedy}"
-    )

@@ -1,9 +1,20 @@
-"""Pre-activation ResNets: normalize, rectify, then convolve; the sum stays as it is.
+"""Pre-activation ResNets: normalize, rectify, then convolve; nothing follows the sum.
 
 The block that changes the shape shares its first batch norm and rectifier with its projection, as
 in the authors' code. ImageNet's stem has batch norm and a rectifier before its pool, as there;
 `variant="timm"` leaves both out. Bottlenecks stride in the first 1x1 convolution for CIFAR, as in
 the authors' code, and in the 3x3 for ImageNet, as in later ones (`variant="paper"`: in the 1x1).
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("preact_resnet11_cifar")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 64)
+    stage2 (16, 16, 128)
+    stage3 (8, 8, 256)
+    pooled (256,)
 """
 
 import dataclasses
@@ -14,10 +25,10 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import ops
+from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
-from cnnjax.models.repeat import repeat
 from cnnjax.models.statistics import CIFAR, IMAGENET, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
@@ -28,7 +39,7 @@ class PreActBlock(linen.Module):
     """Two 3x3, or 1x1, 3x3 and 1x1, convolutions, each after a batch norm and a rectifier.
 
     Attributes:
-        features: channels of the 3x3 convolutions; a bottleneck puts out four times as many.
+        features: channels of the 3x3 convolutions; a bottleneck's output has four times as many.
         strides: of the first 3x3 convolution, or of the bottleneck's first 1x1.
         bottleneck: whether there are three convolutions.
         stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
@@ -49,7 +60,11 @@ class PreActBlock(linen.Module):
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
-        """Applies the block."""
+        """Applies the block.
+
+        Args:
+            x: feature maps.
+        """
         wide = 4 * self.features if self.bottleneck else self.features
         active = ops.relu(self.norm(name="bn1")(x))
         if self.strides != 1 or x.shape[-1] != wide:
@@ -101,12 +116,17 @@ class PreActResNet(Net):
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {"stem": ("imagenet", "cifar"), "stride_in": ("3x3", "1x1")}
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` normalizes by the batch, and drops out (stream "dropout")."""
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether batch norms use the batch, and dropout is on (stream "dropout").
+        """
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
@@ -136,6 +156,7 @@ class PreActResNet(Net):
                 scan=self.scan,
             )
             x = self.feature(f"stage{stage}", x)
+        # Nothing normalizes the sum of the last block.
         x = ops.relu(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
@@ -146,6 +167,7 @@ _SOURCE = "He, Zhang, Ren and Sun, 2016 (Identity mappings)"
 def _register_imagenet(
     depth: int, blocks: tuple[int, ...], paper_multiply_adds: str | None = None, **figures: Any
 ) -> None:
+    """Registers an ImageNet network with its variants "paper" and "timm"."""
     info = ModelInfo(
         f"preact_resnet{depth}", _SOURCE, input_size=(224, 224, 3), **IMAGENET, **figures
     )
@@ -181,7 +203,10 @@ _CIFAR: dict[int, tuple[int, str, str]] = {
 
 
 def cifar_entry(depth: str) -> Entry:
-    """The CIFAR network of a depth: 110 has basic blocks, every other one bottlenecks.
+    """Returns the CIFAR network of a depth: 110 has basic blocks, every other one bottlenecks.
+
+    Args:
+        depth: number of layers, as text: 110 or 9n + 2.
 
     Raises:
         ValueError: the depth is neither 110 nor 9n + 2.

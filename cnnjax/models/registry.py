@@ -15,7 +15,7 @@ Maker = TypeVar("Maker", bound=Callable[..., linen.Module])
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """What a network expects, and what its source says of it.
+    """What a network expects, and the figures that its source publishes.
 
     Attributes:
         name: registered name.
@@ -25,8 +25,8 @@ class ModelInfo:
             published.
         multiply_adds: multiply-adds of convolutions and dense layers for one image, with the digits
             that are published, such as "724.4 M"; None where none is.
-        auxiliary_parameters: parameters of the auxiliary heads, which `parameters` leaves out.
-        errors: published errors, in words, per cent.
+        auxiliary_parameters: parameters of the auxiliary heads, which `parameters` does not count.
+        errors: published errors in per cent, as text.
         mean, std: statistics of the input's channels, on the scale that the network expects.
         scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
         notes: how the network deviates from its source.
@@ -47,9 +47,13 @@ class ModelInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A network: what makes it, its settings and its figures; variants are entries too.
+    """A network: its class, its settings and its figures; variants are entries too.
 
-    What makes it is its class, or a function that returns it.
+    Attributes:
+        net: the class of the network, or a function that returns it.
+        settings: arguments of `net`.
+        info: what it expects and its published figures.
+        variants: other forms of the network, by their names.
     """
 
     net: Callable[..., linen.Module]
@@ -72,14 +76,14 @@ def register(
     replace: bool = False,
     **settings: Any,
 ) -> None:
-    """Enters a network under `info.name`.
+    """Registers a network under `info.name`.
 
     Args:
         net: the class.
-        info: what it expects and what is published of it.
+        info: what it expects and its published figures.
         aliases: further names.
         variants: other forms of the same network, by their names.
-        replace: whether the name may be another network's, which it then is no longer.
+        replace: whether this network may replace another one of the same name.
         **settings: the fields of `net` that make it this network.
 
     Raises:
@@ -103,31 +107,31 @@ def register_model(
     replace: bool = False,
     **settings: Any,
 ) -> Callable[[Maker], Maker]:
-    """Returns a decorator that makes a Linen module, or a function that makes one, a known network.
+    """Returns a decorator that registers a Linen module's class, or a function that makes a module.
 
-    `create_model(name)` then makes it, and a configuration may name it. The number of classes and
-    the dtype are given to it as `num_classes` and `dtype`, if it takes such arguments. At the top
-    level of a module or of a configuration file, a run finds it again in another process.
+    `create_model(name)` then makes it, and a configuration may name it. It gets the number of
+    classes and the dtype as `num_classes` and `dtype`, if it takes such arguments. At the top level
+    of a module or of a configuration file, a run finds it again in another process.
 
     Args:
         name: the name.
         input_size: height, width and channels of the images.
-        source: where it comes from; empty for its module and class.
-        mean, std: statistics of the input's channels, which `data.normalization="model"` takes;
-        None
-            for pixels as they are.
+        source: the paper or implementation that it follows; empty for its module and class.
+        mean: mean of each channel, which `data.normalization="model"` uses; None for 0.
+        std: standard deviation of each channel, used with `mean`; None for 1.
         scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
-        replace: whether the name may be another network's, which it then is no longer.
+        replace: whether this network may replace another one of the same name.
         **settings: arguments that make it this network.
 
     Raises:
-        ValueError: the name is taken, or the statistics aren't those of as many channels.
+        ValueError: the name is taken, or `mean` or `std` has another number of channels.
     """
     channels = input_size[2] if len(input_size) == 3 else 0
     if channels < 1:
         raise ValueError(
             f"register_model: input_size must be (height, width, channels), got {input_size!r}"
         )
+    # Without statistics, pixels pass unchanged.
     mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
     for key, values in (("mean", mean), ("std", std)):
         if len(values) != channels:
@@ -146,26 +150,30 @@ def register_model(
 
 
 def register_family(pattern: str, form: str, entry: Callable[..., Entry]) -> None:
-    """Makes every name that matches `pattern` a network.
+    """Registers a network for every name that matches `pattern`.
 
     Args:
         pattern: a regular expression for the whole name, with named groups.
-        form: how the names look, for messages, such as "wrn<depth>_<width>".
+        form: the form of the names, for messages, such as "wrn<depth>_<width>".
         entry: called with the groups by name (strings); returns the network, or raises a ValueError
-            that says which numbers are allowed.
+            that lists the allowed numbers.
     """
     _families.append((re.compile(pattern), form, entry))
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered networks, sorted.
+    """Returns the names of the registered networks, sorted.
+
+    Aliases, and families of names such as "wrn<depth>_<width>" beyond the published ones, are not
+    listed, but `create_model` takes them.
 
     Args:
-        pattern: a shell pattern, such as "resnet*". Aliases, and families of names such as
-            "wrn<depth>_<width>" beyond the published ones, are not listed, but can be created.
+        pattern: a shell pattern, such as "resnet*".
 
-    Returns:
-        The names that match.
+    Example:
+        >>> from cnnjax import models
+        >>> models.list_models("vgg1?")
+        ['vgg11', 'vgg13', 'vgg16', 'vgg19']
     """
     names = (name for name in MODELS if fnmatch.fnmatchcase(name, pattern))
     # Numbers by value, so that resnet50 comes before resnet101.
@@ -175,7 +183,10 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def list_variants(name: str) -> list[str]:
-    """Names of the other forms of the network `name`, for `create_model(..., variant=...)`.
+    """Returns the names of a network's other forms, for `create_model(..., variant=...)`.
+
+    Args:
+        name: a registered name or alias.
 
     Raises:
         ValueError: there is no such network; the message gives the nearest names.
@@ -184,23 +195,36 @@ def list_variants(name: str) -> list[str]:
 
 
 def model_info(name: str, variant: str | None = None) -> ModelInfo:
-    """What the network `name` expects, and its published figures.
+    """Returns what a network expects, and its published figures.
+
+    Args:
+        name: a registered name or alias.
+        variant: a registered form, or None for the usual one.
 
     Raises:
-        ValueError: there is no such network or variant (the message gives the nearest names), or it
-            was given by its path, where nothing is stated.
+        ValueError: there is no such network or variant (the message gives the nearest names), or
+            `name` is a path, for which nothing is registered.
+
+    Example:
+        >>> from cnnjax import models
+        >>> info = models.model_info("resnet50")
+        >>> info.input_size, info.parameters
+        ((224, 224, 3), 25557032)
     """
     info = find_entry(name, variant).info
     if is_path(name):
         raise ValueError(
-            f"model_info: nothing is stated of {name!r}; give its class a name and an input size "
+            f"model_info: nothing is known about {name!r}; give its class a name and an input size "
             "with @models.register_model('my_net', input_size=(32, 32, 3)), and use that name"
         )
     return info
 
 
 def record_model(name: str) -> dict[str, Any]:
-    """Where a network of the user's lives, for `cnnjax.parts.restore`; {} for cnnjax's own.
+    """Returns where a user's network is defined, for `cnnjax.parts.restore`; {} for cnnjax's own.
+
+    Args:
+        name: a registered name, an alias or a path.
 
     Raises:
         ValueError: there is no such network.
@@ -210,7 +234,11 @@ def record_model(name: str) -> dict[str, Any]:
 
 
 def find_entry(name: str, variant: str | None = None) -> Entry:
-    """The network of a name, an alias, a family's name, or a path.
+    """Returns the entry of a network.
+
+    Args:
+        name: a registered name, an alias, a family's name, or a path.
+        variant: a registered form, or None for the usual one.
 
     Raises:
         ValueError: there is no such network or variant; the message gives the nearest names.
@@ -225,6 +253,7 @@ def find_entry(name: str, variant: str | None = None) -> Entry:
 
 
 def _entry(name: str) -> Entry:
+    """Returns the entry of a registered name, a family's name, or a path."""
     if name in MODELS:
         return MODELS.get(name)
     for pattern, _, entry in _families:

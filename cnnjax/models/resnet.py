@@ -3,6 +3,17 @@
 The bottleneck's stride is in its 3x3 convolution, as in every later implementation; the paper has
 it in the first 1x1 (`stride_in="1x1"`, `variant="paper"`). Shortcuts of option A pad the new
 channels with zeros at the end. Convolutions have no biases, since batch norm follows each.
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("resnet20_cifar")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 16)
+    stage2 (16, 16, 32)
+    stage3 (8, 8, 64)
+    pooled (64,)
 """
 
 import functools
@@ -13,11 +24,11 @@ from flax.linen import initializers
 from jaxtyping import Array, Float
 
 from cnnjax import ops
+from cnnjax.models.blocks.repeat import repeat
+from cnnjax.models.blocks.residual import BasicBlock, Bottleneck
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
-from cnnjax.models.repeat import repeat
-from cnnjax.models.residual_blocks import BasicBlock, Bottleneck
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 
@@ -57,7 +68,7 @@ class ResNet(Net):
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
     def field_choices(self) -> dict[str, tuple]:
-        """See `Net.field_choices`."""
+        """Returns the allowed values of the fields added here, by field."""
         return {
             "shortcut": ("A", "B", "C", "none"),
             "stride_in": ("3x3", "1x1"),
@@ -68,7 +79,13 @@ class ResNet(Net):
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
     ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` normalizes by the batch's statistics."""
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether batch norms use the batch's statistics.
+        """
+        # Batch norm follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=False)
         norm = self.norm(train)
         gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones
@@ -114,12 +131,16 @@ def register_imagenet(
     paper_multiply_adds: str | None = None,
     **settings: Any,
 ) -> None:
-    """Enters an ImageNet network.
+    """Registers an ImageNet network.
 
     Args:
-        name, parameters, multiply_adds, source, errors: see `ModelInfo`.
+        name: registered name.
+        parameters: number of trainable parameters.
+        multiply_adds: for one image, with the published digits; see `ModelInfo`.
+        source: the paper or reference implementation of the figures.
+        errors: published errors, in words, or None.
         paper_multiply_adds: of the variant "paper", whose bottlenecks stride in the first 1x1
-            convolution; None where that is no other network.
+            convolution; None for a network without bottlenecks, which has no such variant.
         **settings: the fields of `ResNet`.
     """
 
@@ -219,7 +240,11 @@ _CIFAR: dict[int, tuple[int, str, str]] = {
 
 
 def cifar_entry(kind: str, depth: str) -> Entry:
-    """The CIFAR network of a kind ("resnet" or "plain") and depth.
+    """Returns the CIFAR network of a kind and depth.
+
+    Args:
+        kind: "resnet" or "plain".
+        depth: number of layers, as text: 6n + 2.
 
     Raises:
         ValueError: the depth is not 6n + 2.

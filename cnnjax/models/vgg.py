@@ -4,6 +4,19 @@ Each configuration is the table's column: the kernel sizes of each block. `varia
 adds an adaptive pool to 7x7 before the dense layers, which changes nothing at 224x224. The forms
 with batch norm are torchvision's; the paper has none. A-LRN normalizes after its first
 convolution.
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("vgg16")
+    >>> for feature in models.feature_info(net, (224, 224, 3)):
+    ...     print(feature.name, feature.shape)
+    block1 (112, 112, 64)
+    block2 (56, 56, 128)
+    block3 (28, 28, 256)
+    block4 (14, 14, 512)
+    block5 (7, 7, 512)
+    fc6 (4096,)
+    fc7 (4096,)
 """
 
 from typing import ClassVar
@@ -12,8 +25,9 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
+from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net, flat
+from cnnjax.models.net import Net
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET
 
@@ -28,8 +42,8 @@ E = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
 class VGG(Net):
     """A VGG network.
 
-    Smallest input 32x32; the dense weights fit the size that the variables were made with, unless
-    `grid` is given.
+    Smallest input 32x32. The dense weights fit the image size with which the variables were made,
+    unless `grid` is given.
 
     Attributes:
         blocks: kernel sizes of each block's convolutions.
@@ -58,8 +72,13 @@ class VGG(Net):
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], train: bool = False
-    ) -> Float[Array, "batch classes"]:
-        """Returns logits; `train` turns dropout on (stream "dropout")."""
+    ) -> Logits:
+        """Returns logits.
+
+        Args:
+            x: images.
+            train: whether dropout is on (stream "dropout"), and batch norms use the batch.
+        """
         for b, (kernels, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
             for c, kernel in enumerate(kernels, start=1):
                 x = self.conv(width, (kernel, kernel), name=f"conv{b}_{c}")(x)
@@ -87,7 +106,7 @@ def _register(
     errors: str,
     response_norm: bool = False,
 ) -> None:
-    """Enters a configuration without and with batch norm, each with torchvision's variant."""
+    """Registers a configuration without and with batch norm, each with torchvision's variant."""
     channels = sum(len(kernels) * width for kernels, width in zip(blocks, VGG.widths, strict=True))
     for suffix, batch_norm in (("", False), ("_bn", True)):
         settings = {"blocks": blocks, "batch_norm": batch_norm, "response_norm": response_norm}
@@ -100,7 +119,7 @@ def _register(
             parameters=parameters + (2 * channels if batch_norm else 0),
             multiply_adds=multiply_adds,
             errors=None if batch_norm else f"top-1/top-5 {errors} (S = Q = 256)",
-            notes="LRN and batch norm together are nobody's."
+            notes="LRN together with batch norm is not published."
             if response_norm and batch_norm
             else "",
             **IMAGENET,

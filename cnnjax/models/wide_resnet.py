@@ -3,6 +3,17 @@
 WRN-d-k is a pre-activation ResNet with basic blocks of k times the width, and dropout between the
 block's convolutions. wide_resnet50_2 and 101_2 are ResNets whose 3x3 convolutions are twice as
 wide, as in torchvision.
+
+Example:
+    >>> from cnnjax import models
+    >>> net = models.create_model("wrn10_2")
+    >>> for feature in models.feature_info(net, (32, 32, 3)):
+    ...     print(feature.name, feature.shape)
+    stem (32, 32, 16)
+    stage1 (32, 32, 32)
+    stage2 (16, 16, 64)
+    stage3 (8, 8, 128)
+    pooled (128,)
 """
 
 from cnnjax.models.preact_resnet import PreActResNet
@@ -29,7 +40,11 @@ _PUBLISHED: dict[tuple[int, int], tuple[int, str | None, str | None]] = {
 
 
 def wrn_entry(depth: str, width: str) -> Entry:
-    """WRN-depth-width.
+    """Returns the network WRN-depth-width.
+
+    Args:
+        depth: number of layers, as text: 6n + 4.
+        width: factor of the widths, as text: at least 1.
 
     Raises:
         ValueError: the depth is not 6n + 4, or the width is 0.

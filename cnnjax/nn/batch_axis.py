@@ -1,4 +1,4 @@
-"""Grouped convolutions of any Linen module, for a batch that is cut along an axis of a mesh."""
+"""Grouped convolutions of any Linen module, for a batch that is split along an axis of a mesh."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from cnnjax.nn.bound_fields import bound_fields
 
 @contextlib.contextmanager
 def batch_over(mesh: Mesh, axis: str) -> Iterator[None]:
-    """`ops.batch_over`, for `flax.linen.Conv` in foreign modules as well.
+    """Applies `ops.batch_over` to `flax.linen.Conv` in foreign modules as well.
 
     Args:
         mesh: the devices.
-        axis: the axis of it along which batches are cut.
+        axis: the axis of the mesh along which batches are split.
 
     Raises:
         ValueError: the mesh has no such axis.
@@ -27,7 +27,9 @@ def batch_over(mesh: Mesh, axis: str) -> Iterator[None]:
 
 
 def _intercept(proceed: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    """Calls a grouped flax convolution with the product that knows the mesh."""
     module = context.module
+    # Only grouped convolutions need the mesh, and a product that the module chose itself stays.
     if (
         context.method_name == "__call__"
         and isinstance(module, linen.Conv)

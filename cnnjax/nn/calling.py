@@ -8,7 +8,8 @@ import flax.linen as linen
 import jax
 from jaxtyping import Array, Key
 
-# What Linen modules call the switch between training and evaluation, with its value in training.
+# Names that Linen modules use for the switch between training and evaluation, with its value in
+# training.
 _SWITCHES: Mapping[str, bool] = {
     "train": True,
     "training": True,
@@ -28,23 +29,24 @@ def init_network(model: linen.Module, key: Key[Array, ""], inputs: Any) -> dict[
 
     Args:
         model: a module whose `__call__` takes its inputs first.
-        key: the initial parameters, and whatever else is random.
-        inputs: what it is called with, such as images [batch, height, width, channels].
+        key: decides the initial parameters, and all else that is random.
+        inputs: the first argument of the call, such as images [batch, height, width, channels].
 
     Returns:
-        The variables by collection. Collections to which each call appends (`sow`) are not among
-        them: they are outputs of a call, no state.
+        The variables by collection, without those to which each call appends (`sow`): these are
+        outputs of a call, not state.
 
     Raises:
         TypeError: `__call__` needs further arguments.
     """
     params_key, dropout_key = jax.random.split(key)
     arguments = mode_arguments(model, train=False)
-    # Linen draws from "params" whatever has no key of its own.
+    # Linen draws from "params" for every stream that has no key of its own.
     rngs = {"params": params_key, "dropout": dropout_key}
     variables = dict(model.init(rngs, inputs, **arguments))
     extra = [name for name in variables if name not in ("params", "batch_stats")]
     if extra:
+        # A collection that a call appends to has another structure after a second call.
         after = jax.eval_shape(
             lambda variables, inputs: model.apply(
                 variables, inputs, rngs=rngs, mutable=extra, **arguments
@@ -70,33 +72,34 @@ def apply_network(
 ) -> Any:
     """Calls any Linen module in training or in evaluation mode.
 
-    How the module is told its mode is read from the signature of its `__call__`: `train`,
-    `training`, `is_train` and `is_training` are True in training; `deterministic`,
-    `use_running_average`, `eval` and `inference` are False. A module that takes none of them is
-    called as it is.
+    The signature of its `__call__` decides which switch it gets: `train`, `training`, `is_train`
+    and `is_training` are True in training; `deterministic`, `use_running_average`, `eval` and
+    `inference` are False. A module that takes none of them is called without a switch.
 
     Args:
         model: a module whose `__call__` takes its inputs first.
         variables: its variables, by collection.
-        inputs: what it is called with.
+        inputs: the first argument of the call.
         train: whether it is called in training mode.
-        key: for dropout and whatever else a module draws, under any name; needed in training by
-            modules that draw.
+        key: for dropout and all else that a module draws, under any name; modules that draw need it
+            in training.
         mutable: collections that the call may change, besides those that training changes: all
-            among the variables but `params`. True is all of those in evaluation, too.
+            among the variables but `params`. True means all of those in evaluation, too.
         **options: further keyword arguments of `__call__`, such as the switch itself, and `method`
             and `capture_intermediates` of `apply`.
 
     Returns:
-        What the module returns; where it may change collections (always in training), a pair of
-        that and a dict of those.
+        The module's result; where it may change collections (always in training), a pair of the
+        result and a dict of these collections.
 
     Raises:
         TypeError: `__call__` takes no such option, or needs one that was not given.
     """
     of_apply = {name: options.pop(name) for name in _OF_APPLY if name in options}
     arguments = mode_arguments(model, train, options, of_apply.get("method"))
+    # Two streams with the same key would draw the same numbers.
     rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
+    # Training changes every collection but the parameters, which the optimizer changes.
     state = [name for name in variables if name != "params"]
     changed = list(state) if train or mutable is True else []
     if not isinstance(mutable, bool):
@@ -116,17 +119,17 @@ def mode_arguments(
     given: Mapping[str, Any] | None = None,
     method: Any = None,
 ) -> dict[str, Any]:
-    """Completes the keyword arguments of a module's call so that it is in one of the two modes.
+    """Returns the keyword arguments that put a module's call in one of the two modes.
 
     Args:
         model: a module whose `__call__` takes the input first.
-        train: whether it is to be in training mode.
-        given: keyword arguments that the caller chose; they are kept as they are.
-        method: another method than `__call__`, or its name.
+        train: whether it runs in training mode.
+        given: keyword arguments that the caller chose; they stay unchanged.
+        method: another method than `__call__`, or its name; None for `__call__`.
 
     Returns:
         `given`, and the usual switches (`train=...`, `deterministic=...`, ...) that the module
-        takes; a switch that is also a field of the module, and set there, is left to the field.
+        takes. A switch that is also a field of the module, and set there, is not among them.
 
     Raises:
         TypeError: the method needs further arguments, or does not take one that was given.
@@ -136,7 +139,7 @@ def mode_arguments(
     if isinstance(function, str):
         function = getattr(type(model), function)
     called = getattr(function, "__name__", "__call__")
-    # Of a plain function the first parameter is the module.
+    # A bound method's signature lacks the module; a plain function's has it as first parameter.
     skipped = 1 if inspect.ismethod(function) else 2
     parameters = list(inspect.signature(function).parameters.values())[skipped:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)

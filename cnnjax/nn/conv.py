@@ -20,8 +20,8 @@ class Conv(linen.Conv):
 
     Checkpoints of `flax.linen.Conv` load unchanged. What differs: `kernel_size` must be a pair,
     because flax reads an int as a 1-D convolution; and the gradients come from the rules of
-    `cnnjax.ops.conv2d`. `padding="CIRCULAR"` and `"REFLECT"` pad the image first and then follow
-    the same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`.
+    `cnnjax.ops.conv2d`. `padding="CIRCULAR"` and `"REFLECT"` pad the image first and then use the
+    same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`.
 
     Attributes:
         features: number of output channels.
@@ -33,6 +33,15 @@ class Conv(linen.Conv):
         mask: an array of the kernel's shape that multiplies the kernel, or None.
         dtype: dtype of the computation; parameters have `param_dtype`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 32, 32, 3), "float32")
+        >>> conv = nn.Conv(16, (3, 3), strides=2)
+        >>> y, variables = jax.eval_shape(conv.init_with_output, jax.random.key(0), x)
+        >>> y.shape, variables["params"]["kernel"].shape
+        ((2, 16, 16, 16), (3, 3, 3, 16))
 
     Source: LeCun et al., 1989; the parameter tree is that of `flax.linen.Conv`.
     """
@@ -52,9 +61,9 @@ class Conv(linen.Conv):
             Feature maps of the same batch dimensions, in `dtype`.
 
         Raises:
-            ValueError: `kernel_size` is no pair, the input has fewer than 3 dimensions, the groups
-                do not divide the channels, the mask has another shape than the kernel, or the
-                kernel is larger than the padded input. The message names the layer.
+            ValueError: `kernel_size` is not a pair, the input has fewer than 3 dimensions, the
+                groups do not divide the channels, the mask has another shape than the kernel, or
+                the kernel is larger than the padded input. The message names the layer.
         """
         with naming_layer(self):
             height, width = _pair("kernel_size", self.kernel_size)
@@ -65,46 +74,14 @@ class Conv(linen.Conv):
             kernel_shape = (height, width, channels // self.feature_group_count, self.features)
             kernel = self.param("kernel", self.kernel_init, kernel_shape, self.param_dtype)
             if self.mask is not None:
-                if self.mask.shape != kernel_shape:
-                    raise ValueError(
-                        f"mask has shape {self.mask.shape}, but the kernel has {kernel_shape}"
-                    )
-                kernel = kernel * jnp.asarray(self.mask, kernel.dtype)
+                kernel = _masked(kernel, self.mask)
             bias = None
             if self.use_bias:
                 bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
             x, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+            # The rules take a single batch dimension.
             x = x.reshape(-1, *inputs.shape[-3:])
-            padding: Any = self.padding
-            if isinstance(padding, str) and padding in _PAD_MODES:
-                spans = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
-                pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]
-                x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
-                padding = "VALID"
-            if input_dilation == (1, 1) and self.conv_general_dilated is None:
-                y = ops.conv2d(
-                    x,
-                    kernel,
-                    strides=strides,
-                    padding=padding,
-                    dilation=dilation,
-                    groups=self.feature_group_count,
-                    precision=self.precision,
-                    backward=self.backward,
-                )
-            else:
-                convolve = self.conv_general_dilated or ops.lax_conv_general_dilated
-                y = convolve(
-                    x,
-                    kernel,
-                    strides,
-                    _lax_padding(padding),
-                    lhs_dilation=input_dilation,
-                    rhs_dilation=dilation,
-                    dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                    feature_group_count=self.feature_group_count,
-                    precision=self.precision,
-                )
+            y = _convolve(self, x, kernel, strides, dilation, input_dilation)
             if bias is not None:
                 y = ops.add_bias(y, bias, backward=self.backward)
             return y.reshape(*inputs.shape[:-3], *y.shape[1:])
@@ -125,8 +102,59 @@ class Conv(linen.Conv):
         return channels
 
 
+# The steps of a call are functions, not methods: Linen puts a named scope around a method's
+# operations, and the compiled program would get other names.
+def _masked(kernel: Array, mask: Any) -> Array:
+    """Returns the kernel multiplied by a mask of its shape."""
+    if mask.shape != kernel.shape:
+        raise ValueError(f"mask has shape {mask.shape}, but the kernel has {kernel.shape}")
+    return kernel * jnp.asarray(mask, kernel.dtype)
+
+
+def _convolve(
+    layer: Conv,
+    x: Array,
+    kernel: Array,
+    strides: tuple[int, int],
+    dilation: tuple[int, int],
+    input_dilation: tuple[int, int],
+) -> Array:
+    """Returns the convolution of images [batch, height, width, channels], without the bias."""
+    padding: Any = layer.padding
+    if isinstance(padding, str) and padding in _PAD_MODES:
+        # As in flax, an even window has its extra pixel at the end.
+        spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[:2], dilation, strict=True)]
+        pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]
+        x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
+        padding = "VALID"
+    # The backward rules do not support dilated inputs.
+    if input_dilation == (1, 1) and layer.conv_general_dilated is None:
+        return ops.conv2d(
+            x,
+            kernel,
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            groups=layer.feature_group_count,
+            precision=layer.precision,
+            backward=layer.backward,
+        )
+    convolve = layer.conv_general_dilated or ops.lax_conv_general_dilated
+    return convolve(
+        x,
+        kernel,
+        strides,
+        _lax_padding(padding),
+        lhs_dilation=input_dilation,
+        rhs_dilation=dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=layer.feature_group_count,
+        precision=layer.precision,
+    )
+
+
 def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
-    """Returns `value` as (rows, columns); an int is refused for the kernel size alone."""
+    """Returns `value` as (rows, columns); only the kernel size may not be an int."""
     if value is None or (isinstance(value, int) and name != "kernel_size"):
         value = 1 if value is None else value
         return (value, value)
@@ -140,7 +168,7 @@ def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
     return (value[0], value[1])
 
 
-def _lax_padding(padding) -> str | list[tuple[int, int]]:
+def _lax_padding(padding: Any) -> str | list[tuple[int, int]]:
     """Returns `padding` in the form that `lax.conv_general_dilated` takes."""
     if isinstance(padding, str):
         return padding

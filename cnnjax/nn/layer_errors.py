@@ -1,4 +1,4 @@
-"""Errors that say in which layer of a network they arose."""
+"""Errors that name the layer of a network in which they arose."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ import flax.linen as linen
 
 @contextlib.contextmanager
 def naming_layer(module: linen.Module) -> Iterator[None]:
-    """Within the block, a ValueError gets the layer's class and path put before its message.
+    """Puts the layer's class and path before the message of a ValueError within the block.
 
     Args:
-        module: the bound layer that is being called.
+        module: the bound layer that runs.
 
     Raises:
         ValueError: the error that arose, with the name of the layer in front.

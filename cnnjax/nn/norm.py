@@ -20,8 +20,8 @@ class BatchNorm(linen.Module):
     when `dtype` is bfloat16, which strict dtype promotion refuses.
 
     Attributes:
-        use_running_average: whether the running statistics are used and kept as they are, or the
-            batch's are used, and enter the running ones.
+        use_running_average: whether the layer uses the running statistics and keeps them; if not,
+            it uses the batch's, which enter the running ones.
         momentum: weight of the old running statistics; the variance that enters is the biased one.
         epsilon: added to the variance.
         dtype: dtype of the result; parameters and statistics are float32.
@@ -29,10 +29,19 @@ class BatchNorm(linen.Module):
         axis_name: mapped axis over which the batch's statistics are averaged, or None. A layer that
             gives this or one of the next two takes none of the three from `nn.batch_statistics`.
         axis_index_groups: groups of indices along that axis, each with statistics of its own.
-        groups: number of equal parts of consecutive examples that the batch is cut into, each with
-            statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); what enters
-            the running statistics is their average. None is 1, or what `nn.batch_statistics` says.
+        groups: number of equal parts of consecutive examples into which the batch is cut, each with
+            statistics of its own ("ghost batches", Hoffer et al., 2017, algorithm 1); their average
+            enters the running statistics. None means 1, or the groups of `nn.batch_statistics`.
         backward: "ours" for the rule of `cnnjax.ops.norm.batch`, "native" for JAX's.
+
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
+        >>> norm = nn.BatchNorm(use_running_average=False)
+        >>> y, variables = jax.eval_shape(norm.init_with_output, jax.random.key(0), x)
+        >>> y.shape, sorted(variables["params"]), sorted(variables["batch_stats"])
+        ((2, 8, 8, 16), ['bias', 'scale'], ['mean', 'var'])
 
     Source: Ioffe and Szegedy, 2015, algorithms 1 and 2.
     """
@@ -53,6 +62,9 @@ class BatchNorm(linen.Module):
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
         """Normalizes each channel, then scales and shifts it.
 
+        Args:
+            x: activations of any rank, channels last.
+
         Raises:
             ValueError: the batch cannot be cut into `groups` equal parts.
         """
@@ -67,15 +79,25 @@ class BatchNorm(linen.Module):
             )
             return y.astype(self.dtype)
         y, mean, var = self._normalize(x, scale, bias)
+        # As in flax, initialization leaves the statistics at 0 and 1.
         if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
             for running, batch in ((running_mean, mean), (running_var, var)):
                 new = jnp.asarray(batch, running.value.dtype)
                 running.value = self.momentum * running.value + (1 - self.momentum) * new
         return y.astype(self.dtype)
 
-    def _normalize(self, x: Array, scale: Array, bias: Array) -> tuple[Array, Array, Array]:
+    def _normalize(
+        self,
+        x: Float[Array, "*batch channels"],
+        scale: Float[Array, " channels"],
+        bias: Float[Array, " channels"],
+    ) -> tuple[
+        Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]
+    ]:
+        """Returns the normalized activations, and the batch's mean and variance."""
         rule = functools.partial(ops.batch_norm, epsilon=self.epsilon, backward=self.backward)
-        if self.is_initializing():  # outside of the mapped function, and with any batch
+        # Variables are made outside of the mapped function, and from a batch of any size.
+        if self.is_initializing():
             return rule(x, scale, bias)
         axis, axis_groups, groups = self._shared_over()
         rule = functools.partial(rule, axis_name=axis, axis_index_groups=axis_groups)
@@ -86,6 +108,7 @@ class BatchNorm(linen.Module):
                 f"BatchNorm: groups is {groups}, but a batch of {x.shape[0]} cannot be cut "
                 "into that many equal parts; choose a divisor of the batch"
             )
+        # Mapped over the parts, the rule takes statistics of each part alone.
         parts = x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
         y, mean, var = jax.vmap(rule, in_axes=(0, None, None))(parts, scale, bias)
         return y.reshape(x.shape), mean.mean(axis=0), var.mean(axis=0)
@@ -94,7 +117,7 @@ class BatchNorm(linen.Module):
         return not self.is_initializing() and current_statistics().is_frozen(self.path)
 
     def _shared_over(self) -> tuple[Any, Any, int]:
-        """The mapped axis, groups along it, and groups of examples."""
+        """Returns the mapped axis, groups along it, and the number of groups of examples."""
         own = (self.axis_name, self.axis_index_groups, self.groups)
         if any(value is not None for value in own):
             return self.axis_name, self.axis_index_groups, 1 if self.groups is None else self.groups
@@ -103,9 +126,23 @@ class BatchNorm(linen.Module):
 
 
 class LocalResponseNorm(linen.Module):
-    """x / (k + alpha * sum of squares over `size` neighboring channels) ** beta.
+    """Divides by (k + alpha * sum of squares over `size` neighboring channels) ** beta.
 
-    The defaults are AlexNet's; alpha is not divided by `size`, as Caffe and PyTorch do.
+    The defaults are AlexNet's. `alpha` is not divided by `size`, unlike in Caffe and PyTorch.
+
+    Attributes:
+        size: number of neighboring channels, the channel itself among them.
+        alpha: weight of the sum of squares.
+        beta: the exponent.
+        k: added to the weighted sum.
+        backward: "ours" for the rule of `cnnjax.ops`, "native" for JAX's autodiff.
+
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 8, 8, 16), "float32")
+        >>> jax.eval_shape(lambda x: nn.LocalResponseNorm().apply({}, x), x).shape
+        (2, 8, 8, 16)
 
     Source: Krizhevsky et al., 2012, section 3.3.
     """
@@ -120,9 +157,14 @@ class LocalResponseNorm(linen.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Normalizes across channels, keeping the dtype."""
+        """Normalizes across channels, keeping the dtype.
+
+        Args:
+            x: feature maps.
+        """
         if self.backward == "ours":
-            # Read shifted, once for each channel of the sum; so often XLA would rectify, too.
+            # The sum reads `x` once for each of the `size` channels. Without a copy in memory, XLA
+            # would compute the rectifier before this layer again at each of these reads.
             x = materialized(x)
         return ops.local_response_norm(
             x,

@@ -10,7 +10,7 @@ from cnnjax.nn.layer_errors import naming_layer
 
 
 class MaxPool(linen.Module):
-    """Maximum over windows; the gradient goes to the (first) maximum alone.
+    """Takes the maximum over windows; only the first maximum gets a gradient.
 
     Attributes:
         window: window (height, width), or an int for both.
@@ -19,6 +19,13 @@ class MaxPool(linen.Module):
         dilation: step between the taps of a window.
         ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
         backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Example:
+        >>> import jax
+        >>> from cnnjax import nn
+        >>> x = jax.ShapeDtypeStruct((2, 9, 9, 16), "float32")
+        >>> jax.eval_shape(lambda x: nn.MaxPool(3, 2).apply({}, x), x).shape
+        (2, 4, 4, 16)
 
     Source: Riesenhuber and Poggio, 1999; Scherer et al., 2010.
     """
@@ -36,6 +43,9 @@ class MaxPool(linen.Module):
     ) -> Float[Array, "batch rows columns channels"]:
         """Pools each channel of each image, keeping the dtype.
 
+        Args:
+            x: feature maps.
+
         Raises:
             ValueError: the window does not fit into the padded input. The message names the layer.
         """
@@ -52,7 +62,7 @@ class MaxPool(linen.Module):
 
 
 class AvgPool(linen.Module):
-    """Mean over windows.
+    """Averages windows.
 
     Attributes:
         window: window (height, width), or an int for both.
@@ -61,6 +71,13 @@ class AvgPool(linen.Module):
         ceil_mode: whether a last, incomplete window counts (PyTorch's rule).
         count_include_pad: whether padding counts in the divisor.
         backward: "ours" for the rule of `cnnjax.ops`, "native" for lax's autodiff.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import nn
+        >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+        >>> nn.AvgPool(2).apply({}, x).item()
+        1.5
 
     Source: LeCun et al., 1989, where it is called subsampling.
     """
@@ -77,6 +94,9 @@ class AvgPool(linen.Module):
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch rows columns channels"]:
         """Pools each channel of each image, keeping the dtype.
+
+        Args:
+            x: feature maps.
 
         Raises:
             ValueError: the window does not fit into the padded input. The message names the layer.

@@ -1,6 +1,6 @@
 """Pure functions on arrays: the primitives of convolutional networks, with hand-derived rules.
 
-Images are NHWC, kernels are HWIO. Only names are handed on here; each subject has its file.
+Images are NHWC, kernels are HWIO. This file only re-exports names; each subject has its file.
 """
 
 from cnnjax.compiler import compiler_options

@@ -8,13 +8,19 @@ __all__ = ["leaky_relu", "relu", "scaled_tanh", "sigmoid"]
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The rectifier max(x, 0), with derivative 0 at 0.
+    """Returns the rectifier max(x, 0), whose derivative at 0 is 0.
 
     Args:
         x: an array of any shape and floating dtype.
 
     Returns:
         An array of the same shape and dtype.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.relu(jnp.array([-2.0, 0.0, 3.0]))
+        Array([0., 0., 3.], dtype=float32)
 
     Source: Nair and Hinton, 2010; AlexNet (Krizhevsky et al., 2012), section 3.1.
     """
@@ -23,7 +29,7 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
-    """X where it is positive or zero, negative_slope times x elsewhere.
+    """Returns x where it is positive or zero, and negative_slope times x elsewhere.
 
     Args:
         x: an array of any shape and floating dtype.
@@ -32,6 +38,12 @@ def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float
     Returns:
         An array of the same shape and dtype.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.leaky_relu(jnp.array([-2.0, 0.0, 3.0]), negative_slope=0.5)
+        Array([-1.,  0.,  3.], dtype=float32)
+
     Source: Maas, Hannun and Ng, 2013, section 2.
     """
     with jax.named_scope("leaky_relu"):
@@ -39,13 +51,19 @@ def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float
 
 
 def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """1.7159 tanh(2x / 3), LeNet's squashing function: f(1) = 1 and f(-1) = -1 (to 1e-5).
+    """Returns 1.7159 tanh(2x / 3), LeNet's squashing function: f(1) = 1, f(-1) = -1 (to 1e-5).
 
     Args:
         x: an array of any shape and floating dtype.
 
     Returns:
         An array of the same shape and dtype, between -1.7159 and 1.7159.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.scaled_tanh(jnp.array([-1.0, 0.0, 1.0])).round(3)
+        Array([-1.,  0.,  1.], dtype=float32)
 
     Source: LeCun et al., 1998, equation 6 and appendix A (A = 1.7159, S = 2/3).
     """
@@ -54,13 +72,19 @@ def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The logistic function 1 / (1 + exp(-x)).
+    """Returns the logistic function 1 / (1 + exp(-x)).
 
     Args:
         x: an array of any shape and floating dtype.
 
     Returns:
         An array of the same shape and dtype, between 0 and 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.sigmoid(jnp.array([-100.0, 0.0, 100.0]))
+        Array([0. , 0.5, 1. ], dtype=float32)
     """
     with jax.named_scope("sigmoid"):
         return jax.nn.sigmoid(x)

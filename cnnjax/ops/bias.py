@@ -1,4 +1,4 @@
-"""Adding a bias to each channel, with a backward rule that sums as channels are best summed."""
+"""Adding a bias to each channel, with a backward rule that sums channels by `channel_sums`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_bias(
     *,
     backward: str = "ours",
 ) -> Float[Array, "*batch channels"]:
-    """Adds one value to each channel.
+    """Returns `x` with one value added to each channel.
 
     Args:
         x: activations, channels last, floating dtype.
@@ -35,6 +35,13 @@ def add_bias(
         ValueError: `bias` does not have one value per channel.
         TypeError: the dtypes differ.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.add_bias(jnp.zeros((2, 3)), jnp.array([1.0, 2.0, 3.0]))
+        Array([[1., 2., 3.],
+               [1., 2., 3.]], dtype=float32)
+
     Source: LeCun et al., 1989.
     """
     return _add_bias(x, bias, backward=backward)
@@ -49,6 +56,7 @@ def _check(x: jax.Array, bias: jax.Array) -> None:
 
 
 def _forward(x: jax.Array, bias: jax.Array) -> jax.Array:
+    # Explicit axes: callers may forbid implicit ones (`jax_numpy_rank_promotion`).
     return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
 
 
@@ -62,6 +70,7 @@ _add_bias = make_op(
     _forward,
     _backward,
     check=_check,
+    # The gradient needs neither operand.
     save=lambda op, x, bias: (op(x, bias), None),
     least_rank=2,
 )

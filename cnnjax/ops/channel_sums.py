@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-# XLA makes a tree of a sum over 32 values and more.
+# XLA makes a tree of a sum over 32 values or more.
 AT_ONCE = 28
 
 
@@ -28,12 +28,16 @@ def channel_sums(x: Float[Array, "*batch channels"]) -> Float[Array, " channels"
 
 
 def plain_channel_sums(x: jax.Array) -> jax.Array:
-    """The same sum as one reduction: for other platforms, and for comparison."""
+    """Returns the same sum by one reduction: for other platforms, and for comparison.
+
+    Args:
+        x: at least two axes, channels last.
+    """
     return jnp.sum(x, tuple(range(x.ndim - 1)))
 
 
 def _in_two_steps(x: jax.Array) -> jax.Array:
-    """Sums up to 28 rows, fused with what makes them, then the rest by a product with ones."""
+    """Returns the sum in two steps: up to 28 rows, fused with what computes them, then the rest."""
     axis, rows = max(
         ((axis, _divisor(size)) for axis, size in enumerate(x.shape[:-1])), key=lambda pair: pair[1]
     )
@@ -41,6 +45,7 @@ def _in_two_steps(x: jax.Array) -> jax.Array:
         blocks = (*x.shape[:axis], x.shape[axis] // rows, rows, *x.shape[axis + 1 :])
         x = jnp.sum(x.reshape(blocks), axis + 1)
     x = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    # A product with ones runs as vectorized code, unlike a reduction of the first axis.
     ones = jnp.ones((1, x.shape[0]), x.dtype)
     return jnp.dot(ones, x, precision="highest")[0]
 

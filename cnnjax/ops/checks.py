@@ -12,6 +12,10 @@ DTYPES = ("float32", "bfloat16", "float16", "float64")
 def check_images(op: str, x: jax.Array) -> None:
     """Checks that `x` is a batch of floating-point images.
 
+    Args:
+        op: the calling function, for the message.
+        x: the array to check.
+
     Raises:
         ValueError: `x` has another rank than 4 (NHWC) or another kind of dtype.
     """
@@ -27,7 +31,12 @@ def check_images(op: str, x: jax.Array) -> None:
 
 
 def check_dtypes(op: str, **arrays: jax.Array) -> None:
-    """Raises a TypeError unless the arrays share one of the floating dtypes in `DTYPES`."""
+    """Raises a TypeError unless the arrays share one of the floating dtypes in `DTYPES`.
+
+    Args:
+        op: the calling function, for the message.
+        **arrays: the arrays to check, by the names of their arguments.
+    """
     dtypes = {name: jnp.dtype(a.dtype).name for name, a in arrays.items()}
     if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in DTYPES:
         given = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
@@ -38,8 +47,15 @@ def check_dtypes(op: str, **arrays: jax.Array) -> None:
 
 
 def check_per_channel(op: str, x: jax.Array, **arrays: jax.Array) -> None:
-    """Raises a ValueError unless each array has one value for each channel, the last axis of x."""
+    """Raises a ValueError unless each array has one value for each channel, the last axis of x.
+
+    Args:
+        op: the calling function, for the message.
+        x: the activations.
+        **arrays: the arrays to check, by the names of their arguments.
+    """
     for name, values in arrays.items():
+        # A scalar has no last axis.
         if jnp.ndim(x) < 1 or jnp.shape(values) != jnp.shape(x)[-1:]:
             raise ValueError(
                 f"{op}: {name} must have one value per channel, shape {jnp.shape(x)[-1:]}, got "

@@ -1,4 +1,4 @@
-"""A dense layer's product, whose backward rule over few examples is bound by memory alone."""
+"""A dense layer's product, with a backward rule that is bound by memory alone for few examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cnnjax.ops.rules import make_op
 __all__ = ["dense"]
 
 FEW_ROWS = 16
-"""Up to so many examples, dL/dk is added up elementwise on CPU: see `_kernel_grad`."""
+"""Up to this many examples, dL/dk is added up elementwise on CPU: see `_kernel_grad`."""
 
 
 def dense(
@@ -27,7 +27,7 @@ def dense(
     precision: lax.PrecisionLike = None,
     backward: str = "ours",
 ) -> Float[Array, "*batch features"]:
-    """Multiplies each example with a matrix: y_o = Σ_i x_i k_io.
+    """Returns each example multiplied by a matrix: y_o = Σ_i x_i k_io.
 
     Args:
         x: examples, with any number of batch dimensions, floating dtype.
@@ -40,8 +40,14 @@ def dense(
         (*batch, features) in the dtype of `x`; the half types are summed in float32.
 
     Raises:
-        ValueError: `kernel` is no matrix with a row for each input.
+        ValueError: `kernel` is not a matrix with a row for each input.
         TypeError: the dtypes differ or are not floating.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.dense(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]))
+        Array([[1., 2., 3.]], dtype=float32)
     """
     return _dense(x, kernel, precision=precision, backward=backward)
 
@@ -87,10 +93,11 @@ def _input_grad(precision: lax.PrecisionLike, grad: jax.Array, kernel: jax.Array
 def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) -> jax.Array:
     """dL/dk_io = Σ_n x_ni g_no over the examples n.
 
-    Few examples make a sum of outer products bound by memory, for which a matrix product is a poor
-    form: elementwise, it is computed inside the optimizer's update and never written out.
+    For few examples, a sum of outer products is bound by memory, and a matrix product is slow.
+    Computed elementwise, it becomes a part of the optimizer's update and is never written out.
     """
     whole = partial(_matrix_form, precision)
+    # No examples leave no terms to add up.
     if not 0 < x.shape[0] <= FEW_ROWS:
         return whole(x, grad)
     return lax.platform_dependent(x, grad, cpu=_outer_products, default=whole)

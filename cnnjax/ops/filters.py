@@ -1,4 +1,4 @@
-"""Fixed kernels of image processing, applied to every channel for itself."""
+"""Fixed kernels of image processing, applied to each channel separately."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Images = Float[Array, "batch height width channels"]
 
 
 def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "reflect") -> Images:
-    """Cross-correlates every channel with one kernel, keeping height and width.
+    """Returns every channel cross-correlated with one kernel, of the same height and width.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         kernel: (height, width), both odd.
         padding_mode: what lies beyond the edge, as in `conv2d`.
 
@@ -44,6 +44,13 @@ def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "
 
     Raises:
         ValueError: `x` is not a batch of floating-point images, or the kernel has no center.
+
+    Example:
+        >>> import jax.numpy as jnp, numpy as np
+        >>> from cnnjax.ops import filters
+        >>> row = jnp.array([0.0, 0.0, 1.0, 0.0]).reshape(1, 1, 4, 1)
+        >>> filters.apply_filter(row, np.array([[1, 2, 3]]), padding_mode="zeros")[0, 0, :, 0]
+        Array([0., 3., 2., 1.], dtype=float32)
     """
     check_images("apply_filter", x)
     kernel = np.asarray(kernel)
@@ -57,17 +64,24 @@ def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "
 
 
 def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, Images]:
-    """Brightness differences across columns and across rows: the two edge images.
+    """Returns the two edge images: brightness differences across columns and across rows.
 
     The kernels are [[1, 0, -1], [2, 0, -2], [1, 0, -1]] and its transpose, so that brightness
     falling to the right, or downwards, is positive.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         padding_mode: as in `apply_filter`.
 
     Returns:
-        The two edge images, (vertical edges, horizontal edges), each of the shape of `x`.
+        (vertical edges, horizontal edges), each of the shape and dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax.ops import filters
+        >>> vertical, horizontal = filters.sobel(jnp.ones((1, 3, 4, 1)).at[:, :, 2:].set(0.0))
+        >>> vertical[0, 1, :, 0], horizontal[0, 1, :, 0]
+        (Array([0., 4., 4., 0.], dtype=float32), Array([0., 0., 0., 0.], dtype=float32))
     """
     with jax.named_scope("sobel"):
         return (
@@ -77,19 +91,68 @@ def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, 
 
 
 def laplacian(x: Images, *, padding_mode: str | float = "reflect") -> Images:
-    """The sum of second differences, by [[0, 1, 0], [1, -4, 1], [0, 1, 0]]: 0 on any plane."""
+    """Returns the sum of second differences, by [[0, 1, 0], [1, -4, 1], [0, 1, 0]]: 0 on any plane.
+
+    Args:
+        x: images, (batch, height, width, channels), floating dtype.
+        padding_mode: as in `apply_filter`.
+
+    Returns:
+        An array of the shape and dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax.ops import filters
+        >>> row = jnp.array([0.0, 0.0, 1.0, 2.0]).reshape(1, 1, 4, 1)
+        >>> filters.laplacian(row, padding_mode="replicate")[0, 0, :, 0]
+        Array([ 0.,  1.,  0., -1.], dtype=float32)
+    """
     with jax.named_scope("laplacian"):
         return apply_filter(x, LAPLACIAN, padding_mode=padding_mode)
 
 
 def sharpen(x: Images, *, padding_mode: str | float = "reflect") -> Images:
-    """The image less its Laplacian, by [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]."""
+    """Returns the images less their Laplacian, by [[0, -1, 0], [-1, 5, -1], [0, -1, 0]].
+
+    Args:
+        x: images, (batch, height, width, channels), floating dtype.
+        padding_mode: as in `apply_filter`.
+
+    Returns:
+        An array of the shape and dtype of `x`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax.ops import filters
+        >>> row = jnp.array([0.0, 0.0, 1.0, 1.0]).reshape(1, 1, 4, 1)
+        >>> filters.sharpen(row, padding_mode="replicate")[0, 0, :, 0]
+        Array([ 0., -1.,  2.,  1.], dtype=float32)
+    """
     with jax.named_scope("sharpen"):
         return apply_filter(x, SHARPEN, padding_mode=padding_mode)
 
 
 def box_blur(x: Images, size: int = 3, *, padding_mode: str | float = "reflect") -> Images:
-    """The mean over size × size pixels around each one."""
+    """Returns the mean over the size × size pixels around each one.
+
+    Args:
+        x: images, (batch, height, width, channels), floating dtype.
+        size: height and width of the neighborhood in pixels, odd.
+        padding_mode: as in `apply_filter`.
+
+    Returns:
+        An array of the shape and dtype of `x`.
+
+    Raises:
+        ValueError: `size` is not a positive odd int.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax.ops import filters
+        >>> point = jnp.zeros((1, 3, 3, 1)).at[0, 1, 1].set(9.0)
+        >>> filters.box_blur(point, padding_mode="zeros")[0, 0, :, 0].round(5)
+        Array([1., 1., 1.], dtype=float32)
+    """
     with jax.named_scope("box_blur"):
         return apply_filter(x, box_kernel(size), padding_mode=padding_mode)
 
@@ -101,12 +164,12 @@ def gaussian_blur(
     size: int | None = None,
     padding_mode: str | float = "reflect",
 ) -> Images:
-    """Blurs with a Gaussian, rows and columns apart.
+    """Returns the images blurred with a Gaussian, first over rows, then over columns.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         sigma: the standard deviation in pixels.
-        size: the kernel's height and width, odd; by default what holds 3 sigma on either side.
+        size: the kernel's height and width, odd; by default enough for 3 sigma on either side.
         padding_mode: as in `apply_filter`.
 
     Returns:
@@ -114,7 +177,14 @@ def gaussian_blur(
 
     Raises:
         ValueError: `sigma` is not positive, or `size` is not odd.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax.ops import filters
+        >>> filters.gaussian_blur(jnp.ones((1, 4, 4, 3)), sigma=1.0).shape
+        (1, 4, 4, 3)
     """
+    # A Gaussian of two variables is the product of two of one: 2 K products in place of K².
     profile = gaussian_kernel(sigma, size)
     with jax.named_scope("gaussian_blur"):
         down = apply_filter(x, profile[:, None], padding_mode=padding_mode)
@@ -122,10 +192,18 @@ def gaussian_blur(
 
 
 def box_kernel(size: int) -> np.ndarray:
-    """Returns the (size, size) kernel of 1 / size² everywhere, such as the 1/9 blur.
+    """Returns the kernel of a mean over (size, size) pixels: 1 / size² everywhere, float64.
+
+    Args:
+        size: height and width in pixels, odd.
 
     Raises:
         ValueError: `size` is not a positive odd int.
+
+    Example:
+        >>> from cnnjax.ops import filters
+        >>> filters.box_kernel(3).sum().round(6).item()
+        1.0
     """
     _check_size("box_kernel", size)
     return np.full((size, size), 1.0 / size**2)
@@ -136,10 +214,15 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
 
     Args:
         sigma: the standard deviation in pixels.
-        size: how many samples, odd; by default 2 ceil(3 sigma) + 1.
+        size: number of samples, odd; by default 2 ceil(3 sigma) + 1.
 
     Raises:
         ValueError: `sigma` is not positive, or `size` is not odd.
+
+    Example:
+        >>> from cnnjax.ops import filters
+        >>> filters.gaussian_kernel(1.0, size=3).round(3)
+        array([0.274, 0.452, 0.274])
     """
     if sigma <= 0:
         raise ValueError(f"gaussian_kernel: sigma must be positive (pixels), got {sigma!r}")

@@ -1,9 +1,9 @@
 """Keeping an array in memory that several parts of a compiled program read.
 
-XLA's CPU compiler computes a cheap elementwise producer (bias, batch normalization, rectifier) anew
-in every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among
-many, computing again costs far more than reading. `lax.optimization_barrier` does not help: it is
-taken away before loops are merged. A loop whose result is never known to be its input does.
+XLA's CPU compiler computes a cheap elementwise producer (bias, batch norm, rectifier) again in
+every loop that reads it. Where that loop is a transpose for dL/dk, or one shifted read among many,
+computing again costs far more than reading. `lax.optimization_barrier` does not help: XLA
+removes it before it merges loops. A loop whose result the compiler cannot know does help.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["materialized"]
 
 
 def materialized(x: jax.Array, witness: jax.Array | None = None) -> jax.Array:
-    """Returns `x`, which on CPU is computed once and read from memory by whatever uses the result.
+    """Returns `x`; on CPU it is computed once, and whatever uses the result reads it from memory.
 
     The values, and the derivatives of every order, are those of the identity. On other platforms
     nothing is done.
@@ -44,7 +44,8 @@ def _tangent(primals, tangents):
 
 
 def _loop(x: jax.Array, first: jax.Array) -> jax.Array:
-    # Nothing exceeds infinity, NaN neither: no turn is ever taken, and the compiler cannot tell.
+    # Nothing exceeds infinity, and neither does NaN: the loop never runs, which the compiler cannot
+    # know, since it does not assume it of a value that is read at run time.
     return lax.while_loop(lambda _: first > jnp.asarray(jnp.inf, first.dtype), lambda x: -x, x)
 
 

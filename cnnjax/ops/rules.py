@@ -1,14 +1,15 @@
 """From a forward and a backward function to an op: `make_op`.
 
-Under every transformation of JAX a rule written by hand needs the same care: operands that a
-`jax.shard_map` keeps whole are marked as varying (`align_varying`), forward mode is refused in the
-op's name (`reverse_mode.py`), the rule's own forward pass is the op again, so that it can be
-differentiated once more, and `backward="native"` gives JAX's derivative instead.
+Every rule written by hand needs the same care under JAX's transformations. Operands that a
+`jax.shard_map` keeps whole are marked as varying (`align_varying`). Forward mode is refused in the
+op's name (`reverse_mode.py`). The rule's own forward pass is the op again, so that it can be
+differentiated once more. `backward="native"` gives JAX's derivative instead.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from cnnjax.ops.reverse_mode import reverse_mode_only
+from cnnjax.ops.reverse_mode import NATIVE, reverse_mode_only
 
 
 class Op:
@@ -35,37 +36,57 @@ class Op:
         save: Callable[..., tuple[Any, Any]],
         native: Callable[..., Any],
         least_rank: int,
+        advice: str,
     ):
         self.name = name
         self._check, self._native, self._least_rank = check, native, least_rank
+        self._advice = advice
         self._rule = _with_rule(name, forward, backward, save)
 
-    def __call__(self, *operands: jax.Array, backward: str = "ours", **settings: Any) -> Any:
+    def __call__(
+        self,
+        *operands: jax.Array,
+        backward: str = "ours",
+        within: str = "",
+        advice: str = "",
+        **settings: Any,
+    ) -> Any:
         """Returns the checked op of its operands, in its named scope.
 
         Args:
-            *operands: arrays, to which it may be differentiated if their dtype is floating.
+            *operands: arrays; it can be differentiated with respect to the floating ones.
             backward: "ours" for the rule, "native" for JAX's own derivative.
-            **settings: hashable values, handed to each of the op's functions.
+            within: the public function that messages name; by default the op.
+            advice: what to do in forward mode, which the rule refuses. By default what the op
+                offers; `backward="native"` if `within` names another function.
+            **settings: hashable values, passed to each of the op's functions.
 
         Raises:
-            ValueError: `backward` is neither. Whatever the op's check raises.
+            ValueError: `backward` is neither "ours" nor "native". Whatever the op's check raises.
         """
-        check_backward(self.name, backward)
+        check_backward(within or self.name, backward)
         self._check(*operands, **settings)
         with jax.named_scope(self.name):
-            return self.apply(*operands, backward=backward, **settings)
+            return self.apply(
+                *operands, backward=backward, within=within, advice=advice, **settings
+            )
 
     def apply(
-        self, *operands: jax.Array, backward: str = "ours", within: str = "", **settings: Any
+        self,
+        *operands: jax.Array,
+        backward: str = "ours",
+        within: str = "",
+        advice: str = "",
+        **settings: Any,
     ) -> Any:
         """Returns the op as a part of another, which has checked the operands and has its scope.
 
         Args:
             *operands: arrays.
-            backward: as when it is called.
-            within: the name of that other op, for messages; by default this op's own.
-            **settings: as when it is called.
+            backward: as when the op is called.
+            within: as when the op is called.
+            advice: as when the op is called.
+            **settings: as when the op is called.
 
         Raises:
             ValueError: `backward` is neither "ours" nor "native".
@@ -74,8 +95,9 @@ class Op:
         check_backward(name, backward)
         if backward == "native" or jnp.ndim(operands[0]) < self._least_rank:
             return self._native(*operands, **settings)
-        marked = _marked(name, align_varying(*operands))
-        return self._rule(name, tuple(settings.items()), *marked)
+        advice = advice or (NATIVE if within else self._advice)
+        marked = reverse_mode_only(name, advice, *align_varying(*operands))
+        return self._rule((name, advice), tuple(settings.items()), *marked)
 
 
 def make_op(
@@ -90,10 +112,11 @@ def make_op(
     ),
     native: Callable[..., Any] | None = None,
     least_rank: int = 0,
+    advice: str = NATIVE,
 ) -> Op:
     """Returns the op that computes `forward` and differentiates it by `backward`.
 
-    An op is its mathematics, and a documented function that calls it:
+    An op contains the mathematics. A documented function with named arguments calls it:
 
     >>> import jax, jax.numpy as jnp
     >>> def check(x, *, factor):
@@ -125,14 +148,21 @@ def make_op(
             `backward` reads; by default the result is `op(*operands)`, and the operands are saved.
             A result computed in another way is differentiated a second time without the rule.
         native: `forward` in a form that JAX can differentiate in either mode; by default `forward`.
-        least_rank: axes that the first operand has for the rule to apply; with fewer, such as those
-            of a single example that leaves nothing to sum over, the derivative is JAX's own.
+        least_rank: axes that the first operand needs for the rule to apply; with fewer, such as
+            those of a single example that leaves nothing to sum over, the derivative is JAX's own.
+        advice: what to do in forward mode, which the rule refuses; for ops whose public function
+            has no argument `backward`.
     """
-    return Op(name, forward, backward, check, save, native or forward, least_rank)
+    return Op(name, forward, backward, check, save, native or forward, least_rank, advice)
 
 
 def check_backward(op: str, backward: str) -> None:
-    """Raises a ValueError unless `backward` is "ours" or "native"."""
+    """Raises a ValueError unless `backward` is "ours" or "native".
+
+    Args:
+        op: the calling function, for the message.
+        backward: the argument to check.
+    """
     if backward not in ("ours", "native"):
         raise ValueError(f"{op}: backward must be 'ours' or 'native', got {backward!r}")
 
@@ -142,6 +172,9 @@ def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
 
     Under `jax.shard_map` a replicated operand must be marked before a custom rule: the mark's own
     transpose is the sum of its gradient over those axes. Elsewhere nothing is done.
+
+    Args:
+        *arrays: the operands of one op.
     """
     varying = [_varying_axes(a) for a in arrays]
     every = frozenset().union(*varying)
@@ -158,33 +191,28 @@ def _varying_axes(x: jax.Array) -> frozenset[str]:
     return frozenset(getattr(aval, "vma", ()) if manual is None else manual.varying)
 
 
-def _marked(op: str, operands: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    return tuple(
-        reverse_mode_only(op, a) if jnp.issubdtype(a.dtype, jnp.inexact) else a for a in operands
-    )
-
-
 def _with_rule(
     name: str,
     forward: Callable[..., Any],
     backward: Callable[..., Any],
     save: Callable[..., tuple[Any, Any]],
 ) -> Callable[..., Any]:
-    """Returns the `custom_vjp` of (the name for messages, settings as items, *operands)."""
+    """Returns the `custom_vjp` of ((name, advice) for messages, settings as items, *operands)."""
 
-    def compute(op: str, settings: tuple, *operands: jax.Array) -> Any:
-        del op
+    def compute(messages: tuple, settings: tuple, *operands: jax.Array) -> Any:
+        del messages
         return forward(*operands, **dict(settings))
 
-    def forward_rule(op: str, settings: tuple, *operands: jax.Array) -> tuple[Any, Any]:
-        again = functools.partial(rule, op, settings)
+    def forward_rule(messages: tuple, settings: tuple, *operands: jax.Array) -> tuple[Any, Any]:
+        again = functools.partial(rule, messages, settings)
         return save(again, *operands, **dict(settings))
 
-    def backward_rule(op: str, settings: tuple, saved: Any, grad: Any) -> Any:
-        del op
+    def backward_rule(messages: tuple, settings: tuple, saved: Any, grad: Any) -> Any:
+        del messages
         return backward(saved, grad, **dict(settings))
 
-    compute.__name__ = name
+    # Jaxprs and profiles show the name of the innermost of functions that wrap each other.
+    inspect.unwrap(compute).__name__ = name
     rule = jax.custom_vjp(compute, nondiff_argnums=(0, 1))
     rule.defvjp(forward_rule, backward_rule)
     return rule

@@ -1,7 +1,7 @@
 """Sizes of convolution and pooling windows: pairs, paddings and the output size, with their checks.
 
-Every op resolves its arguments here once, so that the same number, pair or word means the same
-thing everywhere, and a wrong one is refused with the same message.
+Every op resolves its arguments here, so that the same number, pair or word means the same in every
+op, and a wrong one is refused with the same message.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
 
 
 def span(kernel: int, dilation: int = 1) -> int:
-    """Returns how many inputs a kernel reaches over, holes included: (K - 1) * dilation + 1."""
+    """Returns how many inputs a kernel reaches over, holes included: (K - 1) * dilation + 1.
+
+    Args:
+        kernel: its size K along one axis.
+        dilation: the step between kernel taps.
+    """
     return (kernel - 1) * dilation + 1 if kernel else 0
 
 
@@ -59,8 +64,8 @@ def output_size(
 ) -> int:
     """Returns the output size of a convolution or pooling along one axis: (D - K + 2P) / S + 1.
 
-    The division rounds down. K is the dilated kernel, `span(kernel, dilation)`; an asymmetric
-    padding puts `low + high` in the place of 2P.
+    The division rounds down. K is the dilated kernel, `span(kernel, dilation)`; with an asymmetric
+    padding, `low + high` replaces 2P.
 
     Args:
         size: the input size D.
@@ -74,6 +79,11 @@ def output_size(
 
     Raises:
         ValueError: an argument is out of range, or the window is larger than the padded input.
+
+    Example:
+        >>> from cnnjax import ops
+        >>> ops.output_size(224, kernel=7, stride=2, padding=3)
+        112
     """
     for name, value, least in (
         ("size", size, 1),
@@ -134,6 +144,14 @@ def checked_output_size(
 ) -> Pair:
     """Returns the output height and width for resolved arguments.
 
+    Args:
+        op: the calling function, for the message.
+        size: input height and width.
+        window: window height and width before dilation.
+        strides: steps between windows.
+        pads: ((top, bottom), (left, right)) in pixels.
+        dilation: steps between the elements of a window.
+
     Raises:
         ValueError: the window, holes included, is larger than the padded input.
     """
@@ -155,6 +173,7 @@ def _resolve_axis(
     if isinstance(padding, str) and padding.upper() in _WORDS:
         if padding.upper() == "VALID":
             return (0, 0)
+        # A stride beyond the kernel would make it negative, which lax counts as none.
         total = max((-(-size // stride) - 1) * stride + span(kernel, dilation) - size, 0)
         low = total // 2 if padding.upper() == "SAME" else total - total // 2
         return (low, total - low)
@@ -174,4 +193,5 @@ def _resolve_axis(
 
 
 def _is_int(value: Any) -> TypeGuard[int]:
+    # NumPy's integers are welcome, True and False are not.
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Configurations of runs, and what is made of them."""
+"""Configurations of runs, and the runs that are made from them."""
 
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.config import (

@@ -1,4 +1,4 @@
-"""What a configuration describes, before any example is read: dataset, network, task, pictures."""
+"""A run before any example is read: its dataset, network, task and preprocessing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,14 @@ from typing import Any
 import flax.linen as linen
 
 from cnnjax import data
-from cnnjax.data.own_datasets import Splits, own_dataset
+from cnnjax.data.augment.language import call_names
+from cnnjax.data.own_datasets import DATASETS, Splits, own_dataset, own_name
 from cnnjax.models.registry import record_model
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
 from cnnjax.recipes.network import input_statistics, make_network
+from cnnjax.recipes.optimizer_table import OPTIMIZERS
+from cnnjax.recipes.schedule_table import SCHEDULES
 from cnnjax.recipes.schema import RunConfig
 from cnnjax.recipes.tasks import make_task
 from cnnjax.tasks.base import Task
@@ -24,15 +27,15 @@ class Blueprint:
     """A run's parts that need no examples.
 
     Attributes:
-        config: what was asked for.
-        dataset: what is known of the images.
-        own: the examples of a dataset of one's own; None for others.
+        config: the checked configuration.
+        dataset: the dataset's description.
+        own: the examples of a user's own dataset; None for others.
         model: the network.
-        task: what it learns.
+        task: the task that it learns.
         preprocess: from stored images to network inputs.
-        framing: how photographs of many sizes get one; None for images that have one size.
+        framing: how photographs of many sizes get one size; None for images of one size.
         stored_shape: height, width and channels of a stored image.
-        parts: records of foreign parts, so that a later process finds them again.
+        parts: records of the parts that are not cnnjax's, so that a later process finds them.
     """
 
     config: RunConfig
@@ -53,20 +56,20 @@ class Blueprint:
 
     @property
     def split(self) -> str:
-        """Name of what is evaluated: "test", or "validation" where examples are held out."""
+        """Name of the evaluated split: "test", or "validation" where examples are held out."""
         return "validation" if self.config.data.validation_examples else "test"
 
 
 def make_blueprint(config: RunConfig | Mapping[str, Any], data_dir: str | None = None) -> Blueprint:
-    """Makes what a configuration describes without its examples.
+    """Returns the run that a configuration describes, without its examples.
 
     Args:
-        config: checked, or nested settings that are checked here.
+        config: a checked configuration, or nested settings that are checked here.
         data_dir: TFDS data folder, where sets outside the catalogue are looked up; None means
             TFDS's default.
 
     Raises:
-        ConfigError: some part cannot be made, or does not fit another.
+        ConfigError: a part cannot be made, or does not fit another.
     """
     checked = parse_config(config)
     try:
@@ -82,7 +85,7 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
     stored_shape = dataset.image_shape if framing is None else framing.shape
     if stored_shape is None:
         raise ValueError(f"data.name: the images of {dataset.name} have no size")
-    resize = config.data.resize if framing is None else None  # framing has done it
+    resize = config.data.resize if framing is None else None  # framing resizes already
     mean, std = input_statistics(config, dataset, stored_shape[2])
     per_image = config.data.normalization == "image"
     task = make_task(config.task, dataset.class_names)
@@ -103,11 +106,6 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
 
 def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     """Returns records of the parts that are not cnnjax's own."""
-    from cnnjax.data.augment.language import call_names
-    from cnnjax.data.own_datasets import DATASETS, own_name
-    from cnnjax.recipes.optimizer_table import OPTIMIZERS
-    from cnnjax.recipes.schedule_table import SCHEDULES
-
     section = config.data
     policies = [section.augmentation, *section.views.values()]
     for stream in section.streams.values():
@@ -121,5 +119,6 @@ def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
     ]
     records = [record_model(config.model.name)]
     records += [registry.record(name) for registry, name in named]
+    # Records are dictionaries, which no set can hold; a part that is named twice is kept once.
     unique = {repr(record): record for record in records if record}
     return tuple(unique.values())

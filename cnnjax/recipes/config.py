@@ -34,14 +34,17 @@ def task_section(name: str, **settings: Any) -> ConfigDict:
     """Returns the section `task` of a configuration for another task than the default one.
 
     Args:
-        name: of the task registry, or a path such as "my_package.tasks:Depth".
-        **settings: those that differ from the task's defaults.
+        name: a name of the task registry, or a path such as "my_package.tasks:Depth".
+        **settings: the settings that differ from the task's defaults.
+
+    Raises:
+        ConfigError: the task or a setting is unknown, or a setting without default is missing.
     """
     return ConfigDict(complete_task(TaskConfig(name=name, **settings)).model_dump())
 
 
 def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
-    """Gives every key whose default is None its type, which ConfigDict takes from the value."""
+    """Gives every key whose default is None a type, which ConfigDict takes from other values."""
     for name, field in section.model_fields.items():
         if isinstance(field.default, pydantic.BaseModel):
             _place_types(config[name], type(field.default))
@@ -51,14 +54,14 @@ def _place_types(config: Any, section: type[pydantic.BaseModel]) -> None:
 
 
 def parse_config(values: Mapping[str, Any] | ConfigDict | RunConfig) -> RunConfig:
-    """Checks nested settings against the schema; keys that are not given keep their defaults.
+    """Returns the checked configuration; keys that are not given have their defaults.
 
     Args:
-        values: nested mappings, a `ConfigDict`, or a configuration that was checked before.
+        values: nested mappings, a `ConfigDict`, or a checked configuration, which is returned.
 
     Raises:
-        ConfigError: keys are unknown (with the nearest known one), or values have the wrong type or
-            lie out of range; all of them are named.
+        ConfigError: keys are unknown, or values have the wrong type or are out of range. The
+            message names all of them, and the nearest known key for each unknown one.
     """
     if isinstance(values, RunConfig):
         return values
@@ -75,37 +78,48 @@ def _describe(detail: Any) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{path} is unknown; {nearest_key(path)}"
-    if detail["type"] == "value_error":  # of our own, which names what was given
+    if detail["type"] == "value_error":  # cnnjax's own message, which names the value
         return f"{path}: {detail['ctx']['error']}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{path}: {detail['input']!r} was given; {message}"
 
 
 def nearest_key(path: str) -> str:
-    """Says which known key comes nearest to an unknown dotted one."""
+    """Returns a hint for an error message: the nearest known key, or the keys of the section.
+
+    Args:
+        path: an unknown dotted key, such as "optimizer.lr".
+    """
     known = known_keys()
     section, _, last = path.rpartition(".")
-    # The right name in the wrong section, or a slip of the pen.
+    # The right name in the wrong section comes first, then a misspelled name.
     homonyms = [key for key in known if key.rpartition(".")[2] == last]
     nearest = homonyms or [
         key
         for key in nearest_names(path, known, likeness=0.8)
-        # A long section in common makes paths alike whose last names are not.
+        # With a long common section, paths are alike although their last names are not.
         if nearest_names(last, [key.rpartition(".")[2]], likeness=0.6)
     ]
     if nearest:
         return f"did you mean config.{nearest[0]}?"
+    # Nothing is near: the keys of the same section are the best hint.
     siblings = [key for key in known if key.rpartition(".")[0] == section] or known
     return f"known: {', '.join(f'config.{key}' for key in siblings)}"
 
 
 def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") -> list[str]:
-    """Returns every dotted key of the schema, in its order."""
+    """Returns every dotted key of the schema, in its order.
+
+    Args:
+        section: the part of the schema to list.
+        prefix: put before each key, such as "optimizer.".
+    """
     keys = []
     for name, field in section.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
             keys += known_keys(inner, f"{prefix}{name}.")
+            # The default task's settings are no fields of the schema.
             if inner is TaskConfig:
                 keys += [f"{prefix}{name}.{setting}" for setting in task_settings()]
         else:

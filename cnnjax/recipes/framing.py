@@ -1,22 +1,27 @@
-"""From the configuration's keys to how photographs of many sizes get one."""
+"""How photographs of many sizes get one size, from the configuration's keys."""
 
 from cnnjax import data
 from cnnjax.recipes.schema import DataConfig
 
 
 def make_framing(section: DataConfig, dataset: data.Dataset) -> data.Framing | None:
-    """Returns how a set's images are framed; None for images that have one size.
+    """Returns how a dataset's images are framed; None for images of one size.
+
+    Args:
+        section: the configuration's section `data`.
+        dataset: the dataset.
 
     Raises:
-        ValueError: a key is missing, does not fit another, or is of no use for this set.
+        ValueError: a key is missing, does not fit another, or has no use for this dataset.
     """
     keys = ("crop", "crop_short_sides", "crop_areas")
     given = [f"data.{key}" for key in keys if getattr(section, key)]
     if dataset.image_shape is not None:
         if given:
             raise ValueError(
-                f"{', '.join(given)}: for photographs of many sizes alone; those of {dataset.name} "
-                "are all of one: leave out, and use data.resize and data.augmentation"
+                f"{', '.join(given)}: only for photographs of many sizes; the images of "
+                f"{dataset.name} have one size: leave out, and use data.resize and "
+                "data.augmentation"
             )
         return None
     if section.resize is None:

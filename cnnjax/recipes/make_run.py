@@ -1,4 +1,4 @@
-"""From a configuration to a run: parts, examples and streams."""
+"""A run from its configuration: parts, examples and streams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,21 +34,21 @@ def make_run(
     """Returns the run that a configuration describes, with its examples.
 
     Args:
-        config: what is asked for: nested settings, a `ConfigDict`, or a checked configuration.
-        extend_to: train for this many epochs instead of the configuration's; the learning rate
-            keeps the configuration's schedule, and past its end its last value.
+        config: nested settings, a `ConfigDict`, or a checked configuration.
+        extend_to: epochs to train for instead of the configuration's. The learning rate keeps the
+            configuration's schedule, and past its end its last value.
         data_dir: TFDS data folder; None means TFDS's default.
         read: whether images are kept in memory.
 
     Raises:
-        ConfigError: some part cannot be made, or does not fit another.
+        ConfigError: a part cannot be made, or does not fit another.
         DataError: the images are not prepared, gone, or not what they should be.
     """
     checked = parse_config(config)
     blueprint = make_blueprint(checked, data_dir)
     try:
         return _make_run(blueprint, extend_to, data_dir, read)
-    except data.DataError:  # what is wrong is not the configuration
+    except data.DataError:  # a ValueError whose cause is not the configuration
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -61,7 +61,7 @@ def _make_run(
     fields = run_fields(blueprint)
     if extend_to is not None:
         _check_extension(blueprint.config, extend_to)
-    with processes.first_before_others():  # the first to come may have to build the set
+    with processes.first_before_others():  # the first process may have to prepare the dataset
         streams = _streams(blueprint, data_dir, read)
         test = load_evaluated(blueprint, data_dir, read)
     return Run(train=streams, test=test, total_epochs=extend_to, **fields)
@@ -79,7 +79,7 @@ def load_evaluated(
         blueprint: the run.
         data_dir: TFDS data folder; None means TFDS's default.
         read: whether images are kept in memory.
-        framing: how photographs are framed, where not as in the run.
+        framing: how photographs are framed; None means as in the run.
 
     Raises:
         DataError: the images are not prepared, gone, or not what they should be.
@@ -119,12 +119,13 @@ def _streams(
     main = _load(blueprint, "train", trained, data_dir, read)
     streams = {MAIN_STREAM: _stream(main, section)}
     for name, further in section.streams.items():
+        # Only the run's own dataset is divided into trained, held-out and further examples.
         if further.name in ("", section.name):
             chosen = {"trained": trained, "rest": rest, "all": np.sort([*trained, *rest])}
             positions = chosen[further.examples]
             if not len(positions):
                 raise ValueError(
-                    f"data.streams.{name}.examples: {further.examples!r} are none; set "
+                    f"data.streams.{name}.examples: {further.examples!r} holds no examples; set "
                     "data.train_examples to less than there are"
                 )
             examples = _load(blueprint, "train", positions, data_dir, read)
@@ -148,13 +149,15 @@ def _stream(examples: data.Examples, section: DataConfig | StreamConfig) -> data
 
 
 def _positions(blueprint: Blueprint) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns which training examples are held out, which are trained on, and which are left."""
+    """Returns the training examples that are held out, those that are trained on, and the rest."""
     section = blueprint.config.data
     size = blueprint.dataset.split_sizes["train"]
+    # A random choice, since some datasets are stored by class.
     order = np.asarray(data.epoch_order(jax.random.key(VALIDATION_SEED), 0, size))
     count = section.validation_examples
     left = order[count:]
     kept = len(left) if section.train_examples is None else section.train_examples
+    # In the dataset's order, which reads files one after the other.
     return np.sort(order[:count]), np.sort(left[:kept]), np.sort(left[kept:])
 
 

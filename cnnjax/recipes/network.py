@@ -1,4 +1,4 @@
-"""The network of a run, from its configuration, and the statistics that its inputs are given."""
+"""The network of a run, from its configuration, and the statistics of its inputs."""
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -7,11 +7,15 @@ from cnnjax import data, models
 from cnnjax.recipes.config import RunConfig
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
-"""Of the computation, by the configuration's `precision`; parameters are float32."""
+"""The computation's dtype for each `precision` of a configuration; parameters are float32."""
 
 
 def make_network(config: RunConfig, num_classes: int) -> linen.Module:
     """Returns the network of a configuration.
+
+    Args:
+        config: the checked configuration.
+        num_classes: number of outputs.
 
     Raises:
         ValueError: its name or overrides are unknown, or overrides set what has a key of its own.
@@ -19,7 +23,7 @@ def make_network(config: RunConfig, num_classes: int) -> linen.Module:
     overrides = dict(config.model.overrides)
     for key, instead in (("dtype", "precision"), ("num_classes", "data.name")):
         if key in overrides:
-            raise ValueError(f"model.overrides.{key} is not to be set; set {instead}")
+            raise ValueError(f"model.overrides.{key} cannot be set; set {instead} instead")
     if config.initialization is not None:
         if "initialization" in overrides:
             raise ValueError(
@@ -37,8 +41,14 @@ def input_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns the mean and the standard deviation by which pixels from 0 to 1 are normalized.
 
+    Args:
+        config: the checked configuration.
+        dataset: the dataset.
+        channels: of its images.
+
     Raises:
-        ValueError: the network's are asked for, and are for another number of channels.
+        ValueError: `data.normalization` is "model", and the network states the statistics of
+            another number of channels.
     """
     if config.data.normalization != "model":
         return dataset.mean, dataset.std
@@ -48,6 +58,6 @@ def input_statistics(
             f"data.normalization: {config.model.name} states the statistics of "
             f"{len(info.mean)} channels, but {dataset.name} has {channels}; set it to 'dataset'"
         )
-    # The network's are for pixels whose white is `scale`.
+    # The network's statistics are for pixels whose white is `scale`; ours are for white 1.
     mean = tuple(value / info.scale for value in info.mean)
     return mean, tuple(value / info.scale for value in info.std)

@@ -1,6 +1,7 @@
 """The update rules by name: optax's own, under optax's names, and Muon for convolutions.
 
-A rule is a function `(learning_rate, **options) -> optax.GradientTransformation`, of the schedule.
+A rule is a function `(learning_rate, **options)` that returns an `optax.GradientTransformation`;
+`learning_rate` is the schedule.
 """
 
 from collections.abc import Callable
@@ -26,9 +27,10 @@ _OPTAX_CONTRIB = """
 acprop ademamix adopt cocob dadapt_adamw dog dowg madgrad momo momo_adam prodigy simplified_ademamix
 """
 
-# Left out is what takes no schedule (polyak_sgd, rprop, sm3) or needs more than a configuration can
-# say (noisy_sgd's key), and what a step of gradients can't serve: line searches (lbfgs), Hessians
-# (sophia), evaluation at other parameters (schedule_free), wrappers of a rule (sam, galore, ...).
+# Left out are rules that take no schedule (polyak_sgd, rprop, sm3), that need a value which no
+# configuration can hold (noisy_sgd's key), or that need more than one gradient per step: line
+# searches (lbfgs), Hessians (sophia), gradients at other parameters (schedule_free), wrappers of a
+# rule (sam, galore, ...).
 for _name in _OPTAX.split():
     OPTIMIZERS.add(_name, getattr(optax, _name))
 for _name in _OPTAX_CONTRIB.split():
@@ -54,16 +56,24 @@ def muon(
 ) -> optax.GradientTransformation:
     """Returns Muon (Jordan et al. 2024) for kernels, and AdamW for all other parameters.
 
-    The momentum of a kernel is orthogonalized as a matrix of inputs by outputs: a convolution's of
-    [height, width, inputs, outputs] as one of height * width * inputs rows. optax alone takes
-    matrices, and hands convolutions to Adam.
+    The momentum of a kernel is orthogonalized as a matrix of inputs by outputs: that of a
+    convolution, [height, width, inputs, outputs], as one of height * width * inputs rows. optax's
+    own Muon takes matrices only, and hands convolutions to Adam.
 
     Args:
-        learning_rate: of both; factors for some parameters are `optimizer.rates`.
-        beta, nesterov, ns_coeffs, ns_steps, eps, adaptive, preconditioning, consistent_rms:
-            see `optax.contrib.muon`.
-        adam_b1, adam_b2: AdamW's decay rates.
-        weight_decay: apart from the gradient, of both, times the learning rate.
+        learning_rate: that of both rules; `optimizer.rates` has factors for some parameters.
+        beta: decay rate of Muon's momentum.
+        nesterov: whether the momentum has Nesterov's form.
+        ns_coeffs: coefficients of the Newton-Schulz iteration.
+        ns_steps: number of its iterations.
+        eps: added to denominators, which keeps them from 0.
+        adaptive: whether updates are scaled by the original ones' dual norm.
+        preconditioning: how the iteration's start is scaled: "frobenius", "spectral", "aol" or
+            "schatten".
+        consistent_rms: see `optax.contrib.muon`.
+        adam_b1: AdamW's decay rate of the mean gradient.
+        adam_b2: AdamW's decay rate of the mean squared gradient.
+        weight_decay: of both rules, apart from the gradient, times the learning rate.
         mask: which parameters decay.
     """
     directions = optax.contrib.muon(
@@ -82,14 +92,15 @@ def muon(
     )
     return optax.chain(
         directions,
-        optax.scale(-1.0),  # they point down already
+        # The directions point downhill; the steps after this one expect them uphill, as gradients.
+        optax.scale(-1.0),
         optax.add_decayed_weights(weight_decay, mask),
         optax.scale_by_learning_rate(learning_rate),
     )
 
 
 def kernel_matrices(params: Any) -> Any:
-    """Returns how Muon is to see kernels as matrices of inputs by outputs; None for the others.
+    """Returns how Muon reshapes kernels to matrices of inputs by outputs; None for the others.
 
     Args:
         params: a tree of arrays whose kernels are named `kernel` and have the outputs last.

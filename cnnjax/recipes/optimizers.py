@@ -1,4 +1,4 @@
-"""Optimizers: which update rule, and what it does to which parameter, in terms of optax."""
+"""Optimizers from a configuration: the update rule, and which parameters it decays and scales."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from cnnjax.recipes.schema import OptimizerConfig
 from cnnjax.recipes.signatures import check_options, keyword_defaults
 
 DECAY_RULES = ((r"(.*/)?kernel", True), (r".*", False))
-"""Weight decay acts on kernels; biases, scales and other coefficients are left alone."""
+"""Weight decay acts on kernels only, not on biases, scales and other coefficients."""
 
 ARGUMENTS = {
     "momentum": ("momentum", "b1"),
@@ -21,13 +21,13 @@ ARGUMENTS = {
     "beta2": ("b2", "decay"),
     "epsilon": ("eps",),
 }
-"""Keys of the configuration, and what rules call them."""
+"""Keys of the configuration, and the names of rules' arguments for them."""
 
 DECAYS = ("weight_decay", "weight_decay_rate")
 MASKS = ("mask", "weight_decay_mask")
 
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.9}
-"""Where none is given and the rule's own default is none at all."""
+"""The default momentum of rules that have none by default in optax."""
 
 
 def make_optimizer(
@@ -36,42 +36,44 @@ def make_optimizer(
     params: Any,
     plateau: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Returns the update rule for parameters of this structure; freezing some is another matter.
+    """Returns the update rule for parameters of this structure; it freezes none.
 
-    In order: the gradients are clipped by their global norm (Pascanu et al. 2013, section 3.2),
+    The order is: the gradients are clipped by their global norm (Pascanu et al. 2013, section 3.2),
     then weight decay, the rule, the parameters' own rates.
 
-    A rule that has weight decay of its own decays as optax has it: `adamw` and most others apart
-    from the gradient (Loshchilov and Hutter 2019), `lars` in the gradient that it scales,
-    `adafactor` without the learning rate. The others (`sgd`, `adam`, `rmsprop`) add `weight_decay *
-    parameter` to the gradient, as PyTorch and the classic papers do (an L2 penalty of half that
-    weight). RMSProp divides by the root of the mean squared gradient plus `epsilon`, and its
-    momentum acts after the learning rate, as in TensorFlow.
+    A rule with weight decay of its own decays as in optax: `adamw` and most others apart from the
+    gradient (Loshchilov and Hutter 2019), `lars` in the gradient that it scales, `adafactor`
+    without the learning rate. The others (`sgd`, `adam`, `rmsprop`) add `weight_decay * parameter`
+    to the gradient, as PyTorch and the classic papers do (an L2 penalty of half that weight).
+    RMSProp divides by the root of the mean squared gradient plus `epsilon`, and its momentum acts
+    after the learning rate, as in TensorFlow.
 
     Args:
-        config: which rule.
+        config: the configuration's section `optimizer`.
         schedule: the learning rate.
         params: arrays or their shapes.
-        plateau: what multiplies the updates by a factor found from the losses.
+        plateau: multiplies the updates by a factor that depends on the losses; None for none.
 
     Raises:
-        ValueError: there is no such rule, it doesn't take an option or key that is set, or rules of
-            `decay` or `rates` leave parameters out or match none.
+        ValueError: the rule is unknown or doesn't take an option or key that is set, or the rules
+            of `decay` or `rates` leave out a parameter, or one of them matches none.
     """
     decay_rules = config.decay or DECAY_RULES
     for key in ("decay", "rates"):
         patterns.check(f"optimizer.{key}", getattr(config, key), params)
 
     steps = []
+    # First of all, so that weight decay does not count in the norm.
     if config.gradient_clip is not None:
         steps.append(optax.clip_by_global_norm(config.gradient_clip))
-    # Rules are matched where they act: frozen parameters are missing from the trees there.
+    # Patterns are matched inside the rule: frozen parameters are missing from its trees.
     steps += _rule(config, schedule, lambda tree: patterns.match(decay_rules, tree))
     if config.rates:
         steps.append(_scale_by_rules(config.rates))
     if plateau is not None:
         steps.append(plateau)
     rule = optax.chain(*steps) if len(steps) > 1 else steps[0]
+    # Every step passes its loss, which only some rules take.
     return optax.with_extra_args_support(rule)
 
 
@@ -95,11 +97,13 @@ def _rule(
             f"optimizer.weight_decay: {config.name} decays all parameters alike, which "
             f"optimizer.decay can't choose; set optimizer.options.{decay} instead"
         )
+    # Checkpoints of these three have this step's state at a weight of 0 too.
     elif config.weight_decay or config.name in ("sgd", "adam", "rmsprop"):
         before.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
     options = dict(config.options)
     check_options("optimizer", config.name, options, takes, keys)
     given |= options
+    # A rule of the user's may have arguments without default.
     missing = [n for n, value in known.items() if value is inspect.Parameter.empty]
     if missing := [name for name in missing if name not in given]:
         raise ValueError(
@@ -107,6 +111,7 @@ def _rule(
             f"optimizer.options.{missing[0]}"
         )
     rule = function(schedule, **given)
+    # Any object with these two methods will do, also one that is not optax's.
     if not (hasattr(rule, "init") and hasattr(rule, "update")):
         raise ValueError(
             f"optimizer.name: {config.name} returns a {type(rule).__name__}; it must return an "
@@ -116,7 +121,7 @@ def _rule(
 
 
 def _arguments(known: Mapping[str, Any]) -> dict[str, str]:
-    """Returns what a rule calls the keys of the configuration that it has."""
+    """Returns the names of a rule's arguments for the configuration's keys that it takes."""
     found = {key: [n for n in names if n in known] for key, names in ARGUMENTS.items()}
     return {key: names[0] for key, names in found.items() if names}
 
@@ -147,7 +152,7 @@ def _given_keys(config: OptimizerConfig, known: Mapping[str, Any]) -> dict[str, 
 
 
 def _or_none(value: float, default: Any) -> float | None:
-    """Returns None for a zero where a rule says None for what it leaves out."""
+    """Returns None for a zero where the rule's default is None, which leaves the term out."""
     return None if not value and default is None else value
 
 

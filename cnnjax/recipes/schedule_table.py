@@ -1,8 +1,8 @@
 """The learning rate's schedules by name, each as a function of the step.
 
-A schedule is a function `(learning_rate, total_steps, epoch_steps, **options) -> optax.Schedule`:
-the peak rate, the steps that it has, those of one epoch. Steps are counted from the warm-up's end,
-and the warm-up's are not among its steps; a function that takes `warmup_steps` is given them.
+A schedule is a function `(learning_rate, total_steps, epoch_steps, **options)` that returns an
+`optax.Schedule`. Its steps start at the warm-up's end, and the warm-up's are not among them; a
+function with an argument `warmup_steps` receives their number.
 """
 
 import itertools
@@ -19,7 +19,13 @@ SCHEDULES: Registry[ScheduleRule] = Registry("schedule", example="my_package.rat
 
 @SCHEDULES.register("constant")
 def constant(learning_rate: float, total_steps: int, epoch_steps: int) -> optax.Schedule:
-    """Returns the rate that stays."""
+    """Returns a constant rate.
+
+    Args:
+        learning_rate: the rate.
+        total_steps: not used.
+        epoch_steps: not used.
+    """
     del total_steps, epoch_steps
     return optax.constant_schedule(learning_rate)
 
@@ -33,7 +39,15 @@ def plateau(
     factor: float = 0.1,
     patience: int = 5,
 ) -> optax.Schedule:
-    """Returns the rate before what the losses multiply it by: see `schedules.make_plateau`."""
+    """Returns a constant rate, which the factor of `schedules.make_plateau` multiplies.
+
+    Args:
+        learning_rate: the rate at the start.
+        total_steps: not used.
+        epoch_steps: not used.
+        factor: not used here; `make_plateau` takes it from the configuration.
+        patience: not used here; `make_plateau` takes it from the configuration.
+    """
     del total_steps, epoch_steps, factor, patience
     return optax.constant_schedule(learning_rate)
 
@@ -48,13 +62,18 @@ def step(
     factor: float = 0.1,
     warmup_steps: int = 0,
 ) -> optax.Schedule:
-    """Returns the rate that is multiplied by `factor` at each boundary.
+    """Returns a rate that is multiplied by `factor` at each boundary.
 
     Args:
-        learning_rate, total_steps, epoch_steps: see the module.
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: steps of one epoch.
         boundaries: epochs from the run's start, the warm-up included.
-        factor: what each multiplies by.
-        warmup_steps: those before this schedule.
+        factor: by which each boundary multiplies the rate.
+        warmup_steps: steps before this schedule.
+
+    Raises:
+        ValueError: there are no boundaries, or they do not rise within the schedule.
     """
     if not boundaries:
         raise ValueError(
@@ -82,7 +101,17 @@ def cosine(
     final_factor: float = 0.0,
     exponent: float = 1.0,
 ) -> optax.Schedule:
-    """Returns half a cosine down to `final_factor` of the rate (Loshchilov and Hutter 2017)."""
+    """Returns half a cosine from the rate down to `final_factor` of it.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        final_factor: the last rate's share of the peak rate.
+        exponent: the power to which the falling factor is raised.
+
+    Source: Loshchilov and Hutter 2017.
+    """
     del epoch_steps
     return optax.cosine_decay_schedule(
         learning_rate, total_steps, alpha=final_factor, exponent=exponent
@@ -100,14 +129,17 @@ def exponential(
     staircase: bool = False,
     final_factor: float = 0.0,
 ) -> optax.Schedule:
-    """Returns the rate that is multiplied by `factor` over every `decay_epochs` epochs.
+    """Returns a rate that is multiplied by `factor` over every `decay_epochs` epochs.
 
     Args:
-        learning_rate, total_steps, epoch_steps: see the module.
-        factor: what it is multiplied by.
-        decay_epochs: over how many epochs.
-        staircase: whether at once at their end (0.94 every two epochs: Szegedy et al. 2016).
-        final_factor: the share of the peak rate that it doesn't fall below.
+        learning_rate: the peak rate.
+        total_steps: not used.
+        epoch_steps: steps of one epoch.
+        factor: by which `decay_epochs` epochs multiply the rate.
+        decay_epochs: number of epochs.
+        staircase: whether the rate falls at once at their end rather than a little at each step
+            (0.94 every two epochs: Szegedy et al. 2016).
+        final_factor: the lowest rate's share of the peak rate.
     """
     del total_steps
     return optax.exponential_decay(
@@ -128,7 +160,15 @@ def polynomial(
     final_factor: float = 0.0,
     power: float = 1.0,
 ) -> optax.Schedule:
-    """Returns the fall to `final_factor` of the rate by a power of the steps left; 1 is a line."""
+    """Returns a rate that falls to `final_factor` of itself by a power of the share of steps left.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        final_factor: the last rate's share of the peak rate.
+        power: the power; 1 is a straight line.
+    """
     del epoch_steps
     return optax.polynomial_schedule(
         learning_rate, final_factor * learning_rate, power, total_steps
@@ -145,13 +185,17 @@ def onecycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> optax.Schedule:
-    """Returns one cycle (Smith and Topin 2018): half a cosine up to the rate, and one down.
+    """Returns one cycle: half a cosine up to the rate, and one down.
 
     Args:
-        learning_rate, total_steps, epoch_steps: see the module.
-        pct_start: the share of the steps in which it rises.
-        div_factor: the rate over the first one.
-        final_div_factor: the first rate over the last one.
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        pct_start: the share of the steps in which the rate rises.
+        div_factor: the peak rate divided by the first one.
+        final_div_factor: the first rate divided by the last one.
+
+    Source: Smith and Topin 2018.
     """
     del epoch_steps
     return optax.cosine_onecycle_schedule(

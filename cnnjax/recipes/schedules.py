@@ -1,4 +1,4 @@
-"""Learning rates over the steps of a run."""
+"""The learning rate over the steps of a run, from a configuration."""
 
 import inspect
 
@@ -10,9 +10,10 @@ from cnnjax.recipes.schema import ScheduleConfig
 from cnnjax.recipes.signatures import check_options, keyword_defaults
 
 PLATEAU_TOLERANCE = 1e-4
-"""By which share a mean loss must be lower than the best one before to count as lower."""
+"""A mean loss counts as lower if it is below the best one before by this share of it."""
 
 PLATEAU_FACTOR = 0.1
+"""The plateau schedule's factor where the configuration gives none."""
 
 KEYS = ("boundaries", "factor", "final_factor", "patience")
 """Keys of the configuration that schedules take under the same name."""
@@ -23,18 +24,18 @@ def make_schedule(
 ) -> optax.Schedule:
     """Returns the learning rate as a function of the step.
 
-    That of `plateau` depends on the losses besides; what it is multiplied by is part of the
-    optimizer's state, see `make_plateau`.
+    The rate of `plateau` depends on the losses too: the optimizer's state holds the factor that
+    multiplies it, see `make_plateau`.
 
     Args:
-        config: which schedule.
-        learning_rate: its peak.
+        config: the configuration's section `schedule`.
+        learning_rate: the peak rate.
         total_steps: steps of the whole run; past them the last rate holds.
         epoch_steps: steps of one epoch, the unit of the warm-up and of the boundaries.
 
     Raises:
-        ValueError: there is no such schedule, the warm-up is longer than the run, the boundaries do
-            not rise within the run or are none, or keys or options of another schedule are set.
+        ValueError: the schedule is unknown, the warm-up is longer than the run, the boundaries are
+            missing or do not rise within the run, or keys or options of another schedule are set.
     """
     warmup = round(config.warmup_epochs * epoch_steps)
     if warmup >= total_steps:
@@ -51,7 +52,8 @@ def make_schedule(
     for name, default in (takes or {}).items():
         if default is inspect.Parameter.empty and name not in given:
             key = name if name in KEYS else f"options.{name}"
-            raise ValueError(f"schedule.{key}: {config.name} needs it; set it")
+            raise ValueError(f"schedule.{key}: {config.name} needs it; give a value")
+    # `boundaries` are epochs from the run's start, which only the warm-up's length can place.
     if "warmup_steps" in (takes or {}):
         given["warmup_steps"] = warmup
     after = function(learning_rate, total_steps - warmup, epoch_steps, **given)
@@ -62,6 +64,7 @@ def make_schedule(
         )
     if not warmup:
         return after
+    # From a rate above 0, so that the first step is not lost.
     ramp = optax.linear_schedule(learning_rate / warmup, learning_rate, warmup)
     return optax.join_schedules([ramp, after], [warmup])
 
@@ -69,10 +72,14 @@ def make_schedule(
 def make_plateau(
     config: ScheduleConfig, epoch_steps: int
 ) -> optax.GradientTransformationExtraArgs | None:
-    """Returns what multiplies the updates by the plateau schedule's factor; None for other ones.
+    """Returns a rule that multiplies updates by the plateau schedule's factor; None for the others.
 
-    It is given each step's loss as `value` and looks at their mean at the end of every epoch. Its
-    state (the factor, the best mean, the epochs since) is saved with the optimizer's.
+    The rule receives each step's loss as `value` and compares their means at the end of every
+    epoch. Its state (the factor, the best mean, the epochs since) is saved with the optimizer's.
+
+    Args:
+        config: the configuration's section `schedule`.
+        epoch_steps: steps of one epoch.
     """
     if config.name != "plateau":
         return None
@@ -91,6 +98,7 @@ def _given_keys(config: ScheduleConfig, takes: dict) -> dict:
         value = getattr(config, key)
         if key in takes and value is not None:
             given[key] = value
+        # `patience` always has a value: it cannot show that it was set.
         elif key not in takes and value not in (None, ()) and key != "patience":
             owners = [n for n in SCHEDULES if key in (keyword_defaults(SCHEDULES.get(n), 3) or {})]
             raise ValueError(

@@ -1,6 +1,6 @@
 """The schema of a run's configuration: every key with its type, default and range.
 
-Reading and checking configurations is `config`'s part.
+`config` reads configurations and checks them against it.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,14 +18,14 @@ Value = TypeVar("Value")
 
 
 def _as_tuple(value: Any) -> Any:
-    """JSON has no tuples, and `frozen` models hold nothing that can change."""
+    """Returns a list as a tuple: JSON has no tuples, and `frozen` models hold no lists."""
     if isinstance(value, list | tuple):
         return tuple(_as_tuple(item) for item in value)
     return value
 
 
 def _known_to(registry: Registry) -> AfterValidator:
-    """Names of the registry, and paths."""
+    """Returns a validator that accepts names of the registry, and paths."""
 
     def check(name: str) -> str:
         registry.check(name)
@@ -35,19 +35,20 @@ def _known_to(registry: Registry) -> AfterValidator:
 
 
 Rules = Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_as_tuple)]
-"""Pairs of a pattern and a value, in the language of `cnnjax.patterns`; empty for the default."""
+"""Pairs of a pattern and a value, see `cnnjax.patterns`; empty for the default."""
 
 
 class Section(pydantic.BaseModel):
-    """A part of the configuration; unknown keys and other types are refused."""
+    """A part of the configuration, which refuses unknown keys and values of another type."""
 
+    # pydantic protects names that start with `model_`, and a section may have such keys.
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
 
 
 class ModelConfig(Section):
-    """Which network: a name of the model registry, and changes to its fields."""
+    """The network: a name of the model registry or a path, and values for its fields."""
 
     name: str = Field(
         default="resnet20_cifar",
@@ -61,9 +62,9 @@ class ModelConfig(Section):
 class StreamConfig(Section):
     """A further stream of training examples, beside the one that `data` itself describes.
 
-    `name` is its dataset ("": that of the run). `examples` says which of its training split:
-    "trained", what the run trains on; "rest", what it neither trains on nor holds out; or "all".
-    For another dataset only "all" makes sense. The other keys are those of `data`.
+    `name` is its dataset ("": that of the run). `examples` chooses from its training split:
+    "trained", those that the run trains on; "rest", those that it neither trains on nor holds out;
+    or "all". For another dataset only "all" makes sense. The other keys are those of `data`.
     """
 
     name: str = ""
@@ -76,26 +77,28 @@ class StreamConfig(Section):
 
 
 class DataConfig(Section):
-    """Which images, and what is done to them on their way to the network.
+    """The images, and the processing between their files and the network.
 
     `validation_examples` of the training split are held out and evaluated in place of the test
-    split: the way to choose hyper-parameters without the test split having a say. Of the others,
+    split, so that the test split does not influence the choice of hyper-parameters. Of the others,
     `train_examples` are trained on (None: all), the same ones in every run.
 
     Images of one size are resized to squares of `resize` pixels. Photographs of many sizes are
     resized until their shorter side has `resize` pixels, and a square of `crop` (None: `resize`) is
-    cut out: the central one in evaluation, in training one anywhere, or, with `crop_short_sides`
-    (lowest, highest), after a resize by a random length in place of `resize`, or, with `crop_areas`
-    (lowest, highest), a rectangle of a random share of the image; see `cnnjax.data.Framing`.
+    cut out: in evaluation the central one, in training one at a random place. With
+    `crop_short_sides` (lowest, highest), training first resizes to a random length in place of
+    `resize`. With `crop_areas` (lowest, highest), training cuts out a rectangle with a random share
+    of the image's area. See `cnnjax.data.Framing`.
 
-    `normalization` says whose mean and standard deviation pixels are normalized by: the dataset's,
-    those that the model's registry entry states (AlexNet's constants are meant for pixels up to 255
-    with the mean taken off, for one), or each image's own: global contrast normalization.
+    `normalization` chooses the mean and the standard deviation by which pixels are normalized:
+    "dataset", those of the dataset; "model", those in the model's registry entry (AlexNet's, for
+    one, are for pixels up to 255 minus the mean); "image", each image's own (global contrast
+    normalization).
 
-    `views` gives several augmentations of each training example, by the names under which they
-    stand in the batch, in place of `augmentation`. `order` is "shuffled", "balanced" (all classes
-    equally often) or "episodes" of `episodes` = (ways, shots, queries). `streams` holds further
-    streams of training examples by name.
+    `views` gives several augmentations of each training example in place of `augmentation`, by the
+    names that the batch has them under. `order` is "shuffled", "balanced" (all classes equally
+    often) or "episodes" of `episodes` = (ways, shots, queries). `streams` holds further streams of
+    training examples by name.
     """
 
     name: str = Field(
@@ -121,8 +124,9 @@ class DataConfig(Section):
 
 
 class TaskConfig(pydantic.BaseModel):
-    """What is learned: a name of the task registry, or a path, and the task's own settings."""
+    """The task: a name of the task registry or a path, and the task's own settings."""
 
+    # Its further keys are the task's fields, which `complete_task` checks.
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
 
     name: str = Field(
@@ -148,14 +152,15 @@ class OptimizerConfig(Section):
     decay rate of the mean squared gradient, `epsilon` is added to that mean's root. Where they are
     None, optax's defaults hold.
 
-    `gradient_clip` bounds the gradients' norm over all parameters, decay left
-    out (None: no bound). `accumulate` cuts every batch into that many parts, whose gradients are
-    added up before one update.
+    `gradient_clip` bounds the gradients' norm over all parameters, without the decay (None: no
+    bound). `accumulate` cuts every batch into that many parts, whose gradients are added up before
+    one update.
 
-    Three lists of rules, pairs of a regular expression and a value, say what holds for which
-    parameters; the first expression that matches a parameter's whole path gives its value, and each
-    must match one: `decay` whether weight decay acts (empty: on kernels alone), `rates` a factor of
-    the learning rate (empty: 1), `frozen` whether the parameter stays as it is (empty: none does).
+    Three lists of rules, pairs of a regular expression and a value, give a value to each parameter:
+    that of the first expression which matches the parameter's whole path. Each parameter must match
+    one, and each expression must be the first for some parameter. `decay`: whether weight decay
+    acts (empty: on kernels only). `rates`: a factor of the learning rate (empty: 1). `frozen`:
+    whether the parameter is not trained (empty: all are).
     """
 
     name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
@@ -178,7 +183,7 @@ class OptimizerConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """How the learning rate moves over the run's steps.
+    """The learning rate over the run's steps.
 
     It rises linearly over `warmup_epochs`, then follows `name`:
     `constant`; `cosine` or `polynomial`, down to `final_factor` of the peak rate; `step`,
@@ -201,10 +206,10 @@ class ScheduleConfig(Section):
 
 
 class BatchNormConfig(Section):
-    """Which examples share their batch statistics, by `scope`.
+    """The examples that share their batch statistics.
 
-    `global`: those of the whole batch, whatever devices they are on; `device`: those on one device;
-    `group`: `group_size` of them.
+    `scope` is "global": those of the whole batch, on all devices; "device": those on one device;
+    "group": `group_size` of them.
     """
 
     scope: Literal["global", "device", "group"] = "global"
@@ -212,16 +217,16 @@ class BatchNormConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run: together these keys are its identity.
+    """A whole run: its keys together are its identity.
 
-    `precision` is that of the computation; parameters and batch statistics are float32 always, and
+    `precision` is that of the computation; parameters and batch statistics are always float32.
     float16 scales its losses so that gradients neither overflow nor vanish. `ema_decay` keeps an
-    exponential moving average of parameters and batch statistics, which is what is evaluated
-    (0: off). `initialization` is the paper's own (`paper`), or a scheme for all kernels; None for
+    exponential moving average of parameters and batch statistics, which is evaluated in their place
+    (0: off). `initialization` is the paper's own ("paper"), or a scheme for all kernels; None for
     the network's default.
 
     The default run is a ResNet-20 on the embedded digits. It takes images of any size, so that the
-    defaults hold for every dataset whose images have one.
+    defaults fit every dataset whose images have one size.
     """
 
     model: ModelConfig = ModelConfig()

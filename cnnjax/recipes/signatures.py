@@ -1,4 +1,4 @@
-"""What a function of one's own takes, and whether a configuration's options fit it."""
+"""The arguments of a user's own function, and whether a configuration's options fit them."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -12,13 +12,14 @@ def keyword_defaults(function: Callable[..., Any], positional: int) -> dict[str,
 
     Args:
         function: any callable.
-        positional: number of first arguments that are given by place and left out.
+        positional: number of first arguments to leave out, which are given by place.
 
     Returns:
-        Defaults by name, `inspect.Parameter.empty` for what must be given; None if the function
-        takes arguments of any name.
+        Defaults by name, `inspect.Parameter.empty` for arguments without default; None if the
+        function takes arguments of any name.
     """
     parameters = list(inspect.signature(function).parameters.values())
+    # With `**options`, any name may be right: the function itself has to check it.
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -35,14 +36,14 @@ def check_options(
     """Refuses options that a part doesn't take, or that have a key of their own.
 
     Args:
-        section: of the configuration, such as "optimizer".
-        name: the part's.
-        options: of the configuration, `SECTION.options`.
+        section: the section's name in the configuration, such as "optimizer".
+        name: the part's name, such as "adam".
+        options: the section's `options`.
         takes: names of the arguments that the part takes; None for any.
         keys: arguments that a key of the configuration sets, with that key.
 
     Raises:
-        ValueError: the first such option is named, with what is allowed.
+        ValueError: there is such an option; the message names the first one and those allowed.
     """
     for option in options:
         if option in keys:

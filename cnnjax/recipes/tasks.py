@@ -1,4 +1,4 @@
-"""The task of a configuration, and the settings that it has."""
+"""The task of a configuration, and its settings."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,10 +17,13 @@ GIVEN_BY_DATA = "class_names"
 
 
 def task_settings(name: str = "classification") -> dict[str, Any]:
-    """Returns the settings of a task with their defaults, as `task.*` has them in a configuration.
+    """Returns the settings of a task, which are keys `task.*` of a configuration, with defaults.
 
     Args:
-        name: of the registry, or a path.
+        name: a name of the task registry, or a path.
+
+    Returns:
+        Defaults by name; None for a setting without default.
 
     Raises:
         ConfigError: there is no such task, or it is no dataclass.
@@ -39,8 +42,11 @@ def _fields(name: str) -> list[dataclasses.Field[Any]]:
 def task_class(name: str) -> Any:
     """Returns the class of a task.
 
+    Args:
+        name: a name of the task registry, or a path.
+
     Raises:
-        ConfigError: there is no such task, or what is there is none.
+        ConfigError: there is no such name or path, or it is not a task.
     """
     try:
         kind = TASKS.get(name)
@@ -54,15 +60,19 @@ def task_class(name: str) -> Any:
 
 
 def complete_task(config: TaskConfig) -> TaskConfig:
-    """Returns the task's section with every setting, those that are not given by their default.
+    """Returns the section `task` with all settings: those that are not given have their defaults.
 
-    Settings of the default task at their defaults, which every configuration begins with, are left
-    out where the task is another one.
+    Every configuration file starts with the settings of the default task. Where the task is
+    another one, they are left out, if they have their defaults.
+
+    Args:
+        config: the section.
 
     Raises:
-        ConfigError: a setting is unknown; the message names the nearest.
+        ConfigError: a setting is unknown, or one without default is missing.
     """
     known = task_settings(config.name)
+    # Every file states them: a default there is not a choice of the user's.
     other = task_settings() if config.name != TaskConfig().name else {}
     given = {
         name: value
@@ -93,13 +103,14 @@ def make_task(config: TaskConfig, class_names: Sequence[str]) -> Task:
     """Returns the task of a configuration.
 
     Args:
-        config: its section.
-        class_names: a name for each label of the dataset, for tasks that have them.
+        config: the configuration's section `task`.
+        class_names: a name for each label of the dataset, for tasks with a field `class_names`.
 
     Raises:
         ConfigError: the task is unknown, or refuses its settings.
     """
     kind = task_class(config.name)
+    # A text such as "my_package.losses:mine" is the path of a function.
     settings = {
         name: import_part(f"config.task.{name}", value)
         if isinstance(value, str) and is_path(value)

@@ -1,4 +1,4 @@
-"""A run as far as it goes without its examples: its parts, its state, and whether they fit."""
+"""The parts of a run without its examples: its fields, its state, and whether they fit."""
 
 from typing import Any
 
@@ -17,10 +17,14 @@ from cnnjax.training.step.state import TrainState
 
 
 def run_fields(blueprint: Blueprint) -> dict[str, Any]:
-    """Returns all of a run but its examples, as `Run` takes it.
+    """Returns the arguments of `Run`, but for its examples.
+
+    Args:
+        blueprint: the run.
 
     Raises:
-        ValueError: the examples are fewer than asked for, or the schedule does not fit.
+        ValueError: the dataset has fewer examples than the configuration needs, or the schedule
+            does not fit.
     """
     config = blueprint.config
     epoch_steps = _epoch_steps(blueprint)
@@ -49,7 +53,11 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
 
 
 def state_like(blueprint: Blueprint) -> TrainState:
-    """Returns the shapes of the training state of a run."""
+    """Returns the shapes of a run's training state.
+
+    Args:
+        blueprint: the run.
+    """
     train = _blank_stream(blueprint, blueprint.config.data)
     return jax.eval_shape(Run(train=train, **run_fields(blueprint)).init_state)
 
@@ -62,7 +70,7 @@ def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> None:
         data_dir: TFDS data folder; None means TFDS's default.
 
     Raises:
-        ValueError: the message says what to change.
+        ValueError: parts do not fit; the message names the keys to change.
     """
     _check_splits(blueprint)
     section = blueprint.config.data
@@ -83,10 +91,20 @@ def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> None:
 def stream_blueprint(
     blueprint: Blueprint, stream: StreamConfig, data_dir: str | None = None
 ) -> Blueprint:
-    """Returns the run as it would be with the dataset of a further stream."""
+    """Returns the run with the dataset of a further stream in place of its own.
+
+    Args:
+        blueprint: the run.
+        stream: the further stream's section.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        ConfigError: the dataset is unknown, or a part of the run does not fit it.
+    """
     config = blueprint.config
     if stream.name in ("", config.data.name):
         return blueprint
+    # A stream has no streams of its own.
     section = config.data.model_copy(update={"name": stream.name, "streams": {}})
     return make_blueprint(config.model_copy(update={"data": section}), data_dir)
 
@@ -96,7 +114,7 @@ def _blank_stream(blueprint: Blueprint, section: DataConfig | StreamConfig) -> d
     spec = own.train.spec if own else blueprint.dataset.spec(blueprint.stored_shape)
     size = episodes.batch_size if (episodes := episodes_of(section)) else section.batch_size
     arrays = {
-        # One example, seen as many times as a batch is large.
+        # One example as often as a batch is large: a view of it takes no memory.
         name: np.broadcast_to(value, (size, *value.shape[1:]))
         for name, value in data.blank_parts(spec, 1).items()
     }
@@ -107,10 +125,13 @@ def _blank_stream(blueprint: Blueprint, section: DataConfig | StreamConfig) -> d
 
 
 def episodes_of(section: DataConfig | StreamConfig) -> data.Episodes | None:
-    """Returns the episodes that a stream is made of; None where it is made of none.
+    """Returns the episodes of a stream whose order is "episodes"; None for other orders.
+
+    Args:
+        section: the stream's section.
 
     Raises:
-        ValueError: how many is not said.
+        ValueError: `episodes` does not give ways, shots and queries.
     """
     if section.order != "episodes":
         return None
@@ -129,10 +150,10 @@ def _epoch_steps(blueprint: Blueprint) -> int:
             f"data.validation_examples: {section.validation_examples} of "
             f"{blueprint.dataset.split_sizes['train']} training examples leave none to train on"
         )
-    asked = section.train_examples
-    if asked is not None and asked > left:
+    given = section.train_examples
+    if given is not None and given > left:
         raise ValueError(
-            f"data.train_examples: {asked} were asked for, but there are {left} to train on; "
+            f"data.train_examples: {given} was given, but there are {left} examples to train on; "
             f"give {left} or less"
         )
     size = episodes.batch_size if (episodes := episodes_of(section)) else section.batch_size
@@ -142,7 +163,7 @@ def _epoch_steps(blueprint: Blueprint) -> int:
             f"optimizer.accumulate: a batch of {size} cannot be cut into {parts} equal parts; "
             "change it or data.batch_size"
         )
-    return data.steps_per_epoch(left if asked is None else asked, size)
+    return data.steps_per_epoch(left if given is None else given, size)
 
 
 def _check_splits(blueprint: Blueprint) -> None:

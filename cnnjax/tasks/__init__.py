@@ -1,4 +1,4 @@
-"""What is learned: each task gives a loss, metric sums that add up exactly, and a report."""
+"""Tasks: each gives a loss, metric sums that add up exactly, and a report."""
 
 from cnnjax.tasks.base import Task, weighted_sums
 from cnnjax.tasks.classification import Classification

@@ -1,7 +1,7 @@
-"""What is learned: the protocol between a run and its task.
+"""The protocol between a run and its task, which defines what the network learns.
 
 A task is a frozen dataclass: its fields are its settings, its methods are pure functions over a
-batch. The loop, the checkpoints, evaluation and reports know this protocol alone.
+batch. The loop, the checkpoints, evaluation and reports use nothing else of a task.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
 
 from cnnjax import nn
 from cnnjax.data.examples import Spec
@@ -24,14 +24,14 @@ Sums = dict[str, Array]
 """Arrays that add up over parts of a batch, batches, devices and hosts."""
 
 Rows = dict[str, Array]
-"""Arrays with one row an example."""
+"""Arrays with one row per example."""
 
 
 class Task:
-    """A task with one loss an example; what differs is overridden.
+    """A task with one loss per example; subclasses override what differs.
 
-    The least that a task of one's own says is `example_losses`, or `loss` where its loss is not a
-    mean over examples. Subclasses are frozen dataclasses.
+    A subclass must define `example_losses`, or `loss` where its loss is not a mean over examples.
+    Subclasses are frozen dataclasses.
     """
 
     score: ClassVar[Score] = Score()
@@ -52,11 +52,11 @@ class Task:
                 batch.
 
         Raises:
-            ValueError: they do not fit; the message says what is expected.
+            ValueError: they do not fit; the message names what is expected.
         """
 
     def outputs(self, spec: Spec) -> int | None:
-        """Returns how many values the network gives for an example; None where that is open.
+        """Returns how many values the network gives for an example; None for any number.
 
         Args:
             spec: the parts of the first stream's examples.
@@ -65,7 +65,11 @@ class Task:
         return None
 
     def totals(self, batch: Batch) -> Mapping[str, Array]:
-        """Returns sums by which the loss is divided, from a part of a batch; they are added up."""
+        """Returns sums over a part of a batch by which `loss` divides once they are added up.
+
+        Args:
+            batch: the part of the batch.
+        """
         return {"weight": batch["weight"].sum()}
 
     def init_state(self) -> Any:
@@ -73,7 +77,12 @@ class Task:
         return ()
 
     def next_state(self, state: Any, sums: Mapping[str, Array]) -> Any:
-        """Returns the state after a step from the state before and the step's sums."""
+        """Returns the state after a step.
+
+        Args:
+            state: the state before the step.
+            sums: the step's metric sums, over the whole batch.
+        """
         del sums
         return state
 
@@ -81,6 +90,12 @@ class Task:
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
     ) -> tuple[Any, dict[str, Any]]:
         """Runs the network on a batch.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples, or a part of them.
+            moment: the step and its randomness.
 
         Returns:
             Its outputs, and the collections that it updated (none in evaluation).
@@ -90,21 +105,39 @@ class Task:
         return nn.apply_network(model, variables, batch["image"], train=True, key=moment.key)
 
     def example_losses(self, outputs: Any, batch: Batch, moment: Moment) -> Float[Array, " batch"]:
-        """Returns one loss an example, of which training minimizes the weighted mean."""
+        """Returns one loss per example; training minimizes their weighted mean.
+
+        Args:
+            outputs: what `apply` returned.
+            batch: the examples.
+            moment: the step and its randomness.
+
+        Raises:
+            NotImplementedError: the subclass defines neither this method nor `loss`.
+        """
         raise NotImplementedError(
             f"{type(self).__name__}: define example_losses, or loss where there is not one loss an "
             "example"
         )
 
     def example_metrics(self, outputs: Any, batch: Batch) -> Mapping[str, Float[Array, " batch"]]:
-        """Returns further numbers of each example by name, whose means are metrics."""
+        """Returns further numbers of each example by name, whose means are metrics.
+
+        Args:
+            outputs: what `apply` returned.
+            batch: the examples.
+        """
         del outputs, batch
         return {}
 
     def example_rows(self, outputs: Any, batch: Batch) -> Rows:
-        """Returns arrays [batch, ...] that evaluation collects whole; for what no sum gives.
+        """Returns arrays [batch, ...] by name that evaluation collects whole.
 
-        A ranking of the whole split, for example; see `metrics`.
+        They are for metrics that no sum gives, such as a ranking of the whole split; see `metrics`.
+
+        Args:
+            outputs: what `apply` returned.
+            batch: the examples.
         """
         del outputs, batch
         return {}
@@ -118,7 +151,7 @@ class Task:
             model: the network.
             variables: its parameters and other collections.
             batch: the examples, or a part of them.
-            moment: the step, its randomness and what belongs to it.
+            moment: the step, its randomness and its totals.
 
         Returns:
             This part's share of the batch's loss: shares of all parts and devices add up to it. And
@@ -127,13 +160,21 @@ class Task:
         outputs, updated = self.apply(model, variables, batch, moment)
         losses = self.example_losses(outputs, batch, moment)
         sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
+        # A batch of weight 0 has a loss of 0, not 0 / 0.
         weight = jnp.maximum(moment.totals["weight"], 1).astype(sums["loss"].dtype)
         return sums["loss"] / weight, (sums, updated)
 
     def evaluate(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
     ) -> tuple[Sums, Rows]:
-        """Returns metric sums and rows of a batch, with the network in evaluation mode."""
+        """Returns metric sums and rows of a batch, with the network in evaluation mode.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples.
+            moment: of evaluation, whose `train` is False.
+        """
         outputs, _ = self.apply(model, variables, batch, moment)
         losses = self.example_losses(outputs, batch, moment)
         sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
@@ -149,21 +190,34 @@ class Task:
             rows: of all examples that count, in the order of the split; None in training.
         """
         del rows
+        # Without any example the metrics are 0, not a division by 0.
         weight = max(float(sums["weight"]), 1e-30)
         means = {name: float(value) / weight for name, value in sums.items() if name != "weight"}
-        # Compiled functions sort the names of what they return.
+        # Compiled functions sort the names of what they return: the loss is put first again.
         return {name: means[name] for name in sorted(means, key=lambda name: name != "loss")}
 
     def lines(self, split: str, metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-        """Returns the lines that a program prints of an evaluation: pairs of a name and a text."""
+        """Returns the lines that a program prints of an evaluation: pairs of a name and a text.
+
+        Args:
+            split: name of the evaluated split, "test".
+            metrics: what `metrics` returned.
+        """
         return [(f"{split} {name}", f"{value:.6g}") for name, value in metrics.items()]
 
     def predict(self, outputs: Any) -> Any:
-        """Returns predictions [batch, ...], any pytree, from the network's outputs."""
+        """Returns predictions [batch, ...], any pytree, from the network's outputs.
+
+        Args:
+            outputs: what the network returned in evaluation mode.
+        """
         return outputs
 
     def combine(self, predictions: Any) -> Any:
-        """Joins predictions [opinions, batch, ...] of several views or networks into one.
+        """Returns predictions [batch, ...] joined from those of several views or networks.
+
+        Args:
+            predictions: [members, batch, ...], one member for each view of each network.
 
         Raises:
             TaskError: predictions of this task cannot be joined.
@@ -174,7 +228,11 @@ class Task:
         )
 
     def prediction_sums(self, predictions: Any, batch: Batch) -> Sums:
-        """Returns the sums over a batch from which `assess` makes its figures.
+        """Returns the sums over a batch from which `assess` computes its figures.
+
+        Args:
+            predictions: [batch, ...], joined by `combine`.
+            batch: the examples.
 
         Raises:
             TaskError: this task is evaluated by its metrics alone.
@@ -182,11 +240,18 @@ class Task:
         raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
 
     def assess(self, sums: Mapping[str, Any]) -> Evaluation:
-        """Turns added-up `prediction_sums` into figures."""
+        """Returns the figures of added-up `prediction_sums`.
+
+        Args:
+            sums: added up over batches.
+
+        Raises:
+            TaskError: this task is evaluated by its metrics alone.
+        """
         raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
 
     def answer(self, prediction: Any, top: int = 3) -> Answer:
-        """Returns what is printed and written of one example's prediction.
+        """Returns the prediction for one example in the forms that are printed and written.
 
         Args:
             prediction: `predict`'s values for one example, NumPy arrays.
@@ -199,12 +264,17 @@ class Task:
 
     def pictures(
         self, evaluated: Evaluated, count: int = 16
-    ) -> UInt8[np.ndarray, "pictures height width channels"]:
-        """Returns images of an evaluation that are worth a look; the first ones by default."""
+    ) -> Num[np.ndarray, "pictures height width channels"]:
+        """Returns images that show the network's mistakes best; the first ones by default.
+
+        Args:
+            evaluated: predictions and examples of the evaluated split.
+            count: the most images to return.
+        """
         return np.asarray(evaluated.images[np.arange(min(count, len(evaluated.images)))])
 
     def report_sections(self, evaluated: Evaluated) -> TaskReport:
-        """Returns what a report shows of the task, as data; nothing but its metrics by default.
+        """Returns what a report shows of the task, as data; by default only its metrics.
 
         Args:
             evaluated: predictions and examples of the evaluated split.
@@ -218,7 +288,8 @@ def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
 
     Args:
         values: numbers [batch] by name.
-        batch: gives the weights: 0 for what fills up, whose numbers may be NaN.
+        batch: gives the weights: 0 for an example that fills up the batch, whose numbers may be
+            NaN.
     """
     weight = batch["weight"]
     sums = {"weight": weight.sum()}

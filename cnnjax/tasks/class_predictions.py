@@ -1,4 +1,4 @@
-"""What a classifier predicted for labeled images: figures, confusions, and images in an order."""
+"""A classifier's predictions for labeled images: figures, confusions, and images in an order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from cnnjax.tasks.assessment import Assessment, assessment_sums
 class ClassPredictions:
     """Log-probabilities of labeled images.
 
-    All that is ranked is ranked by log-probabilities: probabilities of single precision are 0 below
-    1e-45, and 1 above 1 - 6e-8, where an order among them is lost.
+    Every order is by log-probabilities: probabilities in single precision are 0 below 1e-45 and 1
+    above 1 - 6e-8, where the order among them is lost.
 
     Attributes:
-        log_probabilities: float32 [images, classes], in nats; an image among whose values is NaN
-            has no prediction, and counts as wrong.
+        log_probabilities: float32 [images, classes], in nats; an image with a NaN has no
+            prediction, and counts as wrong.
         labels: integers [images].
         class_names: one name a class.
 
@@ -34,7 +34,7 @@ class ClassPredictions:
     class_names: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Refuses what does not fit together."""
+        """Refuses predictions, labels and names whose sizes differ."""
         shape, names = self.log_probabilities.shape, len(self.class_names)
         if shape != (len(self.labels), names) or len(self.labels) == 0:
             raise ValueError(
@@ -56,9 +56,10 @@ class ClassPredictions:
     def log_odds(self) -> Float[np.ndarray, " images"]:
         """How certain each prediction is: log p - log(1 - p) of its probability, float64, in nats.
 
-        The probability of all other classes is added up by itself, since 1 - p is 0 for all that
-        are nearly certain. Without a prediction minus infinity.
+        Minus infinity where an image has no prediction.
         """
+        # The other classes' probabilities are added up: 1 - p is 0 where p is nearly 1.
+        # The zeros keep NaN out of the arithmetic.
         others = np.where(self._numbers[:, None], self.log_probabilities, 0)
         place = others.argmax(axis=1)[:, None]
         best = np.take_along_axis(others, place, axis=1)[:, 0].astype(np.float64)
@@ -68,7 +69,8 @@ class ClassPredictions:
 
     @cached_property
     def assessment(self) -> Assessment:
-        """All figures that are made of the predictions."""
+        """All figures of the predictions."""
+        # The same sums as in evaluation, so that a report's figures agree with it.
         sums = assessment_sums(
             jnp.asarray(self.log_probabilities, jnp.float32),
             jnp.asarray(self.labels, jnp.int32),
@@ -82,20 +84,22 @@ class ClassPredictions:
         return round(self.assessment.top5_error * len(self.labels))
 
     def mistakes(self) -> Int[np.ndarray, " mistakes"]:
-        """Returns the images taken for another class, the most certain mistake first."""
+        """Returns the images of which another class was predicted, the most certain first."""
+        # A stable sort keeps equal ones in the dataset's order, so that every run shows the same.
         wrong = np.flatnonzero(~self.right)
         return wrong[np.argsort(-self.log_odds[wrong], kind="stable")]
 
     def narrowest(self) -> Int[np.ndarray, " right"]:
         """Returns the images predicted rightly, the one with the closest second class first."""
         right = np.flatnonzero(self.right)
-        if self._classes == 1:
+        if self._classes == 1:  # there is no second class
             return right
         best = np.partition(self.log_probabilities[right].astype(np.float64), -2, axis=1)[:, -2:]
         return right[np.argsort(best[:, 1] - best[:, 0], kind="stable")]
 
     def most_certain(self) -> int:
-        """Returns the image that is predicted rightly with the most certainty; else the surest."""
+        """Returns the right prediction with the most certainty, or the most certain mistake."""
+        # The last key, right before wrong, is the first that `lexsort` sorts by.
         order = np.lexsort((-self.log_odds, ~self.right))
         return int(order[0])
 
@@ -103,6 +107,10 @@ class ClassPredictions:
         """Returns an image's most probable classes as (class, probability), the best first.
 
         There are none where the image has no prediction.
+
+        Args:
+            image: the image's place.
+            count: how many classes to return.
         """
         if not self._numbers[image]:
             return []
@@ -111,8 +119,13 @@ class ClassPredictions:
         return [(int(c), float(np.exp(values[c]))) for c in order]
 
     def commonest_confusions(self, count: int = 10) -> list[tuple[int, int, int]]:
-        """Returns the commonest confusions first, as (true class, predicted class, images)."""
+        """Returns the commonest confusions first, as (true class, predicted class, images).
+
+        Args:
+            count: the most confusions to return.
+        """
         confusion = self.assessment.confusion.copy()
+        # The diagonal holds the right predictions.
         np.fill_diagonal(confusion, 0)
         order = np.argsort(-confusion, axis=None, kind="stable")[:count]
         pairs = (np.unravel_index(flat, confusion.shape) for flat in order)
@@ -120,6 +133,7 @@ class ClassPredictions:
 
     @cached_property
     def _numbers(self) -> Bool[np.ndarray, " images"]:
+        # The maximum of a row is NaN if any of its values is.
         return ~np.isnan(self.log_probabilities.max(axis=1))
 
     @property

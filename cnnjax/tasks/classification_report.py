@@ -31,7 +31,7 @@ CURVES = (
         "loss",
         "Loss",
         log=True,
-        note="Label smoothing, where it is on, raises the training loss alone.",
+        note="Label smoothing, where it is on, raises the training loss only.",
     ),
     MetricChart("accuracy", "Accuracy", percent=True, also="error"),
 )
@@ -40,12 +40,12 @@ CURVES = (
 _SHOWN_CLASSES = 20
 _SHOWN_MISTAKES = 36
 _SHOWN_NARROW = 8
-# Bins with fewer images are drawn pale: their accuracy says little.
+# Bins with fewer images are drawn pale, since their accuracy is uncertain.
 _FEW = 10
 
 
 def classification_report(evaluated: Evaluated, class_names: Sequence[str]) -> TaskReport:
-    """Returns what a page shows of a classification.
+    """Returns a classification's part of a report.
 
     Args:
         evaluated: `predictions` are log-probabilities, float32 [examples, classes]; `parts` has
@@ -122,9 +122,10 @@ def _class_section(predictions: ClassPredictions) -> Section:
 
 
 def _class_table(predictions: ClassPredictions) -> Table:
-    """Returns the accuracy of each class, the worst first; of many classes the worst."""
+    """Returns the accuracy of each class, the worst first; of many classes only the worst."""
     assessment = predictions.assessment
     accuracy, totals = assessment.class_accuracy, assessment.class_totals
+    # A class without images has no accuracy.
     present = np.flatnonzero(totals)
     order: list[int] = present[np.argsort(accuracy[present], kind="stable")].tolist()
     shown = order[:_SHOWN_CLASSES]
@@ -148,6 +149,7 @@ def _calibration(predictions: ClassPredictions) -> Bars:
     counted = max(sum(b.examples for b in filled), 1)
     confidence = sum(b.examples * b.confidence for b in filled) / counted
     likelihood = ""
+    # One image whose true class has probability 0 makes the mean infinite.
     if np.isfinite(assessment.nll):
         likelihood = f" Negative log-likelihood {assessment.nll:.3g} nats."
     return Bars(
@@ -213,7 +215,7 @@ def _mistake_section(predictions: ClassPredictions, evaluated: Evaluated) -> Sec
 def _cards(
     predictions: ClassPredictions, evaluated: Evaluated, chosen: Int[np.ndarray, " chosen"]
 ) -> list[Picture]:
-    """Returns images with their true class and what was predicted."""
+    """Returns images with their true class and the predicted ones."""
     if not len(chosen):
         return []
     images = np.asarray(evaluated.images[chosen])

@@ -1,4 +1,4 @@
-"""The tasks that configurations name."""
+"""The tasks that configurations name, and the registry of further ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +16,6 @@ def register_task(name: str) -> Callable[[Any], Any]:
     """Returns a decorator that gives a task class a name for configurations.
 
     Args:
-        name: what `task.name` says.
+        name: the value of `task.name` in a configuration.
     """
     return TASKS.register(name)

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Num
 
 MOST_SERIES = 6
-"""Lines that one chart can tell apart by their colors."""
+"""The most lines of one chart: more colors would be hard to distinguish."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table, where more than its text is to be seen.
+    """One cell of a table that shows more than a text.
 
     Attributes:
-        text: what stands in it.
+        text: its text.
         tone: how strongly it is colored, from 0 to 1; None for no color.
-        good: whether the color, or the bar, is that of what is right or of what is wrong; None for
-            a neutral one.
+        good: whether the color, or the bar, is the one for right or the one for wrong; None for a
+            neutral one.
         bar: length of a bar instead of the text, from 0 to 1.
         title: shown under the pointer.
     """
@@ -36,8 +36,8 @@ class Column:
     """The head of a table's column.
 
     Attributes:
-        name: what stands in it; "" where the column beside it says it.
-        number: whether its cells are numbers, which stand to the right.
+        name: its text; "" where it shares the name of the column beside it.
+        number: whether its cells are numbers, which are aligned to the right.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Table:
         rows: one cell a column; a text is a plain cell.
         caption: a sentence above it; "" for none.
         wide: whether it takes the page's width rather than half of it.
-        empty: what is said instead, where there are no rows.
+        empty: a sentence instead, where there are no rows.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Table:
     empty: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses rows of another length than the head."""
+        """Refuses rows whose length differs from the head's."""
         for place, row in enumerate(self.rows):
             if len(row) != len(self.columns):
                 raise ValueError(
@@ -83,10 +83,11 @@ class Series:
 
     Attributes:
         name: what they are, shown beside the color; "" for no key.
-        x, y: the points; those that are not finite are left out.
-        line: whether they are joined.
+        x: the points' horizontal places; points that are not finite are left out.
+        y: the points' vertical places, one for each of `x`.
+        line: whether a line joins them.
         marks: whether each is marked.
-        dashed: whether the line is a thin dashed one, of a neutral color: something to compare to.
+        dashed: whether the line is thin, dashed and of a neutral color: a reference to compare to.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Series:
     dashed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses points of which one number is missing."""
+        """Refuses points that lack one of their two numbers."""
         if len(self.x) != len(self.y):
             raise ValueError(
                 f"x, y: the series {self.name!r} has {len(self.x)} x and {len(self.y)} y; give "
@@ -114,7 +115,7 @@ class Chart:
         series: the lines; at most 6 that are not dashed.
         across: what the horizontal axis shows, with its unit.
         up: what the vertical axis shows, with its unit.
-        views: vertical axes between which a reader chooses; the first is shown at first.
+        views: vertical axes between which a reader chooses; the page shows the first one at first.
         caption: what to see in it.
     """
 
@@ -136,8 +137,8 @@ class Chart:
         colored = sum(not series.dashed for series in self.series)
         if colored > MOST_SERIES:
             raise ValueError(
-                f"series: the chart {self.title!r} has {colored}; at most {MOST_SERIES} can be "
-                "told apart: draw fewer, or several charts"
+                f"series: the chart {self.title!r} has {colored}; at most {MOST_SERIES} colors can "
+                "be distinguished: draw fewer, or several charts"
             )
 
 
@@ -146,11 +147,12 @@ class Bin:
     """One bar of `Bars`.
 
     Attributes:
-        low, high: the range that it stands for, in 0..1.
+        low: lower end of its range, in 0..1.
+        high: upper end of its range, in 0..1.
         height: how high it is, in 0..1.
-        mark: where a line crosses it, in 0..1: what its height is compared to.
-        share: how much of all examples is in it, in 0..1.
-        pale: whether it says little, for want of examples.
+        mark: where a line crosses it, in 0..1: the value to which its height is compared.
+        share: its share of all examples, in 0..1.
+        pale: whether it is drawn pale, since few examples make its height uncertain.
         title: shown under the pointer.
     """
 
@@ -174,7 +176,7 @@ class Bars:
         bins: the bars that have examples.
         across: what the horizontal axis shows.
         up: what the bars' height shows.
-        below: what the strip of shares beneath shows.
+        below: what the strip of shares below shows.
         keys: names of the bar and of the mark.
         note: a sentence above it.
         caption: what to see in it.
@@ -195,9 +197,9 @@ class Bar:
     """A named share beside a picture.
 
     Attributes:
-        name: what has it.
+        name: what the share belongs to.
         share: its length, from 0 to 1.
-        good: whether it is what is right.
+        good: whether it belongs to the right class.
         text: the number beside it; "" for the share as a probability in per cent.
     """
 
@@ -209,18 +211,19 @@ class Bar:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with what belongs to it.
+    """An image with the texts and bars beside it.
 
     Attributes:
-        pixels: uint8 [height, width, 1 or 3].
+        pixels: uint8, or other numbers in 0..1; other ranges are scaled to it. Of other numbers of
+            channels than 1 or 3 the mean is shown.
         heading: the line in bold beside it.
         label: a small word above the heading: "truth".
-        lines: small lines beneath the heading.
+        lines: small lines below the heading.
         bars: named shares.
-        alt: the picture in words, for those who do not see it; "" for the lines beside it.
+        alt: a description of the picture for screen readers; "" for the lines beside it.
     """
 
-    pixels: UInt8[np.ndarray, "height width channels"]
+    pixels: Num[np.ndarray, "height width channels"]
     heading: str = ""
     label: str = ""
     lines: Sequence[str] = ()
@@ -236,8 +239,8 @@ class Pictures:
         title: their heading; "" for none.
         pictures: the images.
         caption: a sentence above them.
-        large: whether each takes the width of its card rather than a corner of it, as where small
-            things in it are to be seen.
+        large: whether each takes the width of its card rather than a corner of it, so that small
+            things in it are visible.
     """
 
     title: str
@@ -248,13 +251,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Counts of pairs of names: with numbers in its cells, or as a picture where there are many.
+    """Counts of pairs of names, drawn with numbers in its cells, or as a picture if they are many.
 
     Attributes:
         names: a name for each row and column.
         counts: [names, names].
         down: what the rows are: "truth".
-        across: what the columns are: "what the network said".
+        across: what the columns are: "predicted".
         unit: what is counted: "images".
         title: its heading; "" for none.
     """
@@ -277,4 +280,4 @@ class Matrix:
 
 
 Part = Table | Chart | Bars | Pictures | Matrix
-"""What a section is made of."""
+"""A part of a report's section."""

@@ -1,6 +1,6 @@
-"""What a report shows of a task, as plain data: figures, tables, charts, pictures; never HTML.
+"""A task's part of a report, as plain data: figures, tables, charts, pictures; never HTML.
 
-A task makes these; `cnnjax.reports` draws them. A new task gets its page by giving other data.
+A task makes the data; `cnnjax.reports` draws it. A new task gets its page by giving other data.
 """
 
 import math
@@ -54,16 +54,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a network gave for the evaluated examples, beside the examples themselves.
+    """The evaluated examples, and a network's predictions for them.
 
     Attributes:
-        predictions: what the task's `predict` gave, for every example [examples, ...].
+        predictions: the task's predictions, a pytree of arrays [examples, ...].
         parts: the examples' other parts by name, each [examples, ...]: "label", "mask", ...
-        images: gives uint8 images [chosen, height, width, channels] as they are stored when it is
-            indexed with an array of places; maybe decoded only then.
+        images: an index with an array of places gives their images as they are stored, most often
+            uint8 [chosen, height, width, channels]; they may be decoded only then.
         positions: the examples' places in their dataset, which differ from their places here where
             some could not be read.
-        split: what they are: "test", or "validation" where examples were held out.
+        split: name of their split: "test", or "validation" where examples were held out.
     """
 
     predictions: PyTree[Shaped[np.ndarray, "examples ..."]]
@@ -84,7 +84,7 @@ class Figure:
     Attributes:
         name: what it is, "Test accuracy".
         value: the number as text, with its unit.
-        note: a line of what it is made of, "53 of 60 images right".
+        note: a line that explains it, "53 of 60 images right".
     """
 
     name: str
@@ -99,8 +99,8 @@ class Section:
     Attributes:
         anchor: its name in links, unique on the page: letters, digits and hyphens.
         title: its heading.
-        caption: a sentence or two beneath it.
-        parts: what it shows, in this order, two beside each other where they are narrow.
+        caption: a sentence or two below it.
+        parts: what it shows, in this order; two narrow ones are beside each other.
         link: its name in the list of sections; "" for the title, "-" for none.
     """
 
@@ -111,24 +111,24 @@ class Section:
     link: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot stand in a link."""
+        """Refuses an anchor that cannot be part of a link."""
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.anchor):
             raise ValueError(
-                f"anchor: {self.anchor!r} of the section {self.title!r} cannot stand in a link; "
+                f"anchor: {self.anchor!r} of the section {self.title!r} cannot be part of a link; "
                 "give letters, digits and hyphens, a letter first"
             )
 
 
 @dataclass(frozen=True)
 class Example:
-    """The example that is shown on its way through the network.
+    """The example whose way through the network a page shows.
 
     Attributes:
         place: its place among the evaluated ones.
-        name: which it is, in words that may stand within a sentence: "test image 5, a cat".
-        bars: what the network made of it.
-        heading: a name for that: "what it said".
-        note: what the bars are, "probabilities"; without bars, what the network made of it.
+        name: which it is, in words that fit into a sentence: "test image 5, a cat".
+        bars: the network's output for it.
+        heading: a name for that: "predicted".
+        note: what the bars are, "probabilities"; without bars, the network's output as text.
     """
 
     place: int
@@ -143,12 +143,12 @@ class TaskReport:
     """All that a page shows of a task.
 
     Attributes:
-        figures: headline figures, the most important one first; its value stands in the page's
+        figures: headline figures, the most important one first; its value is part of the page's
             title.
         sections: in the order of the page.
-        metrics: figures under the names that training logs them by; the page says so where the log
-            and the network that is shown disagree.
-        example: which example is shown on its way through the network; None for the first.
+        metrics: figures under the names in training's log; the page reports where the log and the
+            network on the page disagree.
+        example: the example whose way through the network is shown; None for the first.
     """
 
     figures: Sequence[Figure]
@@ -165,11 +165,11 @@ class MetricChart:
         metric: its name in the log.
         title: its name on the page, "Loss".
         percent: whether it is a share of 1, drawn in per cent.
-        log: whether a logarithmic axis is shown first, and a linear one second; else a linear one
-            alone.
-        also: name of what is left of it to 1, "error" for an accuracy, which is then drawn on a
+        log: whether a logarithmic axis is the first view and a linear one the second; otherwise the
+            linear axis is the only one.
+        also: name of 1 minus the metric, such as "error" for an accuracy; it is drawn on a
             logarithmic axis as a second view; "" for none.
-        note: a sentence beneath it.
+        note: a sentence below it.
     """
 
     metric: str
@@ -181,7 +181,7 @@ class MetricChart:
 
 
 def percent(share: float, *, digits: int = 2, exact: bool = True) -> str:
-    """Returns a share of 1 in per cent, which never reads as exactly 0 or 100 % without being so.
+    """Returns a share of 1 in per cent; only an exact 0 or 1 reads as exactly 0 or 100 %.
 
     Args:
         share: the share.
@@ -192,6 +192,7 @@ def percent(share: float, *, digits: int = 2, exact: bool = True) -> str:
     if math.isnan(share):
         return "not a number"
     step = 10.0**-digits
+    # Below half a step, the number would be rounded to 0.
     if share < step / 200 and not (exact and share == 0):
         return f"< {step:.{digits}f} %"
     if share > 1 - step / 200 and not (exact and share == 1):

@@ -1,4 +1,4 @@
-"""What a task is given and what it gives: the moment of a step, a score, answers, evaluations."""
+"""Values that a task receives and returns: a step's moment, a score, predictions, evaluations."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,18 @@ from jaxtyping import Array, Int32, Key
 
 
 class TaskError(ValueError):
-    """A task cannot do what was asked of it."""
+    """A task does not support the operation."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What a task is given besides network, variables and batch.
+    """The step's part of a task's arguments, besides network, variables and batch.
 
     Attributes:
         key: randomness, of dropout among others; each part of a batch and each device has its own.
-        train: whether the step trains, or evaluates.
+        train: True where the step trains, False where it evaluates.
         step: steps done before this one, int32; 0 in evaluation.
-        totals: what `Task.totals` gives for the whole batch, over all its parts and devices.
+        totals: the sums of `Task.totals` over the whole batch, all its parts and devices.
         averages: moving averages of the network's variables, as `model.apply` takes them; None
             where the run keeps none, and in evaluation.
         state: the task's state before the step.
@@ -47,13 +47,17 @@ class Score:
     higher_is_better: bool = False
 
     def value(self, metrics: Mapping[str, float]) -> float:
-        """Returns a number that is higher for a better network."""
+        """Returns a number that is higher for a better network.
+
+        Args:
+            metrics: of an evaluation, by name.
+        """
         return metrics[self.metric] if self.higher_is_better else -metrics[self.metric]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network predicts of one example, for people and for files.
+    """A network's prediction for one example, in the forms that are printed and written.
 
     Attributes:
         line: text to print.

@@ -1,4 +1,4 @@
-"""Which images each step sees, how they are moved and mirrored: all on the device."""
+"""The images of each step, and how they are moved and mirrored: all on the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnjax import ops
 
 
 class Batches(NamedTuple):
-    """The batches of a whole run; a leading axis [steps] less is one batch.
+    """The batches of a whole run; without the leading axis [steps], one batch.
 
     Attributes:
         positions: each image's position in the training split.
@@ -22,25 +22,28 @@ class Batches(NamedTuple):
         mirrored: which images are mirrored left to right.
     """
 
-    positions: Int[Array, "steps batch"]
-    shifts: Int[Array, "steps batch 2"]
-    mirrored: Bool[Array, "steps batch"]
+    positions: Int[Array, "*steps batch"]
+    shifts: Int[Array, "*steps batch 2"]
+    mirrored: Bool[Array, "*steps batch"]
 
 
 def draw_batches(
     key: Key[Array, ""], examples: int, batch_size: int, total_steps: int, translate: int
 ) -> Batches:
-    """Draws a run's batches: every epoch another order, and what is left of it is dropped.
+    """Draws a run's batches: every epoch in another order; an incomplete batch is dropped.
 
     An image is mirrored in the first epoch by chance, and from then on in every other epoch
     ("alternating flip"), so that both orientations are seen equally often.
 
     Args:
-        key: the run's.
+        key: the run's random key.
         examples: number of training images.
         batch_size: images a step.
         total_steps: steps of the run; the last epoch may be cut short.
         translate: pixels by which images are moved at most.
+
+    Returns:
+        The batches of all steps.
 
     Source: arXiv 2404.00498, section 3.6.
     """
@@ -50,6 +53,7 @@ def draw_batches(
 
     def epoch(number: Array) -> Batches:
         order = jax.random.permutation(jax.random.fold_in(order_key, number), examples)
+        # `dynamic_slice` takes indices of one dtype.
         positions = order[: epoch_steps * batch_size].astype(jnp.int32)
         shifts = jax.random.randint(
             jax.random.fold_in(shift_key, number), (len(positions), 2), 0, 2 * translate + 1
@@ -68,7 +72,12 @@ def draw_batches(
 def pad_by_reflection(
     images: UInt8[Array, "examples height width channels"], margin: int
 ) -> UInt8[Array, "examples padded_height padded_width channels"]:
-    """Returns the images with `margin` mirrored pixels on each side."""
+    """Returns the images with mirrored pixels on each side.
+
+    Args:
+        images: uint8, NHWC.
+        margin: pixels on each side.
+    """
     return ops.pad_images(images, ((margin, margin), (margin, margin)), "reflect")
 
 

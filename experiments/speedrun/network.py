@@ -26,7 +26,7 @@ class SpeedNet(linen.Module):
         width: channels of the first block; the others have four times as many.
         num_classes: number of logits.
         dtype: dtype of the computation; parameters, statistics and logits are float32.
-        whitening_bias: the whitening layer's biases begin uniform within plus and minus this.
+        whitening_bias: the whitening layer's biases start uniform within plus and minus this.
         unit_head: see `Recipe`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
     """
@@ -49,7 +49,7 @@ class SpeedNet(linen.Module):
         """Returns logits.
 
         Args:
-            x: normalised images.
+            x: normalized images.
             train: whether batch norm uses the batch's statistics.
             train_whitening: whether a gradient flows to the whitening layer.
         """
@@ -63,6 +63,7 @@ class SpeedNet(linen.Module):
             name="whiten",
         )(x)
         if not train_whitening:
+            # XLA then leaves out the layer's backward pass.
             x = jax.lax.stop_gradient(x)
         x = _gelu(x)
         for number, factor in enumerate((1, 4, 4), start=1):
@@ -75,6 +76,7 @@ class SpeedNet(linen.Module):
             self.num_classes,
             use_bias=False,
             kernel_init=_unit_uniform if self.unit_head else _fan_in_uniform,
+            # Half precision would be too coarse for the loss.
             dtype=jnp.float32,
             name="head",
         )
@@ -111,6 +113,7 @@ class _Block(linen.Module):
     def _norm(self, x: Array, name: str) -> Array:
         return nn.BatchNorm(
             use_running_average=not self.train,
+            # This and epsilon are airbench94's.
             momentum=0.6,
             epsilon=1e-12,
             dtype=self.dtype,
@@ -122,9 +125,14 @@ class _Block(linen.Module):
 def partial_identity(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
 ) -> Float[Array, "height width inputs outputs"]:
-    """Kernels of which the first filters hand the input's channels on (Dirac initialisation).
+    """Returns kernels whose first filters pass the input's channels on (Dirac initialization).
 
     The others are uniform within 1 / sqrt(fan-in).
+
+    Args:
+        key: random key.
+        shape: height, width, inputs and outputs.
+        dtype: of the kernel.
 
     Source: Zagoruyko and Komodakis, 2017 (DiracNets); arXiv 2404.00498, section 3.3.
     """
@@ -155,4 +163,5 @@ def _fan_in_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.flo
 
 def _unit_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
     kernel = _fan_in_uniform(key, shape, dtype)
+    # As PyTorch's `std`, which the published code calls.
     return kernel / jnp.std(kernel, ddof=1)

@@ -18,7 +18,7 @@ GROUPS = (
     ("whiten/kernel", "frozen"),
     ("whiten/bias", "whitening_bias"),
     (r".*/conv\d/kernel", "filter"),
-    # Normalised channels keep their scale of 1.
+    # Normalized channels keep their scale of 1.
     (r".*/norm\d/scale", "frozen"),
     (r".*/norm\d/bias", "norm_bias"),
     ("head/kernel", "head"),
@@ -29,10 +29,10 @@ GROUPS = (
 def make_optimizer(
     recipe: Recipe, total_steps: int, whitening_steps: int
 ) -> optax.GradientTransformation:
-    """Returns the optimiser, for gradients of losses that are summed over the batch.
+    """Returns the optimizer, for gradients of losses that are summed over the batch.
 
     Args:
-        recipe: what to do.
+        recipe: rates, decay and rule of each group.
         total_steps: steps of the run.
         whitening_steps: steps after which the whitening layer's bias stays as it is.
     """
@@ -48,6 +48,7 @@ def make_optimizer(
             rules[group] = _muon(schedule)
         else:
             rules[group] = optax.chain(
+                # SGD multiplies by the rate: decay is a share of the parameter at the peak rate.
                 optax.add_decayed_weights(recipe.decay / rate),
                 optax.sgd(schedule, momentum=recipe.momentum, nesterov=True),
             )
@@ -59,11 +60,13 @@ def triangle(steps: int, start: float, end: float, peak: float) -> optax.Schedul
 
     Args:
         steps: where `end` would be reached; the last step, steps - 1, comes just before.
-        start, end: factors.
+        start: factor at the first step.
+        end: factor at `steps`.
         peak: share of the steps, from 0 to less than 1.
     """
     top = int(peak * steps)
     fall = optax.linear_schedule(1.0, end, steps - top)
+    # The peak is the first step: nothing rises.
     if not top:
         return fall
     return optax.join_schedules([optax.linear_schedule(start, 1.0, top), fall], [top])
@@ -72,8 +75,8 @@ def triangle(steps: int, start: float, end: float, peak: float) -> optax.Schedul
 def lookahead_decays(lookahead: Lookahead | None, total_steps: int, epoch_steps: int) -> np.ndarray:
     """Returns the slow copy's weight in the blend after each step; NaN where there is none.
 
-    Weights 0 and 1 say that the copy becomes the network, and the network the copy: the first blend
-    and the end of each epoch.
+    With weight 0, the copy becomes the network: that is the first blend. With weight 1, the network
+    becomes the copy: that is the end of each epoch.
 
     Args:
         lookahead: the schedule; None for no blend at all.
@@ -102,7 +105,8 @@ def blend(slow: Any, fast: Any, decay: jax.Array) -> tuple[Any, Any]:
     """Returns the slow copy moved towards the network, and the network set back to it.
 
     Args:
-        slow, fast: trees of arrays of the same structure.
+        slow: the slow copy, a tree of arrays.
+        fast: the network's variables, of the same structure.
         decay: the slow copy's weight; NaN leaves both as they are.
     """
 
@@ -114,6 +118,7 @@ def blend(slow: Any, fast: Any, decay: jax.Array) -> tuple[Any, Any]:
 
 
 def _whitening_factor(recipe: Recipe, factor: optax.Schedule, steps: int) -> optax.Schedule:
+    # Past its last step the bias must stay, whatever the schedule of the others does.
     if recipe.whitening_falls:
         return optax.linear_schedule(1.0, 0.0, steps)
     return lambda count: jnp.where(jnp.less(count, steps), factor(count), 0.0)
@@ -124,9 +129,9 @@ def _scaled(factor: optax.Schedule, rate: float) -> optax.Schedule:
 
 
 def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Muon, with filters that are normalised to a mean square of 1 / fan-in before each update.
+    """Returns Muon; before each update, filters are normalized to a mean square of 1 / fan-in.
 
-    Source: Jordan et al., 2024; the normalisation and the constants are airbench94_muon's.
+    Source: Jordan et al., 2024; the normalization and the constants are airbench94_muon's.
     """
     rule = muon(
         schedule,
@@ -140,14 +145,14 @@ def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
             filters,
         ),
     )
-    return optax.chain(rule, optax.stateless(_normalise_filters))
+    return optax.chain(rule, optax.stateless(_normalize_filters))
 
 
-def _normalise_filters(updates: Any, params: Any) -> Any:
-    """Adds to each update what brings its filters' root mean norm to 1 first."""
+def _normalize_filters(updates: Any, params: Any) -> Any:
+    """Returns updates that also scale the filters to a root mean norm of 1."""
 
-    def normalised(update: jax.Array, kernel: jax.Array) -> jax.Array:
+    def normalized(update: jax.Array, kernel: jax.Array) -> jax.Array:
         factor = kernel.shape[-1] ** 0.5 / jnp.linalg.norm(kernel.reshape(-1))
         return update + (factor - 1) * kernel
 
-    return jax.tree.map(normalised, updates, params)
+    return jax.tree.map(normalized, updates, params)

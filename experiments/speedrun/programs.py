@@ -1,7 +1,7 @@
 """How a run is dispatched: as two programs, or step by step; both compute the same.
 
-An accelerator runs the training, and then the evaluation, as one program each: nothing is waited
-for in between. XLA's CPU backend runs convolutions inside of loops by far slower than outside, so
+An accelerator runs the training, and then the evaluation, as one program each, so that it never
+waits for the host. XLA's CPU backend runs convolutions inside loops by far slower than outside, so
 that there each step is a program.
 """
 
@@ -47,22 +47,27 @@ def make_programs(
     """Puts the data on the device and compiles.
 
     Args:
-        run: what to do.
-        images, labels: the training images, uint8, and their labels.
+        run: the run to compile.
+        images: the training images, uint8, NHWC.
+        labels: their labels.
         chunks: the test images.
         dispatch: "whole" for one program each, "step" for one a step; "auto" chooses the first
             except on CPU.
+
+    Returns:
+        The compiled programs.
     """
     if dispatch == "auto":
         dispatch = "step" if jax.default_backend() == "cpu" else "whole"
     data, chunks = jax.block_until_ready(((jnp.asarray(images), jnp.asarray(labels)), chunks))
-    begun = time.perf_counter()
+    start = time.perf_counter()
     train, evaluate = {"whole": _whole, "step": _by_step}[dispatch](run, data, chunks)
-    return Programs(train, evaluate, time.perf_counter() - begun)
+    return Programs(train, evaluate, time.perf_counter() - start)
 
 
 def _whole(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[Callable, Callable]:
     key = jax.random.key(0)
+    # Shapes alone: compiling the evaluation needs no trained variables.
     trained = jax.eval_shape(run.train, key, *data)[0]
     train = _compile(run.train, key, *data)
     evaluate = _compile(run.evaluate, trained, chunks)
@@ -72,13 +77,14 @@ def _whole(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[Cal
 def _by_step(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[Callable, Callable]:
     images, labels = data
     key = jax.random.key(0)
-    begin = _compile(run.begin, key, images)
-    state, given, padded = jax.eval_shape(run.begin, key, images)
+    start = _compile(run.start, key, images)
+    state, given, padded = jax.eval_shape(run.start, key, images)
     one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), given)
     step = {
         train_whitening: _compile(
             lambda *arguments, on=train_whitening: run.step(*arguments, train_whitening=on),
             *(state, one, padded, labels),
+            # The old state's memory is the new one's.
             donate_argnums=0,
         )
         for train_whitening, _ in run.phases
@@ -87,12 +93,13 @@ def _by_step(run: Run, data: tuple[Array, Array], chunks: TestChunks) -> tuple[C
     evaluate_chunk = _compile(run.evaluate_chunk, state.variables, chunk)
 
     def train(key: Key) -> tuple[Variables, Array]:
-        state, given, padded = begin(key, images)
+        state, given, padded = start(key, images)
         losses = []
         for train_whitening, part in run.phases:
             for number in range(part.start, part.stop):
                 inputs = jax.tree.map(lambda a, number=number: a[number], given)
                 state, loss = step[train_whitening](state, inputs, padded, labels)
+                # Not read here, which would wait for the step.
                 losses.append(loss)
         return state.variables, jnp.stack(losses)
 

@@ -21,10 +21,10 @@ class Lookahead:
     """A slow copy of the network's variables, to which they are set back every few steps.
 
     Attributes:
-        start_epoch: epochs after which it begins.
+        start_epoch: epochs after which it starts.
         every: steps between two blends.
         decay: the copy's weight in a blend at the end of training is `decay ** every`.
-        power: before, it is that times (step / steps) ** power.
+        power: during training, it is that times (step / steps) ** power.
 
     Source: Zhang et al., 2019; the schedule is that of arXiv 2404.00498, section 3.4.
     """
@@ -37,26 +37,26 @@ class Lookahead:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What a run does.
+    """The settings of a run.
 
     Attributes:
-        name: what it is called.
+        name: of the recipe.
         epochs: passes over the training images; the last one may be cut short.
-        batch_size: images a step; what is left of an epoch is dropped.
+        batch_size: images a step; an incomplete batch at an epoch's end is dropped.
         filter_rule: how the filters of the 3x3 convolutions are trained.
         rates: peak learning rate of each group of parameters, see `optimizer.GROUPS`.
-        decay: what a step at the peak rate takes off a parameter, as a share of it; none for
-            filters that Muon trains, since they are normalised.
+        decay: share of a parameter that a step at the peak rate subtracts; none for filters that
+            Muon trains, since they are normalized.
         momentum: Nesterov momentum of SGD.
         ramp: learning rate at the first step and at the last, as a share of the peak's, and the
             share of the steps before the peak.
         whitening_epochs: epochs in which the whitening layer's bias is trained; the layer is frozen
             afterwards.
         whitening_falls: whether that bias's rate falls to 0 within those epochs, or follows `ramp`.
-        whitening_bias: that bias begins uniform within plus and minus this.
-        unit_head: whether the head's weights begin with a standard deviation of 1 and the logits
-            are divided by the head's number of inputs; or begin uniform within 1 / sqrt(inputs),
-            and the logits are divided by 9.
+        whitening_bias: that bias starts uniform within plus and minus this.
+        unit_head: whether the head's weights start with a standard deviation of 1 and the logits
+            are divided by the head's number of inputs; otherwise they start uniform within
+            1 / sqrt(inputs), and the logits are divided by 9.
         label_smoothing: share of the target that is spread over all classes.
         translate: pixels by which images are moved at most, along each axis.
         lookahead: the slow copy, or None.
@@ -79,7 +79,12 @@ class Recipe:
     lookahead: Lookahead | None = None
 
     def resized(self, epochs: float | None, batch_size: int | None) -> Recipe:
-        """Returns the recipe with another length or batch; `decay` grows with the batch."""
+        """Returns the recipe with another length or batch; `decay` grows with the batch.
+
+        Args:
+            epochs: passes over the training images; None for the recipe's.
+            batch_size: images a step; None for the recipe's.
+        """
         batch = batch_size or self.batch_size
         return dataclasses.replace(
             self,
@@ -90,6 +95,9 @@ class Recipe:
 
     def epoch_steps(self, examples: int) -> int:
         """Returns the whole batches of an epoch.
+
+        Args:
+            examples: number of training images.
 
         Raises:
             ConfigError: there are fewer examples than a batch has.
@@ -102,17 +110,25 @@ class Recipe:
         return examples // self.batch_size
 
     def total_steps(self, examples: int) -> int:
-        """Returns the steps of a run."""
+        """Returns the steps of a run.
+
+        Args:
+            examples: number of training images.
+        """
         return math.ceil(self.epochs * self.epoch_steps(examples))
 
     def whitening_steps(self, examples: int) -> int:
-        """Returns the steps in which the whitening layer's bias is trained."""
+        """Returns the steps in which the whitening layer's bias is trained.
+
+        Args:
+            examples: number of training images.
+        """
         steps = self.whitening_epochs * self.epoch_steps(examples)
         return min(steps, self.total_steps(examples))
 
 
 def _decoupled(rate: float, momentum: float) -> float:
-    """A rate per 1,024 examples, less what Nesterov momentum multiplies constant gradients by."""
+    """Returns a rate per 1,024 examples, divided by Nesterov's gain on constant gradients."""
     return rate / (1024 * (1 + 1 / (1 - momentum)))
 
 

@@ -1,4 +1,4 @@
-"""A run as pure functions: how it begins, one step, all of it, and its evaluation."""
+"""A run as pure functions: its first state, one step, all of it, and its evaluation."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class State(NamedTuple):
     """What a step changes.
 
     Attributes:
-        params, batch_stats: the network's variables, float32.
-        opt_state: the optimiser's state.
+        params: the network's parameters, float32.
+        batch_stats: its running statistics, float32.
+        opt_state: the optimizer's state.
         slow: the slow copy of both variables, or () for recipes without one.
     """
 
@@ -41,12 +42,12 @@ class State(NamedTuple):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What the network is applied with."""
+        """The variables that the network is applied with."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 class StepInput(NamedTuple):
-    """What one step is given, or all steps, with a leading axis.
+    """The input of one step, or of all steps with a leading axis.
 
     Attributes:
         batch: which images, and how they are changed.
@@ -62,9 +63,9 @@ class Run:
     """A recipe, applied to a number of training images.
 
     Attributes:
-        recipe: what to do.
+        recipe: the settings.
         model: the network.
-        preprocess: how images are normalised.
+        preprocess: how images are normalized.
         examples: number of training images.
     """
 
@@ -92,16 +93,22 @@ class Run:
 
     @functools.cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        """The optimiser."""
+        """The optimizer."""
         return make_optimizer(self.recipe, self.total_steps, self.whitening_steps)
 
-    def begin(
+    def start(
         self, key: Key[Array, ""], images: UInt8[Array, "examples height width channels"]
     ) -> tuple[State, StepInput, Padded]:
-        """Returns the first state, all batches, and the padded training images."""
+        """Returns the first state, all batches, and the padded training images.
+
+        Args:
+            key: the run's random key.
+            images: the training images.
+        """
         init_key, batch_key = jax.random.split(key)
         variables = self.model.init(init_key, self._inputs(images[:1]), train=False)
         params = dict(variables["params"])
+        # From training images rather than at random; it is never trained.
         kernel = whitening_kernel(self.preprocess.images(images[:IMAGES]))
         params["whiten"] = {**params["whiten"], "kernel": kernel}
         batch_stats = variables["batch_stats"]
@@ -123,7 +130,15 @@ class Run:
     def step(
         self, state: State, given: StepInput, padded: Padded, labels: Labels, train_whitening: bool
     ) -> tuple[State, Float[Array, ""]]:
-        """Returns the state after a step, and the mean loss before it."""
+        """Returns the state after a step, and the mean loss before it.
+
+        Args:
+            state: before the step.
+            given: the batch, and the slow copy's weight.
+            padded: all training images, padded.
+            labels: their labels.
+            train_whitening: whether the whitening layer's bias is trained.
+        """
         inputs = self._inputs(take_batch(padded, given.batch, self.recipe.translate))
         classes = self.model.num_classes
         targets = jax.nn.one_hot(labels[given.batch.positions], classes, dtype=jnp.float32)
@@ -137,6 +152,7 @@ class Run:
                 mutable=["batch_stats"],
             )
             each = losses.softmax_cross_entropy(logits, targets, self.recipe.label_smoothing)
+            # Summed, not averaged: the recipes' rates are for sums.
             return each.sum(), updated["batch_stats"]
 
         (loss, batch_stats), grads = jax.value_and_grad(summed_loss, has_aux=True)(state.params)
@@ -153,9 +169,16 @@ class Run:
         images: UInt8[Array, "examples height width channels"],
         labels: Labels,
     ) -> tuple[dict[str, Any], Float[Array, " steps"]]:
-        """Returns the trained variables and the loss of each step: the whole run as one program."""
-        state, given, padded = self.begin(key, images)
+        """Returns the trained variables and the loss of each step: the whole run as one program.
+
+        Args:
+            key: the run's random key.
+            images: the training images.
+            labels: their labels.
+        """
+        state, given, padded = self.start(key, images)
         all_losses = []
+        # A loop for each phase: their steps are different programs.
         for train_whitening, part in self.phases:
             body = functools.partial(
                 self.step, padded=padded, labels=labels, train_whitening=train_whitening
@@ -168,7 +191,12 @@ class Run:
     def evaluate_chunk(
         self, variables: dict[str, Any], chunk: views.TestChunks
     ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-        """Returns how many images of a chunk are right, as they are and with six views."""
+        """Returns how many images of a chunk are right, as they are and with six views.
+
+        Args:
+            variables: of the network.
+            chunk: one part of the test images.
+        """
 
         def network(inputs: Array) -> Array:
             return self.model.apply(variables, inputs, train=False)  # pyright: ignore
@@ -179,7 +207,12 @@ class Run:
     def evaluate(
         self, variables: dict[str, Any], chunks: views.TestChunks
     ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-        """As `evaluate_chunk`, over all chunks: the whole evaluation as one program."""
+        """Returns the sums of `evaluate_chunk` over all chunks: the evaluation as one program.
+
+        Args:
+            variables: of the network.
+            chunks: the test images.
+        """
         plain, mean = lax.map(functools.partial(self.evaluate_chunk, variables), chunks)
         return plain.sum(), mean.sum()
 

@@ -17,6 +17,7 @@ from cnnjax.training import TrainingDiverged
 from experiments.speedrun.programs import Programs
 
 WARM_UP_SEED = 2**31 - 1
+"""Seed of the run that is not counted, far from those that are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Trial:
     """One seed's run.
 
     Attributes:
-        seed: of initialisation, order and augmentation.
-        accuracy: share of the test images that are right, by six views each.
-        plain_accuracy: the same by the image alone.
+        seed: of initialization, order and augmentation.
+        accuracy: share of the test images that are right, from six views each.
+        plain_accuracy: the same from the image alone.
         loss: mean training loss of the last step, in nats.
         seconds: training and evaluation, without compilation.
-        evaluation_seconds: the part of it that is evaluation.
+        evaluation_seconds: the part of `seconds` that is evaluation.
     """
 
     seed: int
@@ -59,8 +60,9 @@ def run_trials(programs: Programs, seeds: int, tests: int, *, warm_up: bool) -> 
 
 
 def _trial(programs: Programs, seed: int, tests: int) -> Trial:
+    # JAX returns before the work is done: each time is taken after waiting.
     key = jax.block_until_ready(jax.random.key(seed))
-    begun = time.perf_counter()
+    start = time.perf_counter()
     variables, losses = jax.block_until_ready(programs.train(key))
     trained = time.perf_counter()
     plain, mean = jax.block_until_ready(programs.evaluate(variables))
@@ -77,13 +79,17 @@ def _trial(programs: Programs, seed: int, tests: int) -> Trial:
         accuracy=int(mean) / tests,
         plain_accuracy=int(plain) / tests,
         loss=float(losses[-1]),
-        seconds=ended - begun,
+        seconds=ended - start,
         evaluation_seconds=ended - trained,
     )
 
 
-def summarise(trials: list[Trial]) -> dict[str, float]:
-    """Returns means and standard deviations (of a single run; 0 for one) over the trials."""
+def summarize(trials: list[Trial]) -> dict[str, float]:
+    """Returns means and standard deviations over the trials.
+
+    Args:
+        trials: one or more; the deviations of a single one are 0.
+    """
     accuracies = [trial.accuracy for trial in trials]
     seconds = [trial.seconds for trial in trials]
     several = len(trials) > 1
@@ -100,7 +106,11 @@ def summarise(trials: list[Trial]) -> dict[str, float]:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """Returns a record as a page: the command, what it ran on, the means, and every run."""
+    """Returns a record as a Markdown page: the command, the machine, the means, and every run.
+
+    Args:
+        record: all that is known of the trials, as JSON.
+    """
     summary = record["summary"]
     environment = record["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
@@ -137,6 +147,11 @@ def markdown(record: dict[str, Any]) -> str:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Writes a record as JSON, and as Markdown beside it."""
+    """Writes a record as JSON, and as Markdown beside it.
+
+    Args:
+        path: of the JSON file.
+        record: see `markdown`.
+    """
     path.write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(record))

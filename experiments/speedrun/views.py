@@ -15,20 +15,19 @@ Images = Float[Array, "batch height width channels"]
 Logits = Float[Array, "batch classes"]
 
 VIEWS = ((1, 0.5), (0, 0.25), (2, 0.25))
-"""Where a view begins in the image padded by one pixel, along both axes, and the weight it has
+"""Where a view starts in the image padded by one pixel, along both axes, and the weight it has
 together with its mirror image; the first is the image itself."""
 
 
 def view_logits(network: Callable[[Images], Logits], images: Images) -> tuple[Logits, Logits]:
     """Returns the logits of the images as they are, and the weighted mean over six views.
 
-    The views are the image, the image one pixel further up and left, and one further down and
-    right (edges are reflected), each of them and its mirror image. The image itself counts for a
-    half.
+    The views are the image, the image moved by one pixel up and left, and by one down and right
+    (edges are reflected), each of them and its mirror image. The image itself counts for a half.
 
     Args:
-        network: from normalised images to logits.
-        images: normalised test images.
+        network: from normalized images to logits.
+        images: normalized test images.
 
     Source: arXiv 2404.00498, section 3.5.
     """
@@ -42,9 +41,9 @@ def view_logits(network: Callable[[Images], Logits], images: Images) -> tuple[Lo
 
 
 class TestChunks(NamedTuple):
-    """Test images in parts that are judged at once; what fills up the last one has label -1."""
+    """Test images in parts that are evaluated at once; the filling of the last one has label -1."""
 
-    # Not a test case, whatever its name begins with.
+    # pytest would collect the class for its name.
     __test__ = False
 
     images: UInt8[Array, "chunks size height width channels"]
@@ -52,9 +51,16 @@ class TestChunks(NamedTuple):
 
 
 def cut_into_chunks(images: np.ndarray, labels: np.ndarray, size: int = 2000) -> TestChunks:
-    """Returns the images in as many chunks as it takes, all of one size."""
+    """Returns the test images in chunks of one size, the last one filled up.
+
+    Args:
+        images: the test images.
+        labels: their labels.
+        size: images of a chunk at most.
+    """
     size = min(size, len(images))
     missing = -len(images) % size
+    # Any images will do for the filling: their label of -1 is never right.
     images = np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
     labels = np.concatenate([labels, np.full(missing, -1, labels.dtype)])
     return TestChunks(
@@ -64,5 +70,10 @@ def cut_into_chunks(images: np.ndarray, labels: np.ndarray, size: int = 2000) ->
 
 
 def count_right(logits: Logits, labels: Int[Array, " batch"]) -> Int[Array, ""]:
-    """Returns how many images have their label's logit as the largest."""
+    """Returns how many images have their label's logit as the largest.
+
+    Args:
+        logits: of each image.
+        labels: of each image; -1 is never right.
+    """
     return jnp.sum(jnp.argmax(logits, axis=-1) == labels, dtype=jnp.int32)

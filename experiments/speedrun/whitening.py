@@ -10,19 +10,19 @@ from experiments.speedrun.network import PATCH
 
 EPSILON = 5e-4
 IMAGES = 5000
-"""How many training images the patches are taken from."""
+"""Number of training images that the patches are taken from."""
 
 
 def whitening_kernel(
     images: Float[Array, "batch height width channels"], epsilon: float = EPSILON
-) -> Float[Array, "height width channels filters"]:
+) -> Float[Array, "patch_height patch_width channels filters"]:
     """Returns the eigenvectors of the second moments of all 2x2 patches, and their negatives.
 
     Each is divided by sqrt(eigenvalue + epsilon), so that over these patches the outputs of the
-    first half are uncorrelated and have a second moment of 1, but for epsilon.
+    first half are uncorrelated and have a second moment of 1, except for epsilon.
 
     Args:
-        images: normalised images, float32.
+        images: normalized images, float32.
         epsilon: keeps directions without variance small, in squared units of the images.
 
     Source: Coates and Ng, 2012; arXiv 2404.00498, section 3.2.
@@ -30,6 +30,7 @@ def whitening_kernel(
     patches = ops.im2col(images, PATCH, padding="VALID")
     size = patches.shape[-1]
     rows = patches.reshape(-1, size)
+    # TF32, a GPU's default, would lose the small eigenvalues.
     moments = jnp.matmul(rows.T, rows, precision="highest") / rows.shape[0]
     values, vectors = jnp.linalg.eigh(moments)
     kernel = (vectors / jnp.sqrt(values + epsilon)[None, :]).reshape(

@@ -1,9 +1,9 @@
-"""Times every formulation of convolution on the benchmark's layers: what `dispatch` decides by.
+"""Times every formulation of convolution on the benchmark's layers, from which `dispatch` chooses.
 
     python -m scripts.benchmarks.choices [--only REGEX] [--repeats 9] [--out PATH]
 
-All formulations are compiled with the package's compiler options; "lax" is lax's own form as it
-comes. A star marks what `dispatch.choose` picks.
+All formulations are compiled with the package's compiler options; "lax" is lax's own form without
+them. A star marks what `dispatch.choose` picks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import jax
 from cnnjax.compiler import compiler_options
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
+from scripts.benchmarks.columns import LAYER_WIDTH
 from scripts.benchmarks.contestants import normal
 from scripts.benchmarks.layers import Conv, all_layers
 from scripts.benchmarks.machine import describe
@@ -27,7 +28,11 @@ from scripts.benchmarks.timing import interleaved
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the comparison."""
+    """Runs the comparison, prints it and writes it to files.
+
+    Args:
+        argv: the flags; None reads `sys.argv`.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", default="", help="regular expression over layer names")
     parser.add_argument("--leave_out", default="im2col,fft", help="formulations not to time")
@@ -40,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     for layer in all_layers():
         if isinstance(layer, Conv) and not layer.transposed and re.search(flags.only, layer.name):
             for pass_ in dispatch.PASSES:
-                row = measure(layer, pass_, flags)
+                row = _measure(layer, pass_, flags)
                 rows.append(row)
                 print(_line(row), flush=True)
     if flags.out:
@@ -54,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         out.with_suffix(".md").write_text("\n".join(lines))
 
 
-def measure(layer: Conv, pass_: str, flags: argparse.Namespace) -> dict[str, Any]:
+def _measure(layer: Conv, pass_: str, flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the median ms of every formulation that has the pass and takes the layer."""
     shape = (layer.kernel, layer.kernel, layer.channels // layer.groups, layer.filters)
     x, k = normal(0, layer.batch, layer.size, layer.size, layer.channels), normal(1, *shape)
@@ -99,7 +104,7 @@ def _line(row: dict[str, Any]) -> str:
     cells = [
         f"{name}{'*' if name == row['chosen'] else ''} {ms:.2f}" for name, ms in row["ms"].items()
     ]
-    return f"{row['layer']:<40} {row['pass']:<12} " + "  ".join(cells)
+    return f"{row['layer']:<{LAYER_WIDTH}} {row['pass']:<12} " + "  ".join(cells)
 
 
 if __name__ == "__main__":

@@ -31,19 +31,29 @@ class Pass:
 
 
 def passes(layer: Conv | Pool, with_torch: bool) -> list[Pass]:
-    """Returns the passes of a layer: forward, dL/dx and dL/dk, or forward and backward."""
+    """Returns the passes of a layer: forward, dL/dx and dL/dk, or forward and backward.
+
+    Args:
+        layer: the layer's sizes.
+        with_torch: whether PyTorch is installed and takes part.
+    """
     if isinstance(layer, Pool):
         return _pool(layer, with_torch)
     return _transposed(layer, with_torch) if layer.transposed else _conv(layer, with_torch)
 
 
 def normal(seed: int, *shape: int) -> jax.Array:
-    """Returns standard normal float32 numbers."""
+    """Returns standard normal float32 numbers.
+
+    Args:
+        seed: of the generator.
+        *shape: of the array.
+    """
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
 def _adjoint(function: Callable, argument: int, *arrays: jax.Array) -> jax.Array:
-    """The gradient of `function(x, k)` by one argument, for the upstream gradient in its place."""
+    """Returns the gradient of `function(x, k)` by one argument; `arrays` are x, k and dL/dy."""
     *operands, grad = arrays
     fixed = operands[1 - argument]
     turned = (lambda x: function(x, fixed)) if argument == 0 else (lambda k: function(fixed, k))
@@ -90,6 +100,7 @@ def _conv(layer: Conv, with_torch: bool) -> list[Pass]:
 def _transposed(layer: Conv, with_torch: bool) -> list[Pass]:
     shape = (layer.kernel, layer.kernel, layer.channels, layer.filters)
     x, k = normal(0, layer.batch, layer.size, layer.size, layer.channels), normal(1, *shape)
+    # lax pads the dilated input; our padding is that of the convolution whose adjoint this is.
     cut = layer.kernel - 1 - layer.padding
     pads = [(cut, cut)] * 2
     ours = partial(ops.conv2d_transpose, strides=layer.stride, padding=layer.padding)
@@ -156,10 +167,11 @@ def _pool(layer: Pool, with_torch: bool) -> list[Pass]:
     _, plain_vjp = jax.vjp(plain, x)
     g = normal(2, *y.shape)
     native = _torch_pool(layer, x, g) if with_torch else {}
+    # LRN has no window: it sums five channels.
     work = y.size * (layer.window**2 or 5)
     forward = Pass("forward", (x,), ours, plain, work, native.get("forward"))
     if layer.kind == "lrn":
-        # What lax's derivative keeps (four arrays) is work of its forward pass: timed together.
+        # lax's forward pass writes four arrays for its backward pass: both are timed together.
         whole = [lambda x, g, f=f: jax.vjp(f, x)[1](g)[0] for f in (ours, plain)]
         both = "forward + backward"
         return [forward, Pass(both, (x, g), whole[0], whole[1], 3 * work, native.get(both))]

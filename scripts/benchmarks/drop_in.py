@@ -35,7 +35,11 @@ class LinenBlock(flax.linen.Module):
 
     @flax.linen.compact
     def __call__(self, x):
-        """Returns the block's output."""
+        """Returns the block's output.
+
+        Args:
+            x: NHWC.
+        """
         y = self.conv(self.filters, (3, 3), strides=self.stride, padding=1)(x)
         y = flax.linen.relu(self.norm()(y))
         y = self.norm()(self.conv(self.filters, (3, 3), padding=1)(y))
@@ -53,7 +57,11 @@ class LinenResNet18(flax.linen.Module):
 
     @flax.linen.compact
     def __call__(self, x):
-        """Returns logits."""
+        """Returns logits.
+
+        Args:
+            x: images, NHWC.
+        """
         conv = functools.partial(
             flax.linen.Conv,
             use_bias=False,
@@ -86,7 +94,11 @@ class NnxBlock(flax.nnx.Module):
             self.shortcut_norm = norm(filters)
 
     def __call__(self, x):
-        """Returns the block's output."""
+        """Returns the block's output.
+
+        Args:
+            x: NHWC.
+        """
         y = flax.nnx.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         if self.projected:
@@ -119,7 +131,11 @@ class NnxResNet18(flax.nnx.Module):
         self.head = flax.nnx.Linear(512, num_classes, param_dtype=dtype, rngs=rngs)
 
     def __call__(self, x):
-        """Returns logits."""
+        """Returns logits.
+
+        Args:
+            x: images, NHWC.
+        """
         x = flax.nnx.relu(self.norm(self.conv(x)))
         x = flax.nnx.max_pool(x, (3, 3), (2, 2), "SAME")
         for block in self.blocks:
@@ -184,7 +200,16 @@ def _nnx(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable
 
 
 def step_times(batch: int = 8, size: int = 64, repeats: int = 9) -> dict[str, Times]:
-    """Returns the times of one step, lax's convolution against ours, for Linen and NNX."""
+    """Returns the times of one step, with lax's convolution and with ours, for Linen and NNX.
+
+    Args:
+        batch: images a step.
+        size: their height and width.
+        repeats: interleaved rounds.
+
+    Returns:
+        The times by library, "linen" and "nnx".
+    """
     found = {}
     for library in ("linen", "nnx"):
         contestants = {}

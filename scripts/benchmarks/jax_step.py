@@ -24,8 +24,8 @@ class JaxStep:
     """A compiled step with the state that it moves.
 
     Attributes:
-        program: from (state, images, labels) to the next state, for which it takes the old one's
-            memory, and the loss before it.
+        program: from (state, images, labels) to the next state, in the memory of the old one, and
+            the loss before the update.
         state: parameters, other collections and momentum.
         batch: images and labels, on the device.
         compile_seconds: time that compiling took.
@@ -43,7 +43,7 @@ class JaxStep:
 
     @property
     def temp_mb(self) -> float | None:
-        """The program's peak temporary memory, where the compiler tells."""
+        """The program's peak temporary memory, where the compiler reports it."""
         analysis = self.program.memory_analysis()
         return analysis.temp_size_in_bytes / 1e6 if analysis else None
 
@@ -59,12 +59,14 @@ def compile_step(
     *,
     plain: bool = False,
 ) -> JaxStep:
-    """Compiles a step of a network on one batch; dropout is off.
+    """Returns a compiled step of a network on one batch; dropout is off.
 
     Args:
-        net: which heads' losses count, and how much.
-        model, variables: the network and its float32 variables, which are copied.
-        images, labels: the batch.
+        net: the heads whose losses count, with their weights.
+        model: the network.
+        variables: its float32 variables, which are copied.
+        images: the batch, NHWC.
+        labels: the class of each image.
         optimizer: the update.
         options: compiler options.
         plain: whether flax's own layers take the place of ours.
@@ -91,15 +93,15 @@ def compile_step(
         updates, momentum = optimizer.update(gradients, momentum, params)
         return (optax.apply_updates(params, updates), {**collections, **updated}, momentum), value
 
-    # Each contestant gives its buffers to its steps.
+    # A copy: each contestant's step reuses the memory of its state.
     own = jax.tree.map(jnp.array, dict(variables))
     params = own.pop("params")
     state = params, own, optimizer.init(params)
     batch = jnp.asarray(images), jnp.asarray(labels)
     lowered = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, *batch)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     program = lowered.compile()
-    return JaxStep(program, state, batch, time.perf_counter() - begun)
+    return JaxStep(program, state, batch, time.perf_counter() - start)
 
 
 def _outputs(net: WholeNet, model: Any, variables: Any, images: jax.Array) -> tuple[list, Any]:

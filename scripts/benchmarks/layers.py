@@ -40,7 +40,7 @@ class Conv:
 
     @property
     def family(self) -> str:
-        """The class that the targets speak of."""
+        """The class of layers that this one is averaged with."""
         if self.transposed:
             return "transposed"
         if self.groups == self.channels and self.groups > 1:
@@ -54,7 +54,7 @@ class Conv:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """One pooling, or one local response normalisation (kind "lrn")."""
+    """One pooling, or one local response normalization (kind "lrn")."""
 
     net: str
     kind: str
@@ -73,7 +73,7 @@ class Pool:
 
     @property
     def family(self) -> str:
-        """The class that the targets speak of."""
+        """The class of layers that this one is averaged with."""
         return {"max": "max pool", "avg": "average pool", "lrn": "LRN"}[self.kind]
 
 
@@ -224,6 +224,7 @@ def all_layers() -> list[Conv | Pool]:
         _transposed(),
     ):
         for layer in found:
+            # Without the network's name: a layer of two networks is timed once.
             key = dataclasses.astuple(layer)[1:]
             layers.setdefault((type(layer).__name__, *key), layer)
     return list(layers.values())

@@ -3,11 +3,11 @@ r"""What the training loop adds to the step: the whole loop with its logging ove
     python -m scripts.benchmarks.loop
     python -m scripts.benchmarks.loop --nets=lenet5 --steps=200 --rounds=15 --log_every=10
 
-The bare step is the compiled program alone, called again and again on data that lies on the
-device. The loop is what `experiments.train` runs: the order of examples, metrics read and written
-as JSON lines and TensorBoard events, progress, and looking out for signals. Evaluations and
-checkpoints are no part of a step and are timed by themselves. Images are random: their contents
-change nothing here. The two take turns, and the ratio of their medians is what counts.
+The bare step is the compiled program alone, called again and again on data that is on the device.
+The loop is what `experiments.train` runs: the order of examples, metrics read and written as JSON
+lines and TensorBoard events, progress, and checks for signals. Evaluations and checkpoints are no
+part of a step and are timed by themselves. Images are random: their contents change nothing here.
+The two take turns, and the result is the ratio of their medians.
 """
 
 from __future__ import annotations
@@ -115,7 +115,12 @@ class Contest:
         return Trainer(self.run, state, placement)
 
     def run_bare(self, steps: int) -> None:
-        """Calls the compiled step alone."""
+        """Calls the compiled step alone.
+
+        Args:
+            steps: how many times.
+        """
+        # No public name gives the step without what the loop adds.
         trainer, step = self.bare, self.bare._compiled
         given = trainer._batches.arguments(0)
         for _ in range(steps):
@@ -123,7 +128,11 @@ class Contest:
         jax.block_until_ready(trainer.state)
 
     def run_loop(self, steps: int) -> None:
-        """Goes on in the loop, as in the middle of a long epoch."""
+        """Goes on in the loop, as in the middle of a long epoch.
+
+        Args:
+            steps: how many.
+        """
         trainer = self.looped
         until = self.run.replace(last_step=trainer.step + steps)
         with (
@@ -146,26 +155,28 @@ class Contest:
         jax.block_until_ready(trainer.state)
 
     def seconds_of_the_rest(self) -> tuple[float, float]:
-        """Returns the seconds of an evaluation of the test split and of a checkpoint."""
+        """Returns the seconds of an evaluation of the test split, and of a checkpoint."""
         run, variables = self.run, self.looped.state.eval_variables
         evaluate = make_evaluator(run.model, run.task, run.preprocess, self._examples("test"))
+        # Compiles.
         evaluate(variables, ())
-        begun = time.perf_counter()
+        start = time.perf_counter()
         evaluate(variables, ())
         evaluated = time.perf_counter()
         Checkpoints(self.workdir / "checkpoints").save(1, self.looped.host_state(), {})
-        return evaluated - begun, time.perf_counter() - evaluated
+        return evaluated - start, time.perf_counter() - evaluated
 
 
-def measure(name: str, steps: int | None, rounds: int, log_every: int) -> str:
-    """Returns a line of the table."""
+def _measure(name: str, steps: int | None, rounds: int, log_every: int) -> str:
+    """Returns a network's line of the table."""
     with tempfile.TemporaryDirectory() as folder:
         contest = Contest(NETS[name], Path(folder), log_every)
         if steps is None:
             contest.run_bare(3)
-            begun = time.perf_counter()
+            start = time.perf_counter()
             contest.run_bare(5)
-            steps = max(20, round(10 / (time.perf_counter() - begun)))
+            # About two seconds a round, by the speed of these five steps.
+            steps = max(20, round(10 / (time.perf_counter() - start)))
         times = interleaved(
             {
                 "bare": lambda: contest.run_bare(steps),
@@ -184,7 +195,11 @@ def measure(name: str, steps: int | None, rounds: int, log_every: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the table."""
+    """Prints the table.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
     del arguments
     print(
         f"{machine.describe()}; batch 128, log_every {_LOG_EVERY.value}, {_ROUNDS.value} rounds\n"
@@ -195,7 +210,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in _NETS.value:
-        print(measure(name, _STEPS.value, _ROUNDS.value, _LOG_EVERY.value), flush=True)
+        print(_measure(name, _STEPS.value, _ROUNDS.value, _LOG_EVERY.value), flush=True)
 
 
 if __name__ == "__main__":

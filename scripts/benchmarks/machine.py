@@ -1,4 +1,4 @@
-"""What the benchmarks ran on: processor, threads, versions, and the matrix-product peak."""
+"""The machine of a benchmark: processor, threads, versions, and the matrix-product peak."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def describe() -> str:
 
 
 def matmul_peak(options: dict[str, Any], size: int = 2048) -> float:
-    """Returns the best float32 GFLOP/s of a square matrix product, with or without `options`."""
+    """Returns the best float32 GFLOP/s of a square matrix product, with or without `options`.
+
+    Args:
+        options: compiler options.
+        size: rows and columns of the matrices.
+    """
     a = jnp.ones((size, size), jnp.float32)
     programs = [
         jax.jit(jnp.dot, compiler_options=each).lower(a, a).compile() for each in ({}, options)

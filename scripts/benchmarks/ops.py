@@ -2,11 +2,11 @@
 
     python -m scripts.benchmarks.ops [--only REGEX] [--repeats 30] [--out docs/results/ops]
 
-Four columns, interleaved in one process: ours; `jax.vjp` of lax as it comes; the same compiled
-with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK ("plain", the
-strongest plain baseline is the better of both); and PyTorch where it is installed (channels_last,
-same threads). Prints a table, writes OUT.json and OUT.md, and draws OUT.png. `--merge` keeps the
-rows of an earlier OUT.json that this run does not measure.
+Four columns, interleaved in one process: ours; `jax.vjp` of lax without options ("lax"); the same
+compiled with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK
+("plain"; the strongest plain baseline is the better of both); and PyTorch where it is installed
+(channels_last, same threads). Prints a table, writes OUT.json and OUT.md, and draws OUT.png.
+`--merge` keeps the rows of an earlier OUT.json that this run does not measure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ from scripts.benchmarks.timing import interleaved
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
+    """Runs the benchmark, prints its lines and writes the results.
+
+    Args:
+        argv: the flags; None reads `sys.argv`.
+    """
     flags = _flags(argv)
     # As the experiments do, for all contestants alike.
     training.keep_freed_memory()
@@ -71,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     for layer in layers:
         for each in passes(layer, with_torch):
             row = {"layer": layer.name, "family": layer.family, "pass": each.name}
-            row |= measure(each, flags.repeats, flags.seconds)
+            row |= _measure(each, flags.repeats, flags.seconds)
             kept[row["layer"], row["pass"]] = row
             print(ops_report.line(row), flush=True)
     report["rows"] = list(kept.values())
@@ -89,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
         ops_report.chart(report, out.with_suffix(".png"))
 
 
-def measure(each: Pass, repeats: int, seconds: float) -> dict[str, Any]:
+def _measure(each: Pass, repeats: int, seconds: float) -> dict[str, Any]:
     """Returns times in ms, temporary memory in MB, and the bounds of the ratio for one pass."""
     columns = {
         "ours": (each.ours, compiler_options()),
@@ -133,6 +137,7 @@ def _check(each: Pass, compiled: dict[str, Callable]) -> None:
     ours, lax_ = compiled["ours"](*each.arrays), compiled["plain"](*each.arrays)
     scale = float(jnp.max(jnp.abs(lax_)))
     error = float(jnp.max(jnp.abs(ours - lax_)))
+    # Not `error > …`, which is false for NaN.
     if not error <= 1e-3 * scale:
         raise AssertionError(f"{each.name}: ours differs from lax's by {error} of {scale}")
 
@@ -140,6 +145,7 @@ def _check(each: Pass, compiled: dict[str, Callable]) -> None:
 def _program(function: Callable, each: Pass) -> list[str]:
     """Returns the lowered program's operations without names and source positions."""
     text = jax.jit(function).lower(*each.arrays).as_text()
+    # Two programs are the same if they do the same, whatever their values are called.
     lines = [line for line in text.splitlines() if "stablehlo" in line]
     return [re.sub(r"%[\w#:]+", "%", line).strip() for line in lines]
 

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from scripts.benchmarks.columns import LAYER_WIDTH, times_over_ours
 from scripts.benchmarks.timing import geometric_mean
 
 Row = dict[str, Any]
@@ -17,18 +18,25 @@ PASSES = ("forward", "dL/dx", "dL/dk", "backward", "forward + backward")
 
 
 def line(row: Row) -> str:
-    """Returns one printed line: times in ms and the ratios over ours."""
+    """Returns one printed line: times in ms and the ratios over ours.
+
+    Args:
+        row: one pass of one layer.
+    """
     ms = row["ms"]
-    cells = [f"{row['layer']:<42} {row['pass']:<8}", f"ours {ms['ours']:9.3f}"]
-    for name in ("lax", "plain", "torch"):
-        if name in ms:
-            cells.append(f"{name} {ms[name]:9.3f} x{ms[name] / ms['ours']:<6.2f}")
+    cells = [f"{row['layer']:<{LAYER_WIDTH}} {row['pass']:<8}", f"ours {ms['ours']:9.3f}"]
+    cells += times_over_ours(ms, ("lax", "plain", "torch"), decimals=3)
     same = " =" if row["same_program"] else ""
     return "  ".join(cells) + f"  {row['gflops']:6.1f} GF  {row['temp_mb']['ours']:.0f} MB{same}"
 
 
 def ratios(rows: Iterable[Row], base: str) -> list[float]:
-    """Returns time of `base` over ours for each row that has it."""
+    """Returns time of `base` over ours for each row that has it.
+
+    Args:
+        rows: passes of layers.
+        base: a contestant; "best" for the faster of "lax" and "plain".
+    """
     return [
         _base(row["ms"], base) / row["ms"]["ours"]
         for row in rows
@@ -37,7 +45,12 @@ def ratios(rows: Iterable[Row], base: str) -> list[float]:
 
 
 def by_layer(rows: Iterable[Row], base: str) -> list[float]:
-    """Returns, per layer, the summed time of its passes in `base` over ours."""
+    """Returns, per layer, the summed time of its passes in `base` over ours.
+
+    Args:
+        rows: passes of layers.
+        base: see `ratios`.
+    """
     layers: dict[str, list[Row]] = {}
     for row in rows:
         layers.setdefault(row["layer"], []).append(row)
@@ -56,7 +69,11 @@ def _base(ms: dict[str, float], base: str) -> float:
 
 
 def summary(report: Row) -> str:
-    """Returns the geometric means over all layers and class by class, as Markdown tables."""
+    """Returns the geometric means over all layers and class by class, as Markdown tables.
+
+    Args:
+        report: all results, as in OUT.json.
+    """
     rows = report["rows"]
     lines = [
         "| layers (forward + backward) | lax as it comes / ours | strongest plain / ours | "
@@ -115,7 +132,11 @@ def _means(name: str, rows: list[Row], of: Callable[[list[Row], str], list[float
 
 
 def markdown(report: Row) -> str:
-    """Returns the whole report: command, machine, summary, and every row."""
+    """Returns the whole report as Markdown: command, machine, summary, and every row.
+
+    Args:
+        report: all results, as in OUT.json.
+    """
     lines = [
         "# Layers, pass by pass",
         "",
@@ -146,9 +167,15 @@ def markdown(report: Row) -> str:
 
 
 def chart(report: Row, path: pathlib.Path) -> None:
-    """Draws the mean ratio of each class and pass as bars, on a logarithmic scale."""
+    """Draws the mean ratio of each class and pass as bars, on a logarithmic scale.
+
+    Args:
+        report: all results, as in OUT.json.
+        path: of the image to write.
+    """
     import matplotlib
 
+    # A machine that runs benchmarks may have no display.
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

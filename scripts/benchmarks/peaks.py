@@ -1,7 +1,7 @@
-"""What accelerators can do at most, as their makers state it."""
+"""The peak speed of accelerators, as their makers state it."""
 
 # NVIDIA's data sheets of the A100, H100 and H200: dense products, in FLOP/s. A device is known by
-# the longest of these beginnings of what the driver calls it.
+# the longest of these prefixes of the driver's name for it.
 _PEAKS = {
     "NVIDIA A100": {"bfloat16": 312e12, "tf32": 156e12, "float32": 19.5e12},
     "NVIDIA H100 80GB HBM3": {"bfloat16": 989.4e12, "tf32": 494.7e12, "float32": 66.9e12},

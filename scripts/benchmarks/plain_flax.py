@@ -1,7 +1,7 @@
-"""The zoo's networks on flax.linen's own layers: what a user gets who writes them without cnnjax.
+"""The zoo's networks on flax.linen's own layers, as a user writes them without cnnjax.
 
 The networks stay as they are; at tracing time each layer of `cnnjax.nn` is replaced by flax's layer
-of the same parameters. What flax lacks (local response normalisation) is written as its users do.
+of the same parameters. What flax lacks (local response normalization) is written as its users do.
 """
 
 from __future__ import annotations
@@ -19,15 +19,36 @@ from cnnjax.ops.pool.window import pool_window
 
 
 def plain_layers(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
-    """An interceptor for `flax.linen.intercept_methods`: flax's layers in place of ours."""
+    """Calls flax's layer in place of ours, as an interceptor for `flax.linen.intercept_methods`.
+
+    Args:
+        call: the method that would be called.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        context: the module and the method's name.
+
+    Returns:
+        The layer's output.
+    """
     layer = _LAYERS.get(type(context.module))
+    # Ours makes the parameters, so that all contestants start from the same ones.
     if layer is None or context.method_name != "__call__" or context.module.is_initializing():
         return call(*args, **kwargs)
     return layer(context.module, *args)
 
 
 def without_dropout(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
-    """An interceptor that leaves dropout out: libraries draw other masks, but losses must agree."""
+    """Leaves dropout out, as an interceptor: libraries draw other masks, but losses must agree.
+
+    Args:
+        call: the method that would be called.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        context: the module and the method's name.
+
+    Returns:
+        The layer's output.
+    """
     if isinstance(context.module, linen.Dropout) and context.method_name == "__call__":
         return args[0]
     return call(*args, **kwargs)

@@ -1,10 +1,10 @@
-"""Measures what is set outside of a program: the allocator, the compiler's flags, the cores.
+"""Measures settings outside of a program: the allocator, the compiler's flags, the cores.
 
     python -m scripts.benchmarks.settings [--net REGEX] [--rounds 3] [--preload LIB.so ...]
 
 Each setting is an environment, so each run is a process of its own: it times our step of the
 network and ends. Every round starts each setting once, in a new order. Prints a Markdown table of
-the medians over all rounds, and how they relate to the first line.
+the medians over all rounds, and their ratios to the first line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scripts.benchmarks.machine import describe
 from scripts.benchmarks.whole_nets import NETS
 
 _HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-# What glibc does by itself; that it is said makes the launcher leave the allocator alone.
+# glibc's own default; cnnjax leaves the allocator alone where a user has set this variable.
 _AS_IT_COMES = {"MALLOC_ARENA_MAX": str(8 * (os.cpu_count() or 1))}
 
 SETTINGS: dict[str, dict[str, str]] = {
@@ -41,7 +41,11 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
+    """Runs the benchmark and prints its table.
+
+    Args:
+        argv: the flags; None reads `sys.argv`.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--net", default="^ResNet-18$", help="regular expression over networks")
     parser.add_argument("--rounds", type=int, default=3, help="processes for each setting")
@@ -57,13 +61,13 @@ def main(argv: list[str] | None = None) -> None:
     settings = SETTINGS | {os.path.basename(path): {"LD_PRELOAD": path} for path in flags.preload}
     print(f"{describe()}\n\n| setting | " + " | ".join(nets) + " |")
     print("|---|" + "--:|" * len(nets))
-    columns = [measure(net, settings, flags.rounds, flags.steps) for net in nets]
+    columns = [_measure(net, settings, flags.rounds, flags.steps) for net in nets]
     for name in settings:
         cells = [f"{c[name]:.1f} ms ({c[name] / next(iter(c.values())):.2f})" for c in columns]
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
-def measure(
+def _measure(
     net: str, settings: dict[str, dict[str, str]], rounds: int, steps: int
 ) -> dict[str, float]:
     """Returns the median ms of our step under each setting."""
@@ -71,13 +75,14 @@ def measure(
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
+            # In a new order, so that slow drifts of the machine affect all settings alike.
             for name in rng.permutation(list(settings)):
-                found[name].append(run(net, settings[name], steps, pathlib.Path(folder)))
+                found[name].append(_run(net, settings[name], steps, pathlib.Path(folder)))
                 print(f"# {net}, {name}: {found[name][-1]} ms", file=sys.stderr, flush=True)
     return {name: float(np.median(values)) for name, values in found.items()}
 
 
-def run(net: str, environment: dict[str, str], steps: int, folder: pathlib.Path) -> float:
+def _run(net: str, environment: dict[str, str], steps: int, folder: pathlib.Path) -> float:
     """Returns the median ms of a step in a process with this environment."""
     out = folder / "row"
     command = [sys.executable, "-m", "scripts.benchmarks.steps", "--columns=ours", "--no_torch"]

@@ -26,7 +26,11 @@ _ON_ACCELERATORS = ("ours", "native", "flax", "torch", "torch compiled")
 
 
 def default_columns(platform: str) -> tuple[str, ...]:
-    """Returns the ways that are compared on "cpu", "gpu" or another platform."""
+    """Returns the ways that are compared on a platform.
+
+    Args:
+        platform: JAX's name of it, such as "cpu" or "gpu".
+    """
     return _ON_CPU if platform == "cpu" else _ON_ACCELERATORS
 
 
@@ -36,7 +40,7 @@ class Contestant:
 
     Attributes:
         step: does a step, waits for it, and returns the loss before the update.
-        temp_mb: the program's peak temporary memory, where the compiler tells.
+        temp_mb: the program's peak temporary memory, where the compiler reports it.
         compile_seconds: time to compile the step; for PyTorch, its first step.
         program: the compiled program, where there is one.
     """
@@ -54,9 +58,12 @@ def contestants(
 
     Args:
         net: the network and its batch.
-        with_torch: whether PyTorch is there.
-        wanted: which of `COLUMNS`.
-        dtype: what the networks compute in; parameters are float32.
+        with_torch: whether PyTorch is installed and takes part.
+        wanted: some of `COLUMNS`.
+        dtype: of the networks' computation; parameters are float32.
+
+    Returns:
+        The contestants by their names in `COLUMNS`.
     """
     model = models.create_model(net.model, dtype=jnp.dtype(dtype), **net.overrides)
     rng = np.random.default_rng(0)
@@ -78,7 +85,7 @@ def contestants(
             made[name] = _waiting(step)
     for name in ("torch", "torch compiled"):
         if with_torch and name in wanted:
-            from scripts.benchmarks.torch_step import torch_step
+            from scripts.benchmarks.pytorch.step import torch_step
 
             step = torch_step(
                 *(net, model, variables, images, labels),
@@ -100,18 +107,19 @@ def torch_device() -> str:
 def _waiting(step: Any) -> Contestant:
     def run() -> float:
         loss = step()
+        # The state too: the loss is ready before the update is.
         return float(jax.block_until_ready((step.state, loss))[1])
 
     return Contestant(run, step.temp_mb, step.compile_seconds, step.program)
 
 
 def _compiled_at_first(step: Callable[[], float]) -> Contestant:
-    """A contestant whose first step compiles, forward and backward."""
+    """Returns a contestant whose first step compiles, forward and backward."""
 
     def first() -> float:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         loss = step()
-        made.compile_seconds, made.step = time.perf_counter() - begun, step
+        made.compile_seconds, made.step = time.perf_counter() - start, step
         return loss
 
     made = Contestant(first)

@@ -37,10 +37,16 @@ class Span:
 def by_layer(way: Contestant) -> list[str]:
     """Runs a step a few times under the profiler.
 
+    Args:
+        way: a contestant with a compiled program.
+
     Returns:
-        The lines of a Markdown table: layer, pass and kind of operation with the ms of a step that
-        pass in it and their share, the costliest first. Where several instructions run at once,
-        they share that time alike.
+        The lines of a Markdown table: layer, pass and kind of operation, with their ms of a step
+        and their share, the costliest first. Where several instructions run at once, each gets an
+        equal part of that time.
+
+    Raises:
+        ValueError: the contestant has no compiled program.
     """
     if way.program is None:
         raise ValueError("by_layer: the step is not compiled by XLA, so that it has no profile")
@@ -69,7 +75,11 @@ def by_layer(way: Contestant) -> list[str]:
 
 
 def shared_time(spans: Iterable[Span]) -> dict[str, float]:
-    """Returns the time of each instruction: each moment is shared alike by what runs in it."""
+    """Returns the time of each instruction; those that run at once share it equally.
+
+    Args:
+        spans: executions of instructions, in any order.
+    """
     spent: collections.defaultdict[str, float] = collections.defaultdict(float)
     edges = sorted(
         edge
@@ -79,11 +89,11 @@ def shared_time(spans: Iterable[Span]) -> dict[str, float]:
     )
     running: dict[int, str] = {}
     before = 0.0
-    for time, begins, number, instruction in edges:
+    for time, starts, number, instruction in edges:
         for name in running.values():
             spent[name] += (time - before) / len(running)
         before = time
-        if begins:
+        if starts:
             running[number] = instruction
         else:
             running.pop(number, None)
@@ -93,8 +103,12 @@ def shared_time(spans: Iterable[Span]) -> dict[str, float]:
 def operation_names(program: str) -> dict[str, str]:
     """Returns, for each instruction of a compiled program's text, the name JAX gave its operation.
 
-    A fusion without a name of its own has that of the last named instruction within it. What the
-    compiler put in has the layer of a named array that it reads, and its own kind.
+    A fusion without a name of its own has that of the last named instruction within it. An
+    instruction that the compiler added has the layer of a named array that it reads, and its own
+    kind.
+
+    Args:
+        program: the text of the compiled program.
     """
     names: dict[str, str] = {}
     read: dict[str, list[str]] = {}
@@ -113,7 +127,7 @@ def operation_names(program: str) -> dict[str, str]:
     for name, called in calls.items():
         if called in within:
             names.setdefault(name, within[called])
-    # An operand stands before what reads it, so that one pass suffices.
+    # An operand comes before what reads it, so that one pass suffices.
     for name, operands in read.items():
         sources = [names[operand] for operand in operands if operand in names]
         # What reads an array of the backward pass belongs to it.
@@ -131,7 +145,11 @@ def _kind(instruction: str) -> str:
 def describe(operation: str, instruction: str = "") -> tuple[str, str, str]:
     """Splits an operation's name into layer, pass ("forward" or "backward") and kind.
 
-    What the compiler put in by itself has no such name: its kind is the instruction's.
+    An instruction that the compiler added has no such name: its kind is the instruction's.
+
+    Args:
+        operation: JAX's name of it; "" if it has none.
+        instruction: the compiler's name.
     """
     backward = "transpose(" in operation
     parts = [part for part in operation.split("/") if part and not part.startswith("jit(")]
@@ -142,14 +160,15 @@ def describe(operation: str, instruction: str = "") -> tuple[str, str, str]:
 
 
 def _spans(way: Contestant) -> list[Span]:
-    """Returns what ran in `RUNS` steps.
+    """Returns the executions of instructions in `RUNS` steps.
 
     Convolutions and products run on other threads, and their event ends when they are handed over;
     a mark, "end: NAME", follows when they are done.
     """
-    begun: list[tuple[str, float, float]] = []
+    started: list[tuple[str, float, float]] = []
     marks: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
+        # The first step may do more than the others.
         way.step()
         # Python's own calls are of no interest here, and following them takes time.
         options = jax.profiler.ProfileOptions()
@@ -170,11 +189,11 @@ def _spans(way: Contestant) -> list[Span]:
                         # Only instructions have it; a call's own time holds its parts'.
                         name = dict(event.stats).get("hlo_op")
                         if isinstance(name, str) and not name.startswith(_CONTAINERS):
-                            begun.append((name, event.start_ns, event.end_ns))
+                            started.append((name, event.start_ns, event.end_ns))
     for times in marks.values():
         times.sort()
     spans = []
-    for name, start, end in begun:
+    for name, start, end in started:
         # Its own mark is the first since its start; it may lie a little before its event's end.
         own = bisect.bisect_left(marks[name], start)
         done = marks[name][own] if own < len(marks[name]) else end

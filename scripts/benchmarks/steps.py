@@ -3,15 +3,15 @@
     python -m scripts.benchmarks.steps [--only REGEX] [--repeats 15] [--out docs/results/steps]
     python -m scripts.benchmarks.steps --dtype bfloat16 --out docs/results/steps_gpu_bfloat16
 
-cnnjax; the same model with `backward="native"` (lax and autodiff) as it comes; the same compiled
-with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK; plain flax.linen
+cnnjax; the same model with `backward="native"` (lax and autodiff) without options; the same with
+the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK; plain flax.linen
 layers; and PyTorch eager, channels_last, where it is installed. All hold the same weights and must
 give the same losses for five steps, or the row is not printed. Runs are interleaved in one process.
 
 On a GPU the batches are larger, the CPU compiler's option is left out, and PyTorch runs both eager
 and by `torch.compile`. `--dtype bfloat16` makes the networks compute in it (PyTorch: autocast),
-with float32 parameters. Float32 products may be done in TF32 there, by all contestants;
-`--no_tf32` forbids it to all.
+with float32 parameters. On a GPU, all contestants may compute float32 products in TF32; with
+`--no_tf32`, none may.
 
 Writes OUT.json and OUT.md and draws OUT.png; `--merge` keeps the rows of an earlier OUT.json.
 `--profile` adds a table of where our step's time goes, layer by layer.
@@ -42,12 +42,16 @@ from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 STEPS = 5
 TOLERANCE = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 3e-2}
-"""Relative: sums in another order drift apart by this much over five steps at most. TF32 and
+"""Relative: the most by which losses differ after five steps with sums in another order. TF32 and
 bfloat16 have 10 and 7 bits behind the point."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the benchmark."""
+    """Runs the benchmark, prints its lines and writes the results.
+
+    Args:
+        argv: the flags; None reads `sys.argv`.
+    """
     flags = _flags(argv)
     # As the experiments do, for all contestants alike.
     training.keep_freed_memory()
@@ -60,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     if platform == "gpu" and flags.no_tf32:
         jax.config.update("jax_default_matmul_precision", "float32")
     if with_torch:
-        from scripts.benchmarks.torch_step import set_up
+        from scripts.benchmarks.pytorch.step import set_up
 
         try:
             set_up(torch_device(), os.cpu_count() or 1, not flags.no_tf32)
@@ -88,13 +92,21 @@ def main(argv: list[str] | None = None) -> None:
             continue
         report["rows"] = [r for r in report["rows"] if r["net"] != net.label] + [row]
         print(steps_report.line(row), flush=True)
+        # After each network: an interrupted run keeps its rows.
         _write(report, flags.out)
     if report["rows"]:
         print(steps_report.summary(report))
 
 
 def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[str, Any] | None:
-    """Returns a network's row, or None where the losses differ."""
+    """Returns a network's row, or None where the losses differ.
+
+    Args:
+        net: the network and its batch.
+        flags: what to measure.
+        with_torch: whether PyTorch is installed and takes part.
+    """
+    # The arrays of the network before take memory until they are collected.
     gc.collect()
     ways = contestants(net, with_torch, tuple(flags.columns.split("|")), flags.dtype)
     losses = {name: [way.step() for _ in range(STEPS)] for name, way in ways.items()}
@@ -123,7 +135,7 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
 
 
 def _sized(net: WholeNet, platform: str, batch: int) -> WholeNet:
-    """Returns the network with the batch that was asked for, or the platform's."""
+    """Returns the network with the batch size of the flags, or the platform's."""
     of_platform = net.batch if platform == "cpu" else net.large_batch or net.batch
     return dataclasses.replace(net, batch=batch or of_platform)
 
@@ -135,7 +147,7 @@ def _arithmetic(flags: argparse.Namespace) -> str:
 
 
 def _earlier(flags: argparse.Namespace) -> dict[str, Any]:
-    """Returns the rows and notes to begin with."""
+    """Returns the rows and notes to start with."""
     path = pathlib.Path(f"{flags.out}.json")
     if not (flags.merge and path.exists()):
         return {"notes": flags.notes, "rows": []}
@@ -172,7 +184,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--merge", action="store_true", help="keep earlier rows of OUT.json")
     parser.add_argument("--notes", default="", help="what a reader of the results should know")
     parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
-    parser.add_argument("--profile", action="store_true", help="tell where our time goes by layer")
+    parser.add_argument("--profile", action="store_true", help="add our time by layer")
     return parser.parse_args(argv)
 
 

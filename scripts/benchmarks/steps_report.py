@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from scripts.benchmarks.columns import NETWORK_WIDTH, times_over_ours
 from scripts.benchmarks.step_contestants import COLUMNS
 from scripts.benchmarks.timing import geometric_mean
 
@@ -18,21 +19,30 @@ ARITHMETIC = {
 
 
 def line(row: Row) -> str:
-    """Returns one printed line: times in ms, and how many times ours the others take."""
+    """Returns one printed line: times in ms, and how many times ours the others take.
+
+    Args:
+        row: one network.
+    """
     ms = row["ms"]
-    cells = [f"{row['net']:<24}", f"ours {ms['ours']:9.1f} ms"]
-    cells += [f"{n} {ms[n]:9.1f} x{ms[n] / ms['ours']:<6.2f}" for n in COLUMNS[1:] if n in ms]
+    cells = [f"{row['net']:<{NETWORK_WIDTH}}", f"ours {ms['ours']:9.1f} ms"]
+    cells += times_over_ours(ms, COLUMNS[1:], decimals=1)
     temps = ", ".join(f"{n} {value:.0f}" for n, value in row["temp_mb"].items())
     return "  ".join(cells) + f"  temp MB: {temps}"
 
 
-def shown(rows: list[Row]) -> list[str]:
+def _shown(rows: list[Row]) -> list[str]:
     """Returns the ways that any row has, in their order."""
     return [name for name in COLUMNS if any(name in row["ms"] for row in rows)]
 
 
 def ratios(rows: list[Row], base: str) -> list[float]:
-    """Returns time of `base` over ours; "best" is the strongest plain baseline of each row."""
+    """Returns time of `base` over ours for each row that has it.
+
+    Args:
+        rows: networks.
+        base: a contestant; "best" for the strongest plain baseline of each row.
+    """
     found = []
     for row in rows:
         ms = row["ms"]
@@ -45,7 +55,11 @@ def ratios(rows: list[Row], base: str) -> list[float]:
 
 
 def summary(report: Row) -> str:
-    """Returns the geometric means, as a Markdown table."""
+    """Returns the geometric means, as a Markdown table.
+
+    Args:
+        report: all results, as in OUT.json.
+    """
     compiled = bool(ratios(report["rows"], "torch compiled"))
     lines = [
         "| networks | flax as it comes / ours | native as it comes / ours | strongest plain / ours "
@@ -80,8 +94,12 @@ def summary(report: Row) -> str:
 
 
 def markdown(report: Row) -> str:
-    """Returns the whole report: command, machine, means, and every row."""
-    columns = shown(report["rows"])
+    """Returns the whole report as Markdown: command, machine, means, and every row.
+
+    Args:
+        report: all results, as in OUT.json.
+    """
+    columns = _shown(report["rows"])
     lines = [
         "# Whole training steps",
         "",
@@ -121,16 +139,22 @@ def markdown(report: Row) -> str:
 
 
 def chart(report: Row, path: pathlib.Path) -> None:
-    """Draws the ratio of each network and way as bars, on a logarithmic scale."""
+    """Draws the ratio of each network and way as bars, on a logarithmic scale.
+
+    Args:
+        report: all results, as in OUT.json.
+        path: of the image to write.
+    """
     import matplotlib
 
+    # A machine that runs benchmarks may have no display.
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     rows = report["rows"]
     figure, axes = plt.subplots(figsize=(9, 0.75 * len(rows) + 1.6), layout="constrained")
-    names = [name for name in shown(rows) if name != "ours"]
-    # Okabe and Ito's colours, which the colour-blind can tell apart.
+    names = [name for name in _shown(rows) if name != "ours"]
+    # Okabe and Ito's colors, which color-blind readers can distinguish.
     colors = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
     for offset, name in enumerate(names):
         found = [(i, row["ms"][name] / row["ms"]["ours"]) for i, row in enumerate(rows)

@@ -1,4 +1,4 @@
-"""Images a second of a network's training step, with synthetic data that lies on the device.
+"""Images a second of a network's training step, with synthetic data that is on the device.
 
     python -m scripts.benchmarks.throughput
     python -m scripts.benchmarks.throughput --model resnet18 --batch 512 --dtype float32
@@ -6,9 +6,9 @@
 Forward, backward and SGD with momentum, one step dispatched after the other without waiting; a
 round of `--steps` steps is timed as a whole, and the median round counts. Multiply-adds are those
 of convolutions and dense layers in the forward pass, times three: the backward pass computes the
-gradients by inputs and by kernels, each as costly. (The first layer has none by its input; it is
-counted all the same, as is usual.) The share of the peak is left out where the device's peak is
-not known. Float32 products may be done in TF32 on a GPU, unless `--no_tf32` is given.
+gradients by inputs and by kernels, each as costly. (The first layer has no gradient by its input,
+which is counted nevertheless, as is usual.) The share of the peak is left out where the device's
+peak is not known. A GPU may compute float32 products in TF32, unless `--no_tf32` is given.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ WARM_UP = 3
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Prints the figures, and writes them as JSON if asked."""
+    """Prints the figures, and writes them as JSON with --out.
+
+    Args:
+        argv: the flags; None reads `sys.argv`.
+    """
     flags = _flags(argv)
     on_gpu = jax.default_backend() == "gpu"
     if on_gpu and flags.no_tf32:
         jax.config.update("jax_default_matmul_precision", "float32")
     tf32 = on_gpu and flags.dtype == "float32" and not flags.no_tf32
-    figures = measure(flags, "tf32" if tf32 else flags.dtype)
+    figures = _measure(flags, "tf32" if tf32 else flags.dtype)
     print("\n".join(f"{name:<28}{value}" for name, value in figures.items()))
     if flags.out:
         path = pathlib.Path(flags.out)
@@ -51,13 +55,8 @@ def main(argv: list[str] | None = None) -> None:
         path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
-    """Returns the figures by name.
-
-    Args:
-        flags: what to measure.
-        arithmetic: what products are done in: "bfloat16", "tf32" or "float32".
-    """
+def _measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
+    """Returns the figures by name; products are computed in "bfloat16", "tf32" or "float32"."""
     try:
         model = models.create_model(
             flags.model, dtype=jnp.dtype(flags.dtype), backward=flags.backward
@@ -87,16 +86,17 @@ def measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
         "images/s, quartiles": [round(net.batch / high, 1), round(net.batch / low, 1)],
         "ms a step": round(1e3 * median, 3),
         "compile s": round(step.compile_seconds, 1),
+        # More digits would be noise.
         "multiply-adds/s": float(f"{products / median:.4g}"),
     }
     peak = peak_flops(device.device_kind, arithmetic)
     if peak is not None:
         figures["share of peak"] = round(2 * products / median / peak, 4)
-    analysed = step.program.memory_analysis()
-    if analysed is not None:
-        # What the step gives back lies where what it was given lay.
-        held = analysed.argument_size_in_bytes + analysed.output_size_in_bytes
-        held += analysed.temp_size_in_bytes - analysed.alias_size_in_bytes
+    analyzed = step.program.memory_analysis()
+    if analyzed is not None:
+        # The new state is in the old one's memory, which must not count twice.
+        held = analyzed.argument_size_in_bytes + analyzed.output_size_in_bytes
+        held += analyzed.temp_size_in_bytes - analyzed.alias_size_in_bytes
         figures["peak memory MB, compiler"] = round(held / 1e6, 1)
     measured = (device.memory_stats() or {}).get("peak_bytes_in_use")
     if measured is not None:
@@ -111,11 +111,11 @@ def _rounds(step: JaxStep, steps: int, rounds: int) -> np.ndarray:
     seconds = []
     for _ in range(rounds):
         jax.block_until_ready(step.state)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(steps):
             step()
         jax.block_until_ready(step.state)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return np.array(seconds)
 
 

@@ -12,7 +12,7 @@ SETTLE = 0.005
 """Seconds of rest before each turn."""
 
 WARM = 0.1
-"""Seconds: who takes less has an untimed run just before each timed one."""
+"""Seconds: a contestant that takes less has an untimed run just before each timed one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +22,31 @@ class Times:
     rounds: dict[str, np.ndarray]
 
     def median(self, name: str) -> float:
-        """Returns the median time in seconds."""
+        """Returns the median time in seconds.
+
+        Args:
+            name: of the contestant.
+        """
         return float(np.median(self.rounds[name]))
 
     def ratio(self, base: str, name: str) -> float:
-        """Returns how many times longer `base` takes: the ratio of the medians."""
+        """Returns how many times longer `base` takes: the ratio of the medians.
+
+        Args:
+            base: the contestant in the numerator.
+            name: the contestant in the denominator.
+        """
         return self.median(base) / self.median(name)
 
     def ratio_bounds(self, base: str, name: str) -> tuple[float, float]:
-        """Returns the 95 % bounds of the ratio, by resampling the rounds 1,000 times."""
+        """Returns the 95 % bounds of the ratio, by resampling the rounds 1,000 times.
+
+        Args:
+            base: the contestant in the numerator.
+            name: the contestant in the denominator.
+        """
         rng = np.random.default_rng(0)
+        # The same rounds of both: a disturbance of a round is in both times.
         picks = rng.integers(0, len(self.rounds[base]), (1000, len(self.rounds[base])))
         ratios = np.median(self.rounds[base][picks], 1) / np.median(self.rounds[name][picks], 1)
         low, high = np.percentile(ratios, [2.5, 97.5])
@@ -64,9 +79,9 @@ def interleaved(
         last[name] = time.perf_counter() - start
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     rng = np.random.default_rng(0)
-    began = time.perf_counter()
+    first = time.perf_counter()
     for count in range(repeats):
-        if count >= 5 and time.perf_counter() - began > seconds:
+        if count >= 5 and time.perf_counter() - first > seconds:
             break
         for name in rng.permutation(list(contestants)):
             time.sleep(SETTLE)
@@ -80,5 +95,9 @@ def interleaved(
 
 
 def geometric_mean(values: list[float]) -> float:
-    """Returns the geometric mean, or nan of nothing."""
+    """Returns the geometric mean, or nan of nothing.
+
+    Args:
+        values: positive numbers.
+    """
     return float(np.exp(np.mean(np.log(values)))) if values else float("nan")

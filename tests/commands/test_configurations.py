@@ -82,7 +82,7 @@ def test_without_a_file_the_configurations_are_listed(folder, arguments):
         configurations.resolve(arguments)
 
 
-def test_without_any_configuration_the_message_says_what_a_file_holds(folder, monkeypatch):
+def test_without_any_configuration_the_message_describes_a_file(folder, monkeypatch):
     monkeypatch.setattr(configurations, "known", dict)
     with pytest.raises(training.ConfigError, match="get_config"):
         configurations.resolve(["train"])

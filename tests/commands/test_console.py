@@ -48,7 +48,7 @@ EXPECTED = {
     "predict": {"workdir", "crops", "top", "invert", "data_dir"},
     "report": {"workdir", "model", "weights", "output", "invert", "analysis", "decode_threads"},
 }
-"""Some flags of each command, among them those that lie in other modules than the command's."""
+"""Some flags of each command, among them flags of other modules than the command's."""
 
 
 @pytest.mark.process

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,16 +44,16 @@ CASES = [
     ((*NETWORK, "--output=page.pdf", "photo.png"), "must end in .html"),
     ((*NETWORK, PAGE, "photo.png", "gone.png"), "gone.png: there is no such file"),
     ((*NETWORK, PAGE, "photo.png", "text.png"), "cannot read images:\n  text.png: "),
-    ((*NETWORK, PAGE, "--noanalysis", "photo.png"), "--analysis: it is of a run's page"),
+    ((*NETWORK, PAGE, "--noanalysis", "photo.png"), "--analysis: it is for a run's page"),
     ((NETWORK[0], PAGE, "photo.png"), "--model, --weights: they go together"),
     (
         (NETWORK[0], "--weights=gone.safetensors", PAGE, "photo.png"),
         "there is no file of weights gone",
     ),
-    ((*NETWORK, "--steps=3", PAGE, "photo.png"), "--steps: it is of runs"),
+    ((*NETWORK, "--steps=3", PAGE, "photo.png"), "--steps: it is for runs"),
     ((PAGE, "photo.png"), "ConfigError: --workdir: give the folder of a run"),
     (("--workdir=a,b", PAGE, "photo.png"), "2 folders and 0 steps were given; give one folder"),
-    (("--workdir=a", PAGE), "--output: it is of a page of images, and no image was given"),
+    (("--workdir=a", PAGE), "--output: it is for a page of images, and no image was given"),
     (("--workdir=a",), "RunFolderError: workdir: a is not a folder"),
     ((), "ConfigError: --workdir: give the folder of a run"),
 ]
@@ -62,7 +63,7 @@ CASES = [
 @pytest.mark.process
 def test_the_page_of_images_is_written_and_bad_input_named(tmp_path):
     model = models.create_model("resnet20_cifar", 1000)
-    variables = model.init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     models.save_pretrained(variables, tmp_path / "small.safetensors")
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     (tmp_path / "more").mkdir()

@@ -24,7 +24,7 @@ class Layer(pydantic.BaseModel):
 
 
 class Net(pydantic.BaseModel):
-    """A made-up configuration, with a table of sections and settings that no schema knows."""
+    """A configuration of this test, with a table of sections and settings outside the schema."""
 
     model_config = pydantic.ConfigDict(extra="allow")
 

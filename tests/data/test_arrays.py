@@ -16,7 +16,7 @@ def test_the_second_read_decodes_nothing(tmp_path, monkeypatch):
         np.testing.assert_array_equal(first.column(part), second.column(part))
 
 
-def test_what_was_read_is_held_against_the_catalogue(tmp_path):
+def test_arrays_of_another_size_than_in_the_catalogue_are_refused(tmp_path):
     digits = data.dataset("digits")
     data.load_arrays(digits, "test", str(tmp_path))
     larger = dataclasses.replace(digits, split_sizes={"test": 361})
@@ -34,3 +34,8 @@ def test_an_unknown_split_names_the_known_ones():
 def test_an_unknown_dataset_names_the_nearest():
     with pytest.raises(ValueError, match=r"'digit' is unknown; did you mean digits"):
         data.dataset("digit")
+
+
+def test_photographs_of_many_sizes_fit_no_array(photographs):
+    with pytest.raises(data.DataError, match=r"have many sizes, and fit no array"):
+        data.load_arrays(data.dataset(f"folder:{photographs}"), "train")

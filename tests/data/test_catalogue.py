@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -5,9 +7,11 @@ from PIL import Image
 
 from cnnjax import data
 from cnnjax.data import classes
+from cnnjax.data.read import tfds_store
+from cnnjax.data.read.sources import open_source
 from cnnjax.data.read.tfds_store import quiet_tfds
 
-# Of TFDS's own documentation: version, classes, and examples of what is trained and tested on.
+# From TFDS's documentation: version, classes, and numbers of training and test examples.
 PUBLISHED = {
     "mnist": ("3.0.1", 10, 60_000, 10_000),
     "fashion_mnist": ("3.0.1", 10, 60_000, 10_000),
@@ -20,7 +24,7 @@ PUBLISHED = {
 }
 
 
-class TwoGreys(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class TwoGrays(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Three light and three dark images, with a mask that must not be mistaken for one."""
 
     VERSION = tfds.core.Version("1.2.0")
@@ -48,10 +52,10 @@ class TwoGreys(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 @pytest.fixture(scope="module")
-def greys_dir(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("greys"))
+def grays_dir(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("grays"))
     with quiet_tfds():
-        TwoGreys(data_dir=folder, file_format="array_record").download_and_prepare()
+        TwoGrays(data_dir=folder, file_format="array_record").download_and_prepare()
     return folder
 
 
@@ -93,19 +97,19 @@ def test_imagenets_classes_have_english_names_in_the_order_of_the_stock_builder(
 
 
 def test_classes_of_cifar100_are_alphabetical():
-    # As the author's own list is.
+    # As in the author's list.
     names = data.dataset("cifar100").class_names
     assert list(names) == sorted(names)
     assert (names[0], names[47], names[99]) == ("apple", "maple_tree", "worm")
 
 
-def test_a_prepared_set_outside_the_catalogue_is_described_by_its_files(greys_dir):
-    greys = data.dataset("two_greys", greys_dir)
-    assert greys.image_shape == (4, 4, 1)
-    assert greys.class_names == ("dark", "light")
-    assert greys.split_sizes == {"train": 6, "test": 6}
-    assert greys.test_split == "validation"
-    arrays = data.load_arrays(greys, "test", greys_dir)
+def test_a_prepared_set_outside_the_catalogue_is_described_by_its_files(grays_dir):
+    grays = data.dataset("two_grays", grays_dir)
+    assert grays.image_shape == (4, 4, 1)
+    assert grays.class_names == ("dark", "light")
+    assert grays.split_sizes == {"train": 6, "test": 6}
+    assert grays.test_split == "validation"
+    arrays = data.load_arrays(grays, "test", grays_dir)
     np.testing.assert_array_equal(
         arrays.column("image")[:, 0, 0, 0] > 128, arrays.column("label") == 1
     )
@@ -121,13 +125,33 @@ def test_a_set_that_is_not_prepared_names_the_command(tmp_path):
         assert str(tmp_path) in str(e.value)
 
 
-def test_prepared_configurations_are_named(greys_dir, tmp_path):
+def test_prepared_configurations_are_named(grays_dir, tmp_path):
     prepared = tmp_path / "beans" / "small"
     prepared.mkdir(parents=True)
-    (prepared / "1.0.0").symlink_to(f"{greys_dir}/two_greys/1.2.0")
+    (prepared / "1.0.0").symlink_to(f"{grays_dir}/two_grays/1.2.0")
     with pytest.raises(data.DataError, match=r"prepared there: beans/small"):
         data.dataset("beans", str(tmp_path))
     assert data.dataset("beans/small", str(tmp_path)).split_sizes["train"] == 6
+
+
+def test_an_unknown_split_of_a_prepared_set_is_named(grays_dir):
+    grays = data.dataset("two_grays", grays_dir)
+    with pytest.raises(data.DataError, match=r"'dev' is unknown for two_grays; it has \['test'"):
+        open_source(grays, "dev", grays_dir)
+
+
+def test_a_set_in_another_format_on_disk_is_refused(monkeypatch, tmp_path):
+    info = SimpleNamespace(file_format=SimpleNamespace(value="tfrecord"))
+    monkeypatch.setattr(tfds, "builder_from_directory", lambda path: SimpleNamespace(info=info))
+    with pytest.raises(data.DataError, match=r"is prepared as tfrecord; only array_record is read"):
+        tfds_store.open_prepared(tmp_path)
+
+
+def test_a_set_without_labels_is_refused(monkeypatch, tmp_path):
+    info = SimpleNamespace(features={"image": tfds.features.Image(shape=(4, 4, 1))})
+    monkeypatch.setattr(tfds_store, "open_prepared", lambda path: SimpleNamespace(info=info))
+    with pytest.raises(data.DataError, match=r"has the features \['image'\]; expected an image"):
+        tfds_store.read_info(tmp_path)
 
 
 def test_an_unknown_name_gets_the_nearest_of_the_catalogue_and_of_tfds():

@@ -14,36 +14,36 @@ def encoded(pixels: np.ndarray, form: str, **options) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def colour():
+def color():
     return np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
 
 
-def test_png_is_read_exactly_in_rgb_order(colour):
-    np.testing.assert_array_equal(decode_image(encoded(colour, "PNG")), colour)
+def test_png_is_read_exactly_in_rgb_order(color):
+    np.testing.assert_array_equal(decode_image(encoded(color, "PNG")), color)
 
 
-def test_grey_is_read_exactly_with_one_channel(colour):
-    grey = colour[..., 0]
-    np.testing.assert_array_equal(decode_image(encoded(grey, "PNG"), 1), grey[..., None])
+def test_gray_is_read_exactly_with_one_channel(color):
+    gray = color[..., 0]
+    np.testing.assert_array_equal(decode_image(encoded(gray, "PNG"), 1), gray[..., None])
 
 
 def test_jpeg_is_read_as_pillow_reads_it():
     smooth = np.linspace(0, 255, 40 * 30 * 3).reshape(40, 30, 3).astype(np.uint8)
     content = encoded(smooth, "JPEG", quality=95)
     expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
-    # Decoders may round and upsample colour differently.
+    # Decoders may round and upsample color differently.
     assert np.abs(decode_image(content).astype(int) - expected).mean() < 1
 
 
-def test_an_image_is_turned_upright(colour):
+def test_an_image_is_turned_upright(color):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a turn by 90 degrees clockwise
-    turned = decode_image(encoded(colour, "JPEG", quality=100, exif=exif.tobytes()))
+    turned = decode_image(encoded(color, "JPEG", quality=100, exif=exif.tobytes()))
     assert turned.shape == (13, 9, 3)
 
 
-def test_bytes_after_the_end_do_no_harm(colour):
-    content = encoded(colour, "JPEG")
+def test_bytes_after_the_end_do_no_harm(color):
+    content = encoded(color, "JPEG")
     np.testing.assert_array_equal(decode_image(content + b"\0" * 100), decode_image(content))
 
 

@@ -18,7 +18,7 @@ def assert_parts(found, expected):
 
 
 class Squares(data.Examples):
-    """A form of examples of one's own: values that are computed when they are asked for."""
+    """Examples of a user, whose values are computed on demand."""
 
     def __init__(self):
         self.spec = {"value": data.PartSpec((2,), np.dtype(np.float32), "value")}
@@ -86,7 +86,7 @@ def test_an_unknown_part_is_named():
         Squares().column("labels")
 
 
-def test_the_identity_of_arrays_is_what_is_in_them():
+def test_the_identity_of_arrays_depends_on_their_content():
     def identity(**parts):
         found = data.from_arrays(**parts).identity()
         json.dumps(found)
@@ -103,10 +103,10 @@ def test_the_identity_of_arrays_is_what_is_in_them():
 
 
 def test_the_digest_is_over_all_blocks_of_an_array(monkeypatch):
-    from cnnjax.data import examples
+    from cnnjax.data import array_examples
 
     whole = data.from_arrays(image=IMAGES).identity()
-    monkeypatch.setattr(examples, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(array_examples, "_BLOCK_BYTES", 100)
     assert data.from_arrays(image=IMAGES).identity() == whole
     changed = IMAGES.copy()
     changed[9] ^= 1
@@ -120,7 +120,7 @@ def test_a_choice_has_an_identity_of_its_own():
         for positions in ([0, 1], [1, 0])
     ]
     assert len({json.dumps(identity) for identity in identities}) == 4
-    # Of a set with a name it says the set, and which examples.
+    # The identity of a set with a name contains the name and a digest of the positions.
     assert identities[2]["set"] == "squares"
     assert data.choose(Squares(), [1, 0]).identity() == identities[3]
 
@@ -135,7 +135,7 @@ def test_a_choice_has_an_identity_of_its_own():
         ([-1], r"positions: -1 to -1 was given; there are examples 0 to 9"),
     ],
 )
-def test_positions_that_are_none_are_refused(positions, message):
+def test_wrong_positions_are_refused(positions, message):
     with pytest.raises(data.DataError, match=message):
         data.choose(data.from_arrays(image=IMAGES), positions)
 
@@ -150,7 +150,7 @@ def test_lazy_images_are_indexed_as_arrays_are():
     assert data.lazy_images(arrays) is arrays.column("image")
 
 
-def test_an_image_that_cannot_be_read_is_grey():
+def test_an_image_that_cannot_be_read_is_gray():
     class Damaged(Squares):
         def __init__(self):
             self.spec = {"photo": data.PartSpec((2, 2, 1), np.dtype(np.uint8), "image")}
@@ -180,5 +180,5 @@ def test_what_is_kept_on_the_device():
     assert data.kept_on_device(arrays)
     assert not data.kept_on_device(arrays, "never")
     assert not data.kept_on_device(Squares())
-    with pytest.raises(data.DataError, match=r"resident: the examples are read when"):
+    with pytest.raises(data.DataError, match=r"resident: the examples are read on demand"):
         data.kept_on_device(Squares(), "always")

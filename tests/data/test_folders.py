@@ -35,14 +35,14 @@ def test_a_folder_without_test_images_has_no_test_split(folder):
     assert data.dataset(f"folder:{folder}").split_sizes == {"train": 24}
 
 
-def test_the_version_of_a_folder_tells_which_images_it_holds(folder, photographs):
+def test_the_version_of_a_folder_depends_on_the_names_of_its_images(folder, photographs):
     version = data.dataset(f"folder:{folder}").version
     assert version == data.dataset(f"folder:{photographs}").version
     (folder / "train" / "ants" / "000.jpg").rename(folder / "train" / "ants" / "100.jpg")
     assert version != data.dataset(f"folder:{folder}").version
 
 
-def test_other_files_are_no_images(folder):
+def test_other_files_are_left_out(folder):
     (folder / "train" / "ants" / "notes.txt").write_text("six legs")
     (folder / "train" / "ants" / ".hidden.jpg").write_bytes(b"")
     os.mkfifo(folder / "train" / "ants" / "pipe.jpg")
@@ -71,7 +71,7 @@ def test_a_class_without_training_images_is_named(folder):
         data.dataset(f"folder:{folder}")
 
 
-def test_images_without_class_folders_are_told(tmp_path):
+def test_images_without_class_folders_are_refused(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(data.DataError, match=r"train holds no class folders"):
         data.dataset(f"folder:{tmp_path}")
@@ -119,7 +119,7 @@ def test_images_that_are_added_leave_the_others_where_they_are(tmp_path):
     assert after.version != before.version
     assert train <= names_of(after, "train")
     assert test <= names_of(after, "test")
-    # Nor does it matter where the folder is.
+    # The place of the folder does not matter either.
     tested = names_of(after, "test")
     moved = data.dataset(f"folder:{shutil.move(folder, tmp_path / 'elsewhere')}")
     assert names_of(moved, "test") == tested

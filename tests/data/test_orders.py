@@ -37,7 +37,7 @@ def test_an_order_is_a_function_of_key_and_step(name):
     expected = steps_of(whole, 200)
     assert expected.dtype == np.int32
     assert expected.shape == (200, whole.batch_size)
-    # From anywhere, by an order that has seen nothing before.
+    # From any step on, by a new order.
     np.testing.assert_array_equal(steps_of(ORDERS[name](KEY), 30, first=150), expected[150:180])
     other = steps_of(ORDERS[name](jax.random.key(4)), 200)
     assert not np.array_equal(other, expected)
@@ -99,7 +99,7 @@ def test_balanced_batches_mix_the_classes():
     assert {tuple(np.unique(steps[:, row])) for row in range(8)} == {(0, 1, 2, 4)}
 
 
-def test_a_class_is_shuffled_anew_each_time_around():
+def test_a_class_is_shuffled_again_each_time():
     order = BalancedOrder(KEY, np.repeat([0, 1], 6), 2)
     flat = steps_of(order, 60).reshape(-1)
     rounds = flat[flat < 6].reshape(10, 6)
@@ -127,24 +127,24 @@ def test_episodes_have_distinct_classes_and_examples(ways, shots, queries):
 
 def test_classes_with_too_few_examples_are_named():
     names = ("ants", "bees", "cats", "dogs", "emus")
-    with pytest.raises(ValueError, match=r"need 10 examples .* few has cats \(9\), emus \(3\)"):
+    with pytest.raises(ValueError, match=r"need 10 examples .* few in cats \(9\), emus \(3\)"):
         EpisodeOrder(KEY, LABELS, 2, 5, 5, names)
-    with pytest.raises(ValueError, match=r"few has 4 \(3\): ask for less"):
+    with pytest.raises(ValueError, match=r"few in 4 \(3\): request fewer"):
         EpisodeOrder(KEY, LABELS, 2, 2, 2)
-    with pytest.raises(ValueError, match=r"ways: 5 classes were asked for, but there are 4"):
+    with pytest.raises(ValueError, match=r"ways: 5 classes were requested, but there are 4"):
         EpisodeOrder(KEY, LABELS, 5, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("positions", "message"),
     [
-        (np.arange(7), r"gave int64 \(7,\) for step 2; it gives whole numbers \[8\]"),
-        (np.arange(8) * 1.0, r"gave float64 \(8,\) for step 2"),
-        (np.arange(8) - 1, r"gave positions -1 to 6 for step 2; there are examples 0 to 9"),
-        (np.arange(8) + 5, r"gave positions 5 to 12 for step 2"),
+        (np.arange(7), r"returned int64 \(7,\) for step 2; .*whole numbers \[8\]"),
+        (np.arange(8) * 1.0, r"returned float64 \(8,\) for step 2"),
+        (np.arange(8) - 1, r"returned positions -1 to 6 for step 2; there are examples 0 to 9"),
+        (np.arange(8) + 5, r"returned positions 5 to 12 for step 2"),
     ],
 )
-def test_what_is_no_batch_of_positions_is_refused(positions, message):
+def test_wrong_positions_of_a_function_are_refused(positions, message):
     def broken(seed, step):
         return positions
 

@@ -1,4 +1,4 @@
-"""Arrays, sources and generators of a user's own."""
+"""Arrays, sources and generators of users."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_each_part_gets_the_type_of_its_kind(name, given, dtype, kind):
     np.testing.assert_array_equal(examples.column(name), np.asarray(given, np.float64))
 
 
-def test_kinds_are_given_where_names_do_not_say_them():
+def test_kinds_can_be_given_for_other_names():
     examples = data.from_arrays(
         left=IMAGES, right=IMAGES, kinds={"left": "image", "right": "image"}
     )
@@ -101,7 +101,7 @@ def test_boxes_are_all_real_unless_they_are_counted():
         ({"x": IMAGES, "kinds": {"y": "image"}}, r"kinds: 'y' is no part; the parts are 'x'"),
     ],
 )
-def test_what_cannot_be_a_part_is_refused_with_what_to_do(parts, message):
+def test_a_wrong_part_is_refused_with_advice(parts, message):
     with pytest.raises(data.DataError, match=message):
         data.from_arrays(**parts)
 
@@ -155,14 +155,14 @@ def test_a_source_that_cannot_be_read_is_refused(source, message):
         data.from_source(source)
 
 
-def test_the_identity_of_a_source_says_its_code_and_version():
+def test_the_identity_of_a_source_has_its_class_and_version():
     pairs = Source([(image, 0) for image in IMAGES])
     first, second = (data.from_source(pairs, version=v).identity() for v in ("1", "2"))
     assert first["source"] == f"{__name__}.Source"
     assert first != second
 
 
-def test_what_a_source_cannot_read_is_left_out_of_a_batch():
+def test_an_example_that_a_source_cannot_read_is_left_out_of_a_batch():
     class Torn(Source):
         def __getitem__(self, position):
             if position == 1:

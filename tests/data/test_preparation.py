@@ -52,7 +52,7 @@ def test_original_idx_files_are_read(tiny_mnist):
         np.testing.assert_array_equal(found[split].labels, labels)
 
 
-def test_a_changed_file_is_told_with_both_digests(tiny_mnist):
+def test_a_changed_file_is_reported_with_both_digests(tiny_mnist):
     folder, splits = tiny_mnist
     path = folder / "t10k-labels-idx1-ubyte.gz"
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -62,7 +62,7 @@ def test_a_changed_file_is_told_with_both_digests(tiny_mnist):
         published_files.read_original("mnist", folder)
 
 
-def test_files_of_another_set_with_the_same_names_are_told(tiny_mnist):
+def test_files_of_another_set_with_the_same_names_are_reported(tiny_mnist):
     folder, _ = tiny_mnist
     with pytest.raises(data.DataError, match=r"is not the published file; it is mnist's"):
         published_files.read_original("fashion_mnist", folder)
@@ -81,7 +81,7 @@ def test_missing_originals_are_named(tmp_path):
     ("content", "message"),
     [
         (b"\0\0\x0b\x01\0\0\0\x02ab", "no IDX file of unsigned bytes"),
-        (b"\0\0\x08\x01\0\0\0\x03ab", "holds 2 values, its header says"),
+        (b"\0\0\x08\x01\0\0\0\x03ab", "holds 2 values, its header has"),
     ],
 )
 def test_other_idx_files_are_refused(tmp_path, content, message):
@@ -156,7 +156,7 @@ def test_another_sets_images_are_noticed_by_their_mean(tmp_path, monkeypatch):
         data.prepare("digits", data_dir=str(tmp_path))
 
 
-def test_the_program_prepares_a_set_and_tells_what_it_read_back(tmp_path, capsys):
+def test_the_program_prepares_a_set_and_prints_what_it_read_back(tmp_path, capsys):
     assert prepare_data.main(["digits", f"--data_dir={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split(maxsplit=1) == ["examples", "1,437 train, 360 test"]
@@ -164,7 +164,7 @@ def test_the_program_prepares_a_set_and_tells_what_it_read_back(tmp_path, capsys
 
 
 @pytest.mark.parametrize("name", ["mnist", "kmnist", "minst", "folder:somewhere"])
-def test_the_program_says_what_is_missing(name, tmp_path, capsys):
+def test_the_program_prints_what_is_missing(name, tmp_path, capsys):
     assert prepare_data.main([name, f"--data_dir={tmp_path}"]) == 2
     message = capsys.readouterr().err
     expected = {

@@ -23,7 +23,7 @@ def test_padding_is_black_and_outside_the_image():
     assert float(padded[:, 2:6, 2:6].sum()) == pytest.approx(2 * 4 * 4 * 3)
 
 
-def test_normalising_gives_zero_mean_and_unit_deviation_per_channel():
+def test_normalizing_gives_zero_mean_and_unit_deviation_per_channel():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (50, 6, 6, 3), dtype=np.uint8)
     unit = images / 255
@@ -34,7 +34,7 @@ def test_normalising_gives_zero_mean_and_unit_deviation_per_channel():
     np.testing.assert_allclose(x.std(axis=(0, 1, 2)), 1, atol=1e-6)
 
 
-def test_image_shape_tells_what_comes_out():
+def test_image_shape_is_that_of_the_result():
     preprocess = data.Preprocess(28, 2, (0.0,), (1.0,))
     images = np.zeros((1, 8, 8, 1), np.uint8)
     assert preprocess.images(images).shape[1:] == preprocess.image_shape((8, 8, 1)) == (32, 32, 1)
@@ -42,7 +42,7 @@ def test_image_shape_tells_what_comes_out():
 
 def test_each_image_gets_a_mean_of_zero_and_a_deviation_of_one():
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3)).astype(np.uint8)
-    images[2] = 90  # plain: there is no contrast to normalise
+    images[2] = 90  # plain: there is no contrast to normalize
     preprocess = data.Preprocess(None, 0, (0.5,) * 3, (0.1,) * 3, per_image=True)
     result = np.asarray(preprocess.images(images))
     np.testing.assert_allclose(result[:2].mean(axis=(1, 2, 3)), 0, atol=1e-5)
@@ -58,7 +58,7 @@ def test_nothing_is_done_by_default_but_scaling():
     np.testing.assert_array_equal(data.Preprocess().images(floats), floats)
 
 
-def test_one_value_normalises_all_channels_alike():
+def test_one_value_normalizes_all_channels_alike():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3)).astype(np.uint8)
     one, three = (data.Preprocess(mean=(0.4,) * n, std=(0.2,) * n).images(images) for n in (1, 3))
     np.testing.assert_array_equal(one, three)
@@ -102,7 +102,7 @@ def test_what_belongs_to_an_image_is_moved_along():
     assert moved["weight"] is parts["weight"]
 
 
-def test_only_images_are_normalised():
+def test_only_images_are_normalized():
     parts = {"image": jnp.ones((1, 2, 2, 1)), "mask": jnp.ones((1, 2, 2), jnp.uint8)}
     preprocess = data.Preprocess(mean=(0.5,), std=(0.25,))
     kinds: dict[str, data.Kind] = {"image": "image", "mask": "mask"}

@@ -66,6 +66,19 @@ def test_a_batch_that_hosts_cannot_share_is_refused(photographs):
         training(photographs_of(photographs), process_count=3)
 
 
+@pytest.mark.parametrize("arguments", [{"threads": 0}, {"processes": -1}])
+def test_impossible_numbers_of_workers_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"give 1 thread or more, and 0 processes or more"):
+        Workers(**arguments)
+
+
+def test_photographs_need_a_framing_and_images_of_one_size_take_none(photographs):
+    with pytest.raises(ValueError, match=r"framing: None was given, but folder:.* needs a framing"):
+        load_encoded(data.dataset(f"folder:{photographs}"), "train")
+    with pytest.raises(ValueError, match=r"digits has images of one size: no framing"):
+        load_encoded(data.dataset("digits"), "train", framing=FRAMING)
+
+
 def test_the_order_is_that_of_sets_kept_on_the_device(photographs):
     images = photographs_of(photographs)
     batches = take(training(images), 6)
@@ -101,7 +114,7 @@ def test_each_epoch_and_seed_cuts_otherwise(photographs):
     assert np.all(differ)
 
 
-def test_evaluation_shows_every_image_once_at_its_centre(photographs):
+def test_evaluation_shows_every_image_once_at_its_center(photographs):
     images = photographs_of(photographs, "test")
     reader = Reader(images, EvaluationOrder(7, 4))
     batches = list(reader.batches())
@@ -161,9 +174,9 @@ def test_damaged_images_keep_their_place_and_do_not_count(damaged, photographs, 
         assert (found["image"][broken] == 128).all()
     names = sorted(name.rpartition("train/")[2] for name in reader.damaged)
     assert names == ["ants/004.jpg", "bees/001.jpg", "cats/006.jpg"]
-    # Each is told once, in whatever epoch it comes again.
-    told = [record for record in caplog.records if "left out" in record.message]
-    assert len(told) == 3
+    # Each is logged once, although it comes again in later epochs.
+    warnings = [record for record in caplog.records if "left out" in record.message]
+    assert len(warnings) == 3
 
 
 def test_too_many_damaged_images_stop_the_reader_with_their_names(damaged):
@@ -174,7 +187,7 @@ def test_too_many_damaged_images_stop_the_reader_with_their_names(damaged):
         assert name in str(error.value)
 
 
-def test_a_vanished_folder_is_told_as_such(photographs, tmp_path):
+def test_a_vanished_folder_is_reported(photographs, tmp_path):
     folder = shutil.copytree(photographs, tmp_path / "images")
     images = photographs_of(folder)
     shutil.rmtree(folder)

@@ -12,13 +12,13 @@ def examples(count=20, **parts):
     return data.from_arrays(image=images, **({"label": np.arange(count) % 3} | parts))
 
 
-def test_a_stream_is_shuffled_unless_something_else_is_asked_for():
+def test_a_stream_is_shuffled_by_default():
     stream = data.Stream(examples(), 6)
     order = stream.make_order(KEY)
     assert (stream.epoch_steps, order.block_steps, order.batch_size) == (3, 3, 6)
     expected = np.asarray(data.epoch_order(KEY, 0, 20))[:18]
     np.testing.assert_array_equal(order.block(0).reshape(-1), expected)
-    # A stream beside the first one goes around without an end, and may be smaller than a batch.
+    # Another stream than the first continues across epochs, and may be smaller than a batch.
     beside = data.Stream(examples(5), 6).make_order(KEY, first=False)
     assert np.bincount(beside.block(0)[:5].reshape(-1)).tolist() == [6] * 5
 
@@ -37,17 +37,17 @@ def test_each_order_is_made(order, kind):
     assert made.block(0).shape == (made.block_steps, 6)
 
 
-def test_the_part_that_classes_go_by_is_chosen():
+def test_the_part_with_the_classes_is_chosen():
     two = examples(domain=np.arange(20) // 10, kinds={"domain": "label"})
     order = data.Stream(two, 4, order="balanced", by="domain").make_order(KEY)
     assert (np.sort(order.block(0) // 10, axis=1) == [0, 0, 1, 1]).all()
-    with pytest.raises(ValueError, match=r"the examples have 2: say which, with by='label'"):
+    with pytest.raises(ValueError, match=r"the examples have 2: name one, as by='label'"):
         data.Stream(two, 4, order="balanced")
     with pytest.raises(ValueError, match=r"by: 'image' is no part of kind label; .*'domain'"):
         data.Stream(two, 4, order="balanced", by="image")
-    unlabelled = data.from_arrays(image=np.zeros((4, 2, 2, 1)))
-    with pytest.raises(ValueError, match=r"order: Episodes goes by .* have 0: give one"):
-        data.Stream(unlabelled, 4, order=data.Episodes(2, 1, 1))
+    unlabeled = data.from_arrays(image=np.zeros((4, 2, 2, 1)))
+    with pytest.raises(ValueError, match=r"order: Episodes needs .* have 0: give one"):
+        data.Stream(unlabeled, 4, order=data.Episodes(2, 1, 1))
 
 
 def test_views_have_names_and_augmentations():
@@ -86,7 +86,7 @@ def test_episodes_of_nothing_are_refused():
         data.Episodes(2, 0, 1)
 
 
-def test_a_reader_gives_what_the_order_says():
+def test_a_reader_follows_the_order():
     given = examples(20, value=np.arange(20) / 4)
     order = data.Stream(given, 6, order="balanced").make_order(KEY)
     batches = data.Reader(given, order).batches(70)

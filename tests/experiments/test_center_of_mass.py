@@ -18,8 +18,8 @@ def digits(monkeypatch, tmp_path_factory):
         yield
 
 
-def test_the_file_has_less_than_80_lines():
-    assert len(Path(center_of_mass.__file__).read_text().splitlines()) < 80
+def test_the_file_has_less_than_100_lines():
+    assert len(Path(center_of_mass.__file__).read_text().splitlines()) < 100
 
 
 def test_centers_are_those_of_the_ink():
@@ -48,4 +48,4 @@ def test_it_is_trained_evaluated_and_reported(tmp_path):
     assert {name for name, _ in result.lines} == {"validation loss", "validation distance"}
     page = reports.write_report(tmp_path).read_text()
     assert "Mean distance" in page and f"{away.mean():.4f}" in page
-    assert "Centres of mass" in page
+    assert "Centers of mass" in page

@@ -1,4 +1,4 @@
-"""Training programs that are asked to stop: what they leave, and the code they leave with."""
+"""Training programs that get a signal to stop: what they save, and their exit codes."""
 
 import signal
 import socket
@@ -48,7 +48,7 @@ def stopped_steps(workdir):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_leaves_with_a_code_that_says_so(environment, tmp_path):
+def test_ctrl_c_saves_and_leaves_with_a_code_of_its_own(environment, tmp_path):
     workdir = tmp_path / "run"
     process = start(workdir, environment)
     wait_for_step(workdir, 1, [process])
@@ -71,7 +71,7 @@ def test_two_processes_stop_at_the_same_step(environment, tmp_path):
     processes = [start(workdir, environment, *together, f"--process_id={i}") for i in (0, 1)]
     try:
         wait_for_step(workdir, 5, processes)
-        # One of them is asked, and not the one that writes.
+        # One of them gets the signal, and it is not the one that writes.
         processes[1].send_signal(signal.SIGTERM)
         errors = [process.communicate(timeout=60)[1] for process in processes]
     finally:

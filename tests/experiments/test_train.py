@@ -235,8 +235,8 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(
     assert out.splitlines()[:4] == undisturbed[1].splitlines()[:4]
 
 
-def test_help_says_what_the_program_does(environment):
+def test_help_describes_the_program(environment):
     code, out, err = run("train", "--help", environment=environment)
     assert (code, err) == (0, "")
-    for said in ("python -m experiments.train", "Train a network", "--mesh", "--config.optimizer"):
-        assert said in out
+    for text in ("python -m experiments.train", "Train a network", "--mesh", "--config.optimizer"):
+        assert text in out

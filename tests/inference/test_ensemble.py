@@ -1,4 +1,4 @@
-"""Networks that predict together: probabilities averaged, disagreements refused."""
+"""Joined networks: their probabilities are averaged; networks that do not fit are refused."""
 
 import dataclasses
 import json
@@ -69,7 +69,7 @@ def test_dense_views_move_the_network(finished, data_dir):
     assert np.abs(np.exp(dense.predict(images)) - plain).max() > 1e-3
 
 
-def test_photographs_are_framed_as_large_as_the_views_ask_for(tmp_path):
+def test_photographs_are_framed_as_large_as_the_largest_view(tmp_path):
     rng = np.random.default_rng(0)
     for split in ("train", "test"):
         for place in range(4):
@@ -143,7 +143,7 @@ def test_a_task_whose_predictions_cannot_be_joined_has_one_network_and_one_view(
         ({"last": 0}, "give 1 or more"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(finished, options, message):
+def test_arguments_that_exclude_each_other_are_refused(finished, options, message):
     with pytest.raises(training.ConfigError, match=message):
         load_ensemble([finished[0]], **options)
 
@@ -153,5 +153,5 @@ def test_missing_runs_and_checkpoints_are_named(finished):
         load_ensemble([])
     with pytest.raises(training.ConfigError, match="given twice among"):
         load_ensemble([finished[0], finished[0]])
-    with pytest.raises(training.CheckpointError, match=r"has 3 checkpoints, 4 were asked for"):
+    with pytest.raises(training.CheckpointError, match=r"4 was given, but .* has 3 checkpoints"):
         load_ensemble([finished[0]], last=4)

@@ -86,3 +86,8 @@ def test_files_that_cannot_be_written_are_refused_before_any_work(tmp_path):
         inference.check_output(tmp_path / "a.txt", [".csv", ".json"])
     with pytest.raises(training.ConfigError, match="does not exist or is not writable"):
         inference.check_output(tmp_path / "none" / "a.csv", [".csv"])
+
+
+def test_no_predictions_make_a_file_without_rows(tmp_path):
+    inference.write_predictions(tmp_path / "found.csv", [])
+    assert (tmp_path / "found.csv").read_text().split() == ["file,problem"]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import data, training
-from cnnjax.inference.images import ImageForm, find_images, read_images
+from cnnjax.inference.images import ImageForm, check_images, find_images, read_images
 
 
 def save(path, pixels):
@@ -20,18 +20,18 @@ def read(path, shape, **options):
     return found.image
 
 
-def test_files_are_cut_at_their_centre_shrunk_and_inverted(tmp_path):
+def test_files_are_cut_at_their_center_shrunk_and_inverted(tmp_path):
     wide = np.zeros((40, 80), np.uint8)
-    wide[:, 20:60] = 200  # the centre square is what stays
+    wide[:, 20:60] = 200  # the center square is what stays
     path = save(tmp_path / "wide.png", wide)
     assert (read(path, (8, 8, 1)) == 200).all()
     assert (read(path, (8, 8, 1), invert=True) == 55).all()
-    colour = read(path, (4, 6, 3))
-    assert colour.shape == (4, 6, 3)
-    assert (colour[:, 2:4] == 200).all()
+    color = read(path, (4, 6, 3))
+    assert color.shape == (4, 6, 3)
+    assert (color[:, 2:4] == 200).all()
 
 
-def test_shrinking_averages_and_the_form_s_proportions_are_kept(tmp_path):
+def test_shrinking_averages_and_keeps_the_proportions_of_the_form(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     path = save(tmp_path / "a.png", pixels)
     # 12x24 of 16x24, each pixel the mean of 3x3.
@@ -78,3 +78,16 @@ def test_all_paths_without_images_are_named(tmp_path):
         find_images([tmp_path / "none.png", tmp_path / "empty"])
     assert "none.png: there is no such file" in str(raised.value)
     assert "empty: the folder holds no image (.bmp" in str(raised.value)
+
+
+def test_files_are_checked_before_they_are_read(tmp_path):
+    good = save(tmp_path / "good.png", np.zeros((9, 9), np.uint8))
+    (tmp_path / "text.png").write_text("x")
+    check_images([good])
+    with pytest.raises(training.ConfigError) as raised:
+        check_images([tmp_path / "text.png", good, tmp_path / "gone.png"])
+    problems = str(raised.value).splitlines()[1:]
+    assert [problem.split(":")[0].strip() for problem in problems] == [
+        str(tmp_path / "text.png"),
+        str(tmp_path / "gone.png"),
+    ]

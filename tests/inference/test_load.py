@@ -23,7 +23,7 @@ def test_probabilities_agree_with_the_accuracy(finished, data_dir):
     assert accuracy == pytest.approx(finished[1].metrics["accuracy"])
 
 
-def test_an_earlier_checkpoint_can_be_asked_for(finished, data_dir):
+def test_an_earlier_checkpoint_can_be_loaded(finished, data_dir):
     assert inference.load(finished[0], step=2, data_dir=data_dir).step == 2
     with pytest.raises(
         training.CheckpointError, match=r"no checkpoint of step 3; it has \[2, 4, 6\]"
@@ -50,7 +50,7 @@ def test_reading_a_damaged_run_changes_nothing_in_it(finished, data_dir, tmp_pat
         inference.load(workdir, step=6)
 
 
-def test_predictions_stand_beside_the_parts_of_their_examples(finished, data_dir):
+def test_predictions_are_in_the_order_of_their_examples(finished, data_dir):
     network = inference.load(finished[0], data_dir=data_dir)
     evaluated = network.evaluated()
     np.testing.assert_array_equal(evaluated.parts["label"], network.examples.column("label"))
@@ -68,3 +68,15 @@ def test_inputs_and_outputs_are_those_of_the_run(finished, data_dir):
     logits = network.outputs(images)
     expected = network.model.apply(network.variables, network.inputs(images), train=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("tests.recipes.own_parts:colors", "colors returned Splits, not a training.Run"),
+        ("tests.recipes.own_parts:colrs", "run: .*did you mean colors"),
+    ],
+)
+def test_a_function_that_makes_no_run_is_refused(finished, run, message):
+    with pytest.raises(ValueError, match=message):
+        inference.load(finished[0], run=run)

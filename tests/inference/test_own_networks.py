@@ -1,4 +1,4 @@
-"""Runs whose network is a user's: found again in another process, or the message what is gone."""
+"""Runs whose network is a user's: another process finds it, or the message names what is gone."""
 
 import json
 import os
@@ -45,7 +45,7 @@ print(json.dumps([messages, metrics]))
 """
 
 
-def test_another_process_finds_them_or_says_what_is_gone(tmp_path, data_dir, monkeypatch):
+def test_another_process_finds_them_or_names_what_is_gone(tmp_path, data_dir, monkeypatch):
     folder = tmp_path / "project"
     folder.mkdir()
     file = folder / "own_parts_of_test.py"

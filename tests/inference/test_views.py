@@ -71,7 +71,7 @@ def test_the_whole_image_and_its_mirror_image():
     np.testing.assert_allclose(predicted(Views(flip=True), images), mean, rtol=1e-4)
 
 
-def test_the_centre_crop_is_in_the_middle():
+def test_the_center_crop_is_in_the_middle():
     # Enlarged to the size that they have.
     images = stored(10)
     found = predicted(Views("center", scales=(10,)), images)
@@ -107,7 +107,7 @@ def test_scales_are_krizhevskys_if_none_are_given():
     assert Views("dense", scales=(224, 256, 288)).sides(224) == (224, 256, 288)
 
 
-def test_an_image_that_is_not_finite_in_one_view_has_no_answer():
+def test_an_image_that_is_not_finite_in_one_view_has_no_prediction():
     images = stored(SIZE)
 
     class Infinite(Linear):
@@ -146,3 +146,18 @@ def test_a_task_whose_predictions_cannot_be_joined_takes_one_view_alone():
     np.testing.assert_allclose(whole, inputs.reshape(4, -1) @ WEIGHTS, rtol=1e-4, atol=1e-4)
     with pytest.raises(TaskError, match="cannot be joined; give one network"):
         logs_of(Views(flip=True), images, task=Task())
+
+
+@pytest.mark.parametrize(
+    ("views", "text"),
+    [
+        (Views(flip=True), "the whole image and its mirror image"),
+        (Views("ten"), "ten crops of 224 pixels at scale 256"),
+        (
+            Views("dense", scales=(224, 256), flip=True),
+            "all positions of a window of 224 pixels at scale 224, 256, each mirrored too",
+        ),
+    ],
+)
+def test_views_are_described(views, text):
+    assert views.describe(224) == text

@@ -125,9 +125,17 @@ def test_what_is_missing_or_does_not_fit_is_named(own_file, tmp_path):
     with pytest.raises(training.ConfigError, match="as cnnjax") as raised:
         inference.from_weights("resnet18", path, "cnnjax", class_names=NAMES, **SMALL)
     assert "as torchvision" not in str(raised.value)
+    with pytest.raises(training.ConfigError, match="as torch: "):
+        inference.from_weights("test_tiny", path, "torch", class_names=NAMES)
     network = inference.from_weights("test_tiny", path, class_names=NAMES)
     with pytest.raises(training.ConfigError, match="without examples; name some, such as --data"):
         network.evaluate()
+
+
+def test_a_folder_of_other_classes_is_refused(own_file, photographs):
+    given = {"class_names": ("dog", "cow", "owl"), "data_name": f"folder:{photographs}"}
+    with pytest.raises(training.ConfigError, match=r"classes ants, bees, cats of .* are none of"):
+        inference.from_weights("test_tiny", own_file[0], **given)
 
 
 @pytest.mark.process

@@ -1,4 +1,4 @@
-"""Shapes of networks' variables, and variables drawn without compiling an initialisation."""
+"""Shapes of networks' variables, and variables drawn without compiling an initialization."""
 
 import functools
 import math
@@ -12,7 +12,7 @@ from cnnjax import models
 
 @functools.cache
 def variables_of(model, input_size):
-    """The variables' shapes of a network initialised on images of a size."""
+    """The variables' shapes of a network initialized on images of a size."""
     images = jax.ShapeDtypeStruct((1, *input_size), jnp.float32)
     return jax.eval_shape(model.init, jax.random.key(0), images)
 
@@ -32,7 +32,7 @@ def size(tree):
 def drawn(variables, seed=0):
     """Variables of the given shapes: He-normal kernels, random scales, small biases.
 
-    An initialisation under jit takes ten times as long to compile as what is tested here.
+    An initialization under jit takes ten times as long to compile as what is tested here.
     """
     generator = np.random.default_rng(seed)
 

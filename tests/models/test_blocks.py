@@ -8,9 +8,10 @@ import pytest
 
 from cnnjax import models, nn
 from cnnjax.analysis.cost.multiply_adds import multiply_adds, multiply_adds_by_layer
+from cnnjax.models.blocks.lenet import rbf_codes
+from cnnjax.models.blocks.residual import Shortcut
 from cnnjax.models.googlenet import Inception, NaiveInception
-from cnnjax.models.lenet import LeNet5Original, rbf_codes
-from cnnjax.models.residual_blocks import Shortcut
+from cnnjax.models.lenet import LeNet5Original
 from tests.models.shapes import drawn, registered, variables_of
 
 
@@ -30,7 +31,7 @@ def test_options_project_where_the_shape_changes_or_everywhere(shortcut, project
 
 
 @pytest.mark.parametrize(("stride_in", "conv1", "conv2"), [("3x3", 56, 28), ("1x1", 28, 28)])
-def test_the_bottlenecks_stride_is_where_it_is_asked_for(stride_in, conv1, conv2):
+def test_the_bottlenecks_stride_is_in_the_named_convolution(stride_in, conv1, conv2):
     model = models.create_model("resnet50", stride_in=stride_in)
     layers = multiply_adds_by_layer(model, (224, 224, 3))
     assert layers["stage2_block1/conv1"] == conv1**2 * 256 * 128
@@ -64,7 +65,7 @@ def test_googlenet_has_5x5_kernels_and_torchvisions_form_3x3():
         assert kernel.shape == (size, size, 16, 32)
 
 
-def test_inception_v3_has_94_convolutions_and_factorised_ones():
+def test_inception_v3_has_94_convolutions_and_factorized_ones():
     _, _, variables = registered("inception_v3")
     trunk = {k: v for k, v in variables["params"].items() if not k.startswith("aux")}
     shapes = [
@@ -118,11 +119,11 @@ def test_grouped_alexnet_does_not_mix_its_halves():
     run = jax.jit(lambda v: models.apply_with_features(model, v, images)[1]["conv2"])
     before, after = np.asarray(run(variables)), np.asarray(run(changed))
     assert not np.allclose(before[..., :128], after[..., :128], atol=1e-3)
-    # Normalisation reaches two maps over the border between the halves, and hardly changes them.
+    # Normalization reaches two maps over the border between the halves, and hardly changes them.
     np.testing.assert_allclose(after[..., 128:], before[..., 128:], atol=1e-2 * before.max())
 
 
-def test_the_single_tower_pools_before_it_normalises():
+def test_the_single_tower_pools_before_it_normalizes():
     shapes = {}
     for name in ("alexnet", "alexnet_single_tower"):
         model, info, variables = registered(name)

@@ -38,7 +38,7 @@ def test_the_new_classifier_is_drawn_as_at_the_start():
     variables = drawn(variables_of(model, (32, 32, 3)))
     _, new = models.reset_classifier(model, variables, 4000, jax.random.key(0))
     head = new["params"]["classifier"]
-    # He's initialisation: a variance of 2 / fan-in.
+    # He's initialization: a variance of 2 / fan-in.
     assert np.std(head["kernel"]) == pytest.approx(np.sqrt(2 / 64), rel=0.02)
     assert not np.any(head["bias"])
 

@@ -39,7 +39,7 @@ def test_parameters_and_multiply_adds_are_the_published_ones(
 def test_every_published_figure_of_the_registry_is_checked():
     checked = {name for name, variant, *_ in ROWS if variant is None}
     stated = {n for n in models.list_models() if models.model_info(n).parameters is not None}
-    # The forms of VGG with batch norm that nobody publishes.
+    # The forms of VGG with batch norm that are not published.
     assert stated - checked == {"vgg11_lrn_bn", "vgg16_c_bn"}
 
 

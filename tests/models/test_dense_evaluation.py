@@ -1,4 +1,4 @@
-"""Networks moved over larger images give the mean of what they say of each part."""
+"""Networks on larger images return the mean of their scores for each part."""
 
 import functools
 
@@ -55,7 +55,7 @@ def test_an_adaptive_pool_is_left_out():
     np.testing.assert_allclose(found, scores.mean(axis=1), rtol=1e-4, atol=1e-6)
 
 
-def test_a_global_average_takes_larger_images_as_they_are():
+def test_a_global_average_takes_larger_images():
     model, variables = make("resnet8_cifar", 16, 3)
     x = images(24, 3)
     # The mean of the scores at each place of the last maps, from the features themselves.

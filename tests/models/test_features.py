@@ -1,4 +1,4 @@
-"""Named features with stride and channels, as the papers' tables have them."""
+"""Named features with stride and channels, as in the papers' tables."""
 
 import jax
 import jax.numpy as jnp
@@ -78,7 +78,7 @@ def test_vectors_have_no_stride():
     assert (last.name, last.shape, last.stride) == ("pooled", (64,), None)
 
 
-def test_features_come_with_the_logits_that_apply_gives():
+def test_features_come_with_the_logits_of_apply():
     model = models.create_model("lenet5")
     images = jax.random.normal(jax.random.key(0), (2, 32, 32, 1))
     variables = model.init(jax.random.key(1), images)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cnnjax import models
-from cnnjax.models.fractalnet import DropPath, column_variables, join, keep_paths
+from cnnjax.models.blocks.drop_path import DropPath, join, keep_paths
+from cnnjax.models.fractalnet import column_variables
 from tests.models.shapes import drawn, variables_of
 
 ONE_BLOCK = {"widths": (4,), "dropout_rates": (0.0,)}

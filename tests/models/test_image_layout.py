@@ -1,4 +1,4 @@
-"""Images that are not what a network takes are named as what they are."""
+"""Errors for images of a wrong layout or dtype name the cause."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def net(request):
 
 
 @pytest.mark.parametrize("mapped", [False, True], ids=["plain", "jit"])
-def test_images_with_the_channels_first_are_named_so(net, mapped):
+def test_images_with_the_channels_first_have_their_own_error(net, mapped):
     model, variables, images = net
     apply = jax.jit(model.apply) if mapped else model.apply
     first = images.transpose(0, 3, 1, 2)

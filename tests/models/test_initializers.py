@@ -1,4 +1,4 @@
-"""Initialisation: the papers' own with the scale it predicts, and He's or Glorot's by a flag."""
+"""Initialization: the papers' own with the scale it predicts, and He's or Glorot's by a flag."""
 
 import math
 
@@ -32,7 +32,7 @@ def key(seed):
         ("lenet5_1998", "c1", 2.4 / 25 / math.sqrt(3), 0.0),
     ],
 )
-def test_first_layers_start_as_the_paper_says(name, layer, kernel_deviation, bias):
+def test_first_layers_start_as_in_the_paper(name, layer, kernel_deviation, bias):
     settings = {"hidden": (64, 64)} if name in ("alexnet", "zfnet", "vgg11") else {}
     model, info = models.create_model(name, **settings), models.model_info(name)
     size = (67, 67, 3) if settings else info.input_size
@@ -89,7 +89,7 @@ def feature_deviations(name, size, train=False, **settings):
     return {feature: float(np.std(x)) for feature, x in features().items()}
 
 
-def test_vgg_shrinks_its_activations_under_the_papers_initialisation():
+def test_vgg_shrinks_its_activations_under_the_papers_initialization():
     """Why its authors trained A first: each layer multiplies by 0.01 sqrt(fan-in / 2)."""
     found = feature_deviations("vgg16", (32, 32, 3), hidden=(8, 8))
     fan_ins = [27, 576, 576, 1152, 1152, 2304, 2304, 2304, *[4608] * 5]

@@ -1,4 +1,4 @@
-"""Images that do not fit a network are refused before anything is compiled, and told which do."""
+"""Errors for images that do not fit a network come early and name the sizes that do."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ def test_the_smallest_image_works_and_a_smaller_one_names_the_layer_and_the_size
         jax.eval_shape(model.init, jax.random.key(0), images(smallest - 1, channels))
 
 
-def test_a_side_that_is_too_short_is_enough_to_be_told_the_size():
+def test_one_side_that_is_too_short_is_enough_for_the_error():
     model, _, variables = registered("alexnet", "torchvision")
     narrow = jax.ShapeDtypeStruct((1, 300, 40, 3), jnp.float32)
     with pytest.raises(
@@ -49,7 +49,7 @@ def test_a_side_that_is_too_short_is_enough_to_be_told_the_size():
 
 
 @pytest.mark.slow
-def test_auxiliary_heads_that_ask_for_more_say_what_works_without_them():
+def test_auxiliary_heads_that_need_more_name_the_size_without_them():
     model = models.create_model("googlenet")
     jax.eval_shape(model.init, jax.random.key(0), images(79))
     sizes = r"aux1/pool\b.*at least 79x79 \(31x31 with aux_heads=False\)"
@@ -86,7 +86,7 @@ def test_errors_that_have_nothing_to_do_with_sizes_are_left_alone():
     ("name", "low", "high"),
     [("lenet5", 32, 35), ("lenet5_1998", 32, 35), ("alexnet", 227, 258), ("vgg11", 224, 255)],
 )
-def test_dense_layers_say_which_sizes_work(name, low, high):
+def test_dense_layers_name_the_sizes_that_work(name, low, high):
     model, info, variables = registered(name)
     for size in (low, high):
         jax.eval_shape(model.apply, variables, images(size, info.input_size[2]))
@@ -115,7 +115,7 @@ def test_networks_without_a_fixed_grid_take_other_sizes_with_the_same_variables(
     assert jax.eval_shape(model.apply, variables, other).shape == (1, model.num_classes)
 
 
-def test_auxiliary_heads_of_another_size_say_how_to_go_without():
+def test_auxiliary_heads_of_another_size_name_the_setting_without_them():
     model, _, variables = registered("googlenet")
     with pytest.raises(ValueError, match=r"aux1/fc1.*\(5x5x128\); set aux_heads=False"):
         jax.eval_shape(

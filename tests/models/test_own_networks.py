@@ -117,8 +117,8 @@ def test_what_makes_no_network_is_refused(name, settings, message):
         models.create_model(f"{__name__}:{name}", **settings)
 
 
-def test_figures_of_a_path_are_not_stated():
-    with pytest.raises(ValueError, match=r"nothing is stated of .*register_model"):
+def test_a_path_has_no_figures():
+    with pytest.raises(ValueError, match=r"nothing is known about .*register_model"):
         models.model_info(f"{__name__}:Tiny")
 
 
@@ -132,7 +132,7 @@ def test_figures_of_a_path_are_not_stated():
         ({"mean": (0.5,)}, "mean must have one number for each of the 3 channels"),
     ],
 )
-def test_registrations_that_cannot_be_are_refused(settings, message):
+def test_invalid_registrations_are_refused(settings, message):
     given = {"name": "tiny", "input_size": (8, 8, 3), **settings}
     with pytest.raises(ValueError, match=message):
         models.register_model(**given)(Tiny)

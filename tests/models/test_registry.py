@@ -169,7 +169,7 @@ def test_overrides_reach_the_network():
 def test_taken_names_are_refused():
     from cnnjax.models.registry import ModelInfo, register
 
-    taken = ModelInfo("vgg_a", "nobody", input_size=(1, 1, 1), parameters=None)
+    taken = ModelInfo("vgg_a", "no paper", input_size=(1, 1, 1), parameters=None)
     with pytest.raises(ValueError, match="'vgg_a' is taken"):
         register(models.lenet.LeNet5, taken)
 
@@ -178,7 +178,7 @@ def test_taken_names_are_refused():
     ("name", "variant"),
     [("googlenet", "torchvision"), ("inception_v3", "torchvision"), ("preact_resnet50", "timm")],
 )
-def test_weights_from_networks_fed_minus_one_to_one_say_so(name, variant):
+def test_weights_of_networks_for_minus_one_to_one_state_these_statistics(name, variant):
     # (pixel - mean) / std maps 0 to -1 and 1 to 1.
     info = models.model_info(name, variant=variant)
     assert [(0 - m) / s for m, s in zip(info.mean, info.std, strict=True)] == [-1, -1, -1]

@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused(hub):
         models.download_pretrained("someone/net")
 
 
-def test_offline_what_is_in_the_cache_is_used_and_all_else_plainly_missing(hub):
+def test_offline_the_cache_is_used_and_other_files_are_missing(hub):
     hub.put("timm/resnet18.tv_in1k", b"weights")
     models.download_pretrained("resnet18")
     hub.online = False
@@ -113,11 +113,11 @@ def test_unknown_names_and_repositories_are_refused(hub):
     with pytest.raises(ValueError, match="did you mean resnet18"):
         models.download_pretrained("resnet_18")
     assert not hub.asked
-    with pytest.raises(ValueError, match=r"no model\.safetensors in nobody/nothing"):
-        models.download_pretrained("nobody/nothing")
+    with pytest.raises(ValueError, match=r"no model\.safetensors in no-one/nothing"):
+        models.download_pretrained("no-one/nothing")
 
 
-def test_without_the_client_it_says_what_to_install(monkeypatch):
+def test_without_the_client_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match=r"cnnjax\[hub\]"):
         models.download_pretrained("resnet18")

@@ -1,4 +1,4 @@
-"""Loading is strict, says everything that does not fit at once, and executes nothing."""
+"""Loading is strict, lists everything that does not fit at once, and executes nothing."""
 
 import pickle
 import zipfile
@@ -63,7 +63,7 @@ def test_a_name_with_and_without_the_prefix_is_refused(state, write):
         models.load_pretrained(MODEL, write(twice))
 
 
-def test_all_mismatches_are_said_at_once_with_the_nearest_names(state, write):
+def test_all_mismatches_are_listed_at_once_with_the_nearest_names(state, write):
     broken = dict(state)
     broken["layer1.0.konv1.weight"] = broken.pop("layer1.0.conv1.weight")
     del broken["bn1.running_var"]
@@ -132,7 +132,7 @@ def test_patterns_keep_layers_of_ones_own(state, variables, write):
         ({"input_size": (32, 32, 3)}, "leave out input_size"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(arguments, message, state, write, variables):
+def test_invalid_arguments_are_refused(arguments, message, state, write, variables):
     given = {} if "classifiers" in arguments else {"variables": variables}
     with pytest.raises(ValueError, match=message):
         models.load_pretrained(MODEL, write(state), **given, **arguments)
@@ -195,7 +195,7 @@ def test_integers_are_no_weights(state, write):
         models.load_pretrained(MODEL, write(quantised))
 
 
-def test_images_of_another_size_or_depth_are_asked_for(tmp_path):
+def test_images_of_another_size_or_depth_need_input_size(tmp_path):
     model = models.create_model("lenet5", 10)
     variables = variables_for(model, size=(28, 28, 1))
     path = tmp_path / "weights.safetensors"
@@ -252,8 +252,8 @@ def test_files_that_are_missing_damaged_or_swapped_are_refused(state, variables,
         models.load_pretrained(MODEL, path)
 
 
-def test_a_header_that_begins_like_a_pickle_is_read(state, variables, tmp_path):
-    """Safetensors files begin with the header's length, here 0x..80."""
+def test_a_header_that_starts_like_a_pickle_is_read(state, variables, tmp_path):
+    """Safetensors files start with the header's length, here 0x..80."""
     for padding in range(8, 2000, 8):
         path = tmp_path / "weights.safetensors"
         safetensors.numpy.save_file(state, path, {"padding": "x" * padding})

@@ -1,4 +1,4 @@
-"""The names and shapes that the tables ask for are those of the libraries' own state dicts."""
+"""The names and shapes that the tables name are those of the libraries' own state dicts."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Written files hold what torchvision asks for, and nothing is left of a failed one."""
+"""Written files hold what torchvision needs, and a failed write leaves no file."""
 
 import numpy as np
 import pytest

@@ -94,7 +94,7 @@ def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
         torch.save({"a": Explosive()}, source, _use_new_zipfile_serialization=not legacy)
         with pytest.raises(SystemExit, match="nothing in it was executed") as caught:
             convert_torch_weights.convert(source, tmp_path / "weights.safetensors")
-        # PyTorch's own message goes on to say how to execute it, in bold.
+        # PyTorch's own message also explains, in bold, how to execute it.
         assert "weights_only" not in str(caught.value)
         assert str(caught.value).isprintable()
     source.write_bytes(pickle.dumps(Explosive(), protocol=2))
@@ -110,7 +110,7 @@ def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
         ["scripts.check_torch_parity", "resnet18"],
     ],
 )
-def test_without_torch_the_scripts_say_what_to_install(command):
+def test_without_torch_the_scripts_name_what_to_install(command):
     hide = "import sys, runpy; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
     run = "runpy.run_module(sys.argv[0], run_name='__main__')"
     done = subprocess.run(
@@ -132,7 +132,7 @@ def test_an_exported_network_is_read_again_with_the_same_logits(tmp_path):
     np.testing.assert_allclose(exported.call(images), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_folder_that_is_not_there_is_said_before_anything_is_exported(tmp_path, monkeypatch):
+def test_a_missing_folder_is_an_error_before_anything_is_exported(tmp_path, monkeypatch):
     output = tmp_path / "none" / "lenet5.stablehlo"
     monkeypatch.setattr(sys, "argv", ["export_model.py", "lenet5", str(output)])
     monkeypatch.setattr(export_model, "export", None)

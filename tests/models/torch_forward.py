@@ -253,15 +253,20 @@ def inception_v3(state, x):
         chain(x, *((f"{m}.branch7x7x3_{i}", s, p) for i, s, p in wide)),
         max_pool(x, 3, 2),
     )
-    for m in ("Mixed_7b", "Mixed_7c"):
-        y = net.unit(f"{m}.branch3x3_1", x)
-        z = chain(x, (f"{m}.branch3x3dbl_1",), (f"{m}.branch3x3dbl_2", 1, 1))
-        x = join(
-            net.unit(f"{m}.branch1x1", x),
-            net.unit(f"{m}.branch3x3_2a", y, 1, (0, 1)),
-            net.unit(f"{m}.branch3x3_2b", y, 1, (1, 0)),
-            net.unit(f"{m}.branch3x3dbl_3a", z, 1, (0, 1)),
-            net.unit(f"{m}.branch3x3dbl_3b", z, 1, (1, 0)),
-            pooled(m, x),
-        )
+    x = _inception_v3_last(net, "Mixed_7c", _inception_v3_last(net, "Mixed_7b", x))
     return net.linear("fc", x.mean((2, 3)))
+
+
+def _inception_v3_last(net, m, x):
+    """Returns the output of a module on the 8x8 grid."""
+    y = net.unit(f"{m}.branch3x3_1", x)
+    z = net.unit(f"{m}.branch3x3dbl_2", net.unit(f"{m}.branch3x3dbl_1", x), 1, 1)
+    branches = (
+        net.unit(f"{m}.branch1x1", x),
+        net.unit(f"{m}.branch3x3_2a", y, 1, (0, 1)),
+        net.unit(f"{m}.branch3x3_2b", y, 1, (1, 0)),
+        net.unit(f"{m}.branch3x3dbl_3a", z, 1, (0, 1)),
+        net.unit(f"{m}.branch3x3dbl_3b", z, 1, (1, 0)),
+        net.unit(f"{m}.branch_pool", avg_pool(x, 3, 1, 1)),
+    )
+    return np.concatenate(branches, axis=1)

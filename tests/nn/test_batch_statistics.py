@@ -1,4 +1,4 @@
-"""nn.batch_statistics: which examples share statistics, said around a network."""
+"""nn.batch_statistics: a context that sets which examples share statistics."""
 
 import flax.linen as linen
 import jax
@@ -43,7 +43,7 @@ class Homemade(linen.Module):
 class WithHomemade(linen.Module):
     @linen.compact
     def __call__(self, x, train=True):
-        return Homemade(name="centre")(linen.Dense(3, name="dense")(x), train)
+        return Homemade(name="center")(linen.Dense(3, name="dense")(x), train)
 
 
 def variables_of(model):
@@ -113,7 +113,7 @@ def test_a_layers_own_fields_come_first():
 
 @pytest.mark.parametrize("model", [Ours(), Theirs()], ids=["ours", "flax"])
 @pytest.mark.parametrize("frozen", ["bn", "last"])
-def test_frozen_modules_run_on_and_keep_their_running_statistics(model, frozen):
+def test_frozen_modules_use_and_keep_their_running_statistics(model, frozen):
     variables = variables_of(model)
     shifted = jax.tree.map(lambda s: s + 0.37, variables["batch_stats"])
     variables = {**variables, "batch_stats": shifted}
@@ -200,9 +200,9 @@ def test_flax_batch_norm_with_groups_of_examples_is_refused_by_name():
 @pytest.mark.parametrize(
     ("around", "message"),
     [
-        ({"axis": "device"}, "^centre: Homemade keeps batch_stats, .* the mapped axis 'device'"),
-        ({"groups": 2}, r"^centre: Homemade .* of 2 groups"),
-        ({"frozen": ("centre",)}, r"^centre: Homemade changes .* frozen"),
+        ({"axis": "device"}, "^center: Homemade keeps batch_stats, .* the mapped axis 'device'"),
+        ({"groups": 2}, r"^center: Homemade .* of 2 separate groups"),
+        ({"frozen": ("center",)}, r"^center: Homemade is frozen"),
     ],
 )
 def test_other_norms_with_statistics_are_refused_by_name(around, message):
@@ -251,6 +251,6 @@ def test_norms_whose_parameters_are_all_frozen_are_found():
         ({"frozen": "bn"}, TypeError, "give a tuple of module paths"),
     ],
 )
-def test_contexts_that_say_nothing_sensible_are_refused(given, kind, message):
+def test_invalid_contexts_are_refused(given, kind, message):
     with pytest.raises(kind, match=message), nn.batch_statistics(**given):
         pass

@@ -43,7 +43,7 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_each_way_to_say_the_mode_is_understood(name):
+def test_each_name_of_the_mode_is_understood(name):
     net, key = network(*SIGNATURES[name]), jax.random.key(3)
     variables = nn.init_network(net, jax.random.key(1), X)
     outputs, updated = nn.apply_network(net, variables, X, train=True, key=key)
@@ -57,7 +57,7 @@ def test_each_way_to_say_the_mode_is_understood(name):
     assert int((outputs == 0).sum()) > 0 == int((evaluated == 0).sum())
 
 
-def test_a_module_without_a_mode_is_called_as_it_is():
+def test_a_module_without_a_mode_is_called_without_a_switch():
     class Fixed(linen.Module):
         @linen.compact
         def __call__(self, x):
@@ -116,7 +116,7 @@ def test_keys_of_any_name_and_further_collections_work():
     assert set(both) == {"memory", "penalties"} and len(both["penalties"]["size"]) == 1
 
 
-def test_evaluation_changes_what_it_is_asked_to_alone():
+def test_evaluation_changes_only_mutable_collections():
     variables = nn.init_network(Noisy(), jax.random.key(0), X)
     assert nn.apply_network(Noisy(), variables, X, train=False).shape == (4, 6, 6, 2)
     _, updated = nn.apply_network(Noisy(), variables, X, train=False, mutable="penalties")
@@ -125,7 +125,7 @@ def test_evaluation_changes_what_it_is_asked_to_alone():
     assert set(updated) == {"memory"}
 
 
-def test_initial_values_do_not_depend_on_how_the_mode_is_said():
+def test_initial_values_do_not_depend_on_the_name_of_the_mode():
     values = [
         nn.init_network(network(*SIGNATURES[name]), jax.random.key(5), X)
         for name in ("train", "inference")

@@ -38,14 +38,14 @@ def test_agrees_with_flax_dense_from_the_same_parameters(fields):
     np.testing.assert_allclose(ours.apply(variables, X), theirs.apply(variables, X), rtol=tolerance)
 
 
-def test_native_gradients_serve_forward_mode():
+def test_native_gradients_allow_forward_mode():
     layer = nn.Dense(4, backward="native")
     variables = layer.init(jax.random.key(0), X)
     _, tangent = jax.jvp(lambda x: layer.apply(variables, x), (X,), (X,))
     np.testing.assert_allclose(tangent, X @ variables["params"]["kernel"], rtol=1e-5, atol=1e-6)
 
 
-def test_a_product_of_ones_own_is_refused():
+def test_another_product_is_refused():
     with pytest.raises(ValueError, match=r"Dense head: dot_general .*flax\.linen\.Dense"):
         nn.Dense(4, dot_general=jax.lax.dot_general, name="head").init(jax.random.key(0), X)
 

@@ -37,7 +37,7 @@ def test_batch_norm_averages_statistics_over_a_mapped_axis():
     )
 
 
-def test_groups_are_normalised_apart_and_averaged_in_the_running_statistics():
+def test_groups_are_normalized_separately_and_averaged_in_the_running_statistics():
     bn = nn.BatchNorm(use_running_average=False, groups=2)
     variables = bn.init(jax.random.key(0), IMAGES)
     y, updated = bn.apply(variables, IMAGES, mutable=["batch_stats"])

@@ -1,4 +1,4 @@
-"""nn.SparseConv: each output map sees only the maps of its row in the table."""
+"""nn.SparseConv: each output map is connected to the maps of its row in the table only."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from cnnjax import nn
 TABLE = ((0, 1), (2,), (0, 1, 2))
 
 
-def test_holds_weights_for_connections_alone():
+def test_has_weights_only_for_connections():
     shapes = jax.eval_shape(
         nn.SparseConv(TABLE, (5, 3)).init, jax.random.key(0), jnp.zeros((1, 8, 8, 3))
     )
@@ -18,7 +18,7 @@ def test_holds_weights_for_connections_alone():
     assert shapes["params"]["bias"].shape == (3,)
 
 
-def test_each_output_is_the_sum_over_the_maps_it_sees():
+def test_each_output_is_the_sum_over_its_input_maps():
     x = np.asarray(jax.random.normal(jax.random.key(1), (2, 6, 7, 3)), np.float64)
     conv = nn.SparseConv(TABLE, (3, 3))
     variables = conv.init(jax.random.key(0), jnp.asarray(x, jnp.float32))

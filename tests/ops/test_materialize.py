@@ -41,7 +41,7 @@ def test_empty_arrays_and_symbolic_batches_pass():
 
 
 def computed_anew(keep):
-    """How often the compiled program holds the maximum that a product and a transpose read."""
+    """Returns how often the program computes the maximum that a product and a transpose read."""
 
     def twice(x, witness):
         y = keep(jnp.maximum(x * 3.0, 1.0), witness)
@@ -51,5 +51,5 @@ def computed_anew(keep):
     return text.count(" maximum(")
 
 
-def test_what_is_kept_is_computed_once():
+def test_a_kept_array_is_computed_once():
     assert computed_anew(materialized) == 1 < computed_anew(lambda y, _: y)

@@ -1,4 +1,4 @@
-"""Response, contrast and batch normalisation against their papers' formulas."""
+"""Response, contrast and batch normalization against their papers' formulas."""
 
 import jax
 import jax.numpy as jnp
@@ -71,14 +71,14 @@ def test_local_response_norm_stores_its_input_only():
     assert ours == x.size < native
 
 
-def test_a_nan_reaches_its_neighbours_only():
+def test_a_nan_reaches_its_neighbors_only():
     x = _images((1, 1, 1, 9)).at[0, 0, 0, 4].set(jnp.nan)
     y = ops.local_response_norm(x, size=3)
     np.testing.assert_array_equal(np.isnan(y[0, 0, 0]), [0, 0, 0, 1, 1, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("window", [3, (5, 1)])
-def test_local_contrast_norm_is_centred_and_scaled(window):
+def test_local_contrast_norm_is_centered_and_scaled(window):
     x = _images((2, 6, 5, 3))
     pair = (window, window) if isinstance(window, int) else window
     y = quickly(lambda x: ops.local_contrast_norm(x, window=window))(x)

@@ -42,3 +42,33 @@ def test_all_mistakes_are_named_at_once():
         recipes.parse_config({"epochs": 0, "seed": -1})
     assert "epochs" in str(raised.value)
     assert "seed" in str(raised.value)
+
+
+def test_keys_are_listed_with_their_sections():
+    keys = recipes.known_keys()
+    assert keys[:2] == ["model.name", "model.overrides"]
+    assert {"optimizer.learning_rate", "task.label_smoothing", "seed"} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("data.epochs", "did you mean config.epochs?"),
+        ("optimizer.momentun", "did you mean config.optimizer.momentum?"),
+        ("batch_norm.xyz", "known: config.batch_norm.scope, config.batch_norm.group_size"),
+    ],
+)
+def test_a_hint_names_the_nearest_key_or_those_of_the_section(path, hint):
+    assert recipes.nearest_key(path) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("classification", {"smoothing": 0.1}, r"config\.task\.smoothing is unknown; "),
+        ("clasification", {}, r"config\.task\.name: .*did you mean classification"),
+    ],
+)
+def test_a_section_of_an_unknown_task_or_setting_is_refused(name, settings, message):
+    with pytest.raises(training.ConfigError, match=message):
+        recipes.task_section(name, **settings)

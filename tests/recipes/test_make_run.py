@@ -73,11 +73,11 @@ def test_nothing_held_out_means_the_test_split(run_with):
         ({"data": {"resize": 8}}, r"lenet5 cannot take images of 8x8x1 .*change data\.resize"),
         ({"data": DIGITS_28 | {"batch_size": 1438}}, "does not fit the 1437 training examples"),
         ({"data": DIGITS_28 | {"validation_examples": 1437}}, "leave none to train on"),
-        ({"data": DIGITS_28 | {"train_examples": 1438}}, "1438 were asked for, but there are 1437"),
+        ({"data": DIGITS_28 | {"train_examples": 1438}}, "1438 was given, but there are 1437"),
         ({"data": DIGITS_28, "optimizer": {"accumulate": 3}}, "128 cannot be cut into 3 equal"),
         (
             {"data": DIGITS_28, "model": {"overrides": {"dtype": "bfloat16"}}},
-            r"model\.overrides\.dtype is not to be set; set precision",
+            r"model\.overrides\.dtype cannot be set; set precision instead",
         ),
         (
             {"data": DIGITS_28 | {"normalization": "model"}, "model": {"name": "resnet8_cifar"}},
@@ -98,7 +98,7 @@ def test_nothing_held_out_means_the_test_split(run_with):
         ),
         (
             {"data": DIGITS_28, "optimizer": {"frozen": (("c9/.*", True), (".*", False))}},
-            r"frozen: the patterns 'c9/\.\*' are the first to match of no parameter",
+            r"frozen: the patterns 'c9/\.\*' give no parameter its value",
         ),
         ({"data": DIGITS_28 | {"augmentation": "shfit(2)"}}, "did you mean shift"),
         (
@@ -147,7 +147,7 @@ def test_training_examples_are_limited_to_a_fixed_choice(run_with):
     assert len(few.test) == 1000
 
 
-def test_precision_and_initialisation_reach_the_network(run_with):
+def test_precision_and_initialization_reach_the_network(run_with):
     run = run_with(data=DIGITS_28, precision="bfloat16", initialization="lecun")
     assert run.model.dtype == jnp.bfloat16
     assert run.model.initialization == "lecun"

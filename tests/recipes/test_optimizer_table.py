@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from cnnjax import recipes, training
-from cnnjax.recipes.optimizer_table import OPTIMIZERS
+from cnnjax.recipes.optimizer_table import OPTIMIZERS, kernel_matrices
 from cnnjax.recipes.optimizers import make_optimizer
 from cnnjax.recipes.schema import OptimizerConfig
 from cnnjax.training.step.freezing import freeze
@@ -187,3 +187,14 @@ def test_names_are_checked_when_a_configuration_is_read(values, message):
 
 def test_a_path_is_taken_as_it_is_when_a_configuration_is_read():
     assert recipes.parse_config({"optimizer": {"name": "not_yet:there"}})
+
+
+def test_muon_takes_arrays_of_two_axes_or_more_named_kernel():
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network_params()
+    )
+    found = kernel_matrices({**shapes, "odd": {"kernel": jnp.ones(3)}})
+    assert found["conv"]["kernel"].reduction_axis == (0, 1, 2)
+    assert found["conv"]["kernel"].output_axis == (3,)
+    others = (found["conv"]["bias"], found["norm"]["scale"], found["odd"]["kernel"])
+    assert others == (None, None, None)

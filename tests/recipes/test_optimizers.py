@@ -76,7 +76,7 @@ def test_decay_does_not_count_in_the_norm_that_is_clipped():
     )
 
 
-def test_rules_say_what_decays():
+def test_rules_choose_what_decays():
     config = OptimizerConfig(
         momentum=0.0, weight_decay=0.5, decay=((".*/bias", True), (".*", False))
     )
@@ -102,6 +102,6 @@ def test_rules_scale_the_rate(name):
         ({"beta2": 0.9}, r"optimizer\.beta2: 0\.9 was given with sgd, which has none"),
     ],
 )
-def test_rules_that_cannot_be_meant_are_refused(settings, message):
+def test_rules_that_match_nothing_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         make_optimizer(OptimizerConfig(**settings), lambda step: 0.1, PARAMS)

@@ -42,14 +42,14 @@ def test_another_stream_may_have_another_dataset():
         ({"name": "test_colors_without_test"}, "has no test split; hold out some of its 60"),
         ({"name": "tests.recipes.own_parts:no_splits"}, "returned ArrayExamples; .*data.Splits"),
         ({"name": "tests.recipes.own_parts:gone"}, "own_parts.*gone"),
-        ({"name": PATH, "crop": 4}, r"data\.crop: for photographs of many sizes alone"),
+        ({"name": PATH, "crop": 4}, r"data\.crop: only for photographs of many sizes"),
     ],
 )
-def test_what_makes_no_dataset_is_refused(data, message):
+def test_a_function_that_makes_no_dataset_is_refused(data, message):
     with pytest.raises(ValueError, match=message):
         run_of(**data)
 
 
-def test_what_a_path_leads_to_nothing_is_a_mistake_of_the_configuration():
+def test_a_path_that_leads_nowhere_is_a_mistake_of_the_configuration():
     with pytest.raises(training.ConfigError, match="gone"):
         run_of(name="tests.recipes.gone:load")

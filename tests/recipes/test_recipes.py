@@ -1,4 +1,4 @@
-"""Whole runs with everything on: what a step keeps besides parameters survives a restart."""
+"""Whole runs with every option on: a step's whole state survives a restart."""
 
 import shutil
 

@@ -110,6 +110,7 @@ def test_a_schedule_of_ones_own_is_given_by_its_path():
         ({"name": "cosine", "options": {"exponnt": 2}}, r"no exponnt; did you mean exponent\?"),
         ({"name": "cosine", "options": {"final_factor": 0.1}}, r"set schedule\.final_factor"),
         ({"name": "exponential"}, r"schedule\.factor: exponential needs it"),
+        ({"name": "exponential", "factor": 0.5, "options": {"staircse": True}}, "mean staircase"),
         ({"name": "cosine", "factor": 0.5}, "it belongs to exponential, plateau, step"),
         ({"name": "tests.recipes.rules:no_schedule"}, "must return a function of the step"),
         ({"name": "tests.recipes.rules:no_schedul"}, "did you mean no_schedule"),

@@ -25,27 +25,27 @@ def batches(run, count):
     return [jax.device_get(trainer.batch(step)) for step in range(count)]
 
 
-def test_a_further_stream_stands_under_its_name_with_its_views():
+def test_a_further_stream_is_under_its_name_with_its_views():
     views = {"weak": "flip", "strong": "flip, cutout(3)"}
     run = run_of(
         train_examples=24,
-        streams={"unlabelled": {"batch_size": 18, "views": views}},
+        streams={"unlabeled": {"batch_size": 18, "views": views}},
     )
-    assert list(run.streams) == ["train", "unlabelled"]
-    assert len(run.streams["unlabelled"].examples) == 36  # what is not trained on
-    labelled = {image.tobytes() for image in run.main.examples.column("image")}
-    rest = {image.tobytes() for image in run.streams["unlabelled"].examples.column("image")}
-    assert not labelled & rest
+    assert list(run.streams) == ["train", "unlabeled"]
+    assert len(run.streams["unlabeled"].examples) == 36  # what is not trained on
+    labeled = {image.tobytes() for image in run.main.examples.column("image")}
+    rest = {image.tobytes() for image in run.streams["unlabeled"].examples.column("image")}
+    assert not labeled & rest
     (batch,) = batches(run, 1)
     assert batch["image"].shape == (12, 8, 8, 3)
-    assert batch["unlabelled"]["weak"]["image"].shape == (18, 8, 8, 3)
-    assert batch["unlabelled"]["strong"]["image"].shape == (18, 8, 8, 3)
-    assert batch["unlabelled"]["weight"].shape == (18,)
+    assert batch["unlabeled"]["weak"]["image"].shape == (18, 8, 8, 3)
+    assert batch["unlabeled"]["strong"]["image"].shape == (18, 8, 8, 3)
+    assert batch["unlabeled"]["weight"].shape == (18,)
     assert run.epoch_steps == 2  # of the first stream
 
 
 @pytest.mark.parametrize(("which", "count"), [("trained", 24), ("rest", 26), ("all", 50)])
-def test_a_further_stream_takes_what_it_is_to_take(which, count):
+def test_a_further_stream_has_the_examples_that_it_names(which, count):
     run = run_of(
         train_examples=24,
         validation_examples=10,
@@ -57,7 +57,7 @@ def test_a_further_stream_takes_what_it_is_to_take(which, count):
     assert not held_out & set(taken)
 
 
-def test_views_of_the_first_stream_stand_under_their_names():
+def test_views_of_the_first_stream_are_under_their_names():
     (batch,) = batches(run_of_views(), 1)
     assert batch["plain"]["image"].shape == batch["dark"]["image"].shape == (12, 8, 8, 3)
     assert batch["weight"].shape == (12,)
@@ -94,8 +94,12 @@ def test_episodes_set_the_batch_size():
         ({"order": "ballanced"}, r"data\.order: 'ballanced' was given"),
         ({"streams": {"train": {}}}, "the name 'train' is taken"),
         ({"streams": {"image": {}}}, "the name 'image' is taken"),
-        ({"streams": {"more": {"batch_size": 5}}}, r"more\.examples: 'rest' are none; set"),
+        (
+            {"streams": {"more": {"batch_size": 5}}},
+            r"more\.examples: 'rest' holds no examples; set",
+        ),
         ({"streams": {"more": {"name": "digits"}}}, r"more\.examples: 'rest' is of the run's own"),
+        ({"streams": {"more": {"name": "digit", "examples": "all"}}}, "did you mean digits"),
         ({"streams": {"more": {"bach_size": 5}}}, r"streams\.more\.bach_size is unknown"),
         (
             {"streams": {"more": {"examples": "all", "augmentation": "flipp"}}},

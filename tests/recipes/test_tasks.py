@@ -27,7 +27,7 @@ def test_a_setting_may_be_the_path_of_a_function():
     assert task.loss_function is own_parts.absolute
 
 
-def test_another_task_is_given_by_its_path_and_says_how_many_outputs_it_needs():
+def test_another_task_is_given_by_its_path_and_sets_the_number_of_outputs():
     blueprint = recipes.make_blueprint({"task": {"name": OWN, "factor": 3.0}})
     assert blueprint.task == own_parts.Brightness(3.0)
     assert blueprint.model.num_classes == 1
@@ -36,7 +36,7 @@ def test_another_task_is_given_by_its_path_and_says_how_many_outputs_it_needs():
 
 
 def test_settings_of_the_default_task_are_no_settings_of_another():
-    # Every configuration file begins with them.
+    # Every configuration file starts with them.
     config = recipes.default_config()
     with config.unlocked():
         config.task.name, config.task.factor = OWN, 2.0

@@ -116,16 +116,16 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
 def test_half_precision_has_its_own_tolerance_and_keeps_float32_parameters(tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "NETS", (TINY,))
     seen = []
-    known = steps.contestants
+    contestants = steps.contestants
 
-    def noted(*arguments):
-        seen.append(known(*arguments))
+    def recorded(*arguments):
+        seen.append(contestants(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(steps, "contestants", noted)
+    monkeypatch.setattr(steps, "contestants", recorded)
     out = tmp_path / "steps"
-    asked = "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --columns ours|flax --out"
-    steps.main([*asked.split(), str(out)])
+    arguments = "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --columns ours|flax --out"
+    steps.main([*arguments.split(), str(out)])
     report = json.loads(out.with_suffix(".json").read_text())
     assert report["arithmetic"] == "bfloat16" and report["command"].endswith("bfloat16 --batch 2")
     assert set(report["rows"][0]["ms"]) == {"ours", "flax"} and report["rows"][0]["batch"] == 2
@@ -172,8 +172,10 @@ def test_a_column_of_compiled_pytorch_is_shown_where_it_was_timed():
 
 def test_throughput_counts_images_and_products(tmp_path):
     out = tmp_path / "throughput.json"
-    asked = "--model lenet5 --size 16 --channels 1 --batch 4 --dtype bfloat16 --steps 2 --rounds 2"
-    throughput.main([*asked.split(), "--out", str(out)])
+    arguments = (
+        "--model lenet5 --size 16 --channels 1 --batch 4 --dtype bfloat16 --steps 2 --rounds 2"
+    )
+    throughput.main([*arguments.split(), "--out", str(out)])
     found = json.loads(out.read_text())
     seconds = 4 / found["images/s"]
     assert found["ms a step"] == pytest.approx(1e3 * seconds, rel=0.01)

@@ -37,19 +37,19 @@ def test_figures_agree_with_scikit_learn():
     assessed = assess(logs, labels)
     probabilities = np.exp(logs.astype(np.float64))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    said = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     every = np.arange(CLASSES)
     assert assessed.examples == 200
-    assert assessed.accuracy == metrics.accuracy_score(labels, said)
+    assert assessed.accuracy == metrics.accuracy_score(labels, predicted)
     top5 = metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=every)
     assert assessed.top5_error == pytest.approx(1 - top5, abs=1e-12)
     assert assessed.nll == pytest.approx(
         metrics.log_loss(labels, probabilities, labels=every), rel=1e-5
     )
     np.testing.assert_array_equal(
-        assessed.confusion, metrics.confusion_matrix(labels, said, labels=every)
+        assessed.confusion, metrics.confusion_matrix(labels, predicted, labels=every)
     )
-    recalls = metrics.recall_score(labels, said, labels=every[:-1], average=None)
+    recalls = metrics.recall_score(labels, predicted, labels=every[:-1], average=None)
     np.testing.assert_allclose(assessed.class_accuracy[:-1], recalls, rtol=1e-12)
     assert np.isnan(assessed.class_accuracy[-1])
 
@@ -79,7 +79,7 @@ def test_certainty_falls_into_the_last_bin(probability, place):
     assert [b.examples for b in bins].index(1) == place
 
 
-def test_sums_of_any_split_add_up_and_weight_zero_counts_for_nothing():
+def test_sums_of_any_split_add_up_and_weight_zero_does_not_count():
     logs, labels = predictions(count=50)
     whole = assess(logs, labels)
     padded = np.concatenate([logs, np.full((6, CLASSES), np.nan, np.float32)])
@@ -93,24 +93,24 @@ def test_sums_of_any_split_add_up_and_weight_zero_counts_for_nothing():
         )
     ]
     joined = Assessment.from_sums(jax.tree.map(lambda *p: sum(p), *parts), NAMES)
-    np.testing.assert_array_equal(joined.answers, whole.answers)
+    np.testing.assert_array_equal(joined.counts, whole.counts)
     assert joined.metrics() == pytest.approx(whole.metrics(), rel=1e-5)
     assert joined.unanswered == 0
 
 
-def test_what_is_not_a_number_is_wrong_and_told():
+def test_what_is_not_a_number_is_wrong_and_reported():
     logs, labels = predictions(count=20)
     logs[3] = np.nan
     assessed = assess(logs, labels)
     assert assessed.examples == 20
     assert assessed.unanswered == 1
-    assert assessed.answers[labels[3], CLASSES] == 1
+    assert assessed.counts[labels[3], CLASSES] == 1
     right = (np.delete(logs, 3, axis=0).argmax(axis=1) == np.delete(labels, 3)).sum()
     assert assessed.right == right
     assert sum(b.examples for b in assessed.bins) == 19
-    told = json.loads(json.dumps(assessed.as_json(), allow_nan=False))
-    assert told["nll"] is None
-    assert told["unanswered"] == 1
+    written = json.loads(json.dumps(assessed.as_json(), allow_nan=False))
+    assert written["nll"] is None
+    assert written["unanswered"] == 1
 
 
 def test_impossible_truth_has_infinite_likelihood_and_ties_go_to_the_lower_class():

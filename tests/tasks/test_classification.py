@@ -1,4 +1,5 @@
-import flax.linen as linen
+"""The losses and the metrics of classification, and what it refuses."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,56 +7,10 @@ import pytest
 from scipy.special import log_softmax
 
 from cnnjax.data.examples import PartSpec
-from cnnjax.models.net import Net
 from cnnjax.tasks import Classification
-from cnnjax.tasks.base import Moment
-from cnnjax.tasks.classification import Heads
-from cnnjax.tasks.sections import Evaluated
+from tests.tasks.scores import LABELS, LOGITS, Scores, batch_of, moment, run, sums_of
 
 RNG = np.random.default_rng(0)
-
-
-class Scores(linen.Module):
-    """A network whose logits are its input, with one running statistic."""
-
-    @linen.compact
-    def __call__(self, x, train=False):
-        count = self.variable("batch_stats", "count", lambda: jnp.float32(0))
-        if train:
-            count.value = count.value + 1
-        return x
-
-
-def batch_of(logits, labels, weight=None):
-    weight = np.ones(len(labels)) if weight is None else weight
-    return {
-        "image": jnp.asarray(logits, jnp.float32),
-        "label": jnp.asarray(labels, jnp.int32),
-        "weight": jnp.asarray(weight, jnp.float32),
-    }
-
-
-def run(task, batch, train):
-    variables = {"params": {}, "batch_stats": {"count": jnp.float32(0)}}
-    return task.loss(Scores(), variables, batch, moment(task, batch, train))
-
-
-def moment(task, batch, train):
-    return Moment(jax.random.key(0), train, totals=task.totals(batch))
-
-
-def sums_of(logits, labels, weight=None, classes=10):
-    """The sums of an evaluated batch."""
-    task = Classification(tuple(map(str, range(classes))))
-    batch = batch_of(logits, labels, weight)
-    variables = {"params": {}, "batch_stats": {"count": jnp.float32(0)}}
-    sums, rows = task.evaluate(Scores(), variables, batch, moment(task, batch, False))
-    assert rows == {}
-    return sums
-
-
-LOGITS = RNG.normal(size=(20, 10)) * 3
-LABELS = RNG.integers(0, 10, 20)
 
 
 def test_loss_is_the_mean_negative_log_likelihood():
@@ -130,16 +85,6 @@ def test_fewer_than_five_classes_have_no_top5_error():
     assert metrics["top5_error"] == 0
 
 
-def test_pictures_show_the_surest_mistake_first():
-    images = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
-    predictions = np.log(np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8]], np.float32))
-    evaluated = Evaluated(
-        predictions, {"label": np.array([1, 0, 1])}, images, np.arange(3), split="test"
-    )
-    pictures = Classification(("a", "b")).pictures(evaluated)
-    np.testing.assert_array_equal(pictures.ravel(), [1, 0])
-
-
 @pytest.mark.parametrize("name", ["softmax", "hinge", "sigmoid", "squared"])
 def test_targets_of_one_label_give_what_the_labels_give(name):
     task = Classification(tuple("0123456789"), name)
@@ -154,43 +99,6 @@ def test_targets_of_one_label_give_what_the_labels_give(name):
 def test_smoothing_belongs_to_softmax():
     with pytest.raises(ValueError, match=r"label_smoothing: 0\.1 was given with the loss hinge"):
         Classification(("a", "b"), "hinge", label_smoothing=0.1)
-
-
-class TwoHeads(Net):
-    """Logits, twice them and minus them."""
-
-    @linen.compact
-    def __call__(self, x, train=False):
-        x = x.reshape(len(x), -1)
-        if self.wants_auxiliary("aux1"):
-            self.feature("aux1", linen.Dense(10, kernel_init=scaled(2.0), name="aux1")(x))
-        return linen.Dense(10, kernel_init=scaled(1.0), name="classifier")(x)
-
-
-def scaled(factor):
-    return lambda key, shape, dtype: factor * jnp.eye(*shape, dtype=dtype)
-
-
-def test_auxiliary_heads_add_their_weighted_losses_in_training_alone():
-    batch = batch_of(LOGITS[:, None, None], LABELS)
-    model = TwoHeads(num_classes=10)
-    variables = model.init(jax.random.key(0), batch["image"])
-    task = Classification(tuple("0123456789"), auxiliary_weight=0.3)
-
-    def nll(logits):
-        return -log_softmax(logits, axis=1)[np.arange(20), LABELS].mean()
-
-    trained, (sums, _) = task.loss(model, variables, batch, moment(task, batch, True))
-    evaluated, _ = task.loss(model, variables, batch, moment(task, batch, False))
-    assert float(trained) == pytest.approx(nll(LOGITS) + 0.3 * nll(2 * LOGITS), rel=1e-6)
-    assert float(evaluated) == pytest.approx(nll(LOGITS), rel=1e-6)
-    assert float(sums["top1"]) == (LOGITS.argmax(axis=1) == LABELS).sum()
-
-
-def test_a_weight_of_heads_that_do_not_exist_is_refused():
-    task = Classification(tuple("0123456789"), auxiliary_weight=0.3)
-    with pytest.raises(ValueError, match="Scores has no auxiliary heads; set it to 0"):
-        run(task, batch_of(LOGITS, LABELS), True)
 
 
 def test_shares_of_parts_add_up_to_the_loss_of_the_whole_batch():
@@ -237,60 +145,6 @@ def test_further_numbers_of_each_example_become_metrics_and_lines():
     assert lines["test accuracy"] == f"{metrics['accuracy']:.2%}"
     assert lines["loss"] == f"{metrics['loss']:.4f} nats"
     assert float(lines["margin"]) == pytest.approx(expected, rel=1e-5)
-
-
-def test_predictions_are_log_probabilities_in_float32_and_nan_where_logits_are_not_finite():
-    logits = np.array(LOGITS, np.float32)
-    logits[3, 0] = np.inf
-    task = Classification(tuple("0123456789"))
-    found = task.predict(jnp.asarray(logits))
-    assert np.isnan(found[3]).all()
-    kept = np.arange(20) != 3
-    np.testing.assert_allclose(found[kept], log_softmax(LOGITS, axis=1)[kept], rtol=1e-5, atol=1e-6)
-    assert task.predict(jnp.zeros((2, 10), jnp.bfloat16)).dtype == jnp.float32
-    np.testing.assert_array_equal(task.predict(Heads(jnp.asarray(logits), ())), found)
-
-
-def test_predictions_combine_to_mean_probabilities():
-    opinions = np.stack([log_softmax(RNG.normal(size=(6, 4)) * 4, axis=1) for _ in range(3)])
-    opinions = opinions.astype(np.float32)
-    task = Classification(tuple("abcd"))
-    found = np.exp(task.combine(jnp.asarray(opinions)))
-    np.testing.assert_allclose(found, np.exp(opinions.astype(np.float64)).mean(axis=0), rtol=1e-5)
-    np.testing.assert_array_equal(task.combine(jnp.asarray(opinions[:1])), opinions[0])
-
-
-def test_predictions_are_assessed_by_sums_of_any_batches():
-    logs = log_softmax(LOGITS, axis=1).astype(np.float32)
-    task = Classification(tuple("0123456789"))
-    batches = [batch_of(LOGITS[part], LABELS[part]) for part in (slice(0, 8), slice(8, 20))]
-    sums = [
-        task.prediction_sums(jnp.asarray(logs[part]), batch)
-        for part, batch in zip((slice(0, 8), slice(8, 20)), batches, strict=True)
-    ]
-    evaluation = task.assess(jax.tree.map(lambda a, b: np.asarray(a + b), *sums))
-    right = LOGITS.argmax(axis=1) == LABELS
-    assert evaluation.metrics["accuracy"] == pytest.approx(right.mean())
-    nll = -log_softmax(LOGITS, axis=1)[np.arange(20), LABELS].mean()
-    assert evaluation.metrics["nll"] == pytest.approx(nll, rel=1e-5)
-    assert dict(evaluation.lines)["images"] == "20"
-    assert np.trace(evaluation.details["confusion"]) == right.sum()
-
-
-def test_a_small_probability_is_never_shown_as_zero():
-    logs = np.array([0.0, -9.4, -3000.0, -np.inf], np.float32)
-    answer = Classification(tuple("abcd")).answer(logs, top=4)
-    for name, text in (part.split(" ", 1) for part in answer.line.split(", ")):
-        assert (text == "0.00%") == (name == "d")
-
-
-def test_guesses_are_ranked_by_log_probabilities_also_where_all_underflow():
-    logs = np.array([-500.0, -300.0, 0.0, -400.0], np.float32)
-    answer = Classification(tuple("abcd")).answer(logs, top=4)
-    assert [guess["name"] for guess in answer.values["classes"]] == ["c", "b", "d", "a"]
-    assert answer.columns["class_2"] == "b"
-    assert answer.values["classes"][0]["probability"] == 1
-    assert len(Classification(tuple("abcd")).answer(logs, top=2).values["classes"]) == 2
 
 
 SPEC = {

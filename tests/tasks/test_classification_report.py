@@ -3,6 +3,7 @@ import pytest
 
 from cnnjax.tasks import Classification
 from cnnjax.tasks.class_predictions import ClassPredictions
+from cnnjax.tasks.classification_report import classification_report
 from cnnjax.tasks.sections import Bars, Evaluated, Matrix, Pictures, Table
 from tests.tasks.test_class_predictions import log_softmax, small
 
@@ -96,3 +97,14 @@ def test_an_image_without_numbers_is_named_so():
     assert made.figures[0].note.endswith("1 without a number")
     card = part(made, Pictures, "").pictures[-1]
     assert card.lines == ("image 100", "not a number") and not card.bars
+
+
+def test_labels_that_do_not_fit_the_predictions_are_refused():
+    evaluated = Evaluated(
+        predictions=small().log_probabilities,
+        parts={"label": small().labels[:3]},
+        images=np.zeros((4, 4, 4, 1), np.uint8),
+        positions=np.arange(4),
+    )
+    with pytest.raises(ValueError, match="for 3 labels and 6 class names"):
+        classification_report(evaluated, "abcdef")

@@ -55,8 +55,10 @@ def test_hinge_of_mixed_labels_is_the_mean_over_them():
 
 def test_sigmoid_cross_entropy_adds_up_one_against_the_rest():
     values = losses.sigmoid_cross_entropy(jnp.asarray(LOGITS), jnp.asarray(MIXED))
-    said = expit(LOGITS)
-    expected = -(MIXED * np.log(said) + (1 - MIXED) * np.log(1 - said)).sum(axis=1)
+    probabilities = expit(LOGITS)
+    expected = -(MIXED * np.log(probabilities) + (1 - MIXED) * np.log(1 - probabilities)).sum(
+        axis=1
+    )
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
@@ -87,3 +89,25 @@ def test_half_precision_logits_give_losses_in_float32(dtype):
         losses.multiclass_hinge(logits, labels),
     ):
         assert values.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", ["softmax", "hinge", "sigmoid", "squared"])
+def test_a_loss_is_found_by_its_name(name):
+    logits, labels, targets = map(jnp.asarray, (LOGITS, LABELS, np.eye(5)[LABELS]))
+    by_label = losses.class_losses(logits, name, labels)
+    by_target = losses.class_losses(logits, name, labels, targets)
+    np.testing.assert_allclose(by_label, by_target, rtol=1e-6)
+    assert by_label.shape == (12,)
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.softmax_cross_entropy, losses.sigmoid_cross_entropy, losses.squared_error]
+)
+def test_targets_of_other_classes_are_refused(loss):
+    with pytest.raises((TypeError, ValueError), match="shape"):
+        loss(jnp.asarray(LOGITS), jnp.asarray(MIXED[:, :4]))
+
+
+def test_a_hinge_of_labels_that_are_no_integers_is_refused():
+    with pytest.raises(TypeError, match="integer"):
+        losses.multiclass_hinge(jnp.asarray(LOGITS), jnp.asarray(LABELS, jnp.float32))

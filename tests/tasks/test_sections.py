@@ -42,11 +42,11 @@ def test_charts_have_known_axes_and_as_many_lines_as_colors():
     assert sections.Chart("C", [*[line] * 6, dashed], "x", "y")
 
 
-def test_matrices_fit_their_names():
+def test_a_matrix_has_a_row_and_a_column_per_name():
     with pytest.raises(ValueError, match=r"shape \(2, 3\) for 2 names"):
         sections.Matrix(("a", "b"), np.zeros((2, 3), int), "truth", "predicted")
 
 
-def test_anchors_can_stand_in_a_link():
+def test_anchors_are_parts_of_links():
     with pytest.raises(ValueError, match="'two words' of the section 'T'"):
         sections.Section("two words", "T", "", ())

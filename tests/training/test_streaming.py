@@ -128,7 +128,7 @@ def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path)
         ({"crop": 16}, r"data.resize: the images of folder:.* have many sizes; give the length"),
         ({"resize": 16, "crop": 20}, r"data.crop: crop: 20 does not fit into a shorter side of 16"),
         ({"resize": 16, "crop_areas": (0.5,)}, r"crop_areas: \(0.5,\) was given; give two values"),
-        ({"name": "digits", "crop": 8}, r"data.crop: for photographs of many sizes alone"),
+        ({"name": "digits", "crop": 8}, r"data.crop: only for photographs of many sizes"),
     ],
 )
 def test_keys_that_do_not_fit_the_images_are_refused(section, message, folder):

@@ -1,4 +1,4 @@
-"""The flag that says where compiled programs are kept between two starts."""
+"""The flag for the folder in which compiled programs are kept between two starts."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ _COMPILE_CACHE = flags.DEFINE_string(
 
 
 def use_compile_cache() -> None:
-    """Makes jax keep compiled programs where the flag says."""
+    """Makes jax keep compiled programs in the folder of the flag."""
     folder = _COMPILE_CACHE.value or os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if not folder:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -1,4 +1,4 @@
-"""The flag that says where prepared datasets lie."""
+"""The flag for the folder of prepared datasets."""
 
 from absl import flags
 

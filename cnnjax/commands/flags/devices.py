@@ -24,8 +24,8 @@ _SHARDING = flags.DEFINE_multi_string(
     "sharding",
     [],
     "PATTERN=DIMENSION or PATTERN=replicated: which dimension of the parameters whose path matches "
-    "is cut along the model axis, e.g. '(.*/)?kernel=-1'. Give it several times; the first pattern "
-    "that matches holds, and every parameter must match one.",
+    "is cut along the model axis, e.g. '(.*/)?kernel=-1'. Give it several times; of the patterns "
+    "that match, the first one counts, and every parameter must match one.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -33,15 +33,15 @@ _COORDINATOR = flags.DEFINE_string(
     "HOST:PORT of process 0, for a run of several processes; 'auto' on a cluster that provides it.",
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-    "num_processes", None, "How many processes the run has, beside --coordinator.", lower_bound=1
+    "num_processes", None, "How many processes the run has; needs --coordinator.", lower_bound=1
 )
 _PROCESS_ID = flags.DEFINE_integer(
-    "process_id", None, "Which of them this one is, from 0.", lower_bound=0
+    "process_id", None, "Number of this process, from 0.", lower_bound=0
 )
 
 
 def read_parallel() -> training.Parallel:
-    """Returns what the flags ask of the devices, to be checked when the devices are known."""
+    """Returns how the run is spread over devices; it is checked once the devices are known."""
     return training.Parallel(_PARALLEL.value, _MESH.value, tuple(_SHARDING.value))
 
 

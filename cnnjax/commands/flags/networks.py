@@ -12,7 +12,7 @@ GROUP = "Networks and views"
 _WORKDIR = flags.DEFINE_multi_string(
     "workdir",
     None,
-    "Folder of the run; of several (given again, or separated by commas), predictions are joined.",
+    "Folder of the run; predictions of several (given again, or separated by commas) are combined.",
 )
 _RUN = flags.DEFINE_string(
     "run", None, "Path of a function that makes the run, my_package.runs:make, if Python made it."
@@ -21,13 +21,13 @@ _MODEL = flags.DEFINE_string(
     "model", None, "Instead of --workdir: a registered network, with --weights."
 )
 _WEIGHTS = flags.DEFINE_string(
-    "weights", None, "Its weights: a safetensors file, or hub:NAME for published ones."
+    "weights", None, "Weights of --model: a safetensors file, or hub:NAME for published ones."
 )
 _SOURCE = flags.DEFINE_enum(
     "source",
     None,
     ["torchvision", "timm", "cnnjax"],
-    "Whose names the file's tensors have; recognized by them if not given.",
+    "Library whose names the file's tensors have; recognized from the names if not given.",
 )
 _DATA = flags.DEFINE_string(
     "data",
@@ -38,9 +38,10 @@ _DATA = flags.DEFINE_string(
 _STEPS = flags.DEFINE_list(
     "steps",
     [],
-    "Steps of the checkpoints, separated by commas; the probabilities of several are averaged. The "
-    "newest if not given.",
+    "Steps of the checkpoints, separated by commas; the probabilities of several are averaged; the "
+    "newest checkpoint if not given.",
 )
+# For the commands that take one checkpoint.
 flags.DEFINE_alias("step", "steps")
 
 
@@ -55,7 +56,7 @@ def read_network(
     Raises:
         ConfigError: the flags name more than one, or do not go together.
         RunFolderError: the folder holds no run, or no checkpoint yet.
-        CheckpointError: the checkpoint that was asked for does not exist or is damaged.
+        CheckpointError: the checkpoint that the flags name does not exist or is damaged.
     """
     if names_weights():
         return read_weights(read)
@@ -110,8 +111,11 @@ def chosen_steps() -> tuple[int, ...]:
 def read_weights(read: data.ReadOptions) -> inference.Network:
     """Returns the registered network with the weights that the flags name.
 
+    Args:
+        read: how the images of its dataset are read.
+
     Raises:
-        ConfigError: there is no such network or file, they do not fit, or a flag is of runs.
+        ConfigError: there is no such network or file, they do not fit, or a flag is for runs.
     """
     if not (_MODEL.value and _WEIGHTS.value):
         raise training.ConfigError(
@@ -120,7 +124,7 @@ def read_weights(read: data.ReadOptions) -> inference.Network:
         )
     for name, flag in (("workdir", _WORKDIR), ("run", _RUN), ("steps", _STEPS)):
         if flag.value:
-            raise training.ConfigError(f"--{name}: it is of runs; leave it out beside --weights")
+            raise training.ConfigError(f"--{name}: it is for runs; leave it out beside --weights")
     return inference.from_weights(
         _MODEL.value,
         _WEIGHTS.value,

@@ -1,4 +1,4 @@
-"""Flags that say how a dataset's images are read; results do not depend on them."""
+"""Flags for reading a dataset's images; results do not depend on them."""
 
 from typing import cast
 
@@ -12,8 +12,8 @@ _RESIDENT = flags.DEFINE_enum(
     "resident",
     "auto",
     ["auto", "always", "never"],
-    "Keep the whole set on the device; 'auto' does if its images have one size and take 2 GiB at "
-    "most, and streams others.",
+    "Keep the whole set on the device; 'auto' does so if its images have one size and take at most "
+    "2 GiB, and streams other sets.",
 )
 _DECODE_THREADS = flags.DEFINE_integer(
     "decode_threads",
@@ -30,7 +30,7 @@ _DECODE_PROCESSES = flags.DEFINE_integer(
 _MAX_DAMAGED = flags.DEFINE_integer(
     "max_damaged",
     10,
-    "Streamed images that may be unreadable, and are left out, before the run stops.",
+    "How many unreadable streamed images are left out before the run stops.",
     lower_bound=0,
 )
 

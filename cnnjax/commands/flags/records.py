@@ -1,4 +1,4 @@
-"""Flags that say what a run writes, and how often: metrics, checkpoints, histograms, traces."""
+"""Flags for what a run writes, and how often: metrics, checkpoints, histograms, traces."""
 
 from absl import flags
 
@@ -15,7 +15,7 @@ _CHECKPOINT_EVERY = flags.DEFINE_integer(
 _CHECKPOINT_STEPS = flags.DEFINE_integer(
     "checkpoint_steps",
     0,
-    "Steps between two checkpoints, inside epochs too; 0 for none of them.",
+    "Steps between two checkpoints, inside epochs too; 0 for none.",
     lower_bound=0,
 )
 _HISTOGRAMS_EVERY = flags.DEFINE_integer(

@@ -1,4 +1,4 @@
-"""Flags of the programs that join predictions: of which networks, and what these are shown."""
+"""Flags of the programs that combine predictions: of which networks, and of which views."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from cnnjax.commands.flags.data_dir import read_data_dir
 GROUP = networks.GROUP
 
 _LAST = flags.DEFINE_integer(
-    "last", None, "Average the newest checkpoints of each run, this many.", lower_bound=1
+    "last", None, "Average this many of the newest checkpoints of each run.", lower_bound=1
 )
 _CROPS = flags.DEFINE_enum(
     "crops",
     "whole",
     ["whole", "center", "ten", "dense"],
-    "What the networks are shown of an image, enlarged to --scales unless it is whole: its center, "
-    "ten crops (corners and center, each mirrored too), or all of it, the network moved over it. "
+    "The part of an image that is predicted, enlarged to --scales unless it is whole: its center, "
+    "ten crops (corners and center, each mirrored too), or the network at all positions (dense). "
     "Probabilities of all views are averaged.",
 )
 _SCALES = flags.DEFINE_list(
     "scales",
     [],
-    "Sides in pixels to which images are enlarged, separated by commas; if not given 8/7 of the "
-    "network's image size, for --crops=dense that size itself.",
+    "Sides in pixels to which images are enlarged, separated by commas; if not given, 8/7 of the "
+    "network's image size, or that size itself for dense crops.",
 )
-_FLIP = flags.DEFINE_boolean("flip", False, "Show every view mirrored too.")
+_FLIP = flags.DEFINE_boolean("flip", False, "Predict every view mirrored too.")
 
 
 def read_ensemble(
@@ -41,13 +41,14 @@ def read_ensemble(
     Raises:
         ConfigError: a flag cannot be read, or the flags do not go together.
         RunFolderError: a folder holds no run, or no checkpoint yet.
-        CheckpointError: a checkpoint that was asked for does not exist or is damaged.
+        CheckpointError: a checkpoint that the flags name does not exist or is damaged.
     """
+    # absl's value is any text to a type checker; `Views` takes four.
     crops: Any = _CROPS.value
     views = inference.Views(crops, networks.whole_numbers("scales", _SCALES.value), _FLIP.value)
     if networks.names_weights():
         if _LAST.value:
-            raise training.ConfigError("--last: it is of runs; leave it out beside --weights")
+            raise training.ConfigError("--last: it is for runs; leave it out beside --weights")
         return inference.Ensemble((networks.read_weights(read),), views)
     return inference.load_ensemble(
         networks.run_folders(),

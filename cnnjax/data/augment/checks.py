@@ -4,13 +4,33 @@ import numpy as np
 
 
 def check_probability(name: str, probability: float) -> None:
-    """Refuses what is no probability."""
+    """Raises an error unless a probability is between 0 and 1.
+
+    Args:
+        name: name of the augmentation, for the message.
+        probability: the probability.
+
+    Raises:
+        ValueError: it is below 0 or above 1.
+    """
+    # Written with `not`, so that NaN is refused too.
     if not 0 <= probability <= 1:
         raise ValueError(f"{name}: probability is {probability}; give 0 to 1")
 
 
 def check_range(name: str, what: str, bounds: tuple[float, float], low: float, high: float) -> None:
-    """Refuses bounds that are not two rising numbers above `low` and up to `high`."""
+    """Raises an error unless bounds are two rising numbers above `low` and up to `high`.
+
+    Args:
+        name: name of the augmentation, for the message.
+        what: name of the argument, for the message.
+        bounds: the two numbers.
+        low: what both must exceed.
+        high: what neither may exceed; infinity for no limit.
+
+    Raises:
+        ValueError: they are not.
+    """
     if len(bounds) != 2 or not low < bounds[0] <= bounds[1] <= high:
         raise ValueError(
             f"{name}: {what} is {bounds}; give two rising numbers above {low}"

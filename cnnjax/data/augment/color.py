@@ -12,13 +12,13 @@ from cnnjax.data.augment.fill import Image
 from cnnjax.data.augment.transform import Color
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in a gray value (ITU-R BT.601), as Pillow has them."""
+"""Weights of R, G and B in a gray value (ITU-R BT.601), as in Pillow."""
 
 IMAGENET_EIGENVALUES = (0.2175, 0.0188, 0.0045)
-"""Of the covariance of ImageNet's R, G and B values, 0 to 1.
+"""Eigenvalues of the covariance of ImageNet's R, G and B values from 0 to 1.
 
-Krizhevsky et al. do not print theirs; these are the figures of fb.resnet.torch (Gross and Wilber,
-"Training and investigating residual nets", 2016), which later implementations have taken over.
+Krizhevsky et al. do not print theirs. These are the figures of fb.resnet.torch (Gross and Wilber,
+"Training and investigating residual nets", 2016), which later implementations use too.
 """
 
 IMAGENET_EIGENVECTORS = (
@@ -26,7 +26,7 @@ IMAGENET_EIGENVECTORS = (
     (-0.5808, -0.0045, -0.8140),
     (-0.5836, -0.6948, 0.4203),
 )
-"""The eigenvectors that go with them, as columns; rows are R, G and B."""
+"""Eigenvectors of the same covariance, as columns; rows are R, G and B."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ColorJitter(Color):
     Howard 2013, section 2 (the first three), with the definitions of Pillow's `ImageEnhance`:
     the image is blended with black, with the mean of its gray values, and with its gray values, by
     a factor drawn evenly from 1 - amount to 1 + amount. Hues are turned by up to `hue` of a whole
-    turn, to either side. Values are cut off at 0 and 1.
+    turn, to either side. Values are clipped to 0 and 1.
 
     Attributes:
         brightness: amount, 0 to 1.
@@ -45,8 +45,8 @@ class ColorJitter(Color):
         hue: part of a whole turn, 0 to 0.5.
 
     Raises:
-        ValueError: an amount is negative, or too large; or, when an image comes, hue or saturation
-            are to change and it is gray.
+        ValueError: an amount is negative or too large; or, when called, hue or saturation are to
+            change and the image is gray.
     """
 
     name = "color_jitter"
@@ -57,7 +57,7 @@ class ColorJitter(Color):
     hue: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         super().__post_init__()
         for name, value, most in (
             ("brightness", self.brightness, 1),
@@ -69,17 +69,25 @@ class ColorJitter(Color):
                 raise ValueError(f"color_jitter: {name} is {value}; give 0 to {most}")
 
     def change(self, key: Key[Array, ""], image: Image) -> Image:
-        """See `PixelChange`."""
+        """Changes brightness, contrast, saturation and hue; see `PixelChange`.
+
+        Args:
+            key: a random key.
+            image: pixels from 0 to 1.
+        """
         if self.saturation or self.hue:
             _check_rgb("color_jitter", image)
+        # One key for each change, so that switching one off does not alter the others.
         keys = jax.random.split(key, 4)
 
         def factor(number: int, amount: float) -> Array:
             return jax.random.uniform(keys[number], minval=1 - amount, maxval=1 + amount)
 
+        # The arguments are static: a change that is off is not compiled.
         if self.brightness:
             image = _blend(image, jnp.zeros_like(image), factor(0, self.brightness))
         if self.contrast:
+            # As in Pillow, the mean of the gray values, not of all channels.
             mean = jnp.full_like(image, _gray(image).mean())
             image = _blend(image, mean, factor(1, self.contrast))
         if self.saturation:
@@ -91,13 +99,19 @@ class ColorJitter(Color):
 
 
 def turn_hue(image: Image, turn: Array | float) -> Image:
-    """Turns the hue of every pixel by a part of a whole turn, in the HSV model (Smith 1978)."""
+    """Turns the hue of every pixel, in the HSV model (Smith 1978).
+
+    Args:
+        image: R, G and B from 0 to 1.
+        turn: the angle as a part of a whole turn.
+    """
     high, low = image.max(axis=-1), image.min(axis=-1)
     spread = high - low
     red, green, blue = (image[..., channel] for channel in range(3))
+    # Gray pixels have no hue. Any divisor works for them, since their spread is zero below.
     divisor = jnp.where(spread > 0, spread, 1)
-    # Which channel is highest is not asked of `high`: where XLA computes a channel twice, the two
-    # may differ in the last bit, and no channel would equal it.
+    # The highest channel is found by comparing channels, not by comparing each with `high`: where
+    # XLA computes a channel twice, the two may differ in the last bit, and none would equal `high`.
     sixths = jnp.where(
         (red >= green) & (red >= blue),
         (green - blue) / divisor,
@@ -120,12 +134,12 @@ class PcaColor(Color):
     from N(0, 0.1).
 
     Attributes:
-        deviation: of the normal distribution.
-        eigenvalues: of the covariance of the set's values from 0 to 1; ImageNet's if not given.
-        eigenvectors: as columns; see `color_basis` for those of another set.
+        deviation: standard deviation of the normal distribution.
+        eigenvalues: those of the covariance of the set's values from 0 to 1; ImageNet's by default.
+        eigenvectors: the same covariance's, as columns; see `color_basis` for those of another set.
 
     Raises:
-        ValueError: the deviation is negative; or, when an image comes, it is gray.
+        ValueError: the deviation is negative; or, when called, the image is gray.
     """
 
     name = "pca_color"
@@ -135,7 +149,7 @@ class PcaColor(Color):
     eigenvectors: tuple[tuple[float, ...], ...] = IMAGENET_EIGENVECTORS
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         super().__post_init__()
         if self.deviation < 0:
             raise ValueError(f"pca_color: deviation is {self.deviation}; give 0 or more")
@@ -147,10 +161,16 @@ class PcaColor(Color):
             )
 
     def change(self, key: Key[Array, ""], image: Image) -> Image:
-        """See `PixelChange`."""
+        """Adds one drawn color to all pixels; see `PixelChange`.
+
+        Args:
+            key: a random key.
+            image: pixels from 0 to 1.
+        """
         _check_rgb("pca_color", image)
         basis = np.asarray(self.eigenvectors, np.float32) * np.asarray(self.eigenvalues, np.float32)
         amounts = self.deviation * jax.random.normal(key, (3,))
+        # On accelerators, a product has less than float32's precision by default.
         color = jnp.matmul(jnp.asarray(basis), amounts, precision="highest")
         return image + color.astype(image.dtype).reshape(1, 1, 3)
 
@@ -158,12 +178,19 @@ class PcaColor(Color):
 def color_basis(
     images: UInt8[np.ndarray, "examples height width 3"],
 ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-    """Returns eigenvalues, largest first, and eigenvectors (columns) for `PcaColor`.
+    """Returns the eigenvalues and eigenvectors of a set's colors, for `PcaColor`.
 
-    They are those of the covariance of the images' R, G and B values from 0 to 1.
+    Args:
+        images: R, G and B from 0 to 255.
+
+    Returns:
+        Eigenvalues, largest first, and eigenvectors, as columns, of the covariance of the R, G and
+        B values from 0 to 1.
     """
+    # float64, since the sums over all pixels of a set are long.
     pixels = images.reshape(-1, 3).astype(np.float64) / 255
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(pixels, rowvar=False))
+    # `eigh` sorts from the smallest to the largest.
     return eigenvalues[::-1], eigenvectors[:, ::-1]
 
 
@@ -172,14 +199,14 @@ class Autocontrast(Color):
     """Stretches each channel so that its darkest value becomes 0 and its brightest 1.
 
     Pillow's `ImageOps.autocontrast`, one of AutoAugment's operations (Cubuk et al. 2019, table 6).
-    A channel of one value stays. For normalizing the contrast of every image, in evaluation as
-    well, set `data.normalization` to "image".
+    A channel of one value stays as it is. To normalize the contrast of every image, in evaluation
+    as well, set `data.normalization` to "image".
 
     Attributes:
-        probability: of an image to be changed.
+        probability: probability that an image is changed.
 
     Raises:
-        ValueError: `probability` is none.
+        ValueError: `probability` is not between 0 and 1.
     """
 
     name = "autocontrast"
@@ -187,15 +214,22 @@ class Autocontrast(Color):
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         super().__post_init__()
         check_probability("autocontrast", self.probability)
 
     def change(self, key: Key[Array, ""], image: Image) -> Image:
-        """See `PixelChange`."""
+        """Stretches the channels of some images; see `PixelChange`.
+
+        Args:
+            key: a random key.
+            image: pixels from 0 to 1.
+        """
         low = image.min(axis=(0, 1), keepdims=True)
         spread = image.max(axis=(0, 1), keepdims=True) - low
+        # The inner `where` avoids a division of zero by zero, whose NaN would reach gradients.
         stretched = jnp.where(spread > 0, (image - low) / jnp.where(spread > 0, spread, 1), image)
+        # `bernoulli` refuses integers, and a policy may have 0 or 1.
         return jnp.where(jax.random.bernoulli(key, float(self.probability)), stretched, image)
 
 

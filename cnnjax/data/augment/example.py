@@ -13,16 +13,24 @@ Example = Mapping[str, Shaped[Array, "..."]]
 
 
 def parts_of(kinds: Mapping[str, Kind], *wanted: Kind) -> list[str]:
-    """Returns the names of the parts of some kinds."""
+    """Returns the names of the parts of some kinds.
+
+    Args:
+        kinds: the kind of each part.
+        *wanted: the kinds.
+    """
     return [name for name, kind in kinds.items() if kind in wanted]
 
 
 def check_image(name: str, image: Array) -> None:
-    """Refuses a part of kind image that is not float [height, width, channels].
+    """Raises an error unless a part of kind image is float [height, width, channels].
 
     Args:
-        name: the part's.
+        name: name of the part.
         image: the part.
+
+    Raises:
+        ValueError: it is not.
     """
     if image.ndim != 3:
         raise ValueError(
@@ -40,7 +48,7 @@ def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple
     """Returns the height and width that all images and masks of an example have.
 
     Args:
-        step: name of the augmentation that asks, for messages.
+        step: name of the augmentation, for messages.
         example: the parts.
         kinds: the kind of each part.
 
@@ -54,6 +62,7 @@ def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple
             f"{step}: the example has no part of kind image or mask; its parts are "
             + ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
         )
+    # Checked before sizes are compared, which need the right number of axes.
     for name in names:
         (check_image if kinds[name] == "image" else _check_mask)(name, example[name])
     first, *others = names
@@ -69,12 +78,15 @@ def common_size(step: str, example: Example, kinds: Mapping[str, Kind]) -> tuple
 
 
 def check_rows(name: str, kind: Kind, rows: Array) -> None:
-    """Refuses boxes that are not float [boxes, 4] and points that are not float [points, 2].
+    """Raises an error unless boxes are float [boxes, 4], or points float [points, 2].
 
     Args:
-        name: the part's.
-        kind: boxes or points.
+        name: name of the part.
+        kind: "boxes" or "points".
         rows: the part.
+
+    Raises:
+        ValueError: they are not.
     """
     columns = "top, left, bottom, right" if kind == "boxes" else "row, column"
     if rows.ndim != 2 or rows.shape[1] != len(columns.split()):

@@ -2,27 +2,32 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float, Integer
 
 Image = Float[Array, "height width channels"]
 """Pixels from 0 to 1."""
 
-Mask = Int[Array, "height width *one"]
-"""A label for each pixel; the last axis, if it is there, has one entry."""
+Mask = Integer[Array, "height width *one"]
+"""A label for each pixel; a third axis, where there is one, has one entry."""
 
 Fill = float | tuple[float, ...]
-"""A pixel's value from 0 to 1, one for all channels or one for each."""
+"""Value of a pixel from 0 to 1: one for all channels, or one for each."""
 
 IGNORED_LABEL = 255
-"""What no loss or score counts: the border of PASCAL VOC, and torchvision's `ignore_index`."""
+"""The label that losses and scores leave out: PASCAL VOC's border, torchvision's `ignore_index`."""
 
 
 def filled(fill: Fill, image: Image) -> Image:
     """Returns an image of one color, of the shape and dtype of another.
 
+    Args:
+        fill: the color.
+        image: an image of that shape and dtype.
+
     Raises:
         ValueError: `fill` has values for another number of channels.
     """
+    # NumPy, since the fill is a constant of the compiled program.
     values = np.atleast_1d(np.asarray(fill, np.float32))
     channels = image.shape[-1]
     if values.size not in (1, channels):
@@ -34,12 +39,17 @@ def filled(fill: Fill, image: Image) -> Image:
     return jnp.broadcast_to(color, image.shape)
 
 
-def filling_label(mask_fill: int, mask: Mask) -> Shaped[Array, ""]:
-    """Returns the label that enters a mask, of the mask's dtype.
+def filling_label(mask_fill: int, mask: Mask) -> Integer[Array, ""]:
+    """Returns the label that enters a mask, in the mask's dtype.
+
+    Args:
+        mask_fill: the label.
+        mask: a mask of that dtype.
 
     Raises:
         ValueError: the dtype cannot hold it.
     """
+    # A label that does not fit would become another one without an error.
     limits = jnp.iinfo(mask.dtype)
     if not limits.min <= mask_fill <= limits.max:
         raise ValueError(

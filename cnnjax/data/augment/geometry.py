@@ -9,23 +9,24 @@ from jaxtyping import Array, Key
 
 from cnnjax.data.augment.checks import check_probability, check_range
 from cnnjax.data.augment.fill import IGNORED_LABEL, Fill
-from cnnjax.data.augment.motion import Mirror, Motion, ResizedPart, Turn, Window
+from cnnjax.data.augment.motion import Mirror, Motion, Window
 from cnnjax.data.augment.rectangles import draw_aspects, draw_rectangle
+from cnnjax.data.augment.resample import ResizedPart, Turn
 from cnnjax.data.augment.transform import Geometry, freeze_fields
 
 
 @dataclass(frozen=True)
 class Crop(Geometry):
-    """Pads the image on each side, then cuts a part of its own size out anywhere.
+    """Pads the image on each side, then cuts out a part of the image's own size anywhere.
 
-    He et al. 2015, section 4.2, with a padding of 4 (of zeros after the mean was subtracted: their
-    `fill` is the mean pixel). Zagoruyko and Komodakis 2016, section 3, reflect.
+    He et al. 2015, section 4.2, with a padding of 4. They pad with zeros after the mean was
+    subtracted, that is, with the mean pixel. Zagoruyko and Komodakis 2016, section 3, reflect.
 
     Attributes:
         padding: pixels on each side.
         mode: what the padding holds: "fill" for one color, "reflect" for the image's reflection at
             the center of its outermost pixels.
-        fill: that color.
+        fill: the color of the padding where `mode` is "fill".
         mask_fill: the label that masks are padded with.
 
     Raises:
@@ -40,7 +41,7 @@ class Crop(Geometry):
     mask_fill: int = field(default=IGNORED_LABEL, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         freeze_fields(self)
         if self.padding < 0:
             raise ValueError(f"crop: padding is {self.padding}; give 0 or more")
@@ -48,7 +49,12 @@ class Crop(Geometry):
             raise ValueError(f"crop: mode is {self.mode!r}; give 'fill' or 'reflect'")
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """See `Geometry`."""
+        """Draws the window; see `Geometry`.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
         del size
         top, left = jax.random.randint(key, (2,), 0, 2 * self.padding + 1)
         return Window(top, left, self.padding, self.mode, self.fill, self.mask_fill)
@@ -56,12 +62,12 @@ class Crop(Geometry):
 
 @dataclass(frozen=True)
 class Shift(Geometry):
-    """Moves the image by up to `pixels` in each direction, zeros entering at the edges.
+    """Moves the image by up to `pixels` in each direction; zeros enter at the edges.
 
-    LeCun et al. 1998, section III.C, trains with such translations among its distortions.
+    LeCun et al. 1998, section III.C, use such translations among their distortions.
 
     Attributes:
-        pixels: the largest move.
+        pixels: the largest move in each direction.
         mask_fill: the label that enters masks.
 
     Raises:
@@ -74,30 +80,36 @@ class Shift(Geometry):
     mask_fill: int = field(default=IGNORED_LABEL, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         if self.pixels < 0:
             raise ValueError(f"shift: pixels is {self.pixels}; give 0 or more")
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """See `Geometry`."""
+        """Draws the move; see `Geometry`.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
+        # A move by up to `pixels` is a window of the image with that padding.
         return Crop(self.pixels, mask_fill=self.mask_fill).draw(key, size)
 
 
 @dataclass(frozen=True)
 class ResizedCrop(Geometry):
-    """Cuts a rectangle of a random share of the image out, and resizes it.
+    """Cuts out a rectangle of a random share of the image, and resizes it.
 
     Szegedy et al. 2014, section 6; the aspect ratio is drawn evenly on a logarithmic scale. Where
-    ten rectangles in a row do not fit, the whole image is resized. Images bilinearly, averaging
-    over the footprint where they shrink; masks by the nearest pixel.
+    ten rectangles in a row do not fit, the whole image is resized. Images are resized bilinearly,
+    averaging over the footprint where they shrink; masks by the nearest pixel.
 
     Attributes:
-        size: side of the square that comes out; None for the image's own height and width.
+        size: side of the resulting square; None for the image's own height and width.
         area: bounds of the rectangle's share of the area.
         aspect: bounds of its height over its width.
 
     Raises:
-        ValueError: `size` is not positive, or bounds are not such.
+        ValueError: `size` is not positive, or bounds are not two rising numbers.
     """
 
     name = "resized_crop"
@@ -107,7 +119,7 @@ class ResizedCrop(Geometry):
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         freeze_fields(self)
         if self.size is not None and self.size < 1:
             raise ValueError(f"resized_crop: size is {self.size}; give 1 or more")
@@ -115,10 +127,16 @@ class ResizedCrop(Geometry):
         check_range("resized_crop", "aspect", self.aspect, 0, np.inf)
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """See `Geometry`."""
+        """Draws the rectangle; see `Geometry`.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
         aspect_key, box_key = jax.random.split(key)
         aspects = draw_aspects(aspect_key, self.aspect, logarithmic=True)
         fits, corner, sides = draw_rectangle(box_key, size, self.area, aspects)
+        # `fits` is known only when this runs, so that the whole image is chosen without a branch.
         corner = jnp.where(fits, corner, 0)
         sides = jnp.where(fits, sides, jnp.array(size, jnp.int32))
         target = size if self.size is None else (self.size, self.size)
@@ -132,10 +150,10 @@ class Flip(Geometry):
     Points keep their slots: a left eye's point is then on a right eye.
 
     Attributes:
-        probability: of an example to be mirrored.
+        probability: probability that an example is mirrored.
 
     Raises:
-        ValueError: `probability` is none.
+        ValueError: `probability` is not between 0 and 1.
     """
 
     name = "flip"
@@ -143,11 +161,17 @@ class Flip(Geometry):
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         check_probability("flip", self.probability)
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """See `Geometry`."""
+        """Draws whether the example is mirrored; see `Geometry`.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
+        # `bernoulli` refuses integers, and a policy may have 0 or 1.
         return Mirror(jax.random.bernoulli(key, float(self.probability)), size[1])
 
 
@@ -159,14 +183,14 @@ class Affine(Geometry):
     bounding box of its turned corners.
 
     Attributes:
-        rotation: largest angle in degrees, to either side.
+        rotation: largest angle in degrees, in either direction.
         scale: bounds of the enlargement.
         shift: largest move in pixels, in each direction.
         fill: the color that enters from beyond the edges.
         mask_fill: the label that enters masks.
 
     Raises:
-        ValueError: the angle or the move is negative, or bounds are not such.
+        ValueError: the angle or the move is negative, or `scale` is not two rising numbers.
     """
 
     name = "affine"
@@ -178,7 +202,7 @@ class Affine(Geometry):
     mask_fill: int = field(default=IGNORED_LABEL, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuses arguments that cannot be."""
+        """Raises an error where an argument cannot work."""
         freeze_fields(self)
         for name, value in (("rotation", self.rotation), ("shift", self.shift)):
             if value < 0:
@@ -186,7 +210,12 @@ class Affine(Geometry):
         check_range("affine", "scale", self.scale, 0, np.inf)
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """See `Geometry`."""
+        """Draws the angle, the enlargement and the move; see `Geometry`.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
         angle_key, scale_key, shift_key = jax.random.split(key, 3)
         turn, (least, most), move = self.rotation, self.scale, self.shift
         angle = jax.random.uniform(angle_key, minval=-turn, maxval=turn) * (np.pi / 180)

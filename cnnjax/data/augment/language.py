@@ -1,4 +1,4 @@
-"""The one-line language of policies: the calls that are made, in order; a bare name is a call."""
+"""The one-line language of policies: calls of augmentations, in order; a bare name is a call."""
 
 import ast
 import inspect
@@ -13,11 +13,14 @@ from cnnjax.data.augment.transform import Transform
 _EXAMPLE = '"crop(4), flip"'
 
 _COLON = ".__colon__."
-"""Stands for the colon of a path, so that it parses as Python."""
+"""Replaces the colon of a path, so that the text parses as Python."""
 
 
 def parse_calls(policy: str) -> list[Transform | Mix]:
-    """Makes the augmentations that a text such as "crop(4), my_package.module:invert(0.5)" names.
+    """Returns the augmentations that a text such as "crop(4), my_module:invert(0.5)" names.
+
+    Args:
+        policy: the text.
 
     Raises:
         ValueError: the text is not such a list, or a name or argument in it is unknown.
@@ -26,7 +29,10 @@ def parse_calls(policy: str) -> list[Transform | Mix]:
 
 
 def call_names(policy: str) -> list[str]:
-    """Returns the names and paths that a policy's text calls.
+    """Returns the names and paths that the text of a policy calls.
+
+    Args:
+        policy: the text.
 
     Raises:
         ValueError: the text is not a list of calls.
@@ -36,7 +42,7 @@ def call_names(policy: str) -> list[str]:
 
 def _calls(policy: str) -> list[ast.expr]:
     try:
-        calls = ast.parse(_marked(f"[{policy}]"), mode="eval").body
+        calls = ast.parse(_replace_colons(f"[{policy}]"), mode="eval").body
         if not isinstance(calls, ast.List):
             raise SyntaxError
     except (SyntaxError, tokenize.TokenError):
@@ -46,14 +52,16 @@ def _calls(policy: str) -> list[ast.expr]:
     return calls.elts
 
 
-def _marked(source: str) -> str:
-    """Replaces the colons that are in no bracket but the outermost, nor in a string."""
+def _replace_colons(source: str) -> str:
+    """Replaces the colons of paths: those in the outermost bracket, outside of strings."""
     lines, depth, colons = source.splitlines(keepends=True), 0, []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.OP:
             depth += (token.string in "([{") - (token.string in ")]}")
+            # Depth 1 is the bracket around the list; colons of dictionaries are deeper.
             if token.string == ":" and depth == 1:
                 colons.append(token.start)
+    # From the last colon to the first, so that the columns of those before it stay right.
     for row, column in reversed(colons):
         line = lines[row - 1]
         lines[row - 1] = line[:column] + _COLON + line[column + 1 :]
@@ -77,8 +85,10 @@ def _make(call: ast.expr, policy: str) -> Transform | Mix:
     maker = AUGMENTATIONS.get(name)
     form = _form(name, maker)
     try:
+        # Only literals, so that the text of a policy cannot run code.
         positional = [ast.literal_eval(value) for value in call.args]
         named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
+        # Bound first, so that wrong arguments are reported before any code of the maker runs.
         form.bind(*positional, **named)
         made = maker(*positional, **named)
     except (TypeError, ValueError) as error:

@@ -21,8 +21,9 @@ class Mix(abc.ABC):
     Attributes:
         name: its name in the policy language.
         sort: "mix".
-        mixes: the kinds that it mixes.
-        refuses: the kinds that an example may not have, since they would be wrong afterwards.
+        mixes: the kinds of parts that it mixes.
+        refuses: the kinds of parts that an example must not have, since they would be wrong
+            afterwards.
     """
 
     name: ClassVar[str]
@@ -39,17 +40,32 @@ class Mix(abc.ABC):
         num_classes: int | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Array]:
-        """Mixes a batch; see `Mixup`."""
+        """Mixes the examples of a batch.
+
+        Args:
+            keys: a random key for each example.
+            batch: parts [batch, ...].
+            kinds: the kind of each part whose name does not show it; see `kinds_by_name`.
+            num_classes: number of labels.
+            axis_name: mapped axis (of `jax.pmap`) over which the batch is spread; None where the
+                batch is whole.
+
+        Returns:
+            The batch with mixed parts.
+        """
 
     def __str__(self) -> str:
         """Returns the call of the policy language that makes it."""
         return call_text(self.name, self)
 
     def check_kinds(self, kinds: Kinds) -> None:
-        """Refuses batches with parts that cannot be mixed.
+        """Raises an error if a batch has parts that cannot be mixed.
+
+        Args:
+            kinds: the kind of each part.
 
         Raises:
-            ValueError: there are such.
+            ValueError: a part has a kind in `refuses`.
         """
         refused = parts_of(kinds, *self.refuses)
         if refused:
@@ -64,15 +80,16 @@ class Mix(abc.ABC):
 class Mixup(Mix):
     """Mixes each image, and its label, with those of the example before it in the batch.
 
-    Zhang et al. 2018, section 2: by a share drawn from Beta(alpha, alpha), here for each example
-    under its own key, so that it depends neither on the batch's size nor on devices. The first
-    example's partner is the last of the whole batch. An example of weight 0 is nobody's partner.
+    Zhang et al. 2018, section 2. The share is drawn from Beta(alpha, alpha), here for each example
+    under its own key, so that it depends neither on the batch's size nor on devices. The partner of
+    the first example is the last one of the whole batch. An example after one of weight 0 is not
+    mixed.
 
-    Parts of kind image and label are mixed, the label as `target`; masks, boxes and points are
-    refused; all other parts stay the example's own.
+    Parts of kind image and label are mixed, the label as `target`. Masks, boxes and points are
+    refused. All other parts stay as they are.
 
     Attributes:
-        alpha: parameter of the distribution; the larger, the nearer the shares are to a half.
+        alpha: parameter of the distribution; the larger it is, the nearer the shares are to 1/2.
 
     Raises:
         ValueError: `alpha` is not positive.
@@ -84,7 +101,7 @@ class Mixup(Mix):
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuses an alpha that gives no distribution."""
+        """Raises an error for an `alpha` that gives no distribution."""
         if not self.alpha > 0:
             raise ValueError(f"mixup: alpha is {self.alpha}; give more than 0")
 
@@ -96,16 +113,16 @@ class Mixup(Mix):
         num_classes: int | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Array]:
-        """Returns the batch with mixed images, and their labels' shares as `target`.
+        """Returns the batch with mixed images, and the shares of their labels as `target`.
 
         Args:
-            keys: one for each example.
+            keys: a random key for each example.
             batch: images float [batch, height, width, channels], one label int [batch], and
                 `weight` float [batch].
-            kinds: the kind of each part whose name does not say it; see `kinds_by_name`.
+            kinds: the kind of each part whose name does not show it; see `kinds_by_name`.
             num_classes: number of labels.
-            axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, each device with
-                as many examples in a row; None where the batch is whole.
+            axis_name: mapped axis (of `jax.pmap`) over which the batch is spread in equal parts, in
+                order; None where the batch is whole.
 
         Raises:
             ValueError: the batch has a mask, boxes or points, lacks an image, a label or `weight`,
@@ -122,8 +139,8 @@ class Mixup(Mix):
         if num_classes is None:
             raise ValueError("mixup: num_classes is missing; give the number of labels")
         draw = jax.vmap(lambda key: jax.random.beta(key, self.alpha, self.alpha))
-        # The larger share stays with the example itself, so that its label is the first one. As
-        # Beta is symmetric, pairs are mixed as often in each way as without.
+        # The larger share stays with the example itself, so that its label has the larger share of
+        # the target. Beta is symmetric, so that mixtures are distributed as without this.
         own = draw(keys)
         own = jnp.maximum(own, 1 - own)
         own = jnp.where(_before(batch["weight"], axis_name) > 0, own, 1)
@@ -135,15 +152,17 @@ class Mixup(Mix):
 def _mix(
     own: Float[Array, " batch"], values: Float[Array, "batch *rest"], others: Array
 ) -> Float[Array, "batch *rest"]:
+    # Images of half precision stay so.
     share = own.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
     return share * values + (1 - share) * others
 
 
 def _before(values: Array, axis_name: str | None) -> Array:
-    """Returns each example's predecessor in the whole batch; the first one's is the last."""
+    """Returns the example before each one in the whole batch; before the first comes the last."""
     if axis_name is None:
         return jnp.roll(values, 1, axis=0)
     devices = jax.lax.axis_size(axis_name)
     ring = [(device, (device + 1) % devices) for device in range(devices)]
+    # Only the first example of a device has its predecessor on another device.
     first = jax.lax.ppermute(values[-1:], axis_name, ring)
     return jnp.concatenate([first, values[:-1]])

@@ -1,6 +1,7 @@
-"""Movements of an example: where its pixels, and the points between them, go.
+"""Movements of an example: the new places of its pixels, and of the points between them.
 
-A pixel in row i covers the rows from i to i + 1, so that its center is at i + 0.5.
+A pixel in row i covers the rows from i to i + 1, so that its center is at i + 0.5. The movements in
+this file are by whole pixels; `resample` has the others.
 """
 
 import abc
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array, Bool, Float, Int, Integer
 
 from cnnjax.data.augment.fill import (
     IGNORED_LABEL,
@@ -18,26 +19,43 @@ from cnnjax.data.augment.fill import (
     filled,
     filling_label,
 )
-from cnnjax.data.augment.rectangles import inside
 
 Points = Float[Array, "points 2"]
 Boxes = Float[Array, "boxes 4"]
+
+MovedImage = Float[Array, "_ _ channels"]
+"""An image after a movement, which may have changed its height and width."""
+
+MovedMask = Integer[Array, "_ _ *one"]
+"""A mask after a movement, which may have changed its height and width."""
 
 
 class Motion(abc.ABC):
     """One movement, drawn for one example."""
 
     @abc.abstractmethod
-    def move_image(self, image: Image) -> Image:
-        """Moves pixels, interpolating between them."""
+    def move_image(self, image: Image) -> MovedImage:
+        """Moves the pixels of an image, interpolating between them.
+
+        Args:
+            image: pixels from 0 to 1.
+        """
 
     @abc.abstractmethod
-    def move_mask(self, mask: Mask) -> Mask:
-        """Moves labels of pixels, taking the nearest."""
+    def move_mask(self, mask: Mask) -> MovedMask:
+        """Moves the labels of a mask; each new pixel takes the nearest old one's.
+
+        Args:
+            mask: a label for each pixel.
+        """
 
     @abc.abstractmethod
     def move_points(self, points: Points) -> Points:
-        """Moves points (row, column), wherever they are."""
+        """Moves points, also those outside the image.
+
+        Args:
+            points: rows and columns in pixels.
+        """
 
 
 def move_boxes(motion: Motion, boxes: Boxes, size: tuple[int, int]) -> Boxes:
@@ -45,13 +63,14 @@ def move_boxes(motion: Motion, boxes: Boxes, size: tuple[int, int]) -> Boxes:
 
     Args:
         motion: the movement.
-        boxes: in pixels.
-        size: height and width of the image after it.
+        boxes: top, left, bottom and right, in pixels.
+        size: height and width of the image after the movement.
 
     Returns:
         Boxes in the same order; zeros where no area is left.
     """
     corners = jnp.stack([boxes[:, [row, column]] for row in (0, 2) for column in (1, 3)], axis=1)
+    # A turned box is no longer upright: its bounding box is that of its four moved corners.
     moved = motion.move_points(corners.reshape(-1, 2)).reshape(corners.shape)
     limits = jnp.asarray(size, boxes.dtype).reshape(1, 2)
     first = jnp.clip(moved.min(axis=1), 0, limits)
@@ -70,35 +89,48 @@ class Window(Motion):
         padding: pixels on each side.
         mode: what the padding holds: "fill" or "reflect".
         fill: the color with which images are padded.
-        mask_fill: the label with which masks are.
+        mask_fill: the label with which masks are padded.
     """
 
-    top: Int32[Array, ""]
-    left: Int32[Array, ""]
+    top: Int[Array, ""]
+    left: Int[Array, ""]
     padding: int
     mode: str = "fill"
     fill: Fill = 0.0
     mask_fill: int = IGNORED_LABEL
 
     def move_image(self, image: Image) -> Image:
-        """See `Motion`."""
+        """Cuts the window out of the padded image; see `Motion`.
+
+        Args:
+            image: pixels from 0 to 1.
+        """
         if self.mode == "reflect":
             return self._reflected(image)
         height, width, channels = image.shape
         large = (height + 2 * self.padding, width + 2 * self.padding, channels)
+        # `jnp.pad` takes one value only, and a fill may have one for each channel.
         canvas = filled(self.fill, jnp.empty(large, image.dtype))
         padded = jax.lax.dynamic_update_slice(canvas, image, (self.padding, self.padding, 0))
         return self._cut(padded, image.shape)
 
     def move_mask(self, mask: Mask) -> Mask:
-        """See `Motion`."""
+        """Cuts the window out of the padded mask; see `Motion`.
+
+        Args:
+            mask: a label for each pixel.
+        """
         if self.mode == "reflect":
             return self._reflected(mask)
         label = filling_label(self.mask_fill, mask)
         return self._cut(jnp.pad(mask, self._margins(mask), constant_values=label), mask.shape)
 
     def move_points(self, points: Points) -> Points:
-        """See `Motion`."""
+        """Moves points into the window; see `Motion`.
+
+        Args:
+            points: rows and columns in pixels.
+        """
         corner = jnp.stack([self.top, self.left]) - self.padding
         return points - corner.astype(points.dtype).reshape(1, 2)
 
@@ -114,137 +146,37 @@ class Window(Motion):
 
 @dataclass(frozen=True)
 class Mirror(Motion):
-    """A mirror image, left to right, or none.
+    """A mirror image, left to right, or the image as it is.
 
     Attributes:
-        mirrored: whether it is.
-        width: of the image.
+        mirrored: whether the image is mirrored; drawn, and so known only when it runs.
+        width: width of the image in pixels.
     """
 
     mirrored: Bool[Array, ""]
     width: int
 
     def move_image(self, image: Image) -> Image:
-        """See `Motion`."""
+        """Mirrors an image; see `Motion`.
+
+        Args:
+            image: pixels from 0 to 1.
+        """
         return jnp.where(self.mirrored, image[:, ::-1], image)
 
     def move_mask(self, mask: Mask) -> Mask:
-        """See `Motion`."""
+        """Mirrors a mask; see `Motion`.
+
+        Args:
+            mask: a label for each pixel.
+        """
         return jnp.where(self.mirrored, mask[:, ::-1], mask)
 
     def move_points(self, points: Points) -> Points:
-        """See `Motion`."""
+        """Mirrors points; see `Motion`.
+
+        Args:
+            points: rows and columns in pixels.
+        """
         other = jnp.stack([points[:, 0], self.width - points[:, 1]], axis=1)
         return jnp.where(self.mirrored, other, points)
-
-
-@dataclass(frozen=True)
-class ResizedPart(Motion):
-    """A rectangle of the image, resized: bilinearly, averaging over the footprint where it shrinks.
-
-    Attributes:
-        corner: the rectangle's top and left.
-        sides: its height and width.
-        target: height and width of what comes out.
-    """
-
-    corner: Int32[Array, "2"]
-    sides: Int32[Array, "2"]
-    target: tuple[int, int]
-
-    @property
-    def _scale(self) -> Float[Array, "2"]:
-        return jnp.asarray(self.target, jnp.float32) / self.sides.astype(jnp.float32)
-
-    def move_image(self, image: Image) -> Image:
-        """See `Motion`."""
-        height, width, channels = image.shape
-        within = inside((height, width), self.corner, self.sides).astype(image.dtype)
-        # Pixels beside the rectangle would weigh in at its edges: their share is taken out again.
-        resized = jax.image.scale_and_translate(
-            jnp.concatenate([image * within, within], axis=-1),
-            (*self.target, channels + 1),
-            (0, 1),
-            self._scale,
-            -self.corner.astype(jnp.float32) * self._scale,
-            method="linear",
-        )
-        return resized[..., :-1] / resized[..., -1:]
-
-    def move_mask(self, mask: Mask) -> Mask:
-        """See `Motion`."""
-        for axis, target in enumerate(self.target):
-            # The pixel that holds the center of each that comes out.
-            centers = (2 * jnp.arange(target, dtype=jnp.int32) + 1) * self.sides[axis]
-            mask = jnp.take(mask, self.corner[axis] + centers // (2 * target), axis=axis)
-        return mask
-
-    def move_points(self, points: Points) -> Points:
-        """See `Motion`."""
-        corner, scale = (
-            values.astype(points.dtype).reshape(1, 2) for values in (self.corner, self._scale)
-        )
-        return (points - corner) * scale
-
-
-@dataclass(frozen=True)
-class Turn(Motion):
-    """A turn about the image's center, an enlargement, and a move after that; bilinear.
-
-    Attributes:
-        angle: radians, counter-clockwise.
-        factor: by how much the image is enlarged.
-        moves: pixels by which it is moved downwards and to the right.
-        size: height and width of the image.
-        fill: the color that enters images from beyond the edges.
-        mask_fill: the label that enters masks.
-    """
-
-    angle: Array | float
-    factor: Array | float
-    moves: Float[Array, "2"]
-    size: tuple[int, int]
-    fill: Fill = 0.0
-    mask_fill: int = IGNORED_LABEL
-
-    def move_image(self, image: Image) -> Image:
-        """See `Motion`."""
-        sources = self._sources()
-        background = filled(self.fill, image)
-
-        def sample(channel: Array) -> Array:
-            return jax.scipy.ndimage.map_coordinates(channel, sources, order=1, mode="constant")
-
-        # Taken off, so that what enters is zero.
-        sampled = jax.vmap(sample, in_axes=2, out_axes=2)(image - background)
-        return sampled + background
-
-    def move_mask(self, mask: Mask) -> Mask:
-        """See `Motion`."""
-        rows, columns = (jnp.floor(source + 0.5).astype(jnp.int32) for source in self._sources())
-        height, width = self.size
-        within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        taken = mask[jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1)]
-        within = within.reshape(within.shape + (1,) * (mask.ndim - 2))
-        return jnp.where(within, taken, filling_label(self.mask_fill, mask))
-
-    def move_points(self, points: Points) -> Points:
-        """See `Motion`."""
-        middle = jnp.asarray(self.size, points.dtype).reshape(1, 2) / 2
-        rows, columns = (points - middle).T
-        cosine, sine = jnp.cos(self.angle) * self.factor, jnp.sin(self.angle) * self.factor
-        turned = jnp.stack([cosine * rows - sine * columns, sine * rows + cosine * columns], axis=1)
-        return (turned + middle + self.moves.reshape(1, 2)).astype(points.dtype)
-
-    def _sources(self) -> list[Float[Array, "height width"]]:
-        """Returns row and column that each pixel of the result comes from, centers at integers."""
-        height, width = self.size
-        middle = ((height - 1) / 2, (width - 1) / 2)
-        rows = (jnp.arange(height, dtype=jnp.float32) - middle[0]).reshape(-1, 1) - self.moves[0]
-        columns = (jnp.arange(width, dtype=jnp.float32) - middle[1]).reshape(1, -1) - self.moves[1]
-        # The map's inverse. Rows count downwards.
-        cosine, sine = jnp.cos(self.angle) / self.factor, jnp.sin(self.angle) / self.factor
-        return [
-            cosine * rows + sine * columns + middle[0],
-            cosine * columns - sine * rows + middle[1],
-        ]

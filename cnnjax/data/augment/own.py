@@ -1,4 +1,4 @@
-"""Augmentations that users bring: functions (key, example) -> example."""
+"""Augmentations of users: functions (key, example) -> example."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from cnnjax.data.part_checks import kinds_by_name
 
 @dataclass(frozen=True)
 class OwnTransform(Transform):
-    """A function of the user's, whose result is checked by its shapes before it runs.
+    """A user's function; the shapes and dtypes of its result are checked before it runs.
 
     Attributes:
-        function: it.
-        call: how a policy names it: the call of the language that made it, or where it lives.
+        function: the function.
+        call: its name in messages and records: the call of the policy language that made it, or its
+            module and name.
     """
 
     name = "own"
@@ -30,13 +31,19 @@ class OwnTransform(Transform):
     def __call__(
         self, key: Key[Array, ""], example: Example, kinds: Kinds | None = None
     ) -> dict[str, Array]:
-        """See `Transform`.
+        """Runs the function on one example; see `Transform`.
+
+        Args:
+            key: a random key.
+            example: the parts by name.
+            kinds: the kind of each part whose name does not show it.
 
         Raises:
-            ValueError: the function returns something other than the example's parts: with their
-                dtypes and shapes, but for the height and width of images and masks.
+            ValueError: the function does not return the parts of the example with their dtypes and
+                shapes; the height and width of images and masks may differ.
         """
         kinds = kinds_by_name(example, kinds)
+        # A copy, so that a function that writes into its example changes nothing outside.
         example = dict(example)
         result = jax.eval_shape(lambda *given: self.function(*given), key, example)
         if not isinstance(result, Mapping):
@@ -60,11 +67,11 @@ class OwnTransform(Transform):
         return dict(self.function(key, example))
 
     def __str__(self) -> str:
-        """Returns how a policy names it."""
+        """Returns its name in a policy."""
         return self.call
 
     def __repr__(self) -> str:
-        """Returns how a policy names it: the function's own text has an address in it."""
+        """Returns its name in a policy: the text of a function would contain an address."""
         return f"OwnTransform({self.call})"
 
 
@@ -72,7 +79,7 @@ _RESIZED = ("image", "mask")
 
 
 def _form(part: Any, kind: str) -> tuple:
-    """Returns what a function may not change about a part."""
+    """Returns the dtype and the sizes that a function must keep for a part."""
     shape = getattr(part, "shape", None)
     if shape is not None and kind in _RESIZED:
         shape = (len(shape), *shape[2:])

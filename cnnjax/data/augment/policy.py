@@ -1,7 +1,7 @@
-"""Policies: what is done to training examples, such as "crop(4), flip, mixup(0.2)".
+"""Policies: the augmentations of training examples in order, such as "crop(4), flip, mixup(0.2)".
 
-Every example has a key of its own, so that what happens to it depends neither on the batch nor on
-the device it is in.
+Every example has a key of its own, so that its augmentation depends neither on the batch nor on the
+device that it is in.
 """
 
 import inspect
@@ -26,14 +26,14 @@ PolicyItem: TypeAlias = Union[str, Mix, Augmentation, "Policy"]
 
 @dataclass(frozen=True)
 class Policy:
-    """What is done to training examples: to each one, and then to a batch of them together.
+    """Augmentations of each example, in order, and then of a batch of them together.
 
-    Calling it augments one example. Its text is calls of the policy language, as far as those name
-    its steps.
+    Calling a policy augments one example. `str` of a policy gives calls of the policy language; a
+    user's function has its module and name there.
 
     Attributes:
         steps: augmentations of one example, in order.
-        mixing: how a batch is mixed afterwards; None if it is not.
+        mixing: the augmentation that mixes a batch afterwards; None for none.
     """
 
     steps: tuple[Transform, ...] = ()
@@ -54,6 +54,7 @@ class Policy:
         for item in items:
             made += _steps(item)
         mixes = [step for step in made if isinstance(step, Mix)]
+        # They differ where the mix is not last, and where there are several.
         if mixes and made[-1:] != mixes:
             shown = ", ".join(map(str, made))
             raise ValueError(
@@ -69,17 +70,18 @@ class Policy:
         """Augments one example under a key of its own; mixing, which takes batches, is left out.
 
         Args:
-            key: the randomness.
+            key: a random key.
             example: its parts: images float [height, width, channels] from 0 to 1, masks int
                 [height, width], boxes float [boxes, 4] (top, left, bottom, right), points float
                 [points, 2] (row, column), and any others.
-            kinds: the kind of each part whose name does not say it.
+            kinds: the kind of each part whose name does not show it.
 
         Raises:
-            ValueError: a part does not have the form of its kind, or cannot be changed so.
+            ValueError: a part does not have the form of its kind, or a step cannot change it.
         """
         kinds = kinds_by_name(example, kinds)
         result = {name: jnp.asarray(part) for name, part in example.items()}
+        # A step draws under its position, so that the draws of a step do not depend on the others.
         for position, step in enumerate(self.steps):
             result = step(jax.random.fold_in(key, position), result, kinds)
         return result
@@ -92,29 +94,29 @@ class Policy:
         num_classes: int | None = None,
         axis_name: str | None = None,
     ) -> dict[str, Array]:
-        """Mixes a batch where the policy says so; returns it as it is elsewhere.
+        """Mixes a batch; returns it as it is where the policy has no mixing.
 
         Args:
-            keys: of the examples, as for `augment_batch`.
-            batch: see `Mixup`.
-            kinds: see `Mixup`.
-            num_classes: number of labels; None will do for a policy that mixes none.
-            axis_name: see `Mixup`.
+            keys: keys of the examples, as for `augment_batch`.
+            batch: parts [batch, ...]; see `Mixup`.
+            kinds: the kind of each part whose name does not show it.
+            num_classes: number of labels; needed where the policy mixes labels.
+            axis_name: mapped axis over which the batch is spread; see `Mixup`.
         """
         if self.mixing is None:
             return dict(batch)
-        # What comes after the steps draws under the number that follows theirs.
+        # The steps draw under the numbers before this one.
         keys = jax.vmap(lambda key: jax.random.fold_in(key, len(self.steps)))(keys)
         return self.mixing(keys, batch, kinds, num_classes, axis_name)
 
     def __str__(self) -> str:
-        """Returns the calls that make it."""
+        """Returns the calls that make the policy."""
         mixing = [self.mixing] if self.mixing else []
         return ", ".join(map(str, [*self.steps, *mixing]))
 
 
 Augmentations: TypeAlias = PolicyItem | Sequence[PolicyItem]
-"""What a policy is made of: one item, or several in order."""
+"""The items of a policy: one, or several in order."""
 
 
 def _steps(item: Any) -> list[Transform | Mix]:
@@ -124,24 +126,27 @@ def _steps(item: Any) -> list[Transform | Mix]:
         return [*item.steps, *([item.mixing] if item.mixing else [])]
     if isinstance(item, Transform | Mix):
         return [item]
+    # A class is callable, too, but it is most likely an augmentation without its arguments.
     if callable(item) and not inspect.isclass(item):
-        return [OwnTransform(cast(Augmentation, item), _place(item))]
+        return [OwnTransform(cast(Augmentation, item), _location(item))]
     raise ValueError(
         f"augmentation: {item!r} was given; give a text such as 'crop(4), flip', a function (key, "
         "example) -> example, a data.Policy, or a list of these"
     )
 
 
-def _place(function: Any) -> str:
-    """Returns where a function lives, for messages and records."""
+def _location(function: Any) -> str:
+    """Returns the module and name of a function, for messages and records."""
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}:{named.__qualname__}"
 
 
 def parse_policy(policy: str) -> Policy:
-    """Turns a text such as `"crop(4), flip"` into a policy; "" changes nothing.
+    """Returns the policy of a text such as `"crop(4), flip"`; "" changes nothing.
 
-    The calls are made from left to right; mixup comes last, since it takes whole batches.
+    Args:
+        policy: calls of the policy language, from left to right; mixup comes last, since it takes
+            whole batches.
 
     Raises:
         ValueError: the text is not such a list, or a name or argument in it is unknown.
@@ -150,7 +155,10 @@ def parse_policy(policy: str) -> Policy:
 
 
 def as_policy(augmentation: Augmentations) -> Policy:
-    """Returns the policy that is meant by a text, a policy, a function, or a list of these.
+    """Returns the policy of a text, a policy, a function, or a list of these.
+
+    Args:
+        augmentation: one of these.
 
     Raises:
         ValueError: it is none of these; see `Policy.of`.
@@ -169,7 +177,8 @@ def example_keys(
 
     Args:
         key: a key of this epoch.
-        draws: what tells the examples apart: their positions in the training split.
+        draws: a number for each example, which distinguishes it: its position in the training
+            split.
     """
     draws = jnp.asarray(draws, jnp.int32)
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, draws)
@@ -181,13 +190,13 @@ def augment_batch(
     batch: Mapping[str, Array],
     kinds: Kinds | None = None,
 ) -> dict[str, Array]:
-    """Augments each example of a batch under its own key; what mixes them is `Policy.mix`.
+    """Augments each example of a batch under its own key; `Policy.mix` mixes them afterwards.
 
     Args:
-        augmentation: what is done to one example: a policy, or what `as_policy` takes.
-        keys: one for each example; see `example_keys`.
+        augmentation: augmentation of one example: a policy, or whatever `as_policy` takes.
+        keys: a key for each example; see `example_keys`.
         batch: parts [batch, ...]; see `Policy`.
-        kinds: the kind of each part whose name does not say it.
+        kinds: the kind of each part whose name does not show it.
     """
     policy = as_policy(augmentation)
     return jax.vmap(lambda key, example: policy(key, example, kinds))(keys, dict(batch))

@@ -1,4 +1,4 @@
-"""Augmentations by name: those of cnnjax, and those that users register."""
+"""Augmentations by name: those of cnnjax, and those of users."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,26 +11,26 @@ from cnnjax.data.augment.transform import Augmentation
 from cnnjax.parts import Registry
 
 Maker = Callable[..., Augmentation | Mix]
-"""From the arguments in the policy language to an augmentation."""
+"""A function from the arguments in the policy language to an augmentation."""
 
 _Made = TypeVar("_Made", bound=Maker)
 
 AUGMENTATIONS: Registry[Maker] = Registry("augmentation", example="my_package.views:invert")
-"""Makers of augmentations by name; a path is found too."""
+"""Makers of augmentations by name; a path such as `my_package.views:invert` is found too."""
 
 
 def register_augmentation(name: str) -> Callable[[_Made], _Made]:
-    """Returns a decorator under which a function joins the policy language by its name.
+    """Returns a decorator that adds a function to the policy language.
 
     Args:
-        name: what a policy calls.
+        name: its name in a policy.
 
     Returns:
         A decorator of a maker: a function from the call's arguments to an augmentation, a function
         (key, example) -> example.
 
     Raises:
-        ValueError: the name is taken, or not one that can be called.
+        ValueError: the name is taken, or is not an identifier.
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What an augmentation is, and the sorts that there are."""
+"""The base classes of augmentations: of all, and of each sort."""
 
 import abc
 import dataclasses
@@ -23,21 +23,22 @@ from cnnjax.data.part_checks import kinds_by_name
 from cnnjax.nearest import did_you_mean
 
 Augmentation = Callable[[Key[Array, ""], Example], Mapping[str, Array]]
-"""From a key and an example to an example with the same parts."""
+"""A function from a key and an example to an example with the same parts."""
 
 Kinds = Mapping[str, Kind]
 Sort = Literal["geometry", "color", "erase", "own"]
 
 
 class Transform(abc.ABC):
-    """An augmentation of one example that knows which kinds of parts it changes.
+    """An augmentation of one example that changes parts of certain kinds.
 
-    Those of cnnjax are frozen dataclasses whose fields are the arguments in the policy language.
+    The subclasses in cnnjax are frozen dataclasses. Their fields are the arguments in the policy
+    language.
 
     Attributes:
         name: its name in the policy language.
         sort: "geometry" moves images, masks, boxes and points together; "color" changes images
-            alone; "erase" covers a part of images alone; "own" is a function of the user's.
+            alone; "erase" covers a part of images alone; "own" is a user's function.
     """
 
     name: ClassVar[str]
@@ -50,37 +51,51 @@ class Transform(abc.ABC):
         """Augments one example.
 
         Args:
-            key: the randomness.
-            example: its parts.
-            kinds: the kind of each part whose name does not say it; see `kinds_by_name`.
+            key: a random key.
+            example: the parts by name.
+            kinds: the kind of each part whose name does not show it; see `kinds_by_name`.
+
+        Returns:
+            The example with the same parts, some of them changed.
 
         Raises:
-            ValueError: a part does not have the form of its kind, or cannot be changed so.
+            ValueError: a part does not have the form of its kind, or cannot be changed.
         """
 
     def __str__(self) -> str:
-        """Returns the call of the policy language that makes it."""
+        """Returns the call of the policy language that makes the augmentation."""
         return call_text(self.name, self)
 
 
 class Geometry(Transform):
     """Moves images, masks, boxes and points together.
 
-    All images and masks of an example have one size. Boxes are cut to the image, and become zeros
-    where no area of them is left, so that what stands beside them stays aligned. Points keep their
-    coordinates where they leave the image. A slot of zeros stays zeros.
+    All images and masks of an example have one size. Boxes are cut to the image. A box of which no
+    area is left becomes zeros, so that parts with a row for each box stay aligned. Points that
+    leave the image keep their coordinates. A row of zeros stays zeros.
     """
 
     sort = "geometry"
 
     @abc.abstractmethod
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
-        """Draws a movement for an example of this height and width."""
+        """Draws a movement for one example.
+
+        Args:
+            key: a random key.
+            size: height and width of the example.
+        """
 
     def __call__(
         self, key: Key[Array, ""], example: Example, kinds: Kinds | None = None
     ) -> dict[str, Array]:
-        """See `Transform`."""
+        """Moves the images, masks, boxes and points of one example; see `Transform`.
+
+        Args:
+            key: a random key.
+            example: the parts by name.
+            kinds: the kind of each part whose name does not show it.
+        """
         kinds = kinds_by_name(example, kinds)
         size = common_size(self.name, example, kinds)
         motion = self.draw(key, size)
@@ -89,6 +104,7 @@ class Geometry(Transform):
             moved[name] = motion.move_image(example[name])
         for name in parts_of(kinds, "mask"):
             moved[name] = motion.move_mask(example[name])
+        # Read from what was moved: a movement may change the size.
         height, width = moved[parts_of(kinds, "image", "mask")[0]].shape[:2]
         for name in parts_of(kinds, "boxes", "points"):
             rows = example[name]
@@ -96,6 +112,7 @@ class Geometry(Transform):
             if kinds[name] == "boxes":
                 moved[name] = move_boxes(motion, rows, (height, width))
             else:
+                # Padding: a point at zero would move with the image.
                 empty = (rows == 0).all(axis=1, keepdims=True)
                 moved[name] = jnp.where(empty, rows, motion.move_points(rows))
         return moved
@@ -112,17 +129,28 @@ class PixelChange(Transform):
     parts: str | tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        """Turns lists and arrays among the arguments into tuples, which do not change."""
+        """Turns lists and arrays among the arguments into tuples, which are immutable."""
         freeze_fields(self)
 
     @abc.abstractmethod
     def change(self, key: Key[Array, ""], image: Image) -> Image:
-        """Changes one image."""
+        """Changes one image.
+
+        Args:
+            key: a random key, the same for all images of the example.
+            image: pixels from 0 to 1.
+        """
 
     def __call__(
         self, key: Key[Array, ""], example: Example, kinds: Kinds | None = None
     ) -> dict[str, Array]:
-        """See `Transform`."""
+        """Changes the chosen images of one example; see `Transform`.
+
+        Args:
+            key: a random key.
+            example: the parts by name.
+            kinds: the kind of each part whose name does not show it.
+        """
         kinds = kinds_by_name(example, kinds)
         changed = dict(example)
         for name in self._chosen(kinds):
@@ -154,25 +182,37 @@ class Color(PixelChange):
 
 
 class Erase(PixelChange):
-    """Covers the same part of all images; masks, boxes and points still say what is beneath."""
+    """Covers the same part of all images; masks, boxes and points stay as they are."""
 
     sort = "erase"
 
     def __call__(
         self, key: Key[Array, ""], example: Example, kinds: Kinds | None = None
     ) -> dict[str, Array]:
-        """See `Transform`."""
+        """Covers the chosen images of one example; see `Transform`.
+
+        Args:
+            key: a random key.
+            example: the parts by name.
+            kinds: the kind of each part whose name does not show it.
+        """
         kinds = kinds_by_name(example, kinds)
         chosen = self._chosen(kinds)
+        # The same pixels can be covered only in images of one size.
         common_size(self.name, example, {name: "image" for name in chosen})
         return super().__call__(key, example, kinds)
 
 
 def freeze_fields(instance: Any) -> None:
-    """Turns lists and arrays among the fields of a frozen dataclass into tuples."""
+    """Turns lists and arrays among the fields of a frozen dataclass into tuples.
+
+    Args:
+        instance: the dataclass instance, changed in place.
+    """
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if isinstance(value, list | tuple | np.ndarray):
+            # A frozen dataclass refuses ordinary assignments.
             object.__setattr__(instance, field.name, _frozen(value))
 
 
@@ -183,7 +223,12 @@ def _frozen(value: Any) -> Any:
 
 
 def call_text(name: str, instance: Any) -> str:
-    """Returns the call that makes a dataclass, with the arguments that are not the defaults."""
+    """Returns the call that makes a dataclass, with the arguments that are not the defaults.
+
+    Args:
+        name: name of the call.
+        instance: the dataclass instance.
+    """
     arguments = [
         f"{field.name}={getattr(instance, field.name)!r}"
         for field in dataclasses.fields(instance)

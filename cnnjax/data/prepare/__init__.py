@@ -1,1 +1,1 @@
-"""Image sets made on disk once, as TFDS keeps them."""
+"""Preparing image sets on disk, once, in the format of TFDS."""

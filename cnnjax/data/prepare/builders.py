@@ -1,7 +1,7 @@
-"""TFDS builders of our own for sets at hand in their original files.
+"""TFDS builders of sets from their original files.
 
-Name, version and features are those of TFDS's stock builders, so that what these prepare is read by
-any TFDS code; the stock ones need TensorFlow, these do not. (TFDS 4.9.10.)
+Name, version and features are those of TFDS's stock builders, so that any TFDS code can read the
+prepared sets. The stock builders need TensorFlow; these do not. (TFDS 4.9.10.)
 """
 
 import io
@@ -19,8 +19,9 @@ with installed_with("train"):
     from PIL import Image
 
 
+# Not registered, since their names would collide with those of the stock builders.
 class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """What the builders share: they take the splits as arrays, checked before."""
+    """The common part of the builders, which take the splits as arrays that were checked before."""
 
     VERSION = tfds.core.Version("3.0.1")
     pkg_dir_path = None
@@ -36,7 +37,7 @@ class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         images, labels = self._splits[split]
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            # The key is the stock builders' too: it decides the order in which TFDS stores.
+            # The same key as in the stock builders, since it decides the order on disk.
             yield index, {"image": _png(image), "label": int(label), **self._extra(split, index)}
 
     def _extra(self, split: str, index: int) -> dict[str, Any]:
@@ -105,7 +106,7 @@ BUILDERS: dict[str, type[_Original]] = {
 
 
 def _png(image: np.ndarray) -> io.BytesIO:
-    """Encodes an image; without TensorFlow, TFDS takes files but no arrays."""
+    """Encodes an image as PNG, since TFDS takes no arrays without TensorFlow."""
     file = io.BytesIO()
     squeezed = image[..., 0] if image.shape[2] == 1 else image
     Image.fromarray(squeezed).save(file, format="PNG")

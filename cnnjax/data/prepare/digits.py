@@ -1,8 +1,8 @@
-"""The embedded default: 1,797 real handwritten digits, as a TFDS builder that needs no network.
+"""The default set: 1,797 real handwritten digits, as a TFDS builder that needs no network.
 
-The images ship inside scikit-learn (Alpaydin and Kaynak, "Optical recognition of handwritten
-digits", UCI, 1998; test part): 8x8 pixels with 17 gray levels, each pixel counting the inked points
-of a 4x4 block of the 32x32 original.
+The images are part of scikit-learn (Alpaydin and Kaynak, "Optical recognition of handwritten
+digits", UCI, 1998; test part). They have 8x8 pixels with 17 gray levels: each pixel is the number
+of inked points in a 4x4 block of the 32x32 original.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TEST_SIZE = 360
 """Examples in the test split; the other 1,437 are the training split."""
 
 SPLIT_SEED = 0
-"""Seed of the stratified split: part of the dataset's definition."""
+"""Seed of the stratified split: part of the definition of the set."""
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
@@ -53,10 +53,10 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, indices: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         digits = _bundle()
-        # 0..16 to 0..255; no value falls on a half, so rounding is unambiguous.
+        # From 0 … 16 to 0 … 255. No value falls on a half, so that rounding is unambiguous.
         pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
         for index in indices:
-            # Without TensorFlow, TFDS encodes PIL images but not arrays.
+            # Without TensorFlow, TFDS encodes PIL images, but no arrays.
             image = Image.fromarray(pixels[index])
             yield int(index), {"image": image, "label": int(digits.target[index])}
 

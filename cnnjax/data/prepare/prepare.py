@@ -1,4 +1,4 @@
-"""Preparing a set on disk, once, and reading it back to see that it is right."""
+"""Preparing a set on disk, once, and reading it back to check it."""
 
 import importlib.util
 import time
@@ -19,25 +19,26 @@ from cnnjax.data.read.sources import open_source
 from cnnjax.data.read.tfds_store import data_folder, find_prepared, quiet_tfds
 
 MEAN_TOLERANCE = 5e-4
-"""By how much the mean and deviation read back may differ from the catalogue's, which are rounded.
+"""Largest allowed difference of the mean and deviation from the catalogue's, which are rounded.
 
-For sets of many sizes it is not a tolerance: their figures stand for all photographs.
+It does not apply to sets of many sizes, whose figures in the catalogue are those of ImageNet.
 """
 
 _SAMPLE = 1000
+"""Number of photographs from which the mean and deviation of a set of many sizes are computed."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared set as it was read back.
+    """The description of a prepared set that was read back.
 
     Attributes:
-        folder: where it lies.
+        folder: folder of the prepared set.
         split_sizes: examples per split.
         mean: mean of the training pixels per channel, on the scale 0 to 1.
         std: their standard deviation per channel.
-        pixels_of: how many training images `mean` and `std` were computed from.
-        seconds: what preparing and reading back took; None if it was prepared before.
+        pixels_of: number of training images from which `mean` and `std` were computed.
+        seconds: duration of preparing and reading back; None if it was prepared before.
     """
 
     folder: Path
@@ -52,19 +53,19 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
     """Prepares a set as array_record, unless it is prepared already, and reads it back.
 
     Args:
-        name: a TFDS name, with /CONFIGURATION if need be.
+        name: a TFDS name, with /CONFIGURATION where the set has several.
         source: for mnist, fashion_mnist and cifar10 the folder of the original files, from which
-            they are prepared without TensorFlow or a network; for sets that must be downloaded by
-            hand (imagenet2012) the folder of the downloads.
+            they are prepared without TensorFlow or a network; for sets that must be downloaded
+            manually (imagenet2012) the folder of the downloads.
         data_dir: TFDS data folder; None means TFDS's default.
 
     Raises:
         DataError: the name is unknown, files are missing or not the published ones, TensorFlow is
-            needed and not installed, or what was read back is not what the catalogue says.
+            needed and not installed, or the set that was read back differs from the catalogue.
     """
     if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and Path(name).is_dir()):
         raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
-    begun = time.perf_counter()
+    start = time.perf_counter()
     tfds_name = _known_name(name, data_dir)
     done = find_prepared(tfds_name, data_dir) is not None
     if not done:
@@ -76,12 +77,12 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
     sizes, mean, std, pixels_of = _read_back(described, data_dir)
     folder = find_prepared(tfds_name, data_dir)
     assert folder is not None  # it was just read
-    seconds = None if done else time.perf_counter() - begun
+    seconds = None if done else time.perf_counter() - start
     return Prepared(folder, sizes, mean, std, pixels_of, seconds)
 
 
 def _known_name(name: str, data_dir: str | None) -> str:
-    """Returns the name as TFDS takes it, for a set that may not be prepared yet."""
+    """Returns the TFDS name of a set that may not be prepared yet."""
     try:
         return dataset(name, data_dir).tfds_name
     except DataError:
@@ -94,6 +95,7 @@ def _known_name(name: str, data_dir: str | None) -> str:
 
 def _build_from_originals(name: str, source: Path, data_dir: str | None) -> None:
     splits = read_original(name, source)
+    # Imported after the files were checked, since it imports TFDS, which takes seconds.
     from cnnjax.data.prepare.builders import BUILDERS
 
     builder = BUILDERS[name](splits, str(data_folder(data_dir)))
@@ -104,22 +106,24 @@ def _build_from_originals(name: str, source: Path, data_dir: str | None) -> None
 def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> None:
     if importlib.util.find_spec("tensorflow") is None:
         if tfds_name in READERS:
-            mend = f"give --source=FOLDER with its original files ({_original_files(tfds_name)}), "
+            files = _original_files(tfds_name)
+            remedy = f"give --source=FOLDER with its original files ({files}), "
         else:
-            mend = ""
+            remedy = ""
         raise DataError(
-            f"dataset: TFDS's builder of {tfds_name} needs TensorFlow, to prepare and not to "
-            f"train: {mend}{'or ' if mend else ''}pip install cnnjax[tf]"
+            f"dataset: TFDS's builder of {tfds_name} needs TensorFlow to prepare the set, not to "
+            f"train: {remedy}{'or ' if remedy else ''}pip install cnnjax[tf]"
         )
     import tensorflow_datasets as tfds
 
     folder = data_folder(data_dir)
     builder: Any = tfds.builder(tfds_name, data_dir=str(folder), file_format="array_record")
     options = tfds.download.DownloadConfig(manual_dir=source)
-    # A download folder of its own: in a common one, sets with files of equal names get mixed up.
+    # A download folder for each set: in a common one, files of equal names would be confused.
     downloads = folder / "downloads" / tfds_name.replace("/", "_")
     try:
         builder.download_and_prepare(download_dir=str(downloads), download_config=options)
+    # TFDS raises AssertionError for a manual download that is missing.
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
         hint = "\n(manual_dir is the folder of --source)" if "manual_dir" in str(error) else ""
         raise DataError(f"dataset: {tfds_name} could not be prepared: {error}{hint}") from error
@@ -134,7 +138,7 @@ def _original_files(name: str) -> str:
 def _read_back(
     described: Dataset, data_dir: str | None
 ) -> tuple[dict[str, int], tuple[float, ...], tuple[float, ...], int]:
-    """Counts the examples and takes the mean and deviation of the training pixels."""
+    """Counts the examples and computes the mean and deviation of the training pixels."""
     sizes: dict[str, int] = {}
     if described.image_shape is not None:
         images = np.empty(0)
@@ -151,6 +155,7 @@ def _read_back(
         source = open_source(described, split, data_dir)
         sizes[split] = len(source)
         if split == "train":
+            # Evenly spread over the split, which may be sorted by class.
             chosen = np.unique(np.linspace(0, len(source) - 1, _SAMPLE).astype(int))
             pixels = [decode_image(source[int(i)].content).reshape(-1, 3) for i in chosen]
     mean, std = _moments(np.concatenate(pixels))
@@ -163,14 +168,15 @@ def _check_moments(described: Dataset, mean: tuple[float, ...], std: tuple[float
         raise DataError(
             f"{described.name}: the training pixels that were read back have mean {mean} and "
             f"deviation {std}, expected {described.mean} and {described.std}: these are other "
-            "images; delete the prepared folder and prepare the set anew"
+            "images; delete the prepared folder and prepare the set again"
         )
 
 
 def _moments(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel on the scale 0 to 1, from exact integer counts."""
+    """Returns the mean and deviation per channel on the scale 0 to 1, from exact integer counts."""
     counts = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
     values = np.arange(256) / 255
     mean = counts @ values / len(pixels)
+    # One pass suffices: the counts are exact, and float64 rounds little.
     variance = counts @ values**2 / len(pixels) - mean**2
     return tuple(map(float, mean)), tuple(map(float, np.sqrt(variance)))

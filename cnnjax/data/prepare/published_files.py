@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and CIFAR-10 in the files their authors published, checked byte by byte."""
+"""MNIST, Fashion-MNIST and CIFAR-10 in the files of their authors, checked by their digests."""
 
 import gzip
 import hashlib
@@ -28,9 +28,9 @@ IDX_FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
-"""The images and labels of each split; MNIST and Fashion-MNIST name theirs alike."""
+"""Files of the images and labels of each split; MNIST and Fashion-MNIST use the same names."""
 
-# SHA-256 of the published files, which TFDS checks downloads against too.
+# SHA-256 of the published files, which TFDS also uses to check downloads.
 _IDX_DIGESTS = {
     "mnist": {
         "train-images-idx3-ubyte.gz": (
@@ -68,7 +68,7 @@ CIFAR10_FILES = {
 }
 """The files of each split within the "python version"."""
 
-# MD5 of the published files, the digest their author gives and loaders check.
+# MD5 of the published files, since their author gives this digest and loaders check it.
 _CIFAR10_DIGESTS = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -83,20 +83,29 @@ _CIFAR10_MEMBERS = "cifar-10-batches-py"
 
 
 def read_mnist(folder: Path) -> Splits:
-    """Reads MNIST's four .gz files; see `read_original`."""
+    """Reads MNIST's four .gz files; see `read_original`.
+
+    Args:
+        folder: folder of the files.
+    """
     return _read_idx_set("mnist", folder)
 
 
 def read_fashion_mnist(folder: Path) -> Splits:
-    """Reads Fashion-MNIST's four .gz files; see `read_original`."""
+    """Reads Fashion-MNIST's four .gz files; see `read_original`.
+
+    Args:
+        folder: folder of the files.
+    """
     return _read_idx_set("fashion_mnist", folder)
 
 
 def read_cifar10(folder: Path) -> Splits:
     """Reads CIFAR-10's six batches; see `read_original`.
 
-    Each may lie there as published, compressed by xz (`.xz`), or all in
-    `cifar-10-python.tar.gz`.
+    Args:
+        folder: folder of the batches, each as published or compressed by xz (`.xz`), or of
+            `cifar-10-python.tar.gz`, which contains all.
     """
     splits = {}
     contents = _cifar10_contents(folder)
@@ -104,11 +113,14 @@ def read_cifar10(folder: Path) -> Splits:
         batches = []
         for name in names:
             content = contents(name)
+            # Some systems refuse MD5, unless it is declared not to be for security.
             digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
             _check_digest(f"{folder}: {name}", digest, _CIFAR10_DIGESTS[name], {})
-            # The digest says that this is the published file, hence safe to unpickle.
+            # The digest is that of the published file, so that it is safe to unpickle.
+            # Python 2 wrote it, with strings of bytes.
             batches.append(pickle.loads(content, encoding="latin1"))
         planes = np.concatenate([batch["data"] for batch in batches])
+        # The files store each image as a red, a green and a blue plane.
         images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.concatenate([batch["labels"] for batch in batches])
         splits[split] = OriginalSplit(np.ascontiguousarray(images), labels.astype(np.int32))
@@ -120,7 +132,7 @@ READERS: Mapping[str, Callable[[Path], Splits]] = {
     "fashion_mnist": read_fashion_mnist,
     "cifar10": read_cifar10,
 }
-"""For each set, what reads its original files."""
+"""For each set, the function that reads its original files."""
 
 
 def read_original(name: str, folder: Path) -> Splits:
@@ -128,14 +140,14 @@ def read_original(name: str, folder: Path) -> Splits:
 
     Args:
         name: one of `READERS`.
-        folder: where the files lie.
+        folder: folder of the files.
 
     Returns:
         Images and labels per split, in the order of the files.
 
     Raises:
-        DataError: the folder or a file is missing, or is not the published one (then the message
-            gives both digests, and the set that the file belongs to if it is known).
+        DataError: the folder or a file is missing, or a file is not the published one (the message
+            names both digests, and the set that the file belongs to if it is known).
     """
     if not folder.is_dir():
         raise DataError(f"source: there is no folder {folder}")
@@ -149,7 +161,7 @@ def _read_idx_set(name: str, folder: Path) -> Splits:
         for digest in digests.values()
         if other != name
     }
-    # All are checked before any is decompressed.
+    # All files are checked first, so that no unknown content is decompressed.
     for file, expected in _IDX_DIGESTS[name].items():
         path = folder / file
         if not path.exists():
@@ -169,11 +181,14 @@ def _read_idx_set(name: str, folder: Path) -> Splits:
 def read_idx(path: Path) -> np.ndarray:
     """Reads a gzipped IDX file of unsigned bytes.
 
-    The form is MNIST's: two zero bytes, the type (8), the number of dimensions, each dimension as
+    The format is MNIST's: two zero bytes, the type (8), the number of dimensions, each dimension as
     a big-endian 32-bit integer, the values.
 
+    Args:
+        path: the file.
+
     Raises:
-        DataError: it has another form, or more or fewer values than it says.
+        DataError: the file has another format, or its header another number of values.
     """
     content = gzip.decompress(path.read_bytes())
     if content[:3] != b"\0\0\x08":
@@ -182,12 +197,12 @@ def read_idx(path: Path) -> np.ndarray:
     shape = np.frombuffer(content, ">u4", rank, offset=4).astype(np.int64)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank)
     if values.size != shape.prod():
-        raise DataError(f"source: {path} holds {values.size} values, its header says {shape}")
+        raise DataError(f"source: {path} holds {values.size} values, its header has {shape}")
     return values.reshape(shape)
 
 
 def _cifar10_contents(folder: Path) -> Callable[[str], bytes]:
-    """Returns what gives a batch file's content by its name."""
+    """Returns a function from the name of a batch file to its content."""
 
     def from_files(name: str) -> bytes:
         if (folder / name).exists():
@@ -196,6 +211,7 @@ def _cifar10_contents(folder: Path) -> Callable[[str], bytes]:
             return lzma.decompress((folder / f"{name}.xz").read_bytes())
         raise DataError(f"source: {folder} has neither {name} nor {name}.xz nor {_CIFAR10_ARCHIVE}")
 
+    # The archive is read once and in order: jumping in a compressed file is slow.
     archive = folder / _CIFAR10_ARCHIVE
     if not archive.exists():
         return from_files

@@ -1,11 +1,11 @@
-"""Small image sets as whole arrays: decoded once from the TFDS files, then kept as .npy."""
+"""Small image sets as whole arrays: decoded once from the TFDS files, then kept as .npy files."""
 
 import numpy as np
 
+from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.examples import ArrayExamples
-from cnnjax.data.files import write_aside
+from cnnjax.data.files import write_atomically
 from cnnjax.data.kinds import Kind
 from cnnjax.data.read.decode import decode_image
 from cnnjax.data.read.sources import open_source
@@ -13,7 +13,7 @@ from cnnjax.data.read.tfds_store import require_prepared
 
 
 def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> ArrayExamples:
-    """Reads one split whole; builds `digits` first where it is not there yet.
+    """Reads a whole split; `digits` is prepared first where it is missing.
 
     The decoded arrays are kept beside the prepared set, so that only the first call decodes.
 
@@ -29,7 +29,7 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
 
     Raises:
         DataError: the split is unknown, the set is not prepared, its images have many sizes, or
-            what was read is not what the catalogue promises.
+            the arrays do not have the sizes in the catalogue.
         OSError: the data folder cannot be written.
     """
     if split not in dataset.split_sizes:
@@ -37,21 +37,21 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
             f"split: {split!r} is unknown for {dataset.name}; it has {sorted(dataset.split_sizes)}"
         )
     if dataset.image_shape is None:
-        raise DataError(f"dataset: the images of {dataset.name} have many sizes, and make no array")
+        raise DataError(f"dataset: the images of {dataset.name} have many sizes, and fit no array")
     folder = require_prepared(dataset, data_dir)
     stored = dataset.stored_split(split)
     images_file, labels_file = (folder / f"{stored}-{part}.npy" for part in ("images", "labels"))
-    # A kept copy needs neither TFDS, which takes seconds to import, nor OpenCV.
+    # Without decoding, neither TFDS, whose import takes seconds, nor OpenCV is needed.
     if not (images_file.exists() and labels_file.exists()):
         images, labels = _decode(dataset, dataset.image_shape, split, data_dir)
-        write_aside(images_file, images)
-        write_aside(labels_file, labels)
+        write_atomically(images_file, images)
+        write_atomically(labels_file, labels)
     images, labels = np.load(images_file), np.load(labels_file)
     expected = (dataset.split_sizes[split], *dataset.image_shape)
     if images.shape != expected or labels.shape != expected[:1]:
         raise DataError(
             f"{dataset.name}/{split} in {folder}: images {images.shape} and labels "
-            f"{labels.shape}, expected images {expected}; delete that folder to build it anew"
+            f"{labels.shape}, expected images {expected}; delete that folder to build it again"
         )
     kinds: dict[str, Kind] = {"image": "image", "label": "label"}
     return ArrayExamples({"image": images, "label": labels}, kinds, dataset.describe(split))
@@ -61,6 +61,7 @@ def _decode(
     dataset: Dataset, shape: tuple[int, int, int], split: str, data_dir: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
     source = open_source(dataset, split, data_dir)
+    # Allocated at once: stacking a list of images would need twice the memory.
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
     for position in range(len(source)):

@@ -1,4 +1,4 @@
-"""Images that stay encoded until they are wanted: what sets too large for memory are read by."""
+"""Images that stay encoded until they are read, for sets that do not fit into memory."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ _LABEL = PartSpec((), np.dtype(np.int32), "label")
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages(Examples):
-    """Images and labels of a split, decoded when they are asked for.
+    """Images and labels of a split, decoded on demand.
 
     Attributes:
         source: the split.
         framing: how photographs of many sizes get one; None for images that have one size.
-        image_shape: height, width and channels of what comes out.
-        described: what the split is known by.
+        image_shape: height, width and channels of the resulting images.
+        described: what identifies the split, as JSON.
     """
 
     source: Source
@@ -35,7 +35,7 @@ class EncodedImages(Examples):
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """See `Examples`."""
+        """The form of each part."""
         image = PartSpec(self.image_shape, np.dtype(np.uint8), "image")
         return {"image": image, "label": _LABEL}
 
@@ -48,14 +48,14 @@ class EncodedImages(Examples):
         """Reads one example.
 
         Args:
-            position: which.
+            position: position of the example.
             generator: draws how the image is framed in training; None frames as in evaluation.
 
         Returns:
             `image` uint8 [height, width, channels] and `label` int32.
 
         Raises:
-            DamagedImage: the image cannot be decoded, or has another size than all should have.
+            DamagedImage: the image cannot be decoded, or does not have the size of the set.
             OSError: it cannot be read.
             DataError: the whole set is gone.
         """
@@ -64,20 +64,30 @@ class EncodedImages(Examples):
         if self.framing is not None:
             framed = self.framing.train(image, generator) if generator else None
             image = self.framing.evaluate(image) if framed is None else framed
+        # All images of a batch need one size.
         elif image.shape != self.image_shape:
             raise DamagedImage(f"it is {image.shape}, expected {self.image_shape}")
         return {"image": image, "label": np.asarray(label, np.int32)}
 
     def column(self, part: str) -> np.ndarray:
-        """See `Examples.column`; labels are had without decoding an image."""
+        """Returns one part of all examples; see `Examples.column`.
+
+        Args:
+            part: name of the part; labels are read without decoding an image.
+        """
         return self.source.labels if part == "label" else super().column(part)
 
     def name(self, position: int) -> str:
-        """See `Examples.name`."""
+        """Returns the path or the place of one example; see `Examples.name`.
+
+        Args:
+            position: position of the example.
+        """
         return self.source.name(position)
 
     def identity(self) -> dict[str, Any]:
-        """See `Examples.identity`: the set, the decoder, and how photographs are framed."""
+        """Returns the set, the decoder and the framing; see `Examples.identity`."""
+        # Decoders differ in the last bits of pixels, and so do their versions.
         decoder = f"opencv {metadata.version('opencv-python-headless')}"
         described = {**self.described, "decoder": decoder}
         if self.framing is not None:
@@ -101,11 +111,11 @@ def load_encoded(
         dataset: the set, from `catalogue.dataset`.
         split: "train" or "test".
         data_dir: TFDS data folder; None means TFDS's default.
-        framing: needed where the images have many sizes, and only there.
+        framing: how photographs of many sizes get one; None for a set whose images have one size.
 
     Raises:
-        DataError: see `open_source`.
-        ValueError: framing is missing, or given for images of one size.
+        DataError: the split is unknown, the set is not prepared, or not in the expected form.
+        ValueError: `framing` is missing, or given for images of one size.
     """
     if (framing is None) == (dataset.image_shape is None):
         needed = "needs a framing" if framing is None else "has images of one size: no framing"

@@ -1,4 +1,4 @@
-"""Photographs of any size brought to squares of one size, by a cut and a resize on the host."""
+"""Framing: photographs of any size become squares of one size, cut and resized on the host."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from jaxtyping import UInt8
 from cnnjax.data.read.decode import opencv
 
 ASPECTS = (3 / 4, 4 / 3)
-"""Range of width over height of the cut of `areas` (Szegedy et al. 2014, section 6)."""
+"""Bounds of width over height of the cuts of `areas` (Szegedy et al. 2014, section 6)."""
 
+# As many as in torchvision.
 _ATTEMPTS = 10
 
 Image = UInt8[np.ndarray, "height width channels"]
@@ -31,19 +32,19 @@ class Box(NamedTuple):
 class Framing:
     """How a photograph becomes a square.
 
-    It is thought of as resized, its shorter side to `short_side`, and a square of `crop` pixels is
-    cut from it: in evaluation from the center, in training anywhere. What is cut and the resize are
-    one: the box of the stored image that the square comes from is resized to `crop` pixels.
+    The photograph is resized so that its shorter side is `short_side`, and a square of `crop`
+    pixels is cut from it: in evaluation from the center, in training anywhere. Both are done in one
+    step: the box of the stored image that becomes the square is resized to `crop` pixels.
 
     Attributes:
         short_side: length of the shorter side from which the square is cut.
         crop: side of the square.
-        short_sides: in training, bounds between which the shorter side is drawn, one pixel as
-            probable as another, in place of `short_side`: scale jitter (Simonyan and Zisserman
-            2014, section 3.1; He et al. 2015, section 3.4, with 256 and 480).
-        areas: in training, bounds of the share of the image's area that the cut has, of an aspect
-            ratio drawn from `ASPECTS` on a logarithmic scale, in place of a square of fixed scale
-            (Szegedy et al. 2014, section 6, with 0.08 and 1).
+        short_sides: in training, bounds between which the shorter side is drawn evenly, instead of
+            `short_side`: scale jitter (Simonyan and Zisserman 2014, section 3.1; He et al. 2015,
+            section 3.4, with 256 and 480).
+        areas: in training, bounds of the cut's share of the image's area, instead of a square of
+            fixed scale. The aspect ratio is drawn from `ASPECTS` on a logarithmic scale (Szegedy et
+            al. 2014, section 6, with 0.08 and 1).
 
     Raises:
         ValueError: the numbers do not go together.
@@ -63,7 +64,7 @@ class Framing:
         if self.short_sides and self.areas:
             raise ValueError(
                 f"short_sides {self.short_sides} and areas {self.areas} were both given; "
-                "each says how training images are cut: give one"
+                "each decides how training images are cut: give one"
             )
         if self.short_sides and not self.crop <= self.short_sides[0] <= self.short_sides[1]:
             raise ValueError(
@@ -79,7 +80,12 @@ class Framing:
         return self.crop, self.crop, 3
 
     def train(self, image: Image, generator: np.random.Generator) -> Square:
-        """Cuts a square as in training, with what the generator draws."""
+        """Cuts a random square, as in training.
+
+        Args:
+            image: the photograph.
+            generator: draws the square.
+        """
         height, width = image.shape[:2]
         if self.areas:
             return self._resized(image, _area_box(height, width, self.areas, generator))
@@ -92,19 +98,24 @@ class Framing:
         return self._resized(image, Box(top, left, side, side))
 
     def evaluate(self, image: Image) -> Square:
-        """Cuts the central square."""
+        """Cuts the central square, as in evaluation.
+
+        Args:
+            image: the photograph.
+        """
         height, width = image.shape[:2]
         side = self._cut(height, width, self.short_side)
         return self._resized(image, Box((height - side) // 2, (width - side) // 2, side, side))
 
     def _cut(self, height: int, width: int, short_side: int) -> int:
-        """Side in stored pixels of a square of `crop` pixels after the resize."""
+        """Returns the side, in stored pixels, of the square that becomes `crop` pixels."""
+        # A narrow image may have less than one pixel for the square.
         return max(1, round(self.crop * min(height, width) / short_side))
 
     def _resized(self, image: Image, box: Box) -> Square:
         cv2 = opencv()
         cut = image[box.top : box.top + box.height, box.left : box.left + box.width]
-        # Averages over the footprint when it shrinks, as antialiasing does.
+        # INTER_AREA averages over the footprint, which avoids aliasing where the image shrinks.
         shrinks = box.height >= self.crop and box.width >= self.crop
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         resized = cv2.resize(cut, (self.crop, self.crop), interpolation=method)
@@ -114,16 +125,18 @@ class Framing:
 def _area_box(
     height: int, width: int, areas: tuple[float, float], generator: np.random.Generator
 ) -> Box:
-    """Draws a box by area and aspect; the largest central one within bounds if none fits."""
+    """Draws a box by area and aspect; if none fits, returns the largest central one."""
     low, high = (math.log(aspect) for aspect in ASPECTS)
     for _ in range(_ATTEMPTS):
         area = height * width * generator.uniform(*areas)
+        # Evenly on a logarithmic scale, so that 3/4 and 4/3 are equally probable.
         aspect = math.exp(generator.uniform(low, high))
         box_height, box_width = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < box_height <= height and 0 < box_width <= width:
             top = int(generator.integers(height - box_height, endpoint=True))
             left = int(generator.integers(width - box_width, endpoint=True))
             return Box(top, left, box_height, box_width)
+    # As in torchvision, the aspect ratio is moved into its bounds.
     box_height = min(height, round(width / ASPECTS[0]))
     box_width = min(width, round(height * ASPECTS[1]))
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)

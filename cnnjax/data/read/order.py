@@ -1,4 +1,4 @@
-"""Which examples make up an epoch, and an evaluation."""
+"""The order of the examples of an epoch, and of an evaluation."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,11 @@ from jaxtyping import Array, Float32, Int32, Key
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """Returns the number of full batches; the rest of an epoch's examples wait for another epoch.
+    """Returns the number of full batches of an epoch; the examples left over are not used in it.
+
+    Args:
+        num_examples: size of the training split.
+        batch_size: examples in a batch, over all devices.
 
     Raises:
         ValueError: not even one batch can be filled.
@@ -44,6 +48,10 @@ def evaluation_batches(
 
     The last batch is filled up with repeats of example 0 at weight 0.
 
+    Args:
+        num_examples: size of the split.
+        batch_size: examples in a batch, over all hosts.
+
     Returns:
         Pairs of positions, int32 [batch_size], and weights, float32 [batch_size], 1 or 0.
     """
@@ -51,17 +59,18 @@ def evaluation_batches(
     for start in range(0, num_examples, batch_size):
         positions = np.arange(start, start + batch_size, dtype=np.int32)
         weights = (positions < num_examples).astype(np.float32)
+        # Repeats, since all batches must have one size to run the same compiled program.
         batches.append((np.where(positions < num_examples, positions, 0), weights))
     return batches
 
 
 @dataclass(frozen=True)
 class Slots:
-    """What a step's batch is made of, over all hosts.
+    """The examples of the batch of one step, over all hosts.
 
     Attributes:
-        positions: which examples.
-        weights: 1 for those that count, 0 for those that fill up.
+        positions: positions of the examples.
+        weights: 1 for examples that count, 0 for those that fill up the batch.
     """
 
     positions: Int32[np.ndarray, " batch"]
@@ -82,5 +91,9 @@ class EvaluationOrder:
         self.steps = len(self._batches)
 
     def __call__(self, step: int) -> Slots:
-        """Returns what the batch of the step after `step` steps is made of."""
+        """Returns the examples of the batch of one step.
+
+        Args:
+            step: the step, from 0.
+        """
         return Slots(*self._batches[step])

@@ -1,7 +1,7 @@
-"""Batches of examples that are read side by side, ahead of the step that takes them.
+"""Batches of examples that are read in parallel, ahead of the steps that use them.
 
-What batch a step gets is a function of the seed and the step's number, on any number of threads,
-processes and hosts, so that a resumed run sees what it would have seen.
+The batch of a step is a function of the seed and the step's number, for any number of threads,
+processes and hosts, so that a resumed run gets the same batches as one that was not interrupted.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ HostBatch = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Workers:
-    """Who decodes; results do not depend on it.
+    """The threads and processes that decode; results do not depend on them.
 
     Attributes:
-        threads: threads per process, each at a batch of its own; None for one per CPU core.
+        threads: threads per process, each of which makes whole batches; None for one per CPU core.
         processes: processes besides the one that trains; 0 decodes in that one. Threads are enough
-            until Python's own part of the work, which one thread at a time does, is what takes
+            unless Python's own part of the work, which only one thread at a time can do, takes
             longest.
     """
 
@@ -70,9 +70,10 @@ class _BatchMaker:
         self._blocks: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
-        """Returns the batch, and name and problem of each image in it that cannot be read."""
+        """Returns the batch, and the name and problem of each unreadable image in it."""
         slots = self._slots(step)
         own = slice(self._own.start, self._own.stop)
+        # Copied, since the order keeps its weights, and damaged images set some to 0 below.
         positions, weights = slots.positions[own], slots.weights[own].copy()
         # New arrays for each batch: JAX may keep on using those it was given.
         parts = blank_parts(self._examples.spec, len(self._own))
@@ -96,19 +97,21 @@ class _BatchMaker:
         number, row = divmod(step, self._order.block_steps)
         blocks = self._blocks  # read once: threads replace it
         if number not in blocks:
-            # Two of them: around the end of a block, threads are at work on both its sides.
+            # The neighbors are kept: around the end of a block, threads work on both sides of it.
             kept = {other: blocks[other] for other in blocks if abs(other - number) == 1}
             blocks = self._blocks = {**kept, number: self._order.block(number)}
         return Slots(blocks[number][row], np.ones(self._order.batch_size, np.float32))
 
     def _generator(self, step: int, row: int, position: int) -> np.random.Generator | None:
-        """Returns what draws for one example, as often as it comes anew; None in evaluation."""
+        """Returns a generator for this use of one example; None in evaluation."""
         if isinstance(self._order, EvaluationOrder):
             return None
         if self._order.repeats:
+            # The last number distinguishes these draws from those of an epoch.
             drawn_by = [self._seed, step, self._own[row], 1]
         else:
             drawn_by = [self._seed, step // self._order.block_steps, position]
+        # Named, since NumPy may change the generator behind `default_rng`.
         return np.random.Generator(np.random.PCG64(drawn_by))
 
 
@@ -117,15 +120,15 @@ class Reader:
     """Batches of examples, read ahead.
 
     Attributes:
-        examples: what is read.
-        order: which of them each batch has.
-        seed: what is drawn for framing comes from it, the epoch and the example's position; from
-            it, the step and the row where an example may come twice in an epoch.
+        examples: the examples.
+        order: decides which of them are in each batch.
+        seed: framing is drawn from it, the epoch and the example's position; where an example may
+            come twice in an epoch, from the seed, the step and the row.
         process_index: this host's number; hosts decode disjoint parts of each batch.
         process_count: number of hosts.
-        workers: who decodes.
-        max_damaged: how many images, over the reader's life, may be unreadable before it stops.
-        damaged: names of the unreadable images met so far, with what is wrong with them.
+        workers: threads and processes that decode.
+        max_damaged: largest number of unreadable images, in all, with which the reader goes on.
+        damaged: the unreadable images so far: their names and the problem with each.
         waited_seconds: how long the consumer waited for batches, in all.
 
     Raises:
@@ -152,57 +155,63 @@ class Reader:
 
     @property
     def waiting_share(self) -> float:
-        """Share of the time since the first batch was asked for that the consumer waited."""
+        """Share of the time since the first batch was requested in which the consumer waited."""
         if self._started is None:
             return 0.0
+        # Not zero, even where the clock has not moved.
         return self.waited_seconds / max(time.perf_counter() - self._started, 1e-9)
 
     def batches(self, first_step: int = 0) -> Generator[HostBatch]:
         """Yields this host's part of the batch of `first_step`, and of each step after it.
 
-        Close the iterator to stop the workers; being at its end or failing does so too.
+        Close the iterator to stop the workers; they also stop at its end and after an error.
+
+        Args:
+            first_step: the step of the first batch, from 0.
 
         Yields:
-            The parts of the examples, each [batch, ...], `weight` float32 [batch], 0 for what fills
-            up and for damaged images, which are gray, and `position` int32 [batch].
+            The parts of the examples, each [batch, ...], `weight` float32 [batch], 0 for examples
+            that fill up the batch and for damaged images, which are gray, and `position` int32
+            [batch].
 
         Raises:
-            DamagedImages: more than `max_damaged` images cannot be read; all are named.
+            DamagedImages: more than `max_damaged` images cannot be read; the message names all.
             DataError: the set is gone.
         """
         if self._started is None:
             self._started = time.perf_counter()
         with contextlib.closing(self._elements(first_step)) as elements:
             while True:
-                asked = time.perf_counter()
+                start = time.perf_counter()
                 element = next(elements, None)
-                self.waited_seconds += time.perf_counter() - asked
+                self.waited_seconds += time.perf_counter() - start
                 if element is None:
                     return
                 batch, damaged = element
                 self._note(damaged)
                 if self.workers.processes:
-                    # What came through shared memory must not outlive grain's hold on it.
+                    # Copied, since grain reuses the shared memory that the arrays are in.
                     batch = {name: np.array(part) for name, part in batch.items()}
                 yield batch
 
     def _elements(self, first_step: int) -> Any:
-        """Returns grain's iterator over batches: ordered, with workers ahead of it."""
+        """Returns grain's iterator over batches in order, which workers read ahead."""
         with installed_with("train"):
             import grain
 
         threads = self.workers.threads or os.cpu_count() or 1
+        # A training order has no end, but grain needs one.
         last_step = self.order.steps if isinstance(self.order, EvaluationOrder) else 2**31 - 1
         make_batch = _BatchMaker(
             self.examples, self.order, self.seed, self.process_index, self.process_count
         )
-        # An element is a whole batch: then neither threads nor processes change what is in it.
+        # An element is a whole batch, so that threads and processes do not change its content.
         ahead = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 1)
         steps = grain.MapDataset.range(first_step, last_step)
         batches = steps.map(make_batch).to_iter_dataset(ahead)
         if self.workers.processes:
             if not flags.FLAGS.is_parsed():
-                flags.FLAGS.mark_as_parsed()  # grain's processes ask for flags of its own
+                flags.FLAGS.mark_as_parsed()  # grain's processes read absl flags
             options = grain.MultiprocessingOptions(self.workers.processes, 2)
             batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
         return iter(batches)
@@ -221,6 +230,6 @@ class Reader:
 
 
 def _start_worker(worker_index: int, worker_count: int) -> None:
-    """Keeps a decoding process off the accelerators: it only computes the order of an epoch."""
+    """Keeps a decoding process off the accelerators, which the training process uses."""
     del worker_index, worker_count
     jax.config.update("jax_platforms", "cpu")

@@ -1,4 +1,4 @@
-"""Stored images by position, still encoded: files in a folder, or records of a prepared set."""
+"""Stored images by position, still encoded: files of a folder, or records of a prepared set."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ from jaxtyping import Int32
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.files import write_aside
+from cnnjax.data.files import write_atomically
 from cnnjax.data.folders import list_split
 from cnnjax.data.read.tfds_store import open_prepared, require_prepared
 
@@ -23,7 +23,7 @@ class Encoded(NamedTuple):
 
 
 class Source(Protocol):
-    """A split, read by position from any thread or process."""
+    """A split that is read by position from any thread or process."""
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -33,18 +33,22 @@ class Source(Protocol):
         """Returns the example at a position.
 
         Raises:
-            OSError: it cannot be read, others may be.
+            OSError: the example cannot be read, but others may be.
             DataError: the whole set is gone.
         """
         ...
 
     def name(self, position: int) -> str:
-        """Returns what a user finds the example by."""
+        """Returns a name by which a user finds an example.
+
+        Args:
+            position: position of the example.
+        """
         ...
 
     @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
-        """All labels."""
+        """The labels of all examples."""
         ...
 
 
@@ -69,15 +73,21 @@ class FolderSource:
         try:
             content = self._paths[position].read_bytes()
         except OSError as error:
+            # One file may be damaged; without the folder, every read would fail.
             if self._folder is None or not self._folder.is_dir():
                 raise DataError(
-                    f"dataset: the folder {self._folder} is gone; bring it back and start the run "
-                    "again: it goes on from its last checkpoint"
+                    f"dataset: the folder {self._folder} is gone; restore it and start the run "
+                    "again: it continues from its last checkpoint"
                 ) from error
             raise
         return Encoded(content, int(self.labels[position]))
 
     def name(self, position: int) -> str:
+        """Returns the path of an image file.
+
+        Args:
+            position: position of the example.
+        """
         return str(self._paths[position])
 
 
@@ -90,7 +100,7 @@ class PreparedSource:
         data_dir: TFDS data folder; None means TFDS's default.
 
     Raises:
-        DataError: it is not prepared, or does not hold what the catalogue says.
+        DataError: the set is not prepared, or the split is missing or has another size.
     """
 
     def __init__(self, dataset: Dataset, split: str, data_dir: str | None):
@@ -100,7 +110,7 @@ class PreparedSource:
         if len(self._records) != self._size:
             raise DataError(
                 f"{dataset.name}/{split} in {self._folder}: {len(self._records)} examples, "
-                f"expected {self._size}; delete that folder and prepare the set anew"
+                f"expected {self._size}; delete that folder and prepare the set again"
             )
 
     @cached_property
@@ -111,9 +121,10 @@ class PreparedSource:
         if self._stored_split not in builder.info.splits:
             raise DataError(
                 f"{self._folder}: there is no split {self._stored_split!r}; it has "
-                f"{sorted(builder.info.splits)}: delete that folder and prepare the set anew"
+                f"{sorted(builder.info.splits)}: delete that folder and prepare the set again"
             )
         images = (tfds.features.Image, tfds.features.LabeledImage)
+        # Images stay encoded: OpenCV decodes them, like the files of folders.
         undecoded = {
             name: tfds.decode.SkipDecoding()
             for name, feature in builder.info.features.items()
@@ -122,7 +133,7 @@ class PreparedSource:
         return builder.as_data_source(split=self._stored_split, decoders=undecoded)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Open files do not travel to other processes; they are opened again there.
+        # Open files cannot be sent to other processes, which open them again.
         return {key: value for key, value in self.__dict__.items() if key != "_records"}
 
     def __len__(self) -> int:
@@ -133,23 +144,33 @@ class PreparedSource:
         return Encoded(record["image"], int(record["label"]))
 
     def name(self, position: int) -> str:
+        """Returns the folder, the split and the position of an example.
+
+        Args:
+            position: position of the example.
+        """
         return f"{self._folder}, {self._stored_split}[{position}]"
 
     @property
     def labels(self) -> Int32[np.ndarray, " examples"]:
-        """All labels; read once, then kept beside the prepared set."""
+        """The labels of all examples; read once, then kept beside the prepared set."""
         path = self._folder / f"{self._stored_split}-labels.npy"
         if not path.exists():
             labels = [self[position].label for position in range(len(self))]
-            write_aside(path, np.array(labels, np.int32))
+            write_atomically(path, np.array(labels, np.int32))
         return np.load(path)
 
 
 def open_source(dataset: Dataset, split: str, data_dir: str | None) -> Source:
     """Opens a split for reading by position.
 
+    Args:
+        dataset: the set, from `catalogue.dataset`.
+        split: "train" or "test".
+        data_dir: TFDS data folder; None means TFDS's default.
+
     Raises:
-        DataError: it has no such split, is not prepared, or not what it should be.
+        DataError: the set has no such split, is not prepared, or not in the expected form.
     """
     if split not in dataset.split_sizes:
         raise DataError(

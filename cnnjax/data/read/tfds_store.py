@@ -1,4 +1,4 @@
-"""Sets as TFDS keeps them on disk: found, opened and described without TensorFlow or a network."""
+"""Finding, opening and describing sets that TFDS prepared, without TensorFlow or a network."""
 
 import contextlib
 import io
@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 
+# TFDS is imported within functions, since that takes seconds.
 _logger = logging.getLogger(__name__)
 
+# Folders with other names are configurations, or not finished.
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class PreparedInfo(NamedTuple):
-    """What TFDS wrote about a prepared set."""
+    """The metadata that TFDS wrote about a prepared set."""
 
     image_shape: tuple[int, int, int] | None
     class_names: tuple[str, ...]
@@ -27,9 +29,11 @@ class PreparedInfo(NamedTuple):
 
 
 def data_folder(data_dir: str | None) -> Path:
-    """Returns the data folder: the one given, or TFDS's default.
+    """Returns the folder of prepared sets.
 
-    That is `TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+    Args:
+        data_dir: the folder; None means TFDS's default: `$TFDS_DATA_DIR`, or else
+            `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(chosen).expanduser()
@@ -45,21 +49,28 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
     folder = data_folder(data_dir) / tfds_name
     if not folder.is_dir():
         return None
-    # TFDS prepares aside and moves: a folder of that name is whole.
+    # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
     versions = [
         path
         for path in folder.iterdir()
         if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
     ]
+    # By numbers: as text, 10.0.0 comes before 9.0.0.
     return max(
         versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None
     )
 
 
 def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
-    """Returns the error that says where a set was looked for, and the command that prepares it."""
+    """Returns the error for a set that is not prepared: its folder, and the command to prepare it.
+
+    Args:
+        tfds_name: name, or name/configuration.
+        data_dir: TFDS data folder; None means TFDS's default.
+    """
     base = tfds_name.partition("/")[0]
     folder = data_folder(data_dir)
+    # A user may have prepared another configuration of the set.
     configurations = sorted(
         f"{base}/{path.name}"
         for path in (folder / base).glob("*")
@@ -74,10 +85,14 @@ def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
 
 
 def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
-    """Returns the folder of a TFDS set; `digits`, which needs no network, is built if need be.
+    """Returns the folder of a TFDS set; `digits`, which needs no network, is prepared if missing.
+
+    Args:
+        dataset: the set, from `catalogue.dataset`.
+        data_dir: TFDS data folder; None means TFDS's default.
 
     Raises:
-        DataError: it is not prepared; nothing was downloaded.
+        DataError: the set is not prepared; nothing was downloaded.
     """
     folder = find_prepared(dataset.tfds_name, data_dir)
     if folder is not None:
@@ -94,10 +109,13 @@ def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
 
 
 def open_prepared(folder: Path) -> Any:
-    """Returns a TFDS builder that reads a prepared set, whatever code wrote it.
+    """Returns a TFDS builder that reads a prepared set, without the code that wrote it.
+
+    Args:
+        folder: folder of the prepared version of the set.
 
     Raises:
-        DataError: TFDS cannot read it without TensorFlow, because of its format on disk.
+        DataError: the set has a format on disk that TFDS cannot read without TensorFlow.
     """
     import tensorflow_datasets as tfds
 
@@ -112,10 +130,13 @@ def open_prepared(folder: Path) -> Any:
 
 
 def read_info(folder: Path) -> PreparedInfo:
-    """Reads what TFDS wrote about a prepared set.
+    """Reads the metadata that TFDS wrote about a prepared set.
+
+    Args:
+        folder: folder of the prepared version of the set.
 
     Raises:
-        DataError: it is not a set of labeled images.
+        DataError: the set does not consist of labeled images.
     """
     import tensorflow_datasets as tfds
 
@@ -139,9 +160,9 @@ def read_info(folder: Path) -> PreparedInfo:
 
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[None]:
-    """Keeps TFDS from printing to standard output, and from advising faster JPEG decoders.
+    """Keeps TFDS from printing to standard output and from advice on faster JPEG decoders.
 
-    Both are of use for a set that takes minutes, and noise for one that takes a second.
+    Both are useful for a set that takes minutes, but not for one that takes a second.
     """
     import tensorflow_datasets as tfds
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from cnnjax.models.weights.mismatch import WeightsError
 
-# What PyTorch's files begin with: zip archives, legacy ones, pickles.
+# The first bytes of PyTorch's files: zip archives and pickles.
 _PICKLES = (b"PK\x03\x04", b"\x80")
 
-# Distributed training wraps a network in another one of this name.
+# Distributed training wraps a network in another one, which adds this prefix to its names.
 WRAPPER = "module."
 
 
@@ -22,7 +22,7 @@ class TensorFile:
     """An open safetensors file; arrays are read one at a time.
 
     Attributes:
-        shapes: of the arrays, by name. The prefix "module." is taken off.
+        shapes: of the arrays, by name, without the prefix "module.".
     """
 
     def __init__(self, opened: Any, path: Path) -> None:
@@ -40,13 +40,17 @@ class TensorFile:
         }
 
     def read(self, name: str) -> np.ndarray:
-        """Returns one array."""
+        """Returns one array.
+
+        Args:
+            name: one of `shapes`.
+        """
         return self._opened.get_tensor(self._stored[name])
 
 
 @contextlib.contextmanager
 def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
-    """Opens a safetensors file.
+    """Opens a safetensors file within the block.
 
     Args:
         path: of the file.
@@ -66,7 +70,7 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
     try:
         opened = safetensors.safe_open(path, framework="numpy")
     except safetensors.SafetensorError as error:
-        # Asked only now: a safetensors file begins with a length, which can be any bytes.
+        # Only after the failure: a safetensors file starts with a length, which may be any bytes.
         with path.open("rb") as file:
             pickled = file.read(4).startswith(_PICKLES)
         raise WeightsError(
@@ -74,14 +78,17 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
             f"is installed, turn it into safetensors: python -m scripts.convert_torch_weights "
             f"{path} {path.with_suffix('.safetensors')}"
             if pickled
-            else f"{path} is no safetensors file, or a damaged one: {error}"
+            else f"{path} is not a safetensors file, or is damaged: {error}"
         ) from None
     with opened as tensors:
         yield TensorFile(tensors, path)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuses a file to write in a folder that does not exist.
+    """Raises an error if the folder of a new file does not exist.
+
+    Args:
+        path: of the file to write.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -92,6 +99,10 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a file's bytes, in hexadecimal.
+
+    Args:
+        path: of the file.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Published weights by name, through the Hugging Face hub's own client, with their checksums kept.
 
-The hub stores a large file under its SHA-256, and its client keeps it under that name. What is read
-later must have the checksum of the first time, which is kept in a file of one line a download.
+The hub stores a large file under its SHA-256, and its client keeps it under that name. A later read
+must find the checksum of the first download, which is kept in a file with one line a download.
 """
 
 import json
@@ -39,19 +39,19 @@ def download_pretrained(
     filename: str = "model.safetensors",
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Fetches published weights from the Hugging Face hub, or finds them in the client's cache.
+    """Downloads published weights from the Hugging Face hub, or finds them in the client's cache.
 
     For example `load_pretrained(model, download_pretrained("resnet50"), source="timm")`.
 
     Args:
-        name: a registered network that `REPOSITORIES` knows, or any repository, "owner/name".
+        name: a registered network in `REPOSITORIES`, or any repository, "owner/name".
         revision: branch, tag or commit.
         filename: the file in the repository.
         cache_dir: where checksums are kept, in `checksums.json`; None for `$XDG_CACHE_HOME/cnnjax`,
             or `~/.cache/cnnjax`. The client keeps the weights themselves in a cache of its own.
 
     Returns:
-        Where the file is, its checksum verified.
+        The path of the file, after its checksum was verified.
 
     Raises:
         ImportError: `huggingface_hub` is not installed.
@@ -72,7 +72,7 @@ def download_pretrained(
 
 
 def _fetch(repository: str, revision: str, filename: str) -> Path:
-    """Downloads a file, or finds it in the client's cache."""
+    """Returns the path of a file that is downloaded, or found in the client's cache."""
     try:
         import huggingface_hub  # pyright: ignore[reportMissingImports]
         from huggingface_hub import errors  # pyright: ignore[reportMissingImports]
@@ -111,19 +111,22 @@ def _verify(path: Path, key: str, kept_in: Path) -> None:
             f"{path} is damaged: its SHA-256 is {found}, the hub's is {published}; remove it and "
             "download it again"
         )
+    # A tag or branch of the hub may move to another file.
     if key in kept and found != kept[key]:
         raise WeightsError(
             f"{key} was {kept[key]} (SHA-256) when it was first downloaded, and is {found} now; if "
-            f"it was replaced rightly, remove its line from {kept_in}"
+            f"this change is expected, remove its line from {kept_in}"
         )
     if key not in kept:
         kept_in.parent.mkdir(parents=True, exist_ok=True)
+        # A process that stops while writing leaves the old file whole.
         partial = kept_in.with_suffix(".partial")
         partial.write_text(json.dumps({**kept, key: found}, indent=2, sort_keys=True) + "\n")
         partial.replace(kept_in)
 
 
 def _checksums_file(cache_dir: str | os.PathLike[str] | None) -> Path:
+    """Returns the path of the file of checksums."""
     if cache_dir is None:
         root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache_dir = Path(root) / "cnnjax"

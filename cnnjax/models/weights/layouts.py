@@ -1,4 +1,4 @@
-"""How an array lies in PyTorch and how it lies here: its axes, and how maps are flattened.
+"""The layouts of arrays in PyTorch and here: their axes, and the order of flattened maps.
 
 PyTorch stores a convolution's kernel as (output, input, height, width) and a dense layer's as
 (output, input), and flattens maps as (channels, height, width). Here a kernel is (height, width,
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A pair of functions that undo each other; both take NumPy arrays as well as traced ones.
+    """Two functions, each the inverse of the other; both take NumPy arrays as well as traced ones.
 
     Attributes:
         to_ours: from PyTorch's array to ours.
@@ -26,7 +26,11 @@ class Layout:
     to_theirs: Callable[[Any], Any]
 
     def their_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that PyTorch's array has where ours has `shape`."""
+        """Returns the shape of PyTorch's array.
+
+        Args:
+            shape: of our array.
+        """
         array = jax.ShapeDtypeStruct(shape, jnp.float32)
         return jax.eval_shape(self.to_theirs, array).shape
 
@@ -40,7 +44,12 @@ DENSE = Layout(lambda k: k.T, lambda k: k.T)
 
 
 def flattened(height: int, width: int) -> Layout:
-    """A dense layer on flattened maps of `height` by `width`."""
+    """Returns the layout of a dense layer on flattened maps.
+
+    Args:
+        height: of the maps.
+        width: of the maps.
+    """
     conv = dense_as_conv(height, width)
 
     def to_ours(kernel: Any) -> Any:
@@ -53,7 +62,12 @@ def flattened(height: int, width: int) -> Layout:
 
 
 def dense_as_conv(height: int, width: int) -> Layout:
-    """A dense layer on flattened maps that PyTorch keeps as a convolution of the maps' size."""
+    """Returns the layout of a dense layer that PyTorch keeps as a convolution of the maps' size.
+
+    Args:
+        height: of the maps.
+        width: of the maps.
+    """
 
     def to_ours(kernel: Any) -> Any:
         return CONV.to_ours(kernel).reshape(-1, kernel.shape[0])

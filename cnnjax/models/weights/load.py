@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from cnnjax.models.registry import find_entry, list_models, model_info
 from cnnjax.models.weights import files
 from cnnjax.models.weights.mismatch import Mismatch, WeightsError, compare
 from cnnjax.models.weights.sources import OURS, find_table, own_slots, shapes_at
-from cnnjax.models.weights.tables import Slot, leaves, slots
+from cnnjax.models.weights.tables import Slot, Table, leaves, slots
 
 
 def load_pretrained(
@@ -31,9 +31,8 @@ def load_pretrained(
     """Reads a network's variables from a safetensors file; torch is not needed.
 
     Every array of the network must be in the file with the right shape, and every array of the file
-    must have its place. A prefix "module." is taken off; batch norm's `num_batches_tracked`, which
-    nothing here uses, may be there or not; arrays of auxiliary heads are left out if the network is
-    made with `aux_heads=False`, but are needed otherwise.
+    must have its place. A prefix "module." is ignored, as is batch norm's `num_batches_tracked`.
+    Arrays of auxiliary heads are ignored if the network has `aux_heads=False`, else needed.
 
     Transfer keeps a classifier of its own, and loads everything else as strictly:
 
@@ -42,17 +41,15 @@ def load_pretrained(
 
     Args:
         model: a network in the form that the source has; see `create_model`'s `variant`.
-        path: of the file. `scripts/convert_torch_weights.py` makes one of a PyTorch checkpoint, and
-            `download_pretrained` fetches one by name.
-        source: "torchvision", "timm", or "cnnjax" for what `save_pretrained` wrote.
-        variables: the network's own variables, from which comes what is not loaded; needed with
-            `classifiers=False` or `skip` alone. They also tell the images' size.
-        classifiers: whether the classifiers (`model.classifiers`) are loaded, those of auxiliary
-            heads among them.
+        path: of the file, from `scripts/convert_torch_weights.py` or `download_pretrained`.
+        source: "torchvision", "timm", or "cnnjax" for files of `save_pretrained`.
+        variables: the network's own variables, which keep what is not loaded; needed only with
+            `classifiers=False` or `skip`. They also determine the images' size.
+        classifiers: whether `model.classifiers` are loaded, those of auxiliary heads among them.
         skip: regular expressions over parameter paths without their collection, such as
             "aux[12]/.*"; a parameter whose whole path matches one is not loaded.
-        input_size: height, width and channels of the images that the network is for; None for the
-            size that the source's (or the registry's) networks are made for.
+        input_size: height, width and channels of the images; None for the usual size of the
+            source's (or the registry's) network.
         sha256: checksum that the file must have, or None.
 
     Returns:
@@ -60,41 +57,50 @@ def load_pretrained(
 
     Raises:
         FileNotFoundError: there is no such file.
-        WeightsError (a ValueError): the file is no safetensors file, has another checksum, or does
-            not fit: everything that is missing, unexpected or of another shape is listed, with the
-            nearest names, and is in `mismatch`.
-        ValueError: the source has no such network, or one that computes something else; an argument
-            does not make sense.
+        WeightsError: the format or the checksum is wrong, or arrays do not fit (see `mismatch`).
+        ValueError: the source has no such network, or one that computes something else; or an
+            argument contradicts another.
     """
     table = None if source == OURS else find_table(model, source)
     patterns = _patterns(model, classifiers, skip)
     if variables is None:
-        if patterns:
-            raise ValueError(
-                "load_pretrained: with classifiers=False or skip, give variables=model.init(...), "
-                "from which comes what is not loaded"
-            )
-        size = input_size or (table.input_size if table else _usual_size(model))
-        variables = shapes_at(model, size)
+        variables = _shapes(model, table, bool(patterns), input_size)
     elif input_size is not None:
-        raise ValueError("load_pretrained: variables tell the size already; leave out input_size")
+        raise ValueError("load_pretrained: variables determine the size; leave out input_size")
     places = slots(model, table.rules_for(model), variables) if table else own_slots(variables)
     kept = _kept(patterns, places)
+    wanted = [slot for slot in places if slot.label not in kept]
     if sha256 is not None and (found := files.sha256(path)) != sha256.lower():
         raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256}")
     with files.open_tensors(path) as tensors:
-        wanted = [slot for slot in places if slot.label not in kept]
-        optional = {slot.name for slot in places if slot.label in kept}
-        if table:
-            optional |= table.unneeded({slot.name for slot in places}, tensors.shapes)
-        mismatch = compare(wanted, tensors.shapes, optional)
-        if mismatch:
+        optional = _optional(places, kept, table, tensors.shapes)
+        if mismatch := compare(wanted, tensors.shapes, optional):
             raise _misfit(mismatch, wanted, model, path, source)
         return _filled(variables, wanted, tensors.read)
 
 
+def _optional(
+    places: Sequence[Slot], kept: set[str], table: Table | None, given: Iterable[str]
+) -> set[str]:
+    """Returns the names that the file may have although they are not loaded."""
+    optional = {slot.name for slot in places if slot.label in kept}
+    return optional | (table.unneeded({s.name for s in places}, given) if table else set())
+
+
+def _shapes(
+    model: Net, table: Table | None, keeps: bool, input_size: tuple[int, int, int] | None
+) -> dict[str, Any]:
+    """Returns the shapes of a network's variables; `keeps`: whether some are not loaded."""
+    if keeps:
+        raise ValueError(
+            "load_pretrained: with classifiers=False or skip, give variables=model.init(...), "
+            "which keep what is not loaded"
+        )
+    return shapes_at(model, input_size or (table.input_size if table else _usual_size(model)))
+
+
 def _usual_size(model: Net) -> tuple[int, int, int]:
-    """The images that the nearest registered network is for."""
+    """Returns the input size of the nearest registered network."""
 
     def distance(name: str) -> tuple[bool, int]:
         net = find_entry(name).net
@@ -104,16 +110,17 @@ def _usual_size(model: Net) -> tuple[int, int, int]:
         fields = type(other).__dataclass_fields__
         return False, sum(getattr(model, f) != getattr(other, f) for f in fields)
 
+    # The registered network of the same class with the fewest different fields.
     return model_info(min(list_models(), key=distance)).input_size
 
 
 def _classifiers(model: Any) -> Sequence[str]:
-    """Paths of the classifiers; a network that is none of ours does not say."""
+    """Returns the paths of the classifiers; networks of other libraries have no such field."""
     return getattr(model, "classifiers", ())
 
 
 def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pattern[str], bool]:
-    """What is not loaded: patterns, and whether each must match something."""
+    """Returns patterns of what is not loaded, and whether each must match something."""
     if isinstance(skip, str):
         raise ValueError(f"load_pretrained: skip is a list of patterns, got {skip!r}")
     if not classifiers and not _classifiers(model):
@@ -133,7 +140,7 @@ def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pat
 
 
 def _kept(patterns: Mapping[re.Pattern[str], bool], places: Sequence[Slot]) -> set[str]:
-    """The paths that are not loaded."""
+    """Returns the paths that are not loaded."""
     kept = set()
     for pattern, needed in patterns.items():
         found = {slot.label for slot in places if pattern.fullmatch(slot.label)}
@@ -153,7 +160,7 @@ def _misfit(
     path: str | os.PathLike[str],
     source: str,
 ) -> WeightsError:
-    """The error that lists all differences, and how to mend the usual ones."""
+    """Returns the error that lists all differences, and how to fix the usual ones."""
     paths = {slot.name: slot.label for slot in wanted}
     lines = mismatch.lines(paths)
     heads = tuple(f"{layer.partition('/')[0]}/" for layer in _classifiers(model) if "/" in layer)

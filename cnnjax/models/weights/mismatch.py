@@ -1,4 +1,4 @@
-"""What does not fit between a file of weights and a network, said all at once."""
+"""The differences between a file of weights and a network, reported all at once."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -22,18 +22,18 @@ class Mismatch:
     wrong_shape: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
     def __bool__(self) -> bool:
-        """Whether there is any difference."""
+        """Returns whether there is any difference."""
         return bool(self.missing or self.unexpected or self.wrong_shape)
 
     def lines(self, ours: Mapping[str, str]) -> list[str]:
-        """A line for each difference, with the nearest name on the other side.
+        """Returns a line for each difference, with the nearest name on the other side.
 
         Args:
             ours: our path of each name that the network needs.
         """
 
         def nearest(name: str, others: Sequence[str]) -> str:
-            # Of the same kind, if there are any: the comparison of hundreds of names takes long.
+            # Only names of the same kind, if there are any: comparing hundreds of names is slow.
             kind = name.rpartition(".")[2]
             others = [other for other in others if other.rpartition(".")[2] == kind] or others
             found = nearest_names(name, others, count=1, likeness=0.7)
@@ -68,15 +68,12 @@ class WeightsError(ValueError):
 def compare(
     slots: Sequence[Slot], shapes: Mapping[str, tuple[int, ...]], optional: Collection[str]
 ) -> Mismatch:
-    """Compares what a network needs with what a file has.
+    """Returns the differences between the arrays that a network needs and those of a file.
 
     Args:
-        slots: the places to be filled.
+        slots: the places to fill.
         shapes: of the file's arrays, by name.
-        optional: names that may be in the file although no slot asks for them.
-
-    Returns:
-        The differences.
+        optional: names that may be in the file although no slot needs them.
     """
     needed = {slot.name: slot.layout.their_shape(slot.shape) for slot in slots}
     known = {*needed, *optional}

@@ -27,7 +27,7 @@ def export_torchvision(
         path: of the safetensors file to write.
 
     Raises:
-        FileNotFoundError: there is no folder to write it in.
+        FileNotFoundError: the folder of `path` does not exist.
         ValueError: torchvision has no such network, or one that computes something else, or the
             variables are for images of another size than torchvision's dense layers.
     """
@@ -51,7 +51,7 @@ def export_torchvision(
         if slot.name.endswith(".running_mean"):
             counter = slot.name.removesuffix("running_mean") + "num_batches_tracked"
             tensors[counter] = np.zeros((), np.int64)
-    # What PyTorch's own tools expect of a file of theirs.
+    # PyTorch's own tools expect this of their files.
     _write(tensors, path, {"format": "pt"})
 
 
@@ -63,7 +63,7 @@ def save_pretrained(variables: Mapping[str, Any], path: str | os.PathLike[str]) 
         path: of the safetensors file to write.
 
     Raises:
-        FileNotFoundError: there is no folder to write it in.
+        FileNotFoundError: the folder of `path` does not exist.
     """
     given = leaves(variables)
     tensors = {slot.name: _array(given, slot) for slot in own_slots(variables)}
@@ -71,6 +71,7 @@ def save_pretrained(variables: Mapping[str, Any], path: str | os.PathLike[str]) 
 
 
 def _array(given: Mapping[tuple[str, ...], Any], slot: Slot) -> np.ndarray:
+    """Returns the array of a slot; of stacked blocks, one row."""
     array = np.asarray(given[slot.path])
     return array if slot.index is None else array[slot.index]
 
@@ -82,8 +83,9 @@ def _write(
     import safetensors.numpy
 
     check_folder(path)
-    # The file's format has no strides, and the library writes memory as it lies.
+    # The format has no strides, and the library writes an array's memory in its order.
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    # A write that fails must not replace a good file.
     partial = f"{os.fspath(path)}.partial"
     try:
         safetensors.numpy.save_file(contiguous, partial, metadata)

@@ -19,14 +19,11 @@ OURS = "cnnjax"
 
 
 def find_table(model: Net, source: str) -> Table:
-    """The table of a network in another library.
+    """Returns the table of a network in another library.
 
     Args:
         model: the network.
         source: "torchvision" or "timm".
-
-    Returns:
-        The table.
 
     Raises:
         ValueError: the library is not known, has no such network, or has one that computes
@@ -43,7 +40,7 @@ def find_table(model: Net, source: str) -> Table:
     different = [name for name, value in table.fields.items() if getattr(model, name) != value]
     if different:
         texts = {name: f"{name}={getattr(model, name)!r}" for name in different}
-        # Whole tables say less than their name.
+        # The name of a long table is clearer than its values.
         values = ", ".join(t if len(t) < 50 else f"its own {name}" for name, t in texts.items())
         raise ValueError(
             f"{source}'s {table.net.__name__} computes something else than one with {values}; a "
@@ -53,7 +50,11 @@ def find_table(model: Net, source: str) -> Table:
 
 
 def own_slots(variables: Any) -> list[Slot]:
-    """The places of our own files: paths are names."""
+    """Returns the slots of our own files, in which paths are names.
+
+    Args:
+        variables: arrays or shapes, by collection.
+    """
     return [
         Slot(path, None, "/".join(path), VECTOR, leaf.shape)
         for path, leaf in leaves(variables).items()
@@ -61,7 +62,12 @@ def own_slots(variables: Any) -> list[Slot]:
 
 
 def shapes_at(model: linen.Module, size: tuple[int, int, int]) -> dict[str, Any]:
-    """The shapes of a network's variables for images of a height, width and channels."""
+    """Returns the shapes of a network's variables.
+
+    Args:
+        model: the network.
+        size: height, width and channels of the images.
+    """
     images = jax.ShapeDtypeStruct((1, *size), jnp.float32)
     return jax.eval_shape(
         lambda key, images: init_network(model, key, images), jax.random.key(0), images

@@ -1,8 +1,8 @@
-"""Rules that say under which name another library keeps a layer of ours, and what they make.
+"""Rules that map a layer of ours to its name in another library, and the slots that follow.
 
-A table is data: for a family of networks, (pattern, name) for every kind of layer. From it and a
-tree of variables follow the `Slot`s, one for each array of the other library: its name, its layout
-and where it belongs here. Loading fills the slots, exporting reads them.
+A table is data: for a family of networks, (pattern, name) for every kind of layer. A table and a
+tree of variables determine the `Slot`s, one for each array of the other library: its name, its
+layout and its place here. Loading fills the slots, exporting reads them.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ LEAVES = {
     "var": "running_var",
 }
 
-# What is stacked by `scan` in a stage: its blocks after the first.
+# The blocks of a stage after the first, which `scan` stacks.
 _SCANNED = re.compile(r"(?P<stage>stage\d+)_rest/(?P<layer>.+)")
 
 
@@ -35,8 +35,8 @@ class Rule:
     Attributes:
         pattern: a regular expression for the whole path of our layer, such as
             "stage1_block2/conv1", with numbered groups.
-        name: the other library's name; "{1}" stands for the first group, and "{1-1}" for one less,
-            because blocks count from one here and from zero there.
+        name: the other library's name; "{1}" is the first group, and "{1-1}" the first group minus
+            one, because blocks count from one here and from zero there.
         dense: layout of the layer's kernel if it is a dense one.
     """
 
@@ -45,7 +45,11 @@ class Rule:
     dense: Layout = DENSE
 
     def named(self, layer: str) -> str | None:
-        """The other library's name of a layer, or None if it is not this rule's."""
+        """Returns the other library's name of a layer, or None if this rule is for others.
+
+        Args:
+            layer: the whole path of our layer.
+        """
         found = re.fullmatch(self.pattern, layer)
         if found is None:
             return None
@@ -64,11 +68,11 @@ class Table:
     Attributes:
         net: our class; subclasses too.
         rules: the rules, or a function that makes them for a network.
-        fields: values that the network's fields must have to compute what the other library's does.
-            Fields that only change shapes or dropout are not named.
+        fields: values of the network's fields with which it computes the same as the other
+            library's. Fields that only change shapes or dropout are not named.
         input_size: height, width and channels of the images that the dense layers are made for.
         remedy: how to make a network with these fields.
-        heads: what the names of auxiliary heads begin with.
+        heads: prefixes of the names of auxiliary heads.
     """
 
     net: type[Net]
@@ -79,11 +83,15 @@ class Table:
     heads: tuple[str, ...] = ()
 
     def rules_for(self, model: Net) -> tuple[Rule, ...]:
-        """The rules for one network."""
+        """Returns the rules for one network.
+
+        Args:
+            model: of the class `net`.
+        """
         return self.rules(model) if callable(self.rules) else self.rules
 
     def unneeded(self, needed: set[str], given: Iterable[str]) -> set[str]:
-        """The names that a file may have although no array of the network asks for them.
+        """Returns the names that a file may have although no array of the network needs them.
 
         Args:
             needed: names of the network's arrays.
@@ -92,6 +100,7 @@ class Table:
         Returns:
             The counters of batch norms, and the names of auxiliary heads that the network lacks.
         """
+        # PyTorch's batch norms count their batches; nothing here uses the number.
         counters = {
             name.removesuffix("running_mean") + "num_batches_tracked"
             for name in needed
@@ -126,7 +135,7 @@ class Slot:
 
 
 def slots(model: Net, rules: tuple[Rule, ...], variables: Any) -> list[Slot]:
-    """Finds the place of every array of a network.
+    """Returns the place of every array of a network.
 
     Args:
         model: the network, for messages.
@@ -159,7 +168,11 @@ def slots(model: Net, rules: tuple[Rule, ...], variables: Any) -> list[Slot]:
 
 
 def leaves(variables: Any) -> dict[tuple[str, ...], Any]:
-    """The leaves of a tree of mappings by the keys that lead to them, in leaf order."""
+    """Returns the leaves of a tree of mappings by the keys that lead to them, in leaf order.
+
+    Args:
+        variables: arrays or shapes, by collection.
+    """
     return {
         tuple(str(key.key) for key in path): leaf
         for path, leaf in tree_util.tree_leaves_with_path(variables)
@@ -167,7 +180,7 @@ def leaves(variables: Any) -> dict[tuple[str, ...], Any]:
 
 
 def _blocks(layer: str, shape: tuple[int, ...]) -> Iterator[tuple[str, int | None]]:
-    """A layer's path; of stacked blocks, each block's path and row."""
+    """Yields a layer's path; of stacked blocks, each block's path and row."""
     scanned = _SCANNED.fullmatch(layer)
     if scanned is None:
         yield layer, None
@@ -177,6 +190,7 @@ def _blocks(layer: str, shape: tuple[int, ...]) -> Iterator[tuple[str, int | Non
 
 
 def _layout(rule: Rule, kind: str, shape: tuple[int, ...]) -> Layout:
+    """Returns the layout of an array from its kind and rank."""
     if kind != "kernel":
         return VECTOR
     return CONV if len(shape) == 4 else rule.dense

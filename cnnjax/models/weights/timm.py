@@ -1,10 +1,10 @@
 """Where timm keeps the layers of VGG, Inception-v3, the ResNets and the pre-activation ResNets.
 
-Read off the names and shapes of timm 1.0's state dicts. ResNets, wide ResNets, ResNeXt and
+Taken from the names and shapes of timm 1.0's state dicts. ResNets, wide ResNets, ResNeXt and
 Inception-v3 have torchvision's names. VGG's dense layers are convolutions, as is the classifier
 of the pre-activation networks (timm's resnetv2), whose stem has no batch norm. On images of another
-size than 224x224 timm's VGG slides its dense layers over the maps and averages; ours refuses the
-size or, as torchvision's form, pools the maps first.
+size than 224x224 timm's VGG slides its dense layers over the maps and averages. Ours raises an
+error or, in torchvision's form, pools the maps first.
 """
 
 from cnnjax.models.inception_v3 import InceptionV3

@@ -1,8 +1,8 @@
 """Where torchvision keeps the layers of AlexNet, VGG, GoogLeNet, Inception-v3 and the ResNets.
 
-Read off the names and shapes of torchvision 0.28's state dicts. Its published weights of GoogLeNet
-and Inception-v3 are for images of mean 0.5 and standard deviation 0.5 (pixels from 0 to 1): its
-networks bring them there from ImageNet's statistics themselves (`transform_input`).
+Taken from the names and shapes of torchvision 0.28's state dicts. Its published weights of
+GoogLeNet and Inception-v3 are for images of mean 0.5 and standard deviation 0.5 (pixels from 0 to
+1): its networks themselves convert them from ImageNet's statistics (`transform_input`).
 """
 
 from cnnjax.models.alexnet import ONE_TOWER_2014, AlexNet
@@ -26,7 +26,12 @@ ALEXNET = (
 
 
 def vgg_features(model: VGG) -> tuple[Rule, ...]:
-    """The convolutions and batch norms: their numbers in a sequence that counts every layer."""
+    """Returns the rules of the convolutions and batch norms.
+
+    Args:
+        model: the network, whose blocks decide the numbers.
+    """
+    # torchvision names a layer by its number in a sequence that counts every layer.
     rules, number = [], 0
     for b, kernels in enumerate(model.blocks, start=1):
         for c in range(1, len(kernels) + 1):
@@ -34,8 +39,10 @@ def vgg_features(model: VGG) -> tuple[Rule, ...]:
             if model.batch_norm:
                 number += 1
                 rules.append(Rule(f"bn{b}_{c}", f"features.{number}"))
-            number += 2  # the rectifier, and what follows it
-        number += 1  # the pool
+            # The rectifier is a layer of its own, and what follows it is the next one.
+            number += 2
+        # The pool.
+        number += 1
     return tuple(rules)
 
 

@@ -20,26 +20,32 @@ from jax.sharding import Mesh, PartitionSpec
 
 @dataclasses.dataclass(frozen=True)
 class BatchAxis:
-    """The axis of a mesh along which batches are cut."""
+    """The axis of a mesh along which batches are cut.
+
+    Attributes:
+        mesh: the devices.
+        name: the axis.
+    """
 
     mesh: Mesh
     name: str
 
     @property
     def size(self) -> int:
-        """Number of parts."""
+        """Number of parts that a batch is cut into."""
         return self.mesh.shape[self.name]
 
 
-# A user context is part of the key of jit's caches.
+# A user context rather than a global: it is part of the key of jit's caches, so that a function
+# that was traced outside the block is traced again within it.
 _current = jax.make_user_context(None)
 
 
 def batch_over(mesh: Mesh, axis: str) -> contextlib.AbstractContextManager[None]:
-    """Within the block, grouped convolutions that are traced are cut along an axis of a mesh.
+    """Returns a context in which grouped convolutions are cut along an axis of a mesh.
 
-    To be entered inside a function under `jax.jit` whose batches are cut along that axis; what is
-    computed stays the same. Convolutions of batches that cannot be cut evenly are left alone.
+    Enter it inside a function under `jax.jit` whose batches are cut along that axis; results stay
+    the same. Convolutions of batches that cannot be cut evenly are left alone.
 
     Args:
         mesh: the devices.
@@ -47,6 +53,15 @@ def batch_over(mesh: Mesh, axis: str) -> contextlib.AbstractContextManager[None]
 
     Raises:
         ValueError: the mesh has no such axis.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+        >>> with ops.batch_over(mesh, "data"):
+        ...     y = ops.conv2d(jnp.ones((2, 4, 4, 6)), jnp.ones((3, 3, 1, 6)), groups=6)
+        >>> y.shape
+        (2, 4, 4, 6)
     """
     if axis not in mesh.shape:
         raise ValueError(
@@ -67,13 +82,13 @@ def on_each_part(
     cut: tuple[bool, ...],
     *arrays: jax.Array,
 ) -> jax.Array:
-    """Computes a function of batches on each device's part of them.
+    """Returns a function of batches, computed on each device's part of them.
 
     Args:
-        function: a map of the arrays, which treats each example for itself; or, if every array is
-            cut, a sum over examples.
+        function: maps the arrays to a result for each example, or, if every array is cut, to a
+            sum over examples.
         axis: along which the batches are cut; None computes the function of the whole arrays.
-        cut: of each array, whether its first axis is the batch; the others stay whole.
+        cut: for each array, whether its first axis is the batch; the others stay whole.
         *arrays: the arguments.
     """
     batches = [a.shape[0] for a, is_cut in zip(arrays, cut, strict=True) if is_cut]

@@ -41,7 +41,8 @@ def conv2d(
         padding: "SAME", "SAME_LOWER", "VALID", an int, a pair of ints, or
             ((top, bottom), (left, right)).
         dilation: step between kernel taps, an int or a pair.
-        groups: blocks that channels and filters are cut into; `groups == channels` is depthwise.
+        groups: number of blocks that channels and filters are cut into; `groups == channels` is
+            depthwise.
         padding_mode: "zeros", "replicate", "reflect", "circular" or a constant to pad with.
         precision: lax's precision of the products.
         algorithm: None for the measured choice, or the name of one of `dispatch.ALGORITHMS`.
@@ -55,25 +56,23 @@ def conv2d(
     Raises:
         ValueError: an argument is out of range, or the shapes do not fit.
         TypeError: the dtypes differ or are not floating.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 1))
+        >>> ops.conv2d(x, kernel, padding="VALID")[0, :, :, 0]
+        Array([[18., 18.],
+               [18., 18.]], dtype=float32)
     """
     check_backward("conv2d", backward)
     check_dtypes("conv2d", x=x, kernel=kernel)
+    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
-        "conv2d",
-        x.shape,
-        kernel.shape,
-        padding,
-        padding_mode,
-        strides=strides,
-        dilation=dilation,
-        groups=groups,
-        precision=precision,
-        algorithm=algorithm,
+        "conv2d", x.shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
     )
     x = pad_images(x, pads, padding_mode) if pads else x
-    if backward == "native":
-        return dispatch.run_native("forward", spec, (), x, kernel)
-    return conv_rules.forward(x, kernel, spec=spec)
+    return conv_rules.forward(x, kernel, spec=spec, backward=backward)
 
 
 def convolve2d(
@@ -81,10 +80,25 @@ def convolve2d(
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
     **options,
 ) -> Float[Array, "batch out_height out_width filters"]:
-    """True convolution: `conv2d` with the kernel flipped over both axes.
+    """Convolves images with a kernel: `conv2d` with the kernel flipped over both axes.
 
-    y(r, c) = Σ_a Σ_b x(r - a, c - b) k(a, b), up to the offset that the padding sets. Arguments,
-    result and errors are those of `conv2d`.
+    y(r, c) = Σ_a Σ_b x(r - a, c - b) k(a, b), up to the offset that the padding sets. Result and
+    errors are those of `conv2d`.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters), of the same dtype.
+        **options: the keyword arguments of `conv2d`.
+
+    Example:
+        A point becomes the kernel; `conv2d` gives its mirror image.
+
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x = jnp.zeros((1, 1, 5, 1)).at[0, 0, 2, 0].set(1.0)
+        >>> kernel = jnp.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
+        >>> ops.convolve2d(x, kernel)[0, 0, :, 0]
+        Array([0., 1., 2., 3., 0.], dtype=float32)
     """
     return conv2d(x, lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel, **options)
 
@@ -99,6 +113,14 @@ def prepare(
 ) -> tuple[conv_spec.ConvSpec, sizes.Pads | None]:
     """Returns the checked specification, and the pads to add first where they are not zeros.
 
+    Args:
+        op: the calling function, for the messages.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+        padding: as in `conv2d`.
+        padding_mode: as in `conv2d`.
+        **options: of `spec.parse`: strides, dilation, groups, and what else it takes.
+
     Raises:
         ValueError: as `conv2d`.
     """
@@ -107,4 +129,5 @@ def prepare(
     dispatch.check_algorithm(op, spec, input_shape, kernel_shape)
     if is_zeros(padding_mode):
         return spec, None
+    # Only zeros are padded by the convolution itself.
     return dataclasses.replace(spec, padding=((0, 0), (0, 0))), spec.padding

@@ -1,7 +1,7 @@
 """Which formulation computes which convolution: the decision, measured, in one place.
 
 `choose` is a pure function of the pass, the shapes and the platform. On every platform but CPU it
-answers "direct": lax's own form, which XLA maps to the vendor's library.
+returns "direct": lax's own form, which XLA maps to the vendor's library.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ _CUT = {"forward": (True, False), "input_grad": (True, False), "kernel_grad": (T
 def check_algorithm(
     op: str, spec: ConvSpec, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]
 ) -> None:
-    """Raises a ValueError if the forced algorithm is unknown or cannot take the convolution."""
+    """Raises a ValueError if the forced algorithm is unknown or cannot compute the convolution.
+
+    Args:
+        op: the calling function, for the message.
+        spec: the convolution.
+        input_shape: (batch, height, width, channels) of its input.
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     if spec.algorithm is None:
         return
     if spec.algorithm not in ALGORITHMS:
@@ -72,14 +79,14 @@ def choose(
 ) -> str:
     """Returns the name of the formulation for one pass of one convolution.
 
-    scripts/benchmarks/choices.py makes the measurements behind each line.
+    `scripts/benchmarks/choices.py` makes the measurements behind each line.
 
     Args:
         pass_: "forward", "input_grad" or "kernel_grad".
         spec: the convolution.
         input_shape: (batch, height, width, channels) of its input.
         kernel_shape: (height, width, channels / groups, filters).
-        platform: as `jax.default_backend()` names it.
+        platform: a name that `jax.default_backend()` may return.
     """
     if platform != "cpu":
         return "direct"
@@ -87,7 +94,7 @@ def choose(
     if spec.groups > 1:
         return "shift_add" if per_group == 1 else "block_diagonal"
     if not matmul.refuses(spec, input_shape, kernel_shape):
-        # Products of the pixels that a stride visits are cheap, setting them between zeros is not.
+        # Products of the pixels that a stride visits are cheap, writing them between zeros is not.
         spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
         return "direct" if spread else "matmul"
     spans = [(n - 1) * d + 1 for n, d in zip((height, width), spec.dilation, strict=True)]
@@ -103,10 +110,11 @@ def choose(
 
 
 def _unstrided(pass_: str, taps: int, channels: int, filters: int) -> str:
-    """Few channels and few filters (LeNet, the first layer of a CIFAR net) leave lanes empty.
+    """Returns the choice without a stride: few channels and few filters leave vector lanes empty.
 
-    Shifted additions are the fastest first layer alone (0.50 against 0.76 ms for LeNet-5's), but
-    XLA computes them again wherever their result is used, the rectifier's mask included.
+    Such are LeNet's layers and the first layer of a CIFAR net. Shifted additions are the fastest
+    first layer alone (0.50 against 0.76 ms for LeNet-5's), but XLA computes them again wherever
+    their result is used, the rectifier's mask included.
     """
     if taps == 1 or filters > 16:
         return "direct"
@@ -118,7 +126,7 @@ def _unstrided(pass_: str, taps: int, channels: int, filters: int) -> str:
 
 
 def _strided(pass_: str, kernel: int, channels: int, filters: int) -> str:
-    """First layers on images: 7x7/2, 11x11/4 and 3x3/2 on three channels."""
+    """Returns the choice with a stride: first layers on images are 7x7/2, 11x11/4 and 3x3/2."""
     if channels > 4 or filters < 16:
         return "direct"
     if pass_ == "forward":
@@ -136,7 +144,17 @@ def run(
     static: tuple[Any, ...],
     *arrays: jax.Array,
 ) -> jax.Array:
-    """Computes one pass by the forced algorithm, or by the measured choice of each platform."""
+    """Runs one pass by the forced algorithm, or by the measured choice of each platform.
+
+    Args:
+        pass_: "forward", "input_grad" or "kernel_grad".
+        spec: the convolution.
+        input_shape: (batch, height, width, channels) of its input.
+        kernel_shape: (height, width, channels / groups, filters).
+        static: the size that the pass takes between `spec` and its arrays: none for "forward", the
+            input's for "input_grad", the kernel's for "kernel_grad".
+        *arrays: the two arrays that the pass takes.
+    """
     own = partial(getattr(direct, pass_), spec, *static)
     forced = getattr(ALGORITHMS.get(spec.algorithm or ""), pass_, None)
     name = choose(pass_, spec, input_shape, kernel_shape)
@@ -153,6 +171,13 @@ def run(
 def run_native(
     pass_: str, spec: ConvSpec, static: tuple[Any, ...], *arrays: jax.Array
 ) -> jax.Array:
-    """Computes one pass in lax's own form, with JAX's derivative."""
+    """Runs one pass in lax's own form, with JAX's derivative.
+
+    Args:
+        pass_: "forward", "input_grad" or "kernel_grad".
+        spec: the convolution.
+        static: as for `run`.
+        *arrays: the two arrays that the pass takes.
+    """
     function = partial(getattr(direct, pass_), spec, *static)
     return on_each_part(function, spec.batch_axis, _CUT[pass_], *arrays)

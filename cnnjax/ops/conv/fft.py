@@ -14,7 +14,19 @@ def fft_conv2d(
 ) -> Float[Array, "batch out_height out_width filters"]:
     """Returns `conv2d(x, kernel, algorithm="fft", **options)`; its gradients are FFTs as well.
 
-    The cost does not grow with the kernel: it wins for kernels of tens of pixels. Rounding is that
-    of the transform, relative to the largest output rather than to each.
+    The cost does not grow with the kernel: it is the fastest form for kernels of tens of pixels.
+    Rounding is that of the transform, relative to the largest output rather than to each.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters), of the same dtype.
+        **options: the other keyword arguments of `conv2d`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x, kernel = jnp.ones((1, 40, 40, 1)), jnp.ones((31, 31, 1, 1))
+        >>> bool(jnp.allclose(ops.fft_conv2d(x, kernel), ops.conv2d(x, kernel), rtol=1e-3))
+        True
     """
     return conv2d(x, kernel, algorithm="fft", **options)

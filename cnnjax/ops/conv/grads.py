@@ -36,7 +36,13 @@ def conv2d_input_grad(
         grad: dL/dy, (batch, out_height, out_width, filters).
         kernel: the kernel of the forward pass, of the same dtype.
         input_shape: the shape of x in the forward pass.
-        strides: as in `conv2d`, and so are the arguments that follow.
+        strides: as in `conv2d`.
+        padding: as in `conv2d`.
+        dilation: as in `conv2d`.
+        groups: as in `conv2d`.
+        padding_mode: as in `conv2d`.
+        precision: as in `conv2d`.
+        algorithm: as in `conv2d`.
 
     Returns:
         dL/dx in the shape `input_shape`.
@@ -44,26 +50,27 @@ def conv2d_input_grad(
     Raises:
         ValueError: an argument is out of range, or the shapes do not fit.
         TypeError: the dtypes differ or are not floating.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x, kernel, grad = jnp.ones((1, 5, 5, 1)), jnp.ones((3, 3, 1, 2)), jnp.ones((1, 5, 5, 2))
+        >>> dx = ops.conv2d_input_grad(grad, kernel, x.shape)
+        >>> bool(jnp.array_equal(dx, jax.vjp(ops.conv2d, x, kernel)[1](grad)[0]))
+        True
     """
     op = "conv2d_input_grad"
     check_dtypes(op, grad=grad, kernel=kernel)
+    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
-        op,
-        input_shape,
-        kernel.shape,
-        padding,
-        padding_mode,
-        strides=strides,
-        dilation=dilation,
-        groups=groups,
-        precision=precision,
-        algorithm=algorithm,
+        op, input_shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
     )
     padded = _padded(input_shape, pads)
     _check_grad(op, grad.shape, padded, kernel.shape, spec)
     dx = rules.input_grad(grad, kernel, spec=spec, input_size=padded[1:3])
     if pads is None:
         return dx
+    # Padding is linear: its transpose gives the gradients of copied edge pixels back to them.
     images = jnp.zeros(input_shape, grad.dtype)
     return jax.vjp(lambda x: pad_images(x, pads, padding_mode), images)[1](dx)[0]
 
@@ -89,7 +96,13 @@ def conv2d_kernel_grad(
         x: the input of the forward pass, (batch, height, width, channels).
         grad: dL/dy, (batch, out_height, out_width, filters), of the same dtype.
         kernel_shape: the shape of the kernel in the forward pass.
-        strides: as in `conv2d`, and so are the arguments that follow.
+        strides: as in `conv2d`.
+        padding: as in `conv2d`.
+        dilation: as in `conv2d`.
+        groups: as in `conv2d`.
+        padding_mode: as in `conv2d`.
+        precision: as in `conv2d`.
+        algorithm: as in `conv2d`.
 
     Returns:
         dL/dk in the shape `kernel_shape`; zeros for an empty batch.
@@ -97,20 +110,20 @@ def conv2d_kernel_grad(
     Raises:
         ValueError: an argument is out of range, or the shapes do not fit.
         TypeError: the dtypes differ or are not floating.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x, kernel, grad = jnp.ones((1, 5, 5, 1)), jnp.ones((3, 3, 1, 2)), jnp.ones((1, 5, 5, 2))
+        >>> dk = ops.conv2d_kernel_grad(x, grad, kernel.shape)
+        >>> bool(jnp.array_equal(dk, jax.vjp(ops.conv2d, x, kernel)[1](grad)[1]))
+        True
     """
     op = "conv2d_kernel_grad"
     check_dtypes(op, x=x, grad=grad)
+    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
-        op,
-        x.shape,
-        kernel_shape,
-        padding,
-        padding_mode,
-        strides=strides,
-        dilation=dilation,
-        groups=groups,
-        precision=precision,
-        algorithm=algorithm,
+        op, x.shape, kernel_shape, padding, padding_mode, algorithm=algorithm, **options
     )
     _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
     x = pad_images(x, pads, padding_mode) if pads else x

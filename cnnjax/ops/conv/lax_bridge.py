@@ -1,4 +1,4 @@
-"""`conv_general_dilated` with lax's exact signature: these rules for any JAX library."""
+"""`conv_general_dilated` with lax's exact signature: our rules for any JAX library."""
 
 from __future__ import annotations
 
@@ -33,27 +33,59 @@ def conv_general_dilated(
     preferred_element_type=None,
     out_sharding=None,
 ) -> jax.Array:
-    """`lax.conv_general_dilated`, on this package's backward rules where they apply.
+    """Returns what `lax.conv_general_dilated` returns, by this package's rules where they apply.
 
     A two-dimensional NHWC/HWIO convolution of float32, bfloat16, float16 or float64 runs on the
     rules of `conv2d`. Every other call (other ranks and layouts, `lhs_dilation`, batch groups,
     negative padding, mixed or integer dtypes, another `preferred_element_type`, an
     `out_sharding`, empty outputs, and arguments that lax refuses) goes to lax unchanged.
 
-    `flax.linen.Conv(..., conv_general_dilated=cnnjax.ops.conv_general_dilated)` and
-    `flax.nnx.Conv` take it as it is.
-
     Args:
         lhs: images; (batch, height, width, channels) for our rules.
         rhs: the kernel; (height, width, channels / groups, filters) for our rules.
-        window_strides: as in lax, and so are the arguments that follow.
-
-    Returns:
-        What `lax.conv_general_dilated` returns.
+        window_strides: as in lax.
+        padding: as in lax.
+        lhs_dilation: as in lax.
+        rhs_dilation: as in lax.
+        dimension_numbers: as in lax.
+        feature_group_count: as in lax.
+        batch_group_count: as in lax.
+        precision: as in lax.
+        preferred_element_type: as in lax.
+        out_sharding: as in lax.
 
     Raises:
-        Whatever `lax.conv_general_dilated` raises.
+        TypeError: as lax, which raises all errors; and from forward mode through our rules.
+        ValueError: as lax.
+
+    Example:
+        >>> import flax.linen as linen, jax, jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> layer = linen.Conv(8, (3, 3), conv_general_dilated=ops.conv_general_dilated)
+        >>> layer.init_with_output(jax.random.key(0), jnp.ones((1, 5, 5, 2)))[0].shape
+        (1, 5, 5, 8)
     """
+    geometry = (window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers)
+    groups = (feature_group_count, batch_group_count)
+    types = (precision, preferred_element_type, out_sharding)
+    return _by_our_rules(lhs, rhs, *geometry, *groups, *types)
+
+
+def _by_our_rules(
+    lhs,
+    rhs,
+    window_strides,
+    padding,
+    lhs_dilation,
+    rhs_dilation,
+    dimension_numbers,
+    feature_group_count,
+    batch_group_count,
+    precision,
+    preferred_element_type,
+    out_sharding,
+) -> jax.Array:
+    """Returns the convolution by the rules of `conv2d` where they apply, else by lax."""
     spec = None
     if (
         batch_group_count == 1
@@ -66,7 +98,8 @@ def conv_general_dilated(
             lhs, rhs, window_strides, padding, rhs_dilation, feature_group_count, precision
         )
     if spec is not None:
-        return conv_rules.forward(lhs, rhs, spec=spec)
+        op, advice = "conv_general_dilated", "call lax.conv_general_dilated itself"
+        return conv_rules.forward(lhs, rhs, spec=spec, within=op, advice=advice)
     return lax_conv_general_dilated(
         lhs,
         rhs,
@@ -95,9 +128,28 @@ def lax_conv_general_dilated(
     batch_group_count: int = 1,
     **options: Any,
 ) -> jax.Array:
-    """Lax's own function; within `batch_over`, grouped convolutions stay cut along the batch.
+    """Returns what lax's own function returns; within `batch_over`, each device convolves its part.
 
-    Args, result and errors are those of `lax.conv_general_dilated`.
+    Result and errors are those of `lax.conv_general_dilated`.
+
+    Args:
+        lhs: as in lax.
+        rhs: as in lax.
+        window_strides: as in lax.
+        padding: as in lax.
+        lhs_dilation: as in lax.
+        rhs_dilation: as in lax.
+        dimension_numbers: as in lax.
+        feature_group_count: as in lax.
+        batch_group_count: as in lax.
+        **options: the other keyword arguments of `lax.conv_general_dilated`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> signals, kernel = jnp.ones((1, 2, 9)), jnp.ones((4, 2, 3))
+        >>> ops.lax_conv_general_dilated(signals, kernel, (2,), "SAME").shape
+        (1, 4, 5)
     """
     function = partial(
         lax.conv_general_dilated,
@@ -114,7 +166,8 @@ def lax_conv_general_dilated(
     if axis is None or batch_group_count > 1 or options.get("out_sharding") is not None:
         return function(lhs, rhs)
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-    if numbers.lhs_spec[0] or numbers.out_spec[0]:  # the batch is not the first axis
+    # Parts are cut along the first axis, which need not be the batch.
+    if numbers.lhs_spec[0] or numbers.out_spec[0]:
         return function(lhs, rhs)
     return on_each_part(function, axis, (True, False), lhs, rhs)
 
@@ -125,7 +178,8 @@ def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
     try:
         return lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers) == _NHWC
     except (TypeError, ValueError):
-        return False  # lax says what is wrong.
+        # Lax raises the error again, in its own words.
+        return False
 
 
 def _is_one_float(lhs, rhs, preferred) -> bool:
@@ -138,7 +192,7 @@ def _is_one_float(lhs, rhs, preferred) -> bool:
 
 
 def _spec(lhs, rhs, strides, padding, dilation, groups, precision) -> conv_spec.ConvSpec | None:
-    """Returns the convolution, or None where lax shall have it (or refuse it)."""
+    """Returns the convolution, or None where lax computes or refuses it."""
     if isinstance(strides, int) or isinstance(dilation, int) or isinstance(padding, int):
         return None
     try:

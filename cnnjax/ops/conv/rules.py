@@ -25,6 +25,10 @@ def _forward(x: jax.Array, kernel: jax.Array, *, spec: ConvSpec) -> jax.Array:
     return dispatch.run("forward", spec, x.shape, kernel.shape, (), x, kernel)
 
 
+def _native_forward(x: jax.Array, kernel: jax.Array, *, spec: ConvSpec) -> jax.Array:
+    return dispatch.run_native("forward", spec, (), x, kernel)
+
+
 def _forward_save(op, x, kernel, *, spec):
     if dispatch.choose("kernel_grad", spec, x.shape, kernel.shape) != "matmul":
         # dL/dk transposes or shifts x; a product reads it from memory in any case.
@@ -34,6 +38,7 @@ def _forward_save(op, x, kernel, *, spec):
 
 def _forward_backward(saved, grad, *, spec):
     x, kernel = saved
+    # Both gradients read it.
     grad = materialized(grad, witness=kernel)
     return (
         input_grad(grad, kernel, spec=spec, input_size=x.shape[1:3]),
@@ -46,6 +51,12 @@ def _input_grad(
 ) -> jax.Array:
     shape = (grad.shape[0], *input_size, kernel.shape[2] * spec.groups)
     return dispatch.run("input_grad", spec, shape, kernel.shape, (input_size,), grad, kernel)
+
+
+def _native_input_grad(
+    grad: jax.Array, kernel: jax.Array, *, spec: ConvSpec, input_size: sizes.Size
+) -> jax.Array:
+    return dispatch.run_native("input_grad", spec, (input_size,), grad, kernel)
 
 
 def _input_grad_backward(saved, cotangent, *, spec, input_size):
@@ -61,7 +72,8 @@ def _kernel_grad(
     x: jax.Array, grad: jax.Array, *, spec: ConvSpec, kernel_size: sizes.Size
 ) -> jax.Array:
     shape = (*kernel_size, x.shape[3] // spec.groups, grad.shape[3])
-    if x.shape[0] == 0:  # A sum over no images; lax would form a kernel without pixels.
+    # A sum over no images; lax would form a kernel without pixels.
+    if x.shape[0] == 0:
         return jnp.zeros(shape, x.dtype)
     return dispatch.run("kernel_grad", spec, x.shape, shape, (kernel_size,), x, grad)
 
@@ -75,11 +87,24 @@ def _kernel_grad_backward(saved, cotangent, *, spec, kernel_size):
     )
 
 
-forward = make_op("conv2d", _forward, _forward_backward, save=_forward_save)
+# The public functions of the two gradients have no argument `backward`.
+_ADVICE = (
+    'differentiate conv2d(..., backward="native") with jax.vjp for {}, and that in forward mode'
+)
+
+forward = make_op("conv2d", _forward, _forward_backward, save=_forward_save, native=_native_forward)
 """`forward(x, kernel, spec=…)` is x ⋆ k, shape (batch, height, width, filters)."""
 
-input_grad = make_op("conv2d_input_grad", _input_grad, _input_grad_backward)
+input_grad = make_op(
+    "conv2d_input_grad",
+    _input_grad,
+    _input_grad_backward,
+    native=_native_input_grad,
+    advice=_ADVICE.format("dL/dx"),
+)
 """`input_grad(grad, kernel, spec=…, input_size=…)` is dL/dx for images of (height, width)."""
 
-kernel_grad = make_op("conv2d_kernel_grad", _kernel_grad, _kernel_grad_backward)
+kernel_grad = make_op(
+    "conv2d_kernel_grad", _kernel_grad, _kernel_grad_backward, advice=_ADVICE.format("dL/dk")
+)
 """`kernel_grad(x, grad, spec=…, kernel_size=…)` is dL/dk for a kernel of (height, width)."""

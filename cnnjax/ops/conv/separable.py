@@ -38,6 +38,13 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
 
     Raises:
         ValueError: the kernel sums over channels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> column, row, error = ops.separate_kernel(jnp.ones((3, 3, 1, 1)))
+        >>> column.shape, row.shape, bool(error[0] < 1e-6)
+        ((3, 1, 1, 1), (1, 3, 1, 1), True)
     """
     if kernel.ndim != 4 or kernel.shape[2] != 1:
         raise ValueError(
@@ -48,6 +55,7 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
     scale = jnp.sqrt(values[:, :1])
     column, row = u[:, :, 0] * scale, v[:, 0] * scale
     norm = jnp.linalg.norm(values, axis=1)
+    # A kernel of zeros is exact, not undefined.
     error = jnp.linalg.norm(values[:, 1:], axis=1) / jnp.where(norm == 0, 1, norm)
     return Separation(column.T[:, None, None, :], row.T[None, :, None, :], error)
 
@@ -61,12 +69,15 @@ def separable_conv2d(
     dilation: sizes.PairLike = 1,
     padding_mode: str | float = "zeros",
 ) -> tuple[Float[Array, "batch out_height out_width filters"], Float[Array, " filters"]]:
-    """Convolves each channel with the rank-1 form of its filters: K + K products, not K·K.
+    """Convolves each channel with the rank-1 form of its filters: K + K products in place of K·K.
 
     Args:
         x: images, (batch, height, width, channels).
         kernel: (height, width, 1, filters), filters a multiple of the channels (depthwise).
-        strides: as in `conv2d`, and so are the arguments that follow.
+        strides: as in `conv2d`.
+        padding: as in `conv2d`.
+        dilation: as in `conv2d`.
+        padding_mode: as in `conv2d`.
 
     Returns:
         The images as `conv2d(x, kernel, groups=channels, ...)` would give them for the rank-1
@@ -75,20 +86,20 @@ def separable_conv2d(
 
     Raises:
         ValueError: as `conv2d` and `separate_kernel`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> y, error = ops.separable_conv2d(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 1, 2)))
+        >>> round(float(y[0, 2, 2, 0]), 3), bool((error < 1e-6).all())
+        (9.0, True)
     """
     op = "separable_conv2d"
     check_dtypes(op, x=x, kernel=kernel)
-    spec, pads = prepare(
-        op,
-        x.shape,
-        kernel.shape,
-        padding,
-        padding_mode,
-        strides=strides,
-        dilation=dilation,
-        groups=x.shape[-1],
-    )
+    options = dict(strides=strides, dilation=dilation, groups=x.shape[-1])
+    spec, pads = prepare(op, x.shape, kernel.shape, padding, padding_mode, **options)
     x = pad_images(x, pads, padding_mode) if pads else x
+    # Each filter has a column of its own, so that the second convolution has a group for each.
     column, row, error = separate_kernel(kernel)
     (down, across), (rows, columns) = spec.strides, spec.padding
     x = conv2d(

@@ -12,10 +12,17 @@ from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
 
 @dataclasses.dataclass(frozen=True)
 class ConvSpec:
-    """Strides, zero padding in pixels, dilation, groups, precision and the forced algorithm.
+    """What defines a convolution besides its arrays.
 
-    `batch_axis` is where a grouped convolution is cut, see `batch_axis.py`. It is taken when the
-    convolution is called: its gradients may be traced after the block has been left.
+    Attributes:
+        strides: steps between windows, (rows, columns).
+        padding: zeros added, ((top, bottom), (left, right)) in pixels.
+        dilation: steps between kernel taps, (rows, columns).
+        groups: number of blocks that channels and filters are cut into.
+        precision: lax's precision of the products.
+        algorithm: the name of the forced algorithm, or None.
+        batch_axis: the mesh axis along which a grouped convolution is cut, see `batch_axis.py`. It
+            is read when the convolution is called: its gradients may be traced after the block.
     """
 
     strides: sizes.Pair
@@ -27,7 +34,12 @@ class ConvSpec:
     batch_axis: BatchAxis | None = None
 
     def output_size(self, input_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
-        """Returns the output height and width."""
+        """Returns the output height and width.
+
+        Args:
+            input_size: height and width of the images.
+            kernel_size: height and width of the kernel before dilation.
+        """
         return sizes.checked_output_size(
             "conv2d", input_size, kernel_size, self.strides, self.padding, self.dilation
         )
@@ -54,12 +66,13 @@ def parse(
         strides: an int or a pair.
         padding: as in `sizes.resolve_padding`.
         dilation: an int or a pair.
-        groups: how many blocks the channels and the filters are cut into.
+        groups: number of blocks that channels and filters are cut into.
         precision: lax's precision of the products.
         algorithm: the forced algorithm, or None.
 
     Raises:
-        ValueError: with the argument, what was given, what is allowed and the mend.
+        ValueError: an argument is out of range; the message names it, what was given, what is
+            allowed and how to fix it.
     """
     check_shapes(op, input_shape, kernel_shape, groups)
     strides = sizes.pair(op, "strides", strides)
@@ -71,14 +84,25 @@ def parse(
 
 
 def batch_axis_of(groups: int) -> BatchAxis | None:
-    """Returns the axis along which a convolution of that many groups is to be cut, or None."""
+    """Returns the mesh axis along which a convolution is to be cut, or None.
+
+    Args:
+        groups: of the convolution; one with a single group is never cut.
+    """
     return current_axis() if groups > 1 else None
 
 
 def check_shapes(
     op: str, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
 ) -> None:
-    """Raises a ValueError unless images, kernel and groups fit each other."""
+    """Raises a ValueError unless images, kernel and groups fit each other.
+
+    Args:
+        op: the calling function, for the messages.
+        input_shape: of the images.
+        kernel_shape: of the kernel.
+        groups: number of blocks that channels and filters are cut into.
+    """
     for name, shape, meaning in (
         ("x", input_shape, "(batch, height, width, channels)"),
         ("kernel", kernel_shape, "(height, width, channels / groups, filters)"),
@@ -89,6 +113,7 @@ def check_shapes(
                 "add the missing axes or use jax.vmap"
             )
     channels, filters = input_shape[3], kernel_shape[3]
+    # A bool is an int in Python, but not a number of groups.
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"{op}: groups must be an int of at least 1, got {groups!r}")
     if channels % groups or filters % groups:

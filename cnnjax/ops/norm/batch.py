@@ -29,7 +29,7 @@ def batch_norm(
     axis_index_groups: Groups | None = None,
     backward: str = "ours",
 ) -> tuple[Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]]:
-    """Normalizes each channel over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
+    """Returns each channel normalized over the batch: y = scale (x - μ) / √(σ² + ε) + bias.
 
     μ and σ² (the biased variance, mean of squared deviations) are taken over all axes but the
     last, in float32 for the half types. They are meant for running averages: no gradient flows
@@ -37,7 +37,8 @@ def batch_norm(
 
     Args:
         x: activations, channels last, floating dtype; an empty batch has no statistics: NaN.
-        scale, bias: γ and β.
+        scale: γ, one value for each channel.
+        bias: β, one value for each channel.
         epsilon: added to the variance, in squared units of x.
         axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
             as well.
@@ -53,8 +54,15 @@ def batch_norm(
         ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
             there are groups but no axis.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> y, mean, variance = ops.batch_norm(jnp.array([[1.0], [3.0]]), jnp.ones(1), jnp.zeros(1))
+        >>> y[:, 0].round(3), mean, variance
+        (Array([-1.,  1.], dtype=float32), Array([2.], dtype=float32), Array([1.], dtype=float32))
+
     Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
-    dL/dσ² put in.
+    dL/dσ² substituted.
     """
     y, mean, variance = _batch_norm(
         x, scale, bias, epsilon=epsilon, axis=(axis_name, axis_index_groups), backward=backward
@@ -71,22 +79,32 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> Float[Array, "*batch channels"]:
-    """Normalizes with given statistics: y = scale (x - mean) / √(variance + ε) + bias.
+    """Returns `x` normalized with given statistics: y = scale (x - mean) / √(variance + ε) + bias.
 
-    One multiplication and one addition per value; JAX's derivative of that is already least, in
-    either mode.
+    This is one multiplication and one addition per value, which needs no backward rule of its own:
+    JAX's derivative is as cheap, in either mode.
 
     Args:
         x: activations, channels last, floating dtype.
-        scale, bias: γ and β.
-        mean, variance: statistics of the training set, such as running averages.
-        epsilon: added to the variance.
+        scale: γ, one value for each channel.
+        bias: β, one value for each channel.
+        mean: means of the training set, such as running averages.
+        variance: variances of the training set, such as running averages.
+        epsilon: added to the variance, in squared units of x.
 
     Returns:
         y in the dtype of `x`; the half types are computed in float32.
 
     Raises:
         ValueError: one of the four does not have one value per channel, or `x` is not floating.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> one, zero = jnp.ones(1), jnp.zeros(1)
+        >>> x = jnp.array([[1.0], [3.0]])
+        >>> ops.batch_norm_inference(x, one, zero, mean=one, variance=4 * one)[:, 0].round(3)
+        Array([0., 1.], dtype=float32)
 
     Source: Ioffe and Szegedy, 2015, algorithm 2.
     """
@@ -127,6 +145,7 @@ def _backward(saved, grads, *, epsilon, axis):
     x, scale, bias, mean, inverse = saved
     wide = mean.dtype
     grad = grads[0].astype(wide)
+    # Computed again: storing it would take as much memory as x.
     normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
     bias_grad = channel_sums(grad)
     scale_grad = channel_sums(grad * normal)
@@ -149,6 +168,7 @@ def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
     wide = sum_dtype(x.dtype)
     values = x.astype(wide)
     mean = _over_devices(sums(values) / _count(x), axis)
+    # From deviations, not from Σ x² - μ²: the difference of large numbers would lose its digits.
     deviations = values - _row(mean, x)
     variance = _over_devices(sums(deviations * deviations) / _count(x), axis)
     inverse = lax.rsqrt(variance + epsilon)
@@ -158,7 +178,7 @@ def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
 
 
 def _count(x: jax.Array) -> jax.Array:
-    """Values per channel, which may be symbolic."""
+    """Returns the number of values per channel, which may be symbolic."""
     return jnp.asarray(math.prod(x.shape[:-1]), sum_dtype(x.dtype))
 
 
@@ -168,6 +188,7 @@ def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
 
 def _over_devices(value: jax.Array, axis) -> jax.Array:
     name, groups = axis
+    # Every device has as many values, so that the mean of means is the mean of all.
     return value if name is None else lax.pmean(value, name, axis_index_groups=groups)
 
 

@@ -11,7 +11,7 @@ from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.checks import check_images
 from cnnjax.ops.pool.pooling import avg_pool
 from cnnjax.ops.rules import check_backward
-from cnnjax.ops.sizes import PairLike, pair
+from cnnjax.ops.sizes import Pair, PairLike, pair
 
 __all__ = ["local_contrast_norm"]
 
@@ -23,14 +23,15 @@ def local_contrast_norm(
     epsilon: float = 1e-4,
     backward: str = "ours",
 ) -> Float[Array, "batch height width channels"]:
-    """Centers every pixel on its neighborhood, and divides by the neighborhood's deviation.
+    """Returns every pixel less its neighborhood's mean, divided by the neighborhood's deviation.
 
     Over the window around each pixel and over all channels, v = x - mean(x), then
     y = v / max(epsilon, √mean(v²)). Means are plain ones over the pixels inside the image. Where a
     neighborhood is flat, the divisor is the constant epsilon and no gradient flows through it.
 
     Args:
-        x: images, floating dtype; the half types are computed in float32.
+        x: images, (batch, height, width, channels), floating dtype; the half types are computed in
+            float32.
         window: height and width of the neighborhood in pixels, odd.
         epsilon: the smallest divisor, in the units of x.
         backward: "ours" for the pools' rules written here; "native" for JAX's, which forward mode
@@ -43,6 +44,13 @@ def local_contrast_norm(
         ValueError: `x` is not a batch of floating-point images, `window` is even, or `epsilon` is
             not positive.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> x = jnp.zeros((1, 9, 9, 1)).at[0, 4, 4, 0].set(1.0)
+        >>> round(float(ops.local_contrast_norm(x, window=3)[0, 4, 4, 0]), 2)
+        2.83
+
     Source: Jarrett et al., 2009, section 2.1 (there with a Gaussian window, and the mean deviation
     as the smallest divisor).
     """
@@ -54,22 +62,23 @@ def local_contrast_norm(
         raise ValueError(f"{op}: window must be odd to have a center, got {window}")
     if epsilon <= 0:
         raise ValueError(f"{op}: epsilon must be positive, got {epsilon!r}")
-
-    def local_mean(values: jax.Array) -> jax.Array:
-        over_channels = jnp.mean(values, axis=3, keepdims=True)
-        return avg_pool(
-            over_channels,
-            window,
-            strides=1,
-            padding="SAME",
-            count_include_pad=False,
-            backward=backward,
-        )
-
     with jax.named_scope(op):
         wide = x.astype(sum_dtype(x.dtype))
-        centered = wide - local_mean(wide)
-        energy = local_mean(centered * centered)
+        centered = wide - _local_mean(wide, window, backward)
+        energy = _local_mean(centered * centered, window, backward)
         floor = jnp.asarray(epsilon * epsilon, energy.dtype)
         # The floor first, so that the square root is never differentiated at 0.
         return (centered * lax.rsqrt(jnp.maximum(energy, floor))).astype(x.dtype)
+
+
+def _local_mean(values: jax.Array, window: Pair, backward: str) -> jax.Array:
+    """Returns the mean over the window around each pixel and over all channels."""
+    over_channels = jnp.mean(values, axis=3, keepdims=True)
+    return avg_pool(
+        over_channels,
+        window,
+        strides=1,
+        padding="SAME",
+        count_include_pad=False,
+        backward=backward,
+    )

@@ -34,16 +34,19 @@ def local_response_norm(
     k: float = 2.0,
     backward: str = "ours",
 ) -> Float[Array, "batch height width channels"]:
-    """Divides each value by its neighbors' energy: b_i = a_i / (k + α Σ_j a_j²)^β.
+    """Returns each value divided by its neighbors' energy: b_i = a_i / (k + α Σ_j a_j²)^β.
 
     The sum runs over the `size` channels around i, j = i - size // 2 … i + (size - 1) // 2, cut at
     the first and the last. As in the paper, alpha is not divided by size (PyTorch and Caffe divide
-    it: give them size * alpha). The half types are computed in float32.
+    it: pass size * alpha to them). The half types are computed in float32.
 
     Args:
-        x: images, floating dtype.
-        size: the number n of channels summed over; for an even one, the extra is the lower channel.
-        alpha, beta, k: the paper's constants, without units.
+        x: images, (batch, height, width, channels), floating dtype.
+        size: the number n of channels summed over; an even one includes one more channel below i
+            than above.
+        alpha: the paper's α, without a unit.
+        beta: the paper's β, without a unit.
+        k: the paper's k, without a unit.
         backward: "ours" for the rule written here, which stores `x` alone; "native" for JAX's
             derivative, which forward mode needs.
 
@@ -52,6 +55,13 @@ def local_response_norm(
 
     Raises:
         ValueError: `x` is not a batch of floating-point images, or `size` is not a positive int.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> y = ops.local_response_norm(jnp.ones((1, 1, 1, 3)), size=3, alpha=1.0, beta=1.0, k=0.0)
+        >>> y[0, 0, 0].round(3)
+        Array([0.5  , 0.333, 0.5  ], dtype=float32)
 
     Source: Krizhevsky et al., 2012, section 3.3.
     """
@@ -69,10 +79,10 @@ def _forward(x: jax.Array, *, constants: _Constants) -> jax.Array:
 
 
 def _backward(saved: tuple[jax.Array], grad: jax.Array, *, constants: _Constants):
-    """dL/da_i = g_i z_i^-β - 2αβ a_i Σ_j g_j a_j z_j^-(β+1), over the j whose sum holds a_i.
+    """dL/da_i = g_i z_i^-β - 2αβ a_i Σ_j g_j a_j z_j^-(β+1), over the j whose sum contains a_i.
 
-    Written without a division: XLA's CPU backend will not compute one twice, and would write out
-    every shifted array for its sake.
+    It is written without a division: XLA's CPU backend does not compute a division twice, and would
+    write out every shifted array to avoid that.
     """
     (x,) = saved
     channels = x.shape[3]
@@ -101,4 +111,5 @@ def _scale(x: jax.Array, constants: _Constants) -> jax.Array:
 
 def _power(root: jax.Array, beta: float) -> jax.Array:
     """Returns z^-beta from z^(-1/2), by square roots where beta is the papers' 3/4."""
+    # z^(-3/4) = z^(-1/2) √(z^(-1/2)): square roots are faster than a general power.
     return root * lax.sqrt(root) if beta == 0.75 else root ** (2.0 * beta)

@@ -1,4 +1,4 @@
-"""Max pooling with the places of the maxima, and its partial inverse."""
+"""Max pooling with the positions of the maxima, and its partial inverse."""
 
 from __future__ import annotations
 
@@ -30,20 +30,33 @@ def max_pool_with_argmax(
     Float[Array, "batch out_height out_width channels"],
     Int[Array, "batch out_height out_width channels"],
 ]:
-    """`max_pool`, and where in the image each maximum was.
+    """Returns `max_pool`, and where in the image each maximum was.
 
-    The place is the element that gets the gradient. It is -1 where that is padding, which happens
-    only in windows that hold nothing above -inf, or a NaN.
+    The place is that of the element that gets the gradient. It is -1 where that is padding, which
+    happens only in windows with a NaN, or with nothing above -inf.
 
     Args:
-        x: images, floating dtype.
-        window, strides, padding, dilation, ceil_mode, backward: as in `max_pool`.
+        x: images, (batch, height, width, channels), floating dtype.
+        window: as in `max_pool`.
+        strides: as in `max_pool`.
+        padding: as in `max_pool`.
+        dilation: as in `max_pool`.
+        ceil_mode: as in `max_pool`.
+        backward: as in `max_pool`.
 
     Returns:
         The maxima, in the dtype of `x`, and their places `row * width + column`, int32.
 
     Raises:
         ValueError: as `max_pool`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> y, places = ops.max_pool_with_argmax(jnp.arange(16.0).reshape(1, 4, 4, 1), 2)
+        >>> places[0, :, :, 0]
+        Array([[ 5,  7],
+               [13, 15]], dtype=int32)
 
     Source: the switches of Zeiler and Fergus, 2014, section 2.1.
     """
@@ -57,14 +70,14 @@ def max_unpool(
     argmax: Int[Array, "batch out_height out_width channels"],
     output_shape: tuple[int, int, int, int],
 ) -> Float[Array, "batch height width channels"]:
-    """Puts every maximum back where it was, zeros elsewhere; places of -1 are left out.
+    """Returns an image with every maximum where it was, and zeros elsewhere.
 
-    Of several values for one place (overlapping windows) one is kept. The gradient of every value
-    is dL/dx at its place.
+    Values whose place is -1 are left out. Of several values for one place (overlapping windows) one
+    is kept. The gradient of every value is dL/dx at its place.
 
     Args:
         y: values, as from `max_pool_with_argmax`.
-        argmax: their places `row * width + column`, of the same shape.
+        argmax: their places `row * width + column`, integers of the same shape.
         output_shape: (batch, height, width, channels) of the result.
 
     Returns:
@@ -72,6 +85,14 @@ def max_unpool(
 
     Raises:
         ValueError: shapes do not agree, or `argmax` is not of integers.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> y, places = ops.max_pool_with_argmax(jnp.arange(4.0).reshape(1, 2, 2, 1), 2)
+        >>> ops.max_unpool(y, places, (1, 2, 2, 1))[0, :, :, 0]
+        Array([[0., 0.],
+               [0., 3.]], dtype=float32)
 
     Source: Zeiler and Fergus, 2014, section 2.1 (unpooling).
     """
@@ -122,7 +143,7 @@ def _put_back(y: jax.Array, argmax: jax.Array, *, shape: tuple[int, ...]) -> jax
     pixels = shape[1] * shape[2]
 
     def image(values: jax.Array, where: jax.Array) -> jax.Array:
-        # Negative places would count from the end.
+        # Negative indices would count from the end; those beyond the image are dropped.
         where = jnp.where(where < 0, jnp.asarray(pixels, where.dtype), where)
         return jnp.zeros(pixels, values.dtype).at[where].set(values, mode="drop")
 
@@ -145,4 +166,6 @@ _unpool = make_op(
     _put_back_backward,
     check=_check_unpool,
     save=lambda op, y, argmax, shape: (op(y, argmax), argmax),
+    # The public function has no argument `backward`.
+    advice="apply max_unpool to the tangent of y, since it is linear in y",
 )

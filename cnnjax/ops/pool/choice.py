@@ -14,11 +14,17 @@ from cnnjax.ops.pool.window import PoolWindow
 def chosen_offsets(x: jax.Array, where: PoolWindow) -> jax.Array:
     """Returns which element of each window gets the gradient, as an offset: see `offset_pitch`.
 
-    The choice is lax's: elements are met row by row, and a later one is taken unless the one held
-    is greater or equal. So the first of equals wins, and with NaN, which is neither, the choice
-    starts afresh after the last NaN. Padding takes part, as -inf. Each row of the window is
-    decided for itself first; `top` is its maximum, NaN if it holds one, and `held` the value
-    chosen in it, so that comparing with `top` restarts the choice as going through would.
+    The choice is lax's: elements are compared row by row, and a later one replaces the chosen one
+    unless that is greater or equal. So the first of equals is chosen. NaN is neither greater nor
+    equal, so that the choice starts again after the last NaN. Padding counts as -inf.
+
+    Each row of the window is decided separately first. `top` is the row's maximum, or NaN if it has
+    one, and `held` is the value chosen in it. Comparing with `top` starts the choice again after a
+    NaN, as comparing element by element would.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
     """
     pitch = offset_pitch(where)[1]
     dtype = offset_dtype(where)
@@ -54,13 +60,23 @@ def chosen_offsets(x: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def offset_dtype(where: PoolWindow) -> np.dtype:
-    """Returns the smallest signed integer dtype that holds every offset of a window."""
+    """Returns the smallest signed integer dtype that represents every offset of a window.
+
+    Args:
+        where: the windows.
+    """
     rows, columns = offset_pitch(where)
+    # A negative number makes NumPy pick a signed type.
     return np.dtype(np.min_scalar_type(-rows * columns))
 
 
 def places(choice: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns offsets within windows as places in the image, -1 for the padding."""
+    """Returns offsets within windows as places in the image, -1 for the padding.
+
+    Args:
+        choice: an offset for each window, as from `chosen_offsets`.
+        where: the windows.
+    """
     wide = choice.astype(jnp.int32)
     pitch = jnp.int32(offset_pitch(where)[1])
     starts = [
@@ -75,7 +91,12 @@ def places(choice: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def take(x: jax.Array, places: jax.Array) -> jax.Array:
-    """Returns the values of `x` at places of its images, channel by channel."""
+    """Returns the values of `x` at places of its images, channel by channel.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        places: indices `row * width + column`, (batch, any height, any width, channels).
+    """
     batch, height, width, channels = x.shape
     flat = places.reshape(batch, -1, channels)
     values = jnp.take_along_axis(x.reshape(batch, height * width, channels), flat, axis=1)

@@ -1,8 +1,8 @@
 """Which formulation of a pooling runs on the CPU: a pure function of the window's geometry.
 
-Elsewhere lax's own forms run, which are what XLA recognizes. Measured on two AVX-512 cores
-with `scripts/benchmarks/ops.py`: the runs of `pool_runs` win nearly everywhere over lax on the
-pooling layers of the classic networks; two passes, rows and columns apart, do less work for sums
+On other platforms lax's own forms run, which XLA recognizes. Measured on two AVX-512 cores with
+`scripts/benchmarks/ops.py`: the runs of `runs.py` are faster than lax on nearly all pooling layers
+of the classic networks. Two passes, first over rows and then over columns, do less work for sums
 over large windows.
 """
 
@@ -15,14 +15,18 @@ from cnnjax.ops.pool.window import PoolWindow
 
 Form = Literal["runs", "two_pass", "lax"]
 
-# Beyond these many operations in one expression, compiling takes longer than running.
+# With more operations in one expression, compiling takes longer than running.
 MOST_TERMS = 1024
 # More terms than these are cheaper to add up in two passes.
 DIRECT_TERMS = 81
 
 
 def max_form(where: PoolWindow) -> Form:
-    """Returns the form of max pooling, forward and backward."""
+    """Returns the form of max pooling, forward and backward.
+
+    Args:
+        where: the windows.
+    """
     rows, columns = (window_runs(where, axis) for axis in (0, 1))
     elements = where.window[0] * where.window[1]
     dilated = where.dilation != (1, 1)
@@ -33,12 +37,20 @@ def max_form(where: PoolWindow) -> Form:
 
 
 def sum_form(where: PoolWindow) -> Form:
-    """Returns the form of sum pooling."""
+    """Returns the form of sum pooling.
+
+    Args:
+        where: the windows.
+    """
     return _separable_form(*(len(window_runs(where, a)) * where.window[a] for a in (0, 1)))
 
 
 def sum_grad_form(where: PoolWindow) -> Form:
-    """Returns the form of the backward rule of sum pooling."""
+    """Returns the form of the backward rule of sum pooling.
+
+    Args:
+        where: the windows.
+    """
     return _separable_form(*(sum(len(r.lags) for r in input_runs(where, a)) for a in (0, 1)))
 
 

@@ -32,7 +32,12 @@ from cnnjax.ops.rules import make_op
 
 
 def lax_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns the maximum of each window by `lax.reduce_window`."""
+    """Returns the maximum of each window by `lax.reduce_window`.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
+    """
     return lax.reduce_window(
         x,
         np.asarray(-np.inf, x.dtype),
@@ -48,6 +53,10 @@ def native_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
     """Returns the maxima with a derivative made of lax's own, in forward mode as well.
 
     lax has none for dilated windows: there the maxima are gathered from their places.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
     """
     if where.dilation == (1, 1):
         return lax_max_windows(x, where)
@@ -60,11 +69,11 @@ def native_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
 def max_windows_input_grad(
     x: jax.Array, choice: jax.Array, grad: jax.Array, where: PoolWindow
 ) -> jax.Array:
-    """Returns dL/dx of max pooling: dL/dy of each window goes to its chosen element, and adds up.
+    """Returns dL/dx of max pooling: each element sums dL/dy of the windows that chose it.
 
     Args:
         x: the input of the forward pass, which lax's form compares again.
-        choice: `chosen_offsets` of it, which ours reads.
+        choice: its `chosen_offsets`, which our form reads.
         grad: dL/dy.
         where: the windows.
     """
@@ -91,6 +100,7 @@ def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
 
 def _save(op, x: jax.Array, *, where: PoolWindow):
     if max_form(where) == "lax":
+        # lax's form compares x again and reads no choice.
         choice = jnp.zeros((0,), offset_dtype(where))
     else:
         # Kept from being computed again inside the backward loop, once per input.
@@ -104,7 +114,7 @@ def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array, *, where: Poo
 
 
 max_windows = make_op("max_pool", _forward, _backward, save=_save, native=native_max_windows)
-"""`max_windows(x, where=…)` is each window's maximum; NaN if it holds one, padding is -inf."""
+"""`max_windows(x, where=…)` is each window's maximum, or NaN if it has one; padding is -inf."""
 
 
 def _lax_input_grad(x: jax.Array, _: jax.Array, grad: jax.Array, where: PoolWindow) -> jax.Array:

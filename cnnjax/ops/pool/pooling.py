@@ -26,18 +26,18 @@ def max_pool(
     ceil_mode: bool = False,
     backward: str = "ours",
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Maximum over windows; the gradient goes to the maximum alone.
+    """Returns the maximum over each window; the gradient goes to the maximum alone.
 
     Of equal maxima the first, row by row, gets the gradient, as in lax. Padding counts as -inf. A
     NaN in the window gives NaN.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         window: window height and width, in pixels; an int counts for both.
         strides: steps between windows; by default the window, so that windows do not overlap.
         padding: "SAME", "VALID", an int, a pair (rows, columns) or ((top, bottom), (left, right)).
         dilation: steps between the elements of a window.
-        ceil_mode: round the output size up, so that no input at the bottom and right goes unread;
+        ceil_mode: round the output size up, so that windows read the last rows and columns, too;
             windows that would start beyond the input are left out (PyTorch's rule).
         backward: "ours" for the rule written here; "native" for lax's derivative, which forward
             mode (`jax.jvp`, `jax.jacfwd`) needs.
@@ -47,6 +47,13 @@ def max_pool(
 
     Raises:
         ValueError: an argument is out of range, or the window is larger than the padded input.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
+        Array([[ 5.,  7.],
+               [13., 15.]], dtype=float32)
 
     Source: LeCun et al., 1998, section II (subsampling); Krizhevsky et al., 2012, section 3.4
     (overlapping windows).
@@ -65,12 +72,12 @@ def sum_pool(
     ceil_mode: bool = False,
     backward: str = "ours",
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Sum over windows; padding counts as 0.
+    """Returns the sum over each window; padding counts as 0.
 
     bfloat16 and float16 are summed in float32 and rounded once.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         window: window height and width, in pixels; an int counts for both.
         strides: steps between windows; by default the window.
         padding: as in `max_pool`.
@@ -83,6 +90,13 @@ def sum_pool(
 
     Raises:
         ValueError: an argument is out of range, or the window is larger than the padded input.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.sum_pool(jnp.ones((1, 4, 4, 1)), 3, strides=2, padding=1)[0, :, :, 0]
+        Array([[4., 6.],
+               [6., 9.]], dtype=float32)
     """
     where = pool_window("sum_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("sum_pool"):
@@ -100,20 +114,20 @@ def avg_pool(
     count_include_pad: bool = True,
     backward: str = "ours",
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Mean over windows.
+    """Returns the mean over each window.
 
     bfloat16 and float16 are averaged in float32 and rounded once. What `ceil_mode` adds beyond the
     padding is never counted. A window wholly in padding that is not counted has no mean: NaN.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         window: window height and width, in pixels; an int counts for both.
         strides: steps between windows; by default the window.
         padding: as in `max_pool`.
         dilation: steps between the elements of a window.
         ceil_mode: as in `max_pool`.
-        count_include_pad: divide by the window's elements including padding (zeros); else only by
-            those inside the image.
+        count_include_pad: divide by the number of elements of the window, padding (zeros)
+            included; otherwise by the number of those inside the image.
         backward: as in `max_pool`.
 
     Returns:
@@ -121,11 +135,19 @@ def avg_pool(
 
     Raises:
         ValueError: an argument is out of range, or the window is larger than the padded input.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.avg_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
+        Array([[ 2.5,  4.5],
+               [10.5, 12.5]], dtype=float32)
     """
     where = pool_window("avg_pool", x, window, strides, padding, dilation, ceil_mode)
     with jax.named_scope("avg_pool"):
         sums = _sums(x, where, backward)
         counts = where.counts(count_include_pad)
+        # One number serves all windows unless some lie partly in padding.
         if counts.size and (counts == counts.flat[0]).all():
             counts = counts[:, :1, :1, :]
         return (sums / jnp.asarray(counts, sums.dtype)).astype(x.dtype)
@@ -133,11 +155,11 @@ def avg_pool(
 
 def global_max_pool(
     x: Float[Array, "batch height width channels"], *, keepdims: bool = False
-) -> Float[Array, "batch channels"]:
-    """Maximum over each image and channel: `max_pool` with the image as its window.
+) -> Float[Array, "batch channels"] | Float[Array, "batch 1 1 channels"]:
+    """Returns the maximum over each image and channel: `max_pool` with the image as its window.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         keepdims: keep height and width as axes of size 1.
 
     Returns:
@@ -145,6 +167,12 @@ def global_max_pool(
 
     Raises:
         ValueError: `x` is not a batch of floating-point images.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.global_max_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
+        Array([[6., 7.]], dtype=float32)
     """
     check_images("global_max_pool", x)
     y = max_pool(x, (x.shape[1], x.shape[2]))
@@ -153,11 +181,11 @@ def global_max_pool(
 
 def global_avg_pool(
     x: Float[Array, "batch height width channels"], *, keepdims: bool = False
-) -> Float[Array, "batch channels"]:
-    """Mean over each image and channel, summed in float32 for the half types.
+) -> Float[Array, "batch channels"] | Float[Array, "batch 1 1 channels"]:
+    """Returns the mean over each image and channel, summed in float32 for the half types.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         keepdims: keep height and width as axes of size 1.
 
     Returns:
@@ -165,6 +193,12 @@ def global_avg_pool(
 
     Raises:
         ValueError: `x` is not a batch of floating-point images.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.global_avg_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
+        Array([[3., 4.]], dtype=float32)
 
     Source: Lin et al., Network in Network, 2014, section 3.2.
     """

@@ -1,8 +1,8 @@
-"""Runs of windows, and of inputs, that are alike: what lets pooling rules do without padding.
+"""Runs of windows, and of inputs, that are alike: with them, pooling rules need no padding.
 
 Written as one expression, pooling with padding makes XLA's CPU backend write out a padded copy of
-its operand. Cut into runs, the windows inside the image read it as it lies, and the few at the
-edges leave out what they lack; put together again, the runs are one loop and need no memory.
+its operand. Cut into runs, the windows inside the image read it directly, and the few at the edges
+skip the elements that are padding. The joined runs are one loop, which needs no further memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class WindowRun:
     """Neighboring windows along one axis with the same elements inside the image.
 
     Attributes:
-        first, last: the windows first … last - 1.
+        first: the first window.
+        last: one more than the last window.
         inside: for each element of the window, whether it lies inside the image.
     """
 
@@ -37,17 +38,17 @@ class WindowRun:
 
 @dataclasses.dataclass(frozen=True)
 class InputRun:
-    """Neighboring inputs along one axis that the same windows hold, in blocks of one stride.
+    """Neighboring inputs along one axis that the same windows contain, in blocks of one stride.
 
-    Block m begins at padded position m * stride, where window m begins; the windows that may hold
-    its inputs are m, m - 1, m - 2 …
+    Block m starts at padded position m * stride, where window m starts; the windows that may
+    contain its inputs are m, m - 1, m - 2 …
 
     Attributes:
         block: the first block.
-        blocks: how many blocks.
+        blocks: number of blocks.
         phase: the first position within each block.
-        phases: how many positions of each block.
-        lags: the l for which window m - l exists and holds an input of block m.
+        phases: number of positions in each block.
+        lags: the l for which window m - l exists and contains an input of block m.
     """
 
     block: int
@@ -58,7 +59,12 @@ class InputRun:
 
 
 def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
-    """Returns the runs of windows along one axis (0 rows, 1 columns), in order."""
+    """Returns the runs of windows along one axis, in order.
+
+    Args:
+        where: the windows.
+        axis: 0 for rows, 1 for columns.
+    """
     runs: list[WindowRun] = []
     low, dilation, size = where.pads[axis][0], where.dilation[axis], where.size[axis]
     for o in range(where.output[axis]):
@@ -72,7 +78,12 @@ def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
 
 
 def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
-    """Returns the runs of inputs along one axis (0 rows, 1 columns), in order."""
+    """Returns the runs of inputs along one axis, in order.
+
+    Args:
+        where: the windows.
+        axis: 0 for rows, 1 for columns.
+    """
     stride, lags = _stride_and_lags(where, axis)
     outputs, size, low = where.output[axis], where.size[axis], where.pads[axis][0]
     runs: list[InputRun] = []
@@ -93,8 +104,11 @@ def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
 def offset_pitch(where: PoolWindow) -> Pair:
     """Returns the extent of a window in whole strides, rows and columns.
 
-    An element's offset in its window is row * pitch[1] + column, in pixels; since the pitch covers
-    whole blocks, no two positions that a block can hold share an offset.
+    An element's offset in its window is row * pitch[1] + column, in pixels. Since the pitch covers
+    whole blocks, no two positions that a block can contain share an offset.
+
+    Args:
+        where: the windows.
     """
     pitches = []
     for axis in (0, 1):
@@ -106,7 +120,13 @@ def offset_pitch(where: PoolWindow) -> Pair:
 def join_runs(
     rows: Sequence[Run], columns: Sequence[Run], piece: Callable[[Run, Run], jax.Array]
 ) -> jax.Array:
-    """Returns the pieces of every pair of runs, put together to one NHWC array."""
+    """Returns the pieces of every pair of runs, joined to one NHWC array.
+
+    Args:
+        rows: the runs of the rows, in order.
+        columns: the runs of the columns, in order.
+        piece: maps a run of rows and a run of columns to their part of the result.
+    """
     lines = [_join([piece(r, c) for c in columns], 2) for r in rows]
     return _join(lines, 1)
 
@@ -114,7 +134,16 @@ def join_runs(
 def read_windows(
     x: jax.Array, where: PoolWindow, rows: WindowRun, columns: WindowRun, i: int, j: int
 ) -> jax.Array | None:
-    """Returns element (i, j) of every window of two runs, or None if that is padding."""
+    """Returns element (i, j) of every window of two runs, or None if that is padding.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
+        rows: a run of windows along the rows.
+        columns: a run of windows along the columns.
+        i: row of the element in the window.
+        j: column of the element in the window.
+    """
     if not (rows.inside[i] and columns.inside[j]):
         return None
     for axis, run, k in ((0, rows, i), (1, columns, j)):
@@ -132,13 +161,14 @@ def sum_of_holders(
     columns: InputRun,
     term: Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """Returns, for every input of two runs, the sum over the windows that may hold it.
+    """Returns, for every input of two runs, the sum over the windows that may contain it.
 
     Args:
-        like: an array of the output's shape; the result has its dtype.
+        like: an array of the output's shape; the result has its dtype where no window contributes.
         where: the windows.
-        rows, columns: the runs.
-        term: maps (read, row, column) to what one window gives; `read` takes an array of the
+        rows: a run of inputs along the rows.
+        columns: a run of inputs along the columns.
+        term: maps (read, row, column) to what one window contributes; `read` maps an array of the
             output's shape to its values at that window, `row` and `column` are the input's position
             in the window, in pixels. All broadcast to (batch, blocks, phases, blocks, phases,
             channels).
@@ -177,11 +207,11 @@ def _positions(run: InputRun, start: int, axis: int) -> jax.Array:
 
 
 def _stride_and_lags(where: PoolWindow, axis: int) -> tuple[int, tuple[int, ...]]:
-    """Returns the stride, and the lags of the windows that can hold an input of a block."""
+    """Returns the stride, and the lags of the windows that can contain an input of a block."""
     dilation = where.dilation[axis]
     stride = where.strides[axis]
     if where.output[axis] == 1:
-        # One window only: its stride is never taken, and the longest makes it one block.
+        # A single window has no next one, so that any stride is right; the longest makes one block.
         stride = max(stride, span(where.window[axis], dilation))
     return stride, tuple(sorted({k * dilation // stride for k in range(where.window[axis])}))
 

@@ -1,4 +1,4 @@
-"""Sum pooling and its backward rule: each input sums dL/dy over the windows that hold it."""
+"""Sum pooling and its backward rule: each input sums dL/dy over the windows that contain it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ from cnnjax.ops.sizes import span
 
 
 def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
-    """Returns the sum over each window by `lax.reduce_window`."""
+    """Returns the sum over each window by `lax.reduce_window`.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
+    """
     return lax.reduce_window(
         x,
         np.zeros((), x.dtype),
@@ -46,7 +51,7 @@ def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
 
 
 def _backward(_: None, grad: jax.Array, *, where: PoolWindow) -> tuple[jax.Array]:
-    """dL/dx[i] = Σ dL/dy over the windows that hold i."""
+    """dL/dx[i] = Σ dL/dy over the windows that contain i."""
     grad = lax.platform_dependent(
         grad,
         cpu=partial(_cpu_input_grad, where=where),
@@ -59,6 +64,7 @@ sum_windows = make_op(
     "sum_pool",
     _forward,
     _backward,
+    # A linear map's gradient does not depend on its operand.
     save=lambda op, x, where: (op(x), None),
     native=lax_sum_windows,
 )
@@ -111,6 +117,7 @@ def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
             for j in range(where.window[1])
         )
         inside = [values for values in elements if values is not None]
+        # Windows wholly in padding have no elements.
         if not inside:
             shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
             return jnp.zeros(shape, x.dtype)

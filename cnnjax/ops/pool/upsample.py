@@ -1,4 +1,4 @@
-"""Enlarging images by whole factors, the opposite of pooling."""
+"""Enlarging images by integer factors, the opposite of pooling."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["upsample_bilinear", "upsample_nearest"]
 def upsample_nearest(
     x: Float[Array, "batch height width channels"], factor: PairLike
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Repeats every pixel `factor` times down and across; its gradient is `sum_pool(g, factor)`.
+    """Returns images with every pixel repeated; the gradient is `sum_pool(g, factor)`.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         factor: how many times larger, an int or (rows, columns).
 
     Returns:
@@ -27,11 +27,19 @@ def upsample_nearest(
 
     Raises:
         ValueError: `factor` is not a positive int or a pair of them.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.upsample_nearest(jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1), (2, 2))[0, :, :, 0]
+        Array([[1., 1., 2., 2.],
+               [1., 1., 2., 2.]], dtype=float32)
     """
     check_images("upsample_nearest", x)
     rows, columns = pair("upsample_nearest", "factor", factor)
     batch, height, width, channels = x.shape
     with jax.named_scope("upsample_nearest"):
+        # `jnp.repeat` would be a gather, whose transpose is a slow scatter; this one's is a sum.
         spread = jnp.broadcast_to(
             x[:, :, None, :, None, :], (batch, height, rows, width, columns, channels)
         )
@@ -41,13 +49,14 @@ def upsample_nearest(
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"], factor: PairLike
 ) -> Float[Array, "batch out_height out_width channels"]:
-    """Interpolates linearly between pixel centers; beyond the outermost ones, their value holds.
+    """Returns images interpolated linearly between pixel centers.
 
     Output pixel r lies at (r + 1/2) / factor - 1/2 of the input: corners are not aligned
-    (PyTorch's `align_corners=False`). The half types are interpolated in float32.
+    (PyTorch's `align_corners=False`). Beyond the outermost centers the value is theirs. The half
+    types are interpolated in float32.
 
     Args:
-        x: images, floating dtype.
+        x: images, (batch, height, width, channels), floating dtype.
         factor: how many times larger, an int or (rows, columns).
 
     Returns:
@@ -55,6 +64,12 @@ def upsample_bilinear(
 
     Raises:
         ValueError: `factor` is not a positive int or a pair of them.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.upsample_bilinear(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), (1, 2))[0, 0, :, 0]
+        Array([0., 1., 3., 4.], dtype=float32)
     """
     check_images("upsample_bilinear", x)
     rows, columns = pair("upsample_bilinear", "factor", factor)

@@ -1,4 +1,4 @@
-"""Where the windows of a pooling lie: argument checks, ceil mode, and elements per window."""
+"""The positions of pooling windows: argument checks, ceil mode, and elements per window."""
 
 from __future__ import annotations
 
@@ -48,12 +48,20 @@ class PoolWindow:
     output: Pair
 
     def counts(self, include_pad: bool) -> np.ndarray:
-        """Returns how many elements each window averages over: (1, height, width, 1), float64."""
+        """Returns how many elements each window averages over: (1, height, width, 1), float64.
+
+        Args:
+            include_pad: count padding, but never what ceil mode added.
+        """
         rows, columns = (self._axis_counts(axis, include_pad) for axis in (0, 1))
         return (rows[:, None] * columns[None, :])[None, :, :, None]
 
     def along(self, axis: int) -> PoolWindow:
-        """Returns the pooling along one axis only, the columns' after the rows' have been done."""
+        """Returns the pooling along one axis only; that of the columns follows that of the rows.
+
+        Args:
+            axis: 0 for rows, 1 for columns.
+        """
         other = (self.size[1], self.output[0])[axis]
 
         def only(pair_, rest):
@@ -87,7 +95,16 @@ def pool_window(
     dilation: PairLike,
     ceil_mode: bool,
 ) -> PoolWindow:
-    """Checks the arguments of a pooling and returns where its windows lie.
+    """Returns the window positions of a pooling, with its arguments checked.
+
+    Args:
+        op: the calling function, for messages.
+        x: images, (batch, height, width, channels).
+        window: window height and width.
+        strides: steps between windows; None for the window.
+        padding: as in `max_pool`.
+        dilation: steps between the elements of a window.
+        ceil_mode: as in `max_pool`.
 
     Raises:
         ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.

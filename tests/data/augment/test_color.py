@@ -49,8 +49,8 @@ def test_turning_the_hue_is_that_of_hsv(turn):
         hue, saturation, value = colorsys.rgb_to_hsv(*pixel)
         return colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
 
-    greys = np.linspace(0, 1, 5)[:, None] * np.ones((1, 3))
-    pixels = np.concatenate([RNG.uniform(size=(40, 3)), greys, np.eye(3)])
+    grays = np.linspace(0, 1, 5)[:, None] * np.ones((1, 3))
+    pixels = np.concatenate([RNG.uniform(size=(40, 3)), grays, np.eye(3)])
     result = turn_hue(jnp.asarray(pixels[None], jnp.float32), turn)[0]
     np.testing.assert_allclose(result, [turned(pixel) for pixel in pixels], atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_the_published_basis_is_orthonormal():
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=2e-3)
 
 
-def test_the_basis_of_a_set_diagonalises_its_covariance():
+def test_the_basis_of_a_set_diagonalizes_its_covariance():
     images = RNG.integers(0, 256, size=(3, 4, 4, 3)).astype(np.uint8)
     images[..., 1] = images[..., 0] // 2
     values, vectors = color_basis(images)
@@ -106,12 +106,12 @@ def test_autocontrast_leaves_one_color_alone():
 @pytest.mark.parametrize(
     "policy", ["color_jitter(hue=0.1)", "color_jitter(0, 0, 0.1)", "pca_color"]
 )
-def test_colors_of_grey_images_cannot_change(policy):
+def test_colors_of_gray_images_cannot_change(policy):
     with pytest.raises(ValueError, match="the images have 1 channels, not 3"):
         many(policy, IMAGE[..., :1])
 
 
-def test_grey_images_have_brightness_and_contrast():
+def test_gray_images_have_brightness_and_contrast():
     results = many("color_jitter(0.2, 0.2)", IMAGE[..., :1])
     assert results.shape == (100, 6, 5, 1)
     assert 0 <= results.min() < results.max() <= 1

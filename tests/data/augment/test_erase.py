@@ -29,7 +29,7 @@ def test_erasing_fills_a_rectangle_of_its_area_and_aspect_with_noise():
         changed = (result != 2).all(axis=-1)
         np.testing.assert_array_equal(changed, (result != 2).any(axis=-1))
         rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-        # Whatever lies within its bounds is changed: it is one rectangle.
+        # All pixels within its bounds are changed, so that it is one rectangle.
         assert changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         height, width = len(rows), len(columns)
         # Sides are rounded to pixels.

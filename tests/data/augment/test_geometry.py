@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
-from cnnjax.data.augment.motion import Turn
+from cnnjax.data.augment.resample import Turn
 from tests.data.augment.images import augment_image, augment_many
 
 RNG = np.random.default_rng(0)
@@ -45,14 +45,14 @@ def test_a_flip_mirrors_half_of_the_images_left_to_right():
     mirrored = np.array([np.array_equal(result, IMAGE[:, ::-1]) for result in results])
     assert 70 < mirrored.sum() < 130
     np.testing.assert_array_equal(results[~mirrored], np.stack([IMAGE] * (~mirrored).sum()))
-    # Twice is as if not at all.
+    # Mirroring twice gives the image again.
     np.testing.assert_array_equal(many("flip(1), flip(1)", IMAGE, 1)[0], IMAGE)
 
 
 def test_resized_crops_are_resizes_of_parts():
     image = RNG.uniform(size=(6, 6, 1)).astype(np.float32)
     results = many("resized_crop(4, area=(0.3, 0.9))", image, 60)
-    # Every rectangle of that area, cut out and resized by itself; Pillow averages alike.
+    # Every rectangle of that area, cut out and resized alone; Pillow averages in the same way.
     candidates = []
     for height in range(1, 7):
         for width in range(1, 7):
@@ -112,7 +112,7 @@ def test_what_enters_has_the_fill_color():
 
 
 def test_affine_draws_within_its_bounds():
-    # A ramp shows the move, the turn and the enlargement at its centre.
+    # A ramp shows the move, the turn and the enlargement at its center.
     rows, columns = np.mgrid[-10:11, -10:11].astype(np.float32)
     ramp = np.stack([rows, columns], axis=-1)
     results = many("affine(rotation=30, scale=(0.8, 1.25), shift=2)", ramp)

@@ -76,7 +76,7 @@ def test_a_batch_spread_over_devices_is_mixed_like_a_whole_one():
         np.testing.assert_allclose(joined[name], value, atol=1e-6)
 
 
-def test_an_example_of_weight_zero_is_nobodys_partner():
+def test_an_example_of_weight_zero_is_mixed_into_no_other():
     result = mixed(BATCH | {"weight": jnp.ones(SIZE).at[2].set(0)})
     np.testing.assert_array_equal(result["image"][3], BATCH["image"][3])
     np.testing.assert_array_equal(result["target"][3], np.eye(3)[BATCH["label"][3]])

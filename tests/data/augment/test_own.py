@@ -82,7 +82,7 @@ def test_a_function_is_found_by_its_path(tmp_path, monkeypatch, bracket):
         ("tests.data.augment.test_own.inverted(1)", "is not a call; .* by its path: my_package"),
     ],
 )
-def test_a_wrong_call_of_ones_own_says_what_is_wrong(policy, message):
+def test_a_wrong_call_of_a_users_augmentation_is_refused(policy, message):
     with pytest.raises(ValueError, match=message):
         data.parse_policy(policy)
 
@@ -130,7 +130,7 @@ def test_a_policys_text_makes_it_again():
 
 
 @pytest.mark.parametrize("given", [3, None, data.Mixup, ["flip", 3], {"a": "flip"}])
-def test_what_is_no_augmentation_is_refused(given):
+def test_anything_but_an_augmentation_is_refused(given):
     with pytest.raises(ValueError, match="was given; give a text such as"):
         data.as_policy(given)
 

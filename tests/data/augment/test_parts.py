@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from cnnjax import data
-from cnnjax.data.augment.motion import Mirror, ResizedPart, move_boxes
+from cnnjax.data.augment.motion import Mirror, move_boxes
+from cnnjax.data.augment.resample import ResizedPart, Turn
 
 HEIGHT, WIDTH = 8, 10
 NUMBERS = np.arange(1, HEIGHT * WIDTH + 1).reshape(HEIGHT, WIDTH)
@@ -174,10 +175,10 @@ def test_what_is_painted_into_the_image_moves_with_the_other_parts(policy):
 
 def test_a_quarter_turn_turns_every_part():
     square = painted(48)
-    quarter = data.augment.motion.Turn(np.pi / 2, 1.0, jnp.zeros(2), (48, 48))
+    quarter = Turn(np.pi / 2, 1.0, jnp.zeros(2), (48, 48))
     np.testing.assert_array_equal(quarter.move_mask(square["mask"]), np.rot90(square["mask"]))
     moved = move_boxes(quarter, square["boxes"][:1], (48, 48))
-    # What was on the right is on top.
+    # The right side is on top now.
     np.testing.assert_allclose(moved, [[48 - 36, 14, 48 - 19, 27]], atol=1e-4)
 
 
@@ -227,7 +228,7 @@ def test_images_are_augmented_alike_with_and_without_other_parts():
         np.testing.assert_allclose(one["image"], together["image"], atol=1e-6)
 
 
-def test_every_augmentation_says_its_sort():
+def test_every_augmentation_has_its_sort():
     sorts = {
         "geometry": "affine, crop(1), flip, resized_crop, shift(1)",
         "color": "autocontrast, color_jitter, pca_color",

@@ -41,7 +41,7 @@ def test_an_image_is_augmented_alike_in_any_batch():
         keys = data.example_keys(jax.random.key(2), positions)
         return data.augment_batch(augment, keys, {"image": images})["image"]
 
-    # As many pixels as make XLA cut its loops.
+    # Enough pixels for XLA to split its loops.
     images = jax.random.uniform(jax.random.key(1), (900, 8, 8, 3))
     positions = 3 * jnp.arange(900, dtype=jnp.int32)
     whole = compiled(images, positions)
@@ -60,7 +60,7 @@ def test_a_bare_name_is_a_call():
     np.testing.assert_array_equal(bare, called)
 
 
-# Every augmentation of grey images, with arguments that change nothing.
+# Every augmentation of gray images, with arguments that change nothing.
 @pytest.mark.parametrize(
     "policy",
     [
@@ -78,7 +78,7 @@ def test_a_bare_name_is_a_call():
 )
 def test_arguments_that_change_nothing_give_the_image(policy):
     image = IMAGE / 26
-    if policy.startswith("cutout"):  # the least that it can do: up to one pixel each
+    if policy.startswith("cutout"):  # which always changes something: a pixel each, here
         differing = np.asarray(augment_image(policy, jax.random.key(0), image)) != image
         assert 1 <= differing.sum() <= 2
         return
@@ -88,7 +88,7 @@ def test_arguments_that_change_nothing_give_the_image(policy):
 
 def test_calls_of_a_policy_draw_independently():
     results = augment_many("shift(1), shift(pixels=1)", IMAGE, 300)
-    # Were both draws equal, an image could move by 0 or 2 in a direction but never by 1.
+    # If both draws were equal, an image could move by 0 or 2 in a direction, but never by 1.
     assert shifted(np.asarray(IMAGE), 1, 0).tobytes() in {result.tobytes() for result in results}
 
 
@@ -120,9 +120,10 @@ def test_calls_of_a_policy_draw_independently():
         ("random_erasing(aspect=(0, 1))", "aspect is"),
         ("color_jitter(hue=0.6)", "hue is 0.6; give 0 to 0.5"),
         ("pca_color(-1)", "deviation is -1"),
+        ("pca_color(eigenvalues=(1, 2))", r"are of shapes \(2,\) and \(3, 3\); give 3, and 3 rows"),
         ("mixup(0)", "alpha is 0; give more than 0"),
     ],
 )
-def test_a_wrong_policy_says_what_is_wrong(policy, message):
+def test_a_wrong_policy_is_refused(policy, message):
     with pytest.raises(ValueError, match=message):
         data.parse_policy(policy)

@@ -21,13 +21,25 @@ _KERNEL_GRAD = ("CHWN", "IHWO", "HWNC")
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Takes every convolution."""
+    """Returns "": lax computes every convolution.
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del spec, input_shape, kernel_shape
     return ""
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y(r, c) = Σ_a Σ_b x(r·s + a·d - p, c·s + b·d - p) k(a, b), summed over channels too."""
+    """Returns y(r, c) = Σ_a Σ_b x(r·s + a·d - p, c·s + b·d - p) k(a, b), summed over channels too.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -43,7 +55,14 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx: the kernel flipped, over the upstream gradient spread out by the stride."""
+    """Returns dL/dx: the flipped kernel, over the upstream gradient spread out by the stride.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     height, width, channels, filters = kernel.shape
     if spec.groups > 1:
         # The group moves from the filters to the channels: O(g f) I(c) becomes O(f) I(g c).
@@ -78,7 +97,14 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk: cross-correlation of the input with the upstream gradient, summed over the batch."""
+    """Returns dL/dk: the input correlated with the upstream gradient, summed over the batch.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
+    """
     pads = [
         (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
         for n, k, g, s, d, (low, _) in zip(

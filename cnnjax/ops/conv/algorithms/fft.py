@@ -1,7 +1,7 @@
 """Convolution by the convolution theorem: a product of Fourier transforms.
 
-The cost does not grow with the kernel, so that very large kernels win. A stride is taken by
-computing every window and keeping some.
+The cost does not grow with the kernel, so that this is fast for very large ones. With a stride,
+every window is computed and some are kept.
 """
 
 from __future__ import annotations
@@ -17,15 +17,28 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Every convolution has a Fourier transform."""
+    """Returns "": every convolution has a Fourier transform.
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del spec, input_shape, kernel_shape
     return ""
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Y = X conj(K) in frequencies: the conjugate makes it a cross-correlation."""
+    """Returns y: Y = X conj(K) in frequencies, where the conjugate makes it a cross-correlation.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     x, kernel = zero_pad(x, spec.padding), spread(kernel, spec.dilation)
     lengths = x.shape[1:3]
+    # The transform is circular: only the first windows do not wrap around.
     out = tuple(n - k + 1 for n, k in zip(lengths, kernel.shape[:2], strict=True))
     xs = jnp.fft.rfft2(_grouped(_wide(x), spec.groups), lengths, axes=(1, 2))
     ks = jnp.fft.rfft2(_grouped(_wide(kernel), spec.groups), lengths, axes=(0, 1))
@@ -38,7 +51,14 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dX = G K in frequencies, with the upstream gradient spread out by the stride."""
+    """Returns dL/dx: G K in frequencies, with the upstream gradient spread out by the stride.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     kernel = spread(kernel, spec.dilation)
     lengths = _padded(spec, input_size)
     gs = jnp.fft.rfft2(_grouped(_wide(_strided(grad, spec)), spec.groups), lengths, axes=(1, 2))
@@ -53,7 +73,14 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dK = X conj(G) in frequencies, summed over the batch."""
+    """Returns dL/dk: X conj(G) in frequencies, summed over the batch.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
+    """
     x = zero_pad(x, spec.padding)
     lengths = x.shape[1:3]
     xs = jnp.fft.rfft2(_grouped(_wide(x), spec.groups), lengths, axes=(1, 2))
@@ -66,7 +93,12 @@ def kernel_grad(
 
 
 def spread(kernel: jax.Array, dilation: sizes.Pair) -> jax.Array:
-    """Returns the kernel with its holes written out."""
+    """Returns the kernel with its holes written out as zeros.
+
+    Args:
+        kernel: any array of four axes, the first two of which are spread.
+        dilation: step between kernel taps, (rows, columns).
+    """
     if dilation == (1, 1):
         return kernel
     config = (*((0, 0, d - 1) for d in dilation), (0, 0, 0), (0, 0, 0))
@@ -74,7 +106,8 @@ def spread(kernel: jax.Array, dilation: sizes.Pair) -> jax.Array:
 
 
 def _strided(grad: jax.Array, spec: ConvSpec) -> jax.Array:
-    """Returns the upstream gradient at the windows' places, zeros between."""
+    """Returns the upstream gradient at the windows' positions, with zeros between them."""
+    # `spread` works on the first two axes.
     turned = jnp.moveaxis(grad, 0, 3)
     flat = turned.reshape(*turned.shape[:2], 1, -1)
     flat = spread(flat, spec.strides)
@@ -89,7 +122,7 @@ def _padded(spec: ConvSpec, input_size: sizes.Size) -> sizes.Pair:
 
 
 def _grouped(x: jax.Array, groups: int) -> jax.Array:
-    """Splits the last axis into (group, number within the group)."""
+    """Returns `x` with its last axis split into (group, number within the group)."""
     return x.reshape(*x.shape[:3], groups, -1)
 
 

@@ -20,7 +20,13 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Every convolution can be unrolled."""
+    """Returns "": every convolution can be unrolled.
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del spec, input_shape, kernel_shape
     return ""
 
@@ -32,8 +38,8 @@ def im2col(
     strides: sizes.PairLike = 1,
     padding: sizes.PaddingLike = "SAME",
     dilation: sizes.PairLike = 1,
-) -> Float[Array, "batch out_height out_width taps*channels"]:
-    """Unrolls the window under each output pixel into one row of numbers.
+) -> Float[Array, "batch out_height out_width row"]:
+    """Returns the window under each output pixel, unrolled into one row of numbers.
 
     Args:
         x: images, (batch, height, width, channels).
@@ -49,13 +55,22 @@ def im2col(
 
     Raises:
         ValueError: an argument is out of range, or the window is larger than the padded image.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.im2col(jnp.arange(5.0).reshape(1, 1, 5, 1), (1, 3), padding="VALID")[0, 0]
+        Array([[0., 1., 2.],
+               [1., 2., 3.],
+               [2., 3., 4.]], dtype=float32)
     """
     geometry = _geometry("im2col", x.shape, kernel_size, strides, padding, dilation)
-    return _unroll(x, *geometry)
+    with jax.named_scope("im2col"):
+        return _unroll(x, *geometry)
 
 
 def col2im(
-    columns: Float[Array, "batch out_height out_width taps*channels"],
+    columns: Float[Array, "batch out_height out_width row"],
     input_shape: tuple[int, int, int, int],
     kernel_size: sizes.PairLike,
     *,
@@ -63,18 +78,30 @@ def col2im(
     padding: sizes.PaddingLike = "SAME",
     dilation: sizes.PairLike = 1,
 ) -> Float[Array, "batch height width channels"]:
-    """Adds every unrolled window back to its place: the adjoint of `im2col`.
+    """Returns the sum of all unrolled windows, each at its place: the adjoint of `im2col`.
 
     Args:
         columns: as `im2col` returns them.
         input_shape: the shape of the images, (batch, height, width, channels).
-        kernel_size: as for `im2col`, and so are the arguments that follow.
+        kernel_size: as in `im2col`.
+        strides: as in `im2col`.
+        padding: as in `im2col`.
+        dilation: as in `im2col`.
 
     Returns:
         Images of `input_shape`: each pixel is the sum of its copies.
 
     Raises:
         ValueError: an argument is out of range, or `columns` is not of `im2col`'s shape.
+
+    Example:
+        Each pixel counts the windows that it lies in.
+
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> rows = jnp.ones((1, 1, 3, 3))
+        >>> ops.col2im(rows, (1, 1, 5, 1), (1, 3), padding="VALID")[0, 0, :, 0]
+        Array([1., 2., 3., 2., 1.], dtype=float32)
     """
     window, strides, pads, dilation, out_size = _geometry(
         "col2im", input_shape, kernel_size, strides, padding, dilation
@@ -85,11 +112,18 @@ def col2im(
             f"col2im: columns must have the shape {expected} for images of {tuple(input_shape)}, "
             f"got {columns.shape}"
         )
-    return _roll_back(columns, tuple(input_shape), window, strides, pads, dilation)
+    with jax.named_scope("col2im"):
+        return _roll_back(columns, tuple(input_shape), window, strides, pads, dilation)
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Y = im2col(x) k, group by group."""
+    """Returns y = im2col(x) k, group by group.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     window = kernel.shape[:2]
     out_size = spec.output_size(x.shape[1:3], window)
     parts = [
@@ -108,7 +142,14 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx = col2im(g kᵀ), group by group."""
+    """Returns dL/dx = col2im(g kᵀ), group by group.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     window, channels = kernel.shape[:2], kernel.shape[2]
     shape = (grad.shape[0], *input_size, channels)
     wide = sum_dtype(grad.dtype)
@@ -128,13 +169,21 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk = im2col(x)ᵀ g, group by group."""
+    """Returns dL/dk = im2col(x)ᵀ g, group by group.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
+    """
     parts = []
     for part, upstream in zip(_split(x, spec), _split(grad, spec), strict=True):
         columns = _unroll(
             part, kernel_size, spec.strides, spec.padding, spec.dilation, grad.shape[1:3]
         )
         columns = columns.reshape(-1, columns.shape[3])
+        # As (gᵀ x)ᵀ: a product is slow where its left operand is transposed, and x is the larger.
         turned = upstream.reshape(-1, upstream.shape[3]).T
         dk = product(turned, columns, spec.precision).T
         parts.append(dk.reshape(*kernel_size, part.shape[3], upstream.shape[3]))
@@ -163,6 +212,7 @@ def _unroll(x, window, strides, pads, dilation, out_size):
 
 
 def _roll_back(columns, input_shape, window, strides, pads, dilation):
+    # Half types are summed in float32 and rounded once.
     taps = jnp.split(columns.astype(sum_dtype(columns.dtype)), window[0] * window[1], axis=3)
     zero = jnp.zeros((), taps[0].dtype)
     padded = [n + low + high for n, (low, high) in zip(input_shape[1:3], pads, strict=True)]

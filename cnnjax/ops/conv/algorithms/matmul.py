@@ -15,7 +15,13 @@ TRANSPOSE_FROM = 6
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns why this convolution is no single matrix product, or ""."""
+    """Returns why this convolution is not a single matrix product, or "".
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     if spec.groups != 1 or spec.padding != ((0, 0), (0, 0)):
         return "needs one group and no padding"
     if kernel_shape[:2] == (1, 1) or _covers(spec, input_shape[1:3], kernel_shape[:2]):
@@ -24,7 +30,13 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Y = x k at the pixels that the stride visits."""
+    """Returns y = x k at the pixels that the stride visits.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     x = _rows(spec, x, kernel.shape[:2])
     y = product(_pixels(x), kernel.reshape(-1, kernel.shape[3]), spec.precision)
     return y.reshape(*x.shape[:3], kernel.shape[3])
@@ -33,13 +45,21 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx = g kᵀ at the pixels that the stride visits, zero elsewhere."""
+    """Returns dL/dx = g kᵀ at the pixels that the stride visits, zero elsewhere.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     dx = product_with_transpose(_pixels(grad), kernel.reshape(-1, kernel.shape[3]), spec.precision)
     if kernel.shape[:2] != (1, 1):
         return dx.reshape(grad.shape[0], *input_size, kernel.shape[2])
     dx = dx.reshape(*grad.shape[:3], kernel.shape[2])
     if spec.strides == (1, 1):
         return dx
+    # The third number of each triple is the zeros between two pixels that the stride visits.
     config = [(0, 0, 0)]
     for n, visited, s in zip(input_size, grad.shape[1:3], spec.strides, strict=True):
         config.append((0, n - sizes.span(visited, s), s - 1))
@@ -49,10 +69,16 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk = xᵀ g, as (gᵀ x)ᵀ where that is faster.
+    """Returns dL/dk = xᵀ g, as (gᵀ x)ᵀ where that is faster.
 
     A product whose left operand is read column by column is slow where its sum is long. Writing out
     gᵀ costs little where g is the narrower operand and the sum much longer than g is wide.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
     """
     shape = (*kernel_size, x.shape[3], grad.shape[3])
     x, grad = _pixels(_rows(spec, x, kernel_size)), _pixels(grad)
@@ -69,7 +95,7 @@ def _covers(spec: ConvSpec, input_size: sizes.Size, kernel_size: sizes.Size) -> 
 
 
 def _rows(spec: ConvSpec, x: jax.Array, kernel_size: sizes.Size) -> jax.Array:
-    """The pixels that the stride visits; an image that the kernel covers becomes one deep pixel."""
+    """Returns the pixels that the stride visits; a covered image becomes one deep pixel."""
     if kernel_size != (1, 1):
         return x.reshape(x.shape[0], 1, 1, -1)
     return x if spec.strides == (1, 1) else x[:, :: spec.strides[0], :: spec.strides[1]]

@@ -1,7 +1,7 @@
 """dL/dx of a strided convolution by phases: one small dense convolution for each pixel of a stride.
 
-An input pixel s·t + σ meets only every s-th kernel tap, so that the pixels of one phase σ are a
-convolution, without stride or holes, of the upstream gradient with a part of the kernel.
+An input pixel s·t + σ is multiplied with every s-th kernel tap only. So dL/dx at the pixels of one
+phase σ is a convolution, without stride, of the upstream gradient with a part of the kernel.
 """
 
 from __future__ import annotations
@@ -19,22 +19,28 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns why there are no phases to take apart, or ""."""
+    """Returns why there are no phases to separate, or "".
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del input_shape, kernel_shape
     return "" if spec.strides != (1, 1) and spec.groups == 1 else "needs a stride and one group"
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Pixels s·t + σ of one axis: tap first + j·step meets g(t + shift - j·hole).
+    """Pixels s·t + σ of one axis: tap first + j·step is multiplied with g(t + shift - j·hole).
 
     Attributes:
         first: the first tap.
         step: from one tap to the next.
-        taps: how many there are.
+        taps: number of taps.
         hole: how far the upstream gradient's index goes back from one tap to the next.
         shift: the upstream gradient's index at the first tap, less t.
-        length: how many pixels the phase has, rounded up to be the same for all.
+        length: number of pixels of the phase, rounded up to be the same for all.
     """
 
     first: int
@@ -45,12 +51,25 @@ class Phase:
     length: int
 
     def pads(self, grad: int) -> sizes.Pair:
-        """Returns how `grad` upstream gradients are padded to make this a plain convolution."""
+        """Returns how the upstream gradients are padded to make this a plain convolution.
+
+        Args:
+            grad: how many there are along the axis.
+        """
         return (self.hole * (self.taps - 1) - self.shift, self.length + self.shift - grad)
 
 
 def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) -> list[Phase]:
-    """Returns the phases σ = 0 … stride - 1 of an axis of `size` pixels."""
+    """Returns the phases σ = 0 … stride - 1 of an axis of `size` pixels.
+
+    Args:
+        size: of the images.
+        kernel: size of the kernel before dilation.
+        stride: step between windows.
+        dilation: step between kernel taps.
+        low: padding before the first pixel.
+    """
+    # Taps a and a + stride / gcd are multiplied with pixels of the same phase.
     common = math.gcd(stride, dilation)
     phases = []
     for sigma in range(stride):
@@ -72,7 +91,13 @@ def axis_phases(size: int, kernel: int, stride: int, dilation: int, low: int) ->
 def image_phases(
     spec: ConvSpec, input_size: sizes.Size, kernel_size: sizes.Size
 ) -> tuple[list[Phase], list[Phase]]:
-    """Returns the phases of the rows and of the columns."""
+    """Returns the phases of the rows and of the columns.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        kernel_size: height and width of the kernel.
+    """
     rows, columns = (
         axis_phases(n, k, s, d, low)
         for n, k, s, d, (low, _) in zip(
@@ -83,7 +108,12 @@ def image_phases(
 
 
 def interleave(phases: list[list[jax.Array]], size: sizes.Size) -> jax.Array:
-    """Puts phase (σ, τ) of each stride block at its pixel: out(s·t + σ, s·u + τ) = phases[σ][τ]."""
+    """Returns the image whose phases these are: out(s·t + σ, s·u + τ) = phases[σ][τ](t, u).
+
+    Args:
+        phases: an array for each phase, (batch, height / s, width / s, channels), rounded up.
+        size: height and width of the result; pixels beyond it are dropped.
+    """
     rows = [jnp.stack(row, axis=3) if len(row) > 1 else row[0][:, :, :, None] for row in phases]
     x = jnp.stack(rows, axis=2)
     batch, height, down, width, across, channels = x.shape
@@ -93,7 +123,14 @@ def interleave(phases: list[list[jax.Array]], size: sizes.Size) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx(s·t + σ) = Σ_j g(t + shift - j·hole) k(first + j·step)."""
+    """Returns dL/dx(s·t + σ) = Σ_j g(t + shift - j·hole) k(first + j·step).
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     rows, columns = image_phases(spec, input_size, kernel.shape[:2])
     phases = [[_phase(spec, grad, kernel, row, column) for column in columns] for row in rows]
     return interleave(phases, input_size)
@@ -102,6 +139,7 @@ def input_grad(
 def _phase(
     spec: ConvSpec, grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase
 ) -> jax.Array:
+    # A stride beyond the kernel leaves pixels that no window reads.
     if not row.taps or not column.taps:
         return jnp.zeros((grad.shape[0], row.length, column.length, kernel.shape[2]), grad.dtype)
     part = kernel[row.first :: row.step, column.first :: column.step]

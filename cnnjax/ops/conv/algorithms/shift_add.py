@@ -1,8 +1,8 @@
 """Depthwise convolution as shifted images, multiplied by one number per channel and added.
 
-With one channel per group there is no sum over channels for a matrix product to do. The taps are
-independent element-wise products that XLA fuses into one pass over memory. Gray images under a few
-filters are the case of one group.
+With one channel per group there is no sum over channels that a matrix product could compute. The
+taps are independent elementwise products that XLA fuses into one pass over memory. A gray image
+under a few filters is the case of one group.
 """
 
 from __future__ import annotations
@@ -21,13 +21,25 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns why this convolution is not depthwise, or ""."""
+    """Returns why this convolution is not depthwise, or "".
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     del input_shape
     return "" if kernel_shape[2] == 1 else "needs one channel per group (groups = channels)"
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Y = Σ_a Σ_b x(· + a, · + b) k(a, b), channel by channel."""
+    """Returns y = Σ_a Σ_b x(· + a, · + b) k(a, b), channel by channel.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     out_size = spec.output_size(x.shape[1:3], kernel.shape[:2])
     x = _repeated(zero_pad(x, spec.padding), kernel.shape[3] // spec.groups)
     taps = [
@@ -40,7 +52,14 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx by phases of the stride, each a sum of shifted upstream gradients."""
+    """Returns dL/dx by phases of the stride, each a sum of shifted upstream gradients.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     rows, columns = image_phases(spec, input_size, kernel.shape[:2])
     phases = [[_phase(grad, kernel, row, column) for column in columns] for row in rows]
     dx = interleave(phases, input_size)
@@ -53,7 +72,14 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk(a, b) = Σ x(· + a, · + b) g over images and pixels, channel by channel."""
+    """Returns dL/dk(a, b) = Σ x(· + a, · + b) g over images and pixels, channel by channel.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
+    """
     x = _repeated(zero_pad(x, spec.padding), grad.shape[3] // spec.groups)
     wide = _wide(grad)
     taps = [
@@ -70,7 +96,7 @@ def _phase(grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase) -> jax
         return total
     padded = zero_pad(grad, (row.pads(grad.shape[1]), column.pads(grad.shape[2])))
     for i, j in all_taps((row.taps, column.taps)):
-        # True convolution: a later tap meets an earlier gradient.
+        # True convolution: later taps are multiplied with earlier gradients.
         back = (row.taps - 1 - i, column.taps - 1 - j)
         window = shifted(padded, back, out_size, (1, 1), (row.hole, column.hole))
         place = (row.first + i * row.step, column.first + j * column.step)

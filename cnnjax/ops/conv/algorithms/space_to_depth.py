@@ -1,7 +1,7 @@
 """Strided convolution without its stride: each s x s block of pixels becomes one pixel, deeper.
 
-A large kernel with a stride (11x11/4, 7x7/2 on 3 channels) has many taps and few channels, which
-matrix-product hardware and libraries dislike. The same sum over s·s times the channels, with a
+A large kernel with a stride (11x11/4, 7x7/2 on 3 channels) has many taps and few channels, for
+which libraries of matrix products are slow. The same sum over s·s times the channels, with a
 kernel s times smaller each way and no stride, is an ordinary dense convolution. The kernel is
 padded with zeros to a multiple of the stride.
 """
@@ -21,14 +21,26 @@ from cnnjax.ops.conv.spec import ConvSpec
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns why there is no stride to fold away, or ""."""
+    """Returns why there is no stride to fold away, or "".
+
+    Args:
+        spec: the convolution.
+        input_shape: (batch, height, width, channels).
+        kernel_shape: (height, width, channels / groups, filters).
+    """
     if spec.strides == (1, 1) or spec.dilation != (1, 1) or spec.groups != 1:
         return "needs a stride, no dilation and one group"
     return ""
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y, from the folded image and the folded kernel."""
+    """Returns y, from the folded image and the folded kernel.
+
+    Args:
+        spec: the convolution.
+        x: images, (batch, height, width, channels).
+        kernel: (height, width, channels / groups, filters).
+    """
     out_size = spec.output_size(x.shape[1:3], kernel.shape[:2])
     blocks = _blocks(spec, out_size, kernel.shape[:2])
     x = _fold(_fit(x, spec, blocks), spec.strides)
@@ -38,10 +50,18 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def input_grad(
     spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    """dL/dx of the folded image, unfolded."""
+    """Returns dL/dx of the folded image, unfolded.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        grad: dL/dy, (batch, out_height, out_width, filters).
+        kernel: (height, width, channels / groups, filters).
+    """
     blocks = _blocks(spec, grad.shape[1:3], kernel.shape[:2])
     dx = direct.input_grad(_unstrided(spec), blocks, grad, _fold_kernel(kernel, spec.strides))
     dx = _unfold(dx, spec.strides)
+    # Blocks cover the padded image: what lies in the padding is cut off again.
     pads = [
         (-low, n + low - length)
         for n, length, (low, _) in zip(input_size, dx.shape[1:3], spec.padding, strict=True)
@@ -52,19 +72,27 @@ def input_grad(
 def kernel_grad(
     spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
 ) -> jax.Array:
-    """dL/dk of the folded kernel, unfolded."""
+    """Returns dL/dk of the folded kernel, unfolded.
+
+    Args:
+        spec: the convolution.
+        kernel_size: height and width of the kernel.
+        x: images, (batch, height, width, channels).
+        grad: dL/dy, (batch, out_height, out_width, filters).
+    """
     blocks = _blocks(spec, grad.shape[1:3], kernel_size)
     folded = tuple(-(-k // s) for k, s in zip(kernel_size, spec.strides, strict=True))
     x = _fold(_fit(x, spec, blocks), spec.strides)
     dk = direct.kernel_grad(_unstrided(spec), (folded[0], folded[1]), x, grad)
     down, across = spec.strides
     dk = dk.reshape(*folded, down, across, -1, grad.shape[3]).transpose(0, 2, 1, 3, 4, 5)
+    # The folded kernel was padded to whole blocks.
     dk = dk.reshape(folded[0] * down, folded[1] * across, -1, grad.shape[3])
     return dk[: kernel_size[0], : kernel_size[1]]
 
 
 def _blocks(spec: ConvSpec, out_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
-    """Returns how many blocks the outputs reach over."""
+    """Returns the number of blocks that the windows reach over, along rows and columns."""
     rows, columns = (
         n - 1 + -(-k // s) for n, k, s in zip(out_size, kernel_size, spec.strides, strict=True)
     )
@@ -72,7 +100,7 @@ def _blocks(spec: ConvSpec, out_size: sizes.Size, kernel_size: sizes.Size) -> si
 
 
 def _fit(x: jax.Array, spec: ConvSpec, blocks: sizes.Pair) -> jax.Array:
-    """Pads, or cuts, the image to whole blocks."""
+    """Returns the image, padded or cut to whole blocks."""
     pads = [
         (low, count * s - low - n)
         for n, count, s, (low, _) in zip(

@@ -1,0 +1,1 @@
+"""Blocks and other parts of which networks are made."""

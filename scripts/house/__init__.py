@@ -1,0 +1,1 @@
+"""What the code's layout is like, measured: `python -m scripts.house`."""

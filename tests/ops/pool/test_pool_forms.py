@@ -1,0 +1,119 @@
+"""Each form of pooling gives lax's results, and each is used where it should be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from cnnjax import ops
+from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
+from cnnjax.ops.pool.window import pool_window
+from tests.quick import quickly
+
+NON_FINITE = [np.nan, np.inf, -np.inf, 0.0, 1.0]
+
+
+def _value_and_gradient(pool, x, **options):
+    @quickly
+    def both(x):
+        y, vjp = jax.vjp(lambda x: pool(x, **options), x)
+        return y, vjp(jnp.arange(1.0, y.size + 1).reshape(y.shape))[0]
+
+    return both(x)
+
+
+@pytest.mark.parametrize(("window", "strides"), [(2, 2), (3, 1), (3, 2)])
+@pytest.mark.parametrize("padding", ["VALID", 1])
+def test_nan_and_infinity_give_what_lax_gives(window, strides, padding):
+    x = jnp.asarray(np.random.default_rng(0).choice(NON_FINITE, (4, 9, 9, 8)), jnp.float32)
+    for pool in (ops.max_pool, ops.sum_pool):
+        ours, native = (
+            _value_and_gradient(
+                pool, x, window=window, strides=strides, padding=padding, backward=b
+            )
+            for b in ("ours", "native")
+        )
+        np.testing.assert_array_equal(ours[0], native[0])
+        np.testing.assert_array_equal(ours[1], native[1])
+
+
+def test_dilated_native_pooling_has_both_derivatives():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 9, 3)), jnp.float32)
+    options = dict(strides=2, padding=1, dilation=2)
+    loss = lambda x, b: jnp.sum(jnp.sin(ops.max_pool(x, 3, backward=b, **options)))  # noqa: E731
+    loss = jax.jit(loss, static_argnums=1)
+    dx = jax.grad(loss)(x, "ours")
+    np.testing.assert_allclose(jax.grad(loss)(x, "native"), dx, rtol=1e-6, atol=1e-6)
+    _, forward = jax.jvp(lambda x: loss(x, "native"), (x,), (jnp.cos(x),))
+    np.testing.assert_allclose(forward, jnp.sum(dx * jnp.cos(x)), rtol=1e-5)
+
+
+def _where(size, window, strides, padding="VALID", dilation=1):
+    x = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
+    return pool_window("pool", x, window, strides, padding, dilation, False)
+
+
+def test_the_form_follows_the_windows():
+    assert max_form(_where(55, 3, 2)) == "runs"
+    assert max_form(_where(112, 3, 2, 1)) == "runs"
+    assert max_form(_where(112, 112, 1)) == "lax"
+    assert max_form(_where(112, 40, 1, dilation=2)) == "runs"
+    assert sum_form(_where(8, 3, 1, 1)) == "runs"
+    assert sum_form(_where(56, 56, 56)) == "two_pass"
+    assert sum_grad_form(_where(56, 56, 56)) == "runs"
+    assert sum_form(_where(3000, 2000, 1)) == "lax"
+    assert sum_grad_form(_where(14, 5, 3)) == "runs"
+
+
+def test_large_windows_take_other_forms_with_the_same_result():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 34, 34, 2)), jnp.float32)
+    for pool, strides in ((ops.max_pool, 1), (ops.sum_pool, 1), (ops.sum_pool, 5)):
+        ours, native = (
+            _value_and_gradient(pool, x, window=33, strides=strides, backward=b)
+            for b in ("ours", "native")
+        )
+        np.testing.assert_allclose(ours[0], native[0], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(ours[1], native[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_the_backward_rule_needs_less_memory_than_laxs(window):
+    x = jax.ShapeDtypeStruct((8, 56, 56, 64), jnp.float32)
+
+    def temporary(pool, backward):
+        def grad(x):
+            y, vjp = jax.vjp(lambda x: pool(x, window, strides=2, padding=1, backward=backward), x)
+            return vjp(y)
+
+        return jax.jit(grad).lower(x).compile().memory_analysis().temp_size_in_bytes
+
+    for pool in (ops.max_pool, ops.avg_pool):
+        assert temporary(pool, "ours") <= 1.25 * temporary(pool, "native")
+
+
+def test_outside_the_cpu_the_program_is_laxs():
+    x = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
+    grad = jax.ShapeDtypeStruct((2, 4, 4, 3), jnp.float32)
+    pools = {"max": ops.max_pool, "sum": ops.sum_pool}
+
+    def text(backward, kind):
+        def both(x, grad):
+            y, vjp = jax.vjp(
+                lambda x: pools[kind](x, 3, strides=2, padding=1, backward=backward), x
+            )
+            return y, vjp(grad)[0]
+
+        exported = jax.export.export(jax.jit(both), platforms=["cuda"])(x, grad)
+        return exported.mlir_module()
+
+    for kind, operations in (("max", ("reduce_window", "select_and_scatter")), ("sum", ())):
+        for operation in (*operations, "stablehlo.reduce_window"):
+            ours, native = (text(b, kind).count(operation) for b in ("ours", "native"))
+            assert ours >= 1 and native >= 1, operation
+
+
+def test_undifferentiated_pooling_is_reduce_window():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 13, 13, 5)), jnp.float32)
+    expected = lax.reduce_window(x, -np.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
+    np.testing.assert_array_equal(ops.max_pool(x, 3, strides=2, padding="SAME"), expected)
