@@ -78,10 +78,14 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
 
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
-        ValueError: two sections have the same anchor.
+        ValueError: no example was evaluated, or two sections have the same anchor.
     """
     check_installed()
     evaluated: Evaluated = network.evaluated()
+    if len(evaluated) == 0:
+        raise ValueError(
+            f"render: no example of the {evaluated.split} split was evaluated; a page needs one"
+        )
     report: TaskReport = network.task.report_sections(evaluated)
     # Checked before any picture is made.
     _check_anchors(report.sections)
