@@ -8,7 +8,7 @@ from typing import NoReturn
 from absl import flags
 
 from cnnjax import training
-from cnnjax.commands import configurations, suggestions
+from cnnjax.commands import find_configuration, suggestions
 from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.commands.grouped_help import command_help
 from cnnjax.training.devices import processes
@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str], description: str) -> list[str]:
         sys.exit(0)
     try:
         if "config" in flags.FLAGS:
-            arguments = configurations.resolve(arguments)
+            arguments = find_configuration.resolve(arguments)
             # ml_collections reads the keys that are set from there, not from `arguments`.
             sys.argv[:] = arguments
         return flags.FLAGS(list(arguments))

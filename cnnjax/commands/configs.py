@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from cnnjax import training
-from cnnjax.commands import configurations
+from cnnjax.commands import find_configuration
 from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.commands.program_name import program_name
@@ -18,7 +18,7 @@ from cnnjax.commands.program_name import program_name
 
 def overview() -> str:
     """Returns the names of the configurations, with the first line of each file."""
-    known = configurations.known()
+    known = find_configuration.known()
     column = 4 + max(map(len, known), default=0)
     return "\n".join(entry(name, _first_line(path), column) for name, path in known.items())
 
@@ -34,7 +34,7 @@ def run() -> None:
         print(overview())
         return
     try:
-        print(Path(configurations.find(name)).read_text(), end="")
+        print(Path(find_configuration.find(name)).read_text(), end="")
     except training.ConfigError as error:
         print(f"error: {str(error).removeprefix('--config: ')}", file=sys.stderr)
         sys.exit(USAGE_ERROR)

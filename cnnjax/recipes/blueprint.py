@@ -13,8 +13,8 @@ from cnnjax.models.registry import record_model
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
 from cnnjax.recipes.network import input_statistics, make_network
-from cnnjax.recipes.optimizer_table import OPTIMIZERS
-from cnnjax.recipes.schedule_table import SCHEDULES
+from cnnjax.recipes.optimizers import OPTIMIZERS
+from cnnjax.recipes.schedules import SCHEDULES
 from cnnjax.recipes.schema import RunConfig
 from cnnjax.recipes.tasks import make_task
 from cnnjax.tasks.base import Task

@@ -1,108 +1,203 @@
-"""The learning rate over the steps of a run, from a configuration."""
+"""The learning rate's schedules by name, each as a function of the step.
 
-import inspect
+A schedule is a function `(learning_rate, total_steps, epoch_steps, **options)` that returns an
+`optax.Schedule`. Its steps start at the warm-up's end, and the warm-up's are not among them; a
+function with an argument `warmup_steps` receives their number.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
 
 import optax
-from optax.contrib import reduce_on_plateau
 
-from cnnjax.recipes.schedule_table import SCHEDULES
-from cnnjax.recipes.schema import ScheduleConfig
-from cnnjax.recipes.signatures import check_options, keyword_defaults
+from cnnjax.parts import Registry
 
-PLATEAU_TOLERANCE = 1e-4
-"""A mean loss counts as lower if it is below the best one before by this share of it."""
+ScheduleRule = Callable[..., optax.Schedule]
 
-PLATEAU_FACTOR = 0.1
-"""The plateau schedule's factor where the configuration gives none."""
-
-KEYS = ("boundaries", "factor", "final_factor", "patience")
-"""Keys of the configuration that schedules take under the same name."""
+SCHEDULES: Registry[ScheduleRule] = Registry("schedule", example="my_package.rates:my_schedule")
 
 
-def make_schedule(
-    config: ScheduleConfig, learning_rate: float, total_steps: int, epoch_steps: int
-) -> optax.Schedule:
-    """Returns the learning rate as a function of the step.
-
-    The rate of `plateau` depends on the losses too: the optimizer's state holds the factor that
-    multiplies it, see `make_plateau`.
+@SCHEDULES.register("constant")
+def constant(learning_rate: float, total_steps: int, epoch_steps: int) -> optax.Schedule:
+    """Returns a constant rate.
 
     Args:
-        config: the configuration's section `schedule`.
+        learning_rate: the rate.
+        total_steps: not used.
+        epoch_steps: not used.
+    """
+    del total_steps, epoch_steps
+    return optax.constant_schedule(learning_rate)
+
+
+@SCHEDULES.register("plateau")
+def plateau(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    factor: float = 0.1,
+    patience: int = 5,
+) -> optax.Schedule:
+    """Returns a constant rate, which the factor of `schedules.make_plateau` multiplies.
+
+    Args:
+        learning_rate: the rate at the start.
+        total_steps: not used.
+        epoch_steps: not used.
+        factor: not used here; `make_plateau` takes it from the configuration.
+        patience: not used here; `make_plateau` takes it from the configuration.
+    """
+    del total_steps, epoch_steps, factor, patience
+    return optax.constant_schedule(learning_rate)
+
+
+@SCHEDULES.register("step")
+def step(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    boundaries: Sequence[float],
+    factor: float = 0.1,
+    warmup_steps: int = 0,
+) -> optax.Schedule:
+    """Returns a rate that is multiplied by `factor` at each boundary.
+
+    Args:
         learning_rate: the peak rate.
-        total_steps: steps of the whole run; past them the last rate holds.
-        epoch_steps: steps of one epoch, the unit of the warm-up and of the boundaries.
+        total_steps: steps of this schedule.
+        epoch_steps: steps of one epoch.
+        boundaries: epochs from the run's start, the warm-up included.
+        factor: by which each boundary multiplies the rate.
+        warmup_steps: steps before this schedule.
 
     Raises:
-        ValueError: the schedule is unknown, the warm-up is longer than the run, the boundaries are
-            missing or do not rise within the run, or keys or options of another schedule are set.
+        ValueError: there are no boundaries, or they do not rise within the schedule.
     """
-    warmup = round(config.warmup_epochs * epoch_steps)
-    if warmup >= total_steps:
+    if not boundaries:
         raise ValueError(
-            f"schedule.warmup_epochs: {config.warmup_epochs} epochs are {warmup} steps, "
-            f"the whole run has {total_steps}; shorten the warm-up or lengthen the run"
+            "schedule.boundaries: the step schedule has none; give the epochs at which the rate is "
+            "multiplied by schedule.factor, such as (30, 60)"
         )
-    function = SCHEDULES.get(config.name)
-    takes = keyword_defaults(function, positional=3)
-    given = _given_keys(config, takes or {})
-    keys = {key: key for key in KEYS if key in (takes or {})}
-    check_options("schedule", config.name, config.options, takes, keys)
-    given |= config.options
-    for name, default in (takes or {}).items():
-        if default is inspect.Parameter.empty and name not in given:
-            key = name if name in KEYS else f"options.{name}"
-            raise ValueError(f"schedule.{key}: {config.name} needs it; give a value")
-    # `boundaries` are epochs from the run's start, which only the warm-up's length can place.
-    if "warmup_steps" in (takes or {}):
-        given["warmup_steps"] = warmup
-    after = function(learning_rate, total_steps - warmup, epoch_steps, **given)
-    if not callable(after):
+    steps = [round(epoch * epoch_steps) for epoch in boundaries]
+    end = warmup_steps + total_steps
+    if any(after <= before for before, after in itertools.pairwise([warmup_steps, *steps, end])):
         raise ValueError(
-            f"schedule.name: {config.name} returns a {type(after).__name__}; it must return a "
-            "function of the step, an optax.Schedule"
+            f"schedule.boundaries: epochs {tuple(boundaries)} are the steps {steps}; they must "
+            f"rise, between the warm-up's end ({warmup_steps}) and the run's ({end})"
         )
-    if not warmup:
-        return after
-    # From a rate above 0, so that the first step is not lost.
-    ramp = optax.linear_schedule(learning_rate / warmup, learning_rate, warmup)
-    return optax.join_schedules([ramp, after], [warmup])
-
-
-def make_plateau(
-    config: ScheduleConfig, epoch_steps: int
-) -> optax.GradientTransformationExtraArgs | None:
-    """Returns a rule that multiplies updates by the plateau schedule's factor; None for the others.
-
-    The rule receives each step's loss as `value` and compares their means at the end of every
-    epoch. Its state (the factor, the best mean, the epochs since) is saved with the optimizer's.
-
-    Args:
-        config: the configuration's section `schedule`.
-        epoch_steps: steps of one epoch.
-    """
-    if config.name != "plateau":
-        return None
-    return reduce_on_plateau(
-        factor=PLATEAU_FACTOR if config.factor is None else config.factor,
-        patience=config.patience,
-        rtol=PLATEAU_TOLERANCE,
-        accumulation_size=epoch_steps,
+    return optax.piecewise_constant_schedule(
+        learning_rate, {step - warmup_steps: factor for step in steps}
     )
 
 
-def _given_keys(config: ScheduleConfig, takes: dict) -> dict:
-    """Returns the schedule's arguments that keys of the configuration set."""
-    given = {}
-    for key in KEYS:
-        value = getattr(config, key)
-        if key in takes and value is not None:
-            given[key] = value
-        # `patience` always has a value: it cannot show that it was set.
-        elif key not in takes and value not in (None, ()) and key != "patience":
-            owners = [n for n in SCHEDULES if key in (keyword_defaults(SCHEDULES.get(n), 3) or {})]
-            raise ValueError(
-                f"schedule.{key}: {value} was given with the schedule {config.name}; it belongs to "
-                f"{', '.join(owners)}: leave it out, or set schedule.name"
-            )
-    return given
+@SCHEDULES.register("cosine")
+def cosine(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    final_factor: float = 0.0,
+    exponent: float = 1.0,
+) -> optax.Schedule:
+    """Returns half a cosine from the rate down to `final_factor` of it.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        final_factor: the last rate's share of the peak rate.
+        exponent: the power to which the falling factor is raised.
+
+    Source: Loshchilov and Hutter 2017.
+    """
+    del epoch_steps
+    return optax.cosine_decay_schedule(
+        learning_rate, total_steps, alpha=final_factor, exponent=exponent
+    )
+
+
+@SCHEDULES.register("exponential")
+def exponential(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    factor: float,
+    decay_epochs: float = 1.0,
+    staircase: bool = False,
+    final_factor: float = 0.0,
+) -> optax.Schedule:
+    """Returns a rate that is multiplied by `factor` over every `decay_epochs` epochs.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: not used.
+        epoch_steps: steps of one epoch.
+        factor: by which `decay_epochs` epochs multiply the rate.
+        decay_epochs: number of epochs.
+        staircase: whether the rate falls at once at their end rather than a little at each step
+            (0.94 every two epochs: Szegedy et al. 2016).
+        final_factor: the lowest rate's share of the peak rate.
+    """
+    del total_steps
+    return optax.exponential_decay(
+        learning_rate,
+        max(1, round(decay_epochs * epoch_steps)),
+        factor,
+        staircase=staircase,
+        end_value=final_factor * learning_rate,
+    )
+
+
+@SCHEDULES.register("polynomial")
+def polynomial(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    final_factor: float = 0.0,
+    power: float = 1.0,
+) -> optax.Schedule:
+    """Returns a rate that falls to `final_factor` of itself by a power of the share of steps left.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        final_factor: the last rate's share of the peak rate.
+        power: the power; 1 is a straight line.
+    """
+    del epoch_steps
+    return optax.polynomial_schedule(
+        learning_rate, final_factor * learning_rate, power, total_steps
+    )
+
+
+@SCHEDULES.register("onecycle")
+def onecycle(
+    learning_rate: float,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> optax.Schedule:
+    """Returns one cycle: half a cosine up to the rate, and one down.
+
+    Args:
+        learning_rate: the peak rate.
+        total_steps: steps of this schedule.
+        epoch_steps: not used.
+        pct_start: the share of the steps in which the rate rises.
+        div_factor: the peak rate divided by the first one.
+        final_div_factor: the first rate divided by the last one.
+
+    Source: Smith and Topin 2018.
+    """
+    del epoch_steps
+    return optax.cosine_onecycle_schedule(
+        total_steps, learning_rate, pct_start, div_factor, final_div_factor
+    )

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from cnnjax.extras import installed_with
 from cnnjax.parts import Registry
-from cnnjax.recipes.optimizer_table import OPTIMIZERS
-from cnnjax.recipes.schedule_table import SCHEDULES
+from cnnjax.recipes.optimizers import OPTIMIZERS
+from cnnjax.recipes.schedules import SCHEDULES
 
 with installed_with("train"):
     import pydantic
@@ -193,7 +193,7 @@ class ScheduleConfig(Section):
     not been lower than the best one before for `patience` epochs; one that you registered, or the
     path of a function `(learning_rate, total_steps, epoch_steps, **options)` that returns an
     `optax.Schedule`, such as `my_package.rates:my_schedule`. `options` are further keyword
-    arguments (see `cnnjax.recipes.schedule_table`).
+    arguments (see `cnnjax.recipes.schedules`).
     """
 
     name: Annotated[str, _known_to(SCHEDULES)] = "constant"

@@ -7,8 +7,8 @@ import numpy as np
 
 from cnnjax import data
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
-from cnnjax.recipes.optimizers import make_optimizer
-from cnnjax.recipes.schedules import make_plateau, make_schedule
+from cnnjax.recipes.make_optimizer import make_optimizer
+from cnnjax.recipes.make_schedule import make_plateau, make_schedule
 from cnnjax.recipes.schema import DataConfig, StreamConfig
 from cnnjax.training.check import check_run
 from cnnjax.training.devices.scope import BatchNormScope

@@ -6,13 +6,13 @@ from pathlib import Path
 ANSWERS = (
     (
         "Where is the gradient of max pooling?",
-        "cnnjax/ops/pool/maximum.py",
+        "cnnjax/ops/pool/max_pool.py",
         "max_windows_input_grad",
     ),
     ("Where is a convolution's gradient for its kernel?", "cnnjax/ops/conv/grads.py", ""),
     ("Where is the residual block of a ResNet?", "cnnjax/models/blocks/residual.py", "BasicBlock"),
     ("Where is the checkpoint written?", "cnnjax/training/folder/checkpoints.py", "Checkpoints"),
-    ("What do I change to add an optimizer?", "cnnjax/recipes/optimizer_table.py", "OPTIMIZERS"),
+    ("What do I change to add an optimizer?", "cnnjax/recipes/optimizers.py", "OPTIMIZERS"),
     ("Where are images turned and cropped?", "cnnjax/data/augment/geometry.py", ""),
     ("Where are JPEG files decoded?", "cnnjax/data/read/decode.py", ""),
     ("Where are multiply-adds counted?", "cnnjax/analysis/cost/multiply_adds.py", "multiply_adds"),

@@ -6,7 +6,7 @@ import io
 import tokenize
 
 from cnnjax.data.augment.mix import Mix
-from cnnjax.data.augment.own import OwnTransform
+from cnnjax.data.augment.own_augmentations import OwnTransform
 from cnnjax.data.augment.registry import AUGMENTATIONS, Maker
 from cnnjax.data.augment.transform import Transform
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Int, Key
 from cnnjax.data.augment.example import Example
 from cnnjax.data.augment.language import parse_calls
 from cnnjax.data.augment.mix import Mix
-from cnnjax.data.augment.own import OwnTransform
+from cnnjax.data.augment.own_augmentations import OwnTransform
 from cnnjax.data.augment.transform import Augmentation, Kinds, Transform
 from cnnjax.data.part_checks import kinds_by_name
 

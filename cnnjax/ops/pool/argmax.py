@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from cnnjax.ops.checks import check_images
 from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool.choice import chosen_offsets, places, take
-from cnnjax.ops.pool.maximum import max_windows, max_windows_input_grad, native_max_windows
+from cnnjax.ops.pool.max_pool import max_windows, max_windows_input_grad, native_max_windows
 from cnnjax.ops.pool.window import PoolWindow, pool_window
 from cnnjax.ops.rules import make_op
 from cnnjax.ops.sizes import PaddingLike, PairLike

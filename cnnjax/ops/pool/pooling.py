@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.checks import check_images
-from cnnjax.ops.pool.maximum import max_windows
+from cnnjax.ops.pool.max_pool import max_windows
 from cnnjax.ops.pool.sums import sum_windows
 from cnnjax.ops.pool.window import PoolWindow, pool_window
 from cnnjax.ops.sizes import PaddingLike, PairLike

@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from cnnjax import nn, patterns
-from cnnjax.recipes.optimizers import make_optimizer
+from cnnjax.recipes.make_optimizer import make_optimizer
 from cnnjax.recipes.schema import OptimizerConfig
 from cnnjax.training.step.freezing import freeze
 

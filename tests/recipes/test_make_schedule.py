@@ -3,8 +3,8 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax.recipes.optimizers import make_optimizer
-from cnnjax.recipes.schedules import make_plateau, make_schedule
+from cnnjax.recipes.make_optimizer import make_optimizer
+from cnnjax.recipes.make_schedule import make_plateau, make_schedule
 from cnnjax.recipes.schema import OptimizerConfig, ScheduleConfig
 from cnnjax.training.step.rate import current_rate
 
