@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis.cost.batch_size import max_batch, training_step_bytes
-from cnnjax.analysis.cost.kept import kept_bytes
+from cnnjax.analysis.cost.saved_activations import kept_bytes
 
 
 def _images(*shape):

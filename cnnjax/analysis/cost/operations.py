@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnnjax.analysis.cost.reach import Reach
+from cnnjax.analysis.cost.receptive_field import Reach
 
 MARK = "call:"
 """Before the index of a module call, in the scopes and names by which a program refers to it."""

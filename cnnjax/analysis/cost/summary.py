@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.analysis.calls import check_names, evaluation_arguments
-from cnnjax.analysis.cost.kept import INPUT, kept_bytes
 from cnnjax.analysis.cost.layer_rows import Row, layer_rows
+from cnnjax.analysis.cost.saved_activations import INPUT, kept_bytes
 from cnnjax.analysis.cost.traces import trace_operations
 
 

@@ -27,8 +27,8 @@ from cnnjax.analysis.cost.operations import (
     read_operation,
     shapes_of,
 )
-from cnnjax.analysis.cost.reach import Reach
-from cnnjax.analysis.cost.reach_rules import propagate
+from cnnjax.analysis.cost.receptive_field import Reach
+from cnnjax.analysis.cost.receptive_field_rules import propagate
 
 # Operations that run an inner program on their own operands.
 _INLINED = frozenset(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cnnjax.analysis.cost.reach import Reach, union
+from cnnjax.analysis.cost.receptive_field import Reach, union
 
 Rule = Callable[[Mapping[str, Any], Sequence[Reach | None], tuple[int, ...]], Reach | None]
 

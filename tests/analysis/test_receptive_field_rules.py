@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from cnnjax.analysis.cost.reach import Reach, union
-from cnnjax.analysis.cost.reach_rules import propagate
+from cnnjax.analysis.cost.receptive_field import Reach, union
+from cnnjax.analysis.cost.receptive_field_rules import propagate
 from cnnjax.analysis.cost.traces import trace_operations
 
 SHAPE = (1, 6, 4, 2)
