@@ -1,4 +1,4 @@
-"""The page that shows a network without a run: what it costs, and what it makes of photos."""
+"""The page that shows a network without a run: what it costs, and what it predicts of photos."""
 
 import os
 import pathlib
@@ -26,8 +26,8 @@ def write_network_page(
     """Writes a page of a trained network and a few images: one file, without links outside it.
 
     Args:
-        network: the network, of a run or of a file of weights.
-        images: by name, such as that of a file; each as `network.form` has them, uint8
+        network: the network, from a run or from a file of weights.
+        images: name, such as that of a file, to image as `network.form` describes it: uint8
             [height, width, channels].
         output: the HTML file to write.
 
@@ -37,7 +37,7 @@ def write_network_page(
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
         ConfigError: `output` cannot be written.
-        ValueError: there is no image, or one has another shape than the network takes.
+        ValueError: there is no image, or one has not the shape and dtype that the network takes.
     """
     check_installed()
     path = inference.check_output(pathlib.Path(output), [".html"])
@@ -46,18 +46,19 @@ def write_network_page(
 
 
 def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
-    """The page as text.
+    """Returns the page as text.
 
     Args:
-        network: its `task`, `model`, `variables`, `title`, `origin`, `config`, `inputs(images)` and
-            `predict(images)`.
-        images: as in `write_network_page`.
+        network: with `task`, `model`, `variables`, `title`, `origin`, `config`,
+            `inputs(images)` and `predict(images)`.
+        images: name to image, as in `write_network_page`.
     """
     stored = np.stack(list(images.values()))
     inputs = np.asarray(network.inputs(stored))
     model, variables = network.model, network.variables
     summary = summarize(model, inputs.shape[1:], variables=variables)
     predictions = network.predict(stored)
+    # A prediction may consist of several arrays.
     first = jax.tree.map(lambda leaf: leaf[0], predictions)
     bars = named_bars(network.task, first)
     example = Example(0, next(iter(images)), bars, "prediction", "probabilities" if bars else "")

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.analysis.calls import check_names, evaluation_arguments
-from cnnjax.analysis.cost.kept import INPUT, kept_bytes
 from cnnjax.analysis.cost.layer_rows import Row, layer_rows
-from cnnjax.analysis.cost.operations import trace_operations
+from cnnjax.analysis.cost.saved_activations import INPUT, kept_bytes
+from cnnjax.analysis.cost.traces import trace_operations
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a network, the input first, and what they come to.
+    """The rows of a network, the input first, and their totals.
 
     Attributes:
         model: name of the model.
@@ -26,7 +26,7 @@ class Summary:
         rows: in the order of computation.
         other_parameters: parameters of modules that evaluation does not call, such as auxiliary
             heads; they are in no row.
-        xla_multiply_adds: half of XLA's own count of floating-point operations, where asked for.
+        xla_multiply_adds: half of XLA's own count of floating-point operations, if requested.
     """
 
     model: str
@@ -47,7 +47,7 @@ class Summary:
 
     @property
     def values(self) -> int:
-        """Numbers in the input and all outputs for one image."""
+        """Values in the input and all outputs for one image."""
         return sum(row.values for row in self.rows)
 
     @property
@@ -61,7 +61,10 @@ class Summary:
         return sum(row.bytes_kept for row in self.rows)
 
     def row(self, layer: str) -> Row:
-        """The row of a layer; of a module that calls others, such as a block, the last one in it.
+        """Returns the row of a layer; for a module that calls others, its last row.
+
+        Args:
+            layer: the row's name, or the path of a module.
 
         Raises:
             KeyError: there is no such layer; the message gives the nearest.
@@ -88,7 +91,7 @@ def summarize(
     name: str | None = None,
     **apply_arguments: Any,
 ) -> Summary:
-    """A row for each layer of any Flax model: parameters, multiply-adds, memory, receptive field.
+    """Counts what each layer of any Flax model costs, and the receptive field that it has.
 
     Everything is counted from shapes. Outputs of convolutions, dense layers, pools, norms,
     additions and concatenations are counted; activation functions work in place.
@@ -99,17 +102,17 @@ def summarize(
             vector.
         dtype: dtype of the images.
         variables: the model's variables or their shapes; None initializes by shapes.
-        name: what to call the model; None means its class.
+        name: the model's name in the summary; None for the name of its class.
         kept: whether `bytes_kept` is counted, which traces the training step too.
-        xla: whether XLA is asked for its count too, which lowers (but does not compile) the model.
+        xla: whether XLA's own count is added, which lowers (but does not compile) the model.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        The summary.
+        The summary: a row for the input and for each layer.
 
     Raises:
         TypeError: `__call__` needs arguments that were not given.
-        ValueError: the shape is not one of positive integers, or the model refuses it.
+        ValueError: the shape is not three positive integers or one, or the model refuses it.
     """
     shape = tuple(input_shape)
     whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
@@ -137,7 +140,7 @@ def summarize(
 
 
 def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:
-    """The shapes of a model's variables, without initializing it.
+    """Returns the shapes of a model's variables, without initializing it.
 
     Args:
         model: any Flax module.
@@ -148,6 +151,7 @@ def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[s
         The variables as `jax.ShapeDtypeStruct`.
     """
     arguments = evaluation_arguments(model, apply_arguments)
+    # By shape too, so that no random number is drawn.
     key = jax.eval_shape(jax.random.key, 0)
     return jax.eval_shape(lambda k, x: model.init(k, x, **arguments), key, images)
 
@@ -155,9 +159,10 @@ def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[s
 def _xla_multiply_adds(
     model: linen.Module, variables: Any, images: Any, apply_arguments: Mapping[str, Any]
 ) -> int:
-    """Half of the floating-point operations that XLA counts in the lowered program."""
+    """Returns half of the floating-point operations that XLA counts in the lowered program."""
     arguments = evaluation_arguments(model, apply_arguments)
     lowered = jax.jit(lambda v, x: model.apply(v, x, **arguments)).lower(variables, images)
     counted: Any = lowered.cost_analysis()
+    # Some backends return one entry for each program.
     counted = counted[0] if isinstance(counted, list) else counted
     return round(counted["flops"] / 2)

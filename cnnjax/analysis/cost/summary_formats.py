@@ -9,16 +9,26 @@ from cnnjax.analysis.cost.tables import shape_text, table_text
 
 
 def compact(number: float) -> str:
-    """A count with three digits and a letter: 15237608 becomes "15.2M"; 0 becomes ""."""
+    """Returns a count with three digits and a letter: 15237608 becomes "15.2M"; 0 becomes "".
+
+    Args:
+        number: the count, at least 0.
+    """
+    # Rounded first: 999,999 is 1.00M, not 1000K.
+    rounded = float(f"{number:.3g}")
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if number >= size:
-            digits = 0 if number >= 100 * size else 1 if number >= 10 * size else 2
-            return f"{number / size:.{digits}f}{letter}"
+        if rounded >= size:
+            digits = 0 if rounded >= 100 * size else 1 if rounded >= 10 * size else 2
+            return f"{rounded / size:.{digits}f}{letter}"
     return f"{number:.0f}" if number else ""
 
 
 def pair_text(pair: Sequence[float] | None) -> str:
-    """A pair such as a receptive field: "7" where both are 7, else "7x5"."""
+    """Returns a pair such as a receptive field as text: "7" if both are 7, else "7x5".
+
+    Args:
+        pair: rows and columns; None becomes "".
+    """
     if pair is None:
         return ""
     rows, columns = (f"{value:g}" for value in pair)
@@ -59,7 +69,11 @@ def _cells(row: Row, number: Callable[[int], str]) -> list[str]:
 
 
 def totals(summary: Summary) -> list[str]:
-    """What the rows come to, one line a figure."""
+    """Returns the totals of a summary, a line for each figure.
+
+    Args:
+        summary: the summary.
+    """
     unused = summary.other_parameters
     lines = [
         f"{summary.parameters:,} parameters"
@@ -72,18 +86,21 @@ def totals(summary: Summary) -> list[str]:
     ]
     if summary.xla_multiply_adds is not None:
         lines.append(
-            f"{summary.xla_multiply_adds:,} is half of the operations that XLA counts: without "
-            "products with padding, with norms, biases and activations"
+            f"{summary.xla_multiply_adds:,} is half of the operations that XLA counts: it leaves "
+            "out products with padding, and includes norms, biases and activations"
         )
     return lines
 
 
 def format_summary(summary: Summary, form: str = "table") -> str:
-    """A summary as text, a row for each layer and the totals beneath.
+    """Returns a summary as text, a row for each layer and the totals beneath.
 
     Args:
         summary: the summary.
         form: "table" for the terminal, "csv" (exact figures), "markdown" or "html".
+
+    Returns:
+        The text, ending in a newline; CSV has the rows alone.
 
     Raises:
         ValueError: the form is not known.
@@ -99,13 +116,21 @@ def format_summary(summary: Summary, form: str = "table") -> str:
 
 
 def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
-    """Two networks' rows beside each other, as text, and both totals beneath.
+    """Returns two networks' rows beside each other, as text, and both totals beneath.
 
     Args:
-        first, second: the summaries.
-        form: as in `format_summary`.
+        first: the summary on the left.
+        second: the summary on the right.
+        form: "table", "csv", "markdown" or "html"; as in `format_summary`.
+
+    Returns:
+        The text, ending in a newline.
+
+    Raises:
+        ValueError: the form is not known.
     """
     number = str if form == "csv" else compact
+    # Layer, output, parameters, multiply-adds and values: all columns twice would be too wide.
     shown = (0, 2, 3, 4, 5)
 
     def half(row: Row | None) -> list[str]:
