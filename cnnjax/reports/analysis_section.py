@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.analysis.cost.summary import summarize
+from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,

@@ -11,8 +11,7 @@ from cnnjax.analysis.behavior.embedding import canvas, embed_features
 from cnnjax.analysis.behavior.invariance import Change, InvarianceCurve, invariance_curves
 from cnnjax.analysis.behavior.rectifiers import dead_units
 from cnnjax.analysis.behavior.signals import LayerSignal, layer_signals
-from cnnjax.analysis.cost.summary import Summary
-from cnnjax.analysis.cost.summary_formats import compact, pair_text, totals
+from cnnjax.analysis.cost.summary import Summary, compact, pair_text, totals
 from cnnjax.analysis.cost.tables import shape_text
 from cnnjax.analysis.looks.activations import (
     activation_shapes,

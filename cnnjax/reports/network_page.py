@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from cnnjax import inference
-from cnnjax.analysis.cost.summary import Summary, summarize
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary
 from cnnjax.reports.behavior_section import cost_section
 from cnnjax.reports.formats import compact
 from cnnjax.reports.network_section import activation_section, kernel_section

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from cnnjax.analysis.cost.layer_rows import Row
-from cnnjax.analysis.cost.summary import Summary
-from cnnjax.analysis.cost.summary_formats import (
+from cnnjax.analysis.cost.summary import (
+    Summary,
     compact,
     format_summary,
     pair_text,

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from cnnjax.analysis import summarize
-from cnnjax.analysis.cost.summary import shape_variables
+from cnnjax.analysis.cost.summarize import shape_variables
 from cnnjax.analysis.cost.traces import trace_operations
 from tests.analysis.nets import PlainNet
 

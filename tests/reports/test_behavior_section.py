@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis.cost.layer_rows import Row
-from cnnjax.analysis.cost.summary import Summary, summarize
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary
 from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,

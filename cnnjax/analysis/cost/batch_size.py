@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from cnnjax.analysis.calls import training_arguments
-from cnnjax.analysis.cost.summary import shape_variables
+from cnnjax.analysis.cost.summarize import shape_variables
 from cnnjax.compiler import compiler_options
 
 

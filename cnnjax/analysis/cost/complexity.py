@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cnnjax import models
-from cnnjax.analysis.cost.summary import summarize
+from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.extras import installed_with
 
 Measure = Literal["top-1", "top-5", "CIFAR-10"]

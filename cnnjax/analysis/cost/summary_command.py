@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from cnnjax import models
-from cnnjax.analysis.cost.summary import Summary, summarize
-from cnnjax.analysis.cost.summary_formats import format_summary, side_by_side, totals
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary, format_summary, side_by_side, totals
 from cnnjax.analysis.cost.tables import FORMATS, shape_text, table_text
 
 _DESCRIPTION = """Prints what each layer of a network costs and sees: output shape, parameters,
