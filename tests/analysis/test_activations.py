@@ -110,7 +110,8 @@ def test_outputs_that_are_no_single_array_are_left_out():
     with pytest.raises(KeyError, match="no layer of Net is named 'pair'"):
         activations(Net(), variables, inputs, names=["pair"])
     whole = activations(Net(), variables, inputs, names=[""])[""]
-    np.testing.assert_allclose(whole, Net().apply(variables, inputs), rtol=1e-5)
+    applied: Any = Net().apply(variables, inputs)
+    np.testing.assert_allclose(whole, applied, rtol=1e-5)
 
 
 class Deep(linen.Module):
