@@ -5,7 +5,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float32, Int32
+from jaxtyping import Array, Bool
 
 INITIAL_SCALE = 2.0**15
 GROWTH_STEPS = 2000
@@ -20,12 +20,13 @@ class LossScale(flax.struct.PyTreeNode):
     (Micikevicius et al. 2018, section 3.2; the numbers are those of common implementations).
 
     Attributes:
-        scale: the factor, a power of two, so that it costs no rounding.
-        good_steps: steps since it was last changed.
+        scale: the factor, a float32 scalar: a power of two, so that it costs no rounding.
+        good_steps: steps since it was last changed, an int32 scalar.
     """
 
-    scale: Float32[Array, ""]
-    good_steps: Int32[Array, ""]
+    # No shapes: tree maps also put shapes, shardings and one value per device here.
+    scale: Array
+    good_steps: Array
 
     @classmethod
     def create(cls) -> "LossScale":

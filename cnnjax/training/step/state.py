@@ -5,7 +5,7 @@ from typing import Any
 import flax.struct
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int32
+from jaxtyping import Array
 
 from cnnjax.training.step.ema import start_average
 from cnnjax.training.step.loss_scaling import LossScale
@@ -15,7 +15,7 @@ class TrainState(flax.struct.PyTreeNode):
     """What a step takes and gives back.
 
     Attributes:
-        step: number of steps done, int32.
+        step: number of steps done, an int32 scalar.
         params: the trained parameters.
         collections: the model's other collections (`batch_stats`), by name.
         opt_state: the optimizer's state.
@@ -24,7 +24,8 @@ class TrainState(flax.struct.PyTreeNode):
         task_state: the task's own state; empty where it has none.
     """
 
-    step: Int32[Array, ""]
+    # No shape: tree maps also put shapes, shardings and one value per device here.
+    step: Array
     params: Any
     collections: dict[str, Any]
     opt_state: optax.OptState
