@@ -18,6 +18,7 @@ from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.step.batch import Pipeline, Stored
 from cnnjax.training.step.freezing import freeze
+from cnnjax.training.step.keys import order_key, run_keys
 from cnnjax.training.step.state import TrainState, create_state
 from cnnjax.training.step.step import StepOptions
 
@@ -148,9 +149,7 @@ class Run:
         """What the batches of each stream are made of."""
         made = {}
         for number, (name, stream) in enumerate(self.streams.items()):
-            key = self.keys["order"]
-            # The first stream has the run's own key, others one each.
-            key = key if number == 0 else jax.random.fold_in(key, 0x5EED0000 + number)
+            key = order_key(self.keys["order"], number)
             try:
                 made[name] = stream.make_order(key, first=number == 0)
             except ValueError as error:
@@ -208,9 +207,7 @@ class Run:
     @cached_property
     def keys(self) -> dict[str, jax.Array]:
         """The run's keys: of initial parameters, order, augmentation and dropout."""
-        names = ("init", "order", "augment", "dropout")
-        keys = jax.random.split(jax.random.key(self.seed), len(names))
-        return dict(zip(names, keys, strict=True))
+        return run_keys(self.seed)
 
     @property
     def options(self) -> StepOptions:

@@ -17,8 +17,8 @@ from cnnjax.training.loop.gradient import loss_gradient
 from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.run import Run
+from cnnjax.training.step.keys import step_key
 from cnnjax.training.step.state import TrainState
-from cnnjax.training.step.step import step_key
 
 _logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from cnnjax import compiler, nn
 from cnnjax.tasks.base import Batch
 from cnnjax.training.run import Run
 from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.keys import step_key
 from cnnjax.training.step.state import TrainState
-from cnnjax.training.step.step import step_key
 
 
 def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 
 from cnnjax.data.augment.policy import Policy, augment_batch, example_keys
 from cnnjax.data.kinds import Kind
 from cnnjax.data.preprocess import Preprocess
+from cnnjax.training.step.keys import step_key, view_key
 
 Stored = Mapping[str, Array]
 """A stream's parts as they are stored, with `weight`, `position` and `draw`, all [batch, ...]."""
@@ -68,7 +68,7 @@ class Pipeline:
         when = step if self.repeats else block
         made: dict[str, Any] = {}
         for place, (name, policy) in enumerate(self.views.items()):
-            own = jax.random.fold_in(view_key(key, self.number, place), when)
+            own = step_key(view_key(key, self.number, place), when)
             keys = example_keys(own, stored["draw"])
             augmented = augment_batch(policy, keys, unit, self.kinds)
             view = {**self.preprocess.normalize(augmented, self.kinds), **beside}
@@ -79,20 +79,12 @@ class Pipeline:
         return {**made, **beside}
 
 
-def view_key(key: Key[Array, ""], stream: int, view: int) -> Key[Array, ""]:
-    """Returns the key of a stream's view; that of the first stream's first view is the run's."""
-    if stream == 0 and view == 0:
-        return key
-    # Far beyond the numbers of epochs, which are folded into the same key.
-    return jax.random.fold_in(key, 0x5EED0000 + 256 * stream + view)
-
-
 def draws_of(positions: Rows, rows: Rows, repeats: bool) -> Rows:
     """Returns the numbers under which examples draw their augmentation.
 
     Args:
-        positions: each example's place in its set, which tells examples apart within an epoch.
-        rows: each example's row in the whole batch, which tells them apart where they repeat.
+        positions: each example's place in its set, which distinguishes examples within an epoch.
+        rows: each example's row in the whole batch, which distinguishes them where they repeat.
         repeats: which of the two counts.
     """
     return rows if repeats else positions

@@ -56,6 +56,22 @@ def batch_gradients(
         totals = jax.lax.psum(totals, axis_name)
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     scale = None if state.loss_scale is None else state.loss_scale.scale
+    gradients_of = _part_gradients(state, totals, scale, model, task)
+    if parts == 1 and axis_name is None:
+        gradients, loss, sums, updated = gradients_of(batch, key)
+    else:
+        gradients, loss, sums, updated = _joined(
+            gradients_of, batch, key, state.collections, parts, axis_name
+        )
+    if scale is not None:
+        gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
+    return gradients, loss, sums, updated
+
+
+def _part_gradients(
+    state: TrainState, totals: Any, scale: Array | None, model: linen.Module, task: Task
+) -> Callable[[Batch, Key[Array, ""]], Result]:
+    """Returns a function from a part of the batch and its key to gradients of the scaled loss."""
 
     def gradients_of(part: Batch, key: Key[Array, ""]) -> Result:
         moment = Moment(
@@ -75,15 +91,7 @@ def batch_gradients(
         gradients, (loss, sums, updated) = jax.grad(share, has_aux=True)(state.params)
         return gradients, loss, sums, dict(updated)
 
-    if parts == 1 and axis_name is None:
-        gradients, loss, sums, updated = gradients_of(batch, key)
-    else:
-        gradients, loss, sums, updated = _joined(
-            gradients_of, batch, key, state.collections, parts, axis_name
-        )
-    if scale is not None:
-        gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
-    return gradients, loss, sums, updated
+    return gradients_of
 
 
 def _joined(

@@ -1,16 +1,16 @@
 """One step of training as a pure function."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as linen
-import jax
 import optax
 from jaxtyping import Array, Float, Key
 
 from cnnjax.tasks.base import Batch, Sums, Task
 from cnnjax.training.step.ema import update_average
 from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.keys import step_key
 from cnnjax.training.step.loss_scaling import all_finite, choose
 from cnnjax.training.step.state import TrainState
 
@@ -51,7 +51,7 @@ def train_step(
     options: StepOptions = StepOptions(),
     axis_name: str | None = None,
 ) -> tuple[TrainState, StepResult]:
-    """Does one gradient step.
+    """Runs one gradient step.
 
     Where the state has a loss scale, a step whose gradients are not finite changes nothing but the
     scale and the step's number.
@@ -71,7 +71,7 @@ def train_step(
         The state after, and the loss and metric sums of the batch.
 
     Raises:
-        ValueError: the batch cannot be cut as the options say.
+        ValueError: the batch cannot be cut as the options require.
     """
     gradients, loss, sums, updated = batch_gradients(
         state,
@@ -82,6 +82,20 @@ def train_step(
         parts=options.accumulate,
         axis_name=axis_name,
     )
+    new = _updated(state, gradients, loss, updated, optimizer, options.ema_decay)
+    new = new.replace(task_state=task.next_state(state.task_state, sums))
+    return _unless_overflown(state, new, gradients), StepResult(loss, sums)
+
+
+def _updated(
+    state: TrainState,
+    gradients: Any,
+    loss: Float[Array, ""],
+    updated: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    ema_decay: float,
+) -> TrainState:
+    """Returns the state with parameters, optimizer, collections and averages after the step."""
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
         gradients, state.opt_state, state.params, value=loss
     )
@@ -89,22 +103,20 @@ def train_step(
     collections = {**state.collections, **updated}
     ema = None
     if state.ema is not None:
-        ema = update_average(state.ema, params, collections, options.ema_decay, state.step)
-    new = state.replace(
+        ema = update_average(state.ema, params, collections, ema_decay, state.step)
+    return state.replace(
         step=state.step + 1,
         params=params,
         collections=collections,
         opt_state=opt_state,
         ema=ema,
-        task_state=task.next_state(state.task_state, sums),
     )
-    if state.loss_scale is not None:
-        finite = all_finite(gradients)
-        skipped = state.replace(step=state.step + 1)
-        new = choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))
-    return new, StepResult(loss, sums)
 
 
-def step_key(key: Key[Array, ""], step: Array | int) -> Key[Array, ""]:
-    """Returns the key of a step: a function of the run's key and the number of steps done."""
-    return jax.random.fold_in(key, step)
+def _unless_overflown(state: TrainState, new: TrainState, gradients: Any) -> TrainState:
+    """Returns the new state, or the old one where scaled gradients have overflown."""
+    if state.loss_scale is None:
+        return new
+    finite = all_finite(gradients)
+    skipped = state.replace(step=state.step + 1)
+    return choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))
