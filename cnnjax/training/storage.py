@@ -18,6 +18,7 @@ from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.environment import describe_code, environment_differences
 from cnnjax.training.folder.metrics import read_metrics
+from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
 from cnnjax.training.identity import run_identity
 from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
@@ -131,7 +132,7 @@ class FolderStorage(Storage):
     def __init__(self, run: Run, path: Path):
         super().__init__(run)
         self.path = path
-        self.checkpoints = Checkpoints(path / run_folder.CHECKPOINTS)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS_FOLDER)
 
     @cached_property
     def _identity(self) -> run_folder.RunIdentity:

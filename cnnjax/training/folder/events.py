@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
-
-EVENTS_FILE = "events.jsonl"
+from cnnjax.training.folder.names import EVENTS_FILE
 
 
 class EventLog:

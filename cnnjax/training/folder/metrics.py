@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnjax.extras import installed_with
 from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
-from cnnjax.training.folder.run_folder import METRICS_FILE
+from cnnjax.training.folder.names import METRICS_FILE, TENSORBOARD_FOLDER
 
 HISTOGRAM_VALUES = 100_000
 """Of a larger array, this many evenly spaced values stand in a histogram."""
@@ -34,7 +34,7 @@ class MetricsWriter:
 
         event_pb2: Any = generated  # its classes are made at run time
         self._lines = JsonLines(workdir / METRICS_FILE)
-        folder = workdir / "tensorboard"
+        folder = workdir / TENSORBOARD_FOLDER
         folder.mkdir(exist_ok=True)
         # Without the process in its name, a file would be lost to a restart in the same second.
         self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")

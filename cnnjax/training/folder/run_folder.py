@@ -14,14 +14,11 @@ from typing import Any, NamedTuple
 
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder.differences import differences
+from cnnjax.training.folder.names import CONFIG_FILE, LOCK_FILE, RUN_FILE
+from cnnjax.writing import write_json
 
-CONFIG_FILE = "config.json"
 FORMAT = 2
 """Version of what a run folder holds; folders of another one are refused."""
-
-RUN_FILE = "run.json"
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINTS = "checkpoints"
 
 _PREFIXES = {"configuration": "config.", "python": "run."}
 
@@ -153,13 +150,6 @@ def read_run_facts(workdir: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Writes a JSON file in full before it gets its name."""
-    aside = path.with_name(f".{path.name}.incomplete")
-    aside.write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(aside, path)
-
-
 @contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Holds a folder against a second process; the lock goes with the process, however it ends.
@@ -169,7 +159,7 @@ def locked(workdir: Path) -> Iterator[None]:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
+        lock = (workdir / LOCK_FILE).open("w")
     except OSError as error:
         raise RunFolderError(
             f"workdir: {workdir} cannot be written: {error}; choose another --workdir"

@@ -52,8 +52,7 @@ def explain_divergence(
     else:
         state = checkpoints.restore(saved, jax.eval_shape(run.init_state))
         last_good = (
-            f"the last good checkpoint is that of step {saved}, in "
-            f"{checkpoints.folder / f'{saved:08d}'}"
+            f"the last good checkpoint is that of step {saved}, in {checkpoints.path(saved)}"
         )
     origin = _origin(run, trainer, state, noticed.step)
     return (

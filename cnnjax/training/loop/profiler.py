@@ -7,10 +7,9 @@ from typing import Any
 import jax
 
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.folder.names import PROFILE_FOLDER
 
 _logger = logging.getLogger(__name__)
-
-PROFILE_FOLDER = "profile"
 
 
 def parse_steps(text: str | None) -> range:
