@@ -7,7 +7,7 @@ from cnnjax.training.errors import ConfigError
 
 
 class NormScope(Protocol):
-    """Whatever has the attributes of `BatchNormScope`."""
+    """Any object with the attributes of `BatchNormScope`."""
 
     @property
     def scope(self) -> Literal["global", "device", "group"]:

@@ -55,5 +55,10 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 
 def environment_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Returns a line for each entry in which two environments differ."""
+    """Returns a line for each entry in which two environments differ.
+
+    Args:
+        old: an environment, as `describe_environment` gives it.
+        new: another one.
+    """
     return [f"{name}: {before} before, {now} now" for name, before, now in differences(old, new)]

@@ -125,7 +125,7 @@ def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str
         jax.debug.callback(lambda flag: note(number, flag), jnp.stack(finite).all())
         return output
 
-    def loss(variables: Any, batch: Batch) -> Any:
+    def loss(state: TrainState, batch: Batch) -> Any:
         moment = Moment(
             key=step_key(run.keys["dropout"], state.step),
             train=True,
@@ -134,10 +134,10 @@ def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str
             averages=state.average_variables,
             state=state.task_state,
         )
-        return run.task.loss(run.model, variables, batch, moment)
+        return run.task.loss(run.model, state.variables, batch, moment)
 
     frozen = nn.batch_statistics(frozen=run.frozen_norms(state.variables))
     with frozen, observe_calls(around):
-        jax.block_until_ready(compiler.jit(loss)(state.variables, batch))
+        jax.block_until_ready(compiler.jit(loss)(state, batch))
     jax.effects_barrier()
     return [(*what, flags.get(number, True)) for number, what in enumerate(ended)]

@@ -328,7 +328,7 @@ def test_a_batch_cut_into_parts_must_divide_too():
 
 def test_groups_across_devices_that_pmap_cannot_make_are_refused():
     placement = make_placement(Parallel("pmap", "data:6"), SHAPES, 60)
-    with pytest.raises(training.ConfigError, match="do not begin and end with the 10 of a device"):
+    with pytest.raises(training.ConfigError, match="do not start and end with the 10 of a device"):
         placement.batch_statistics(BatchNormScope("group", 15), 60)
     with pytest.raises(training.ConfigError, match="give a divisor of the 60 examples"):
         placement.batch_statistics(BatchNormScope("group", 7), 60)
