@@ -13,7 +13,8 @@ from cnnjax.training.step.state import TrainState
 def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
     """Returns the gradient of the training loss with respect to the parameters, as the step has it.
 
-    Only where devices or groups of examples have batch statistics of their own it is another.
+    Where devices or groups of examples have batch statistics of their own, it differs from the
+    step's: here the whole batch shares them.
 
     Args:
         run: the run.

@@ -1,4 +1,4 @@
-"""How far a run is: a line that moves on a terminal, now and then a line in a log."""
+"""The progress of a run: a moving line on a terminal, or a line in a log now and then."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from cnnjax.training.run import Run
 _logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
-"""Time between two lines where standard error is no terminal."""
+"""Time between two lines where standard error is not a terminal."""
 
 
 class Progress:
@@ -39,7 +39,12 @@ class Progress:
             )
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """Takes the newest training metrics."""
+        """Shows the newest training metrics.
+
+        Args:
+            step: number of steps done.
+            metrics: those of the last interval, with `loss` and `images_per_second`.
+        """
         if not self._shown:
             return
         epochs = -(-self._run.total_steps // self._run.epoch_steps)
@@ -62,7 +67,7 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Leaves the line as it is."""
+        """Ends the line, which stays on the terminal."""
         if self._bar is not None:
             self._bar.close()
 

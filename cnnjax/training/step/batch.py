@@ -26,11 +26,11 @@ class Pipeline:
 
     Attributes:
         preprocess: the fixed part.
-        views: what is done at random, by the view's name; "" for a stream without views.
+        views: the augmentation of each view, by the view's name; "" for a stream without views.
         kinds: what each stored part is.
         number: the stream's place among the run's streams, from 0.
         repeats: whether an example may come twice before all have come once.
-        num_classes: number of labels, which mixing needs; None where there are none.
+        num_classes: number of labels, which mixing needs; None without labels.
     """
 
     preprocess: Preprocess
@@ -64,7 +64,7 @@ class Pipeline:
         parts = {name: value for name, value in stored.items() if name not in _BESIDE}
         beside = {name: stored[name] for name in ("weight", "position")}
         unit = self.preprocess.to_unit(parts, self.kinds)
-        # An example that comes twice is to look different each time.
+        # An example that comes twice in a block has to be augmented differently each time.
         when = step if self.repeats else block
         made: dict[str, Any] = {}
         for place, (name, policy) in enumerate(self.views.items()):
@@ -85,6 +85,6 @@ def draws_of(positions: Rows, rows: Rows, repeats: bool) -> Rows:
     Args:
         positions: each example's place in its set, which distinguishes examples within an epoch.
         rows: each example's row in the whole batch, which distinguishes them where they repeat.
-        repeats: which of the two counts.
+        repeats: whether examples repeat, so that their rows count.
     """
     return rows if repeats else positions

@@ -18,9 +18,9 @@ def freeze(
     no state and do not decay.
 
     Args:
-        optimizer: what moves the others.
-        rules: pairs of a pattern of `cnnjax.patterns` and whether the parameter is frozen; none for
-            an optimizer that is left as it is.
+        optimizer: the update rule of the others.
+        rules: pairs of a pattern of `cnnjax.patterns` and whether the parameter is frozen; without
+            rules the optimizer is returned as it is.
         params: arrays or their shapes.
 
     Raises:

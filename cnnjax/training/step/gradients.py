@@ -40,7 +40,7 @@ def batch_gradients(
         batch: a pytree of arrays with examples along their first axis, as the task describes it.
         key: the step's key; each part and each device draws its own.
         model: the network.
-        task: gives the loss.
+        task: computes the loss.
         parts: number of parts; every stream's batch size is a multiple of it.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread; gradients, sums and
             collections are then those of all its devices together.
@@ -147,8 +147,12 @@ def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) ->
 def check_parts(batch: Mapping[str, Any], parts: int) -> None:
     """Refuses a batch that cannot be cut into equal parts.
 
+    Args:
+        batch: a pytree of arrays with examples along their first axis.
+        parts: number of parts.
+
     Raises:
-        ValueError: naming the size and what to do.
+        ValueError: a size is not a multiple of it; the message names both and a fix.
     """
     for size in sorted({len(leaf) for leaf in jax.tree.leaves(batch)}):
         if size % parts:

@@ -12,7 +12,7 @@ from cnnjax.training.step.loss_scaling import LossScale
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """What a step takes and gives back.
+    """What a step takes and returns.
 
     Attributes:
         step: number of steps done, an int32 scalar.
@@ -35,7 +35,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What is trained, as `model.apply` takes it."""
+        """The trained variables, as `model.apply` takes them."""
         return {"params": self.params, **self.collections}
 
     @property
@@ -47,7 +47,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def eval_variables(self) -> dict[str, Any]:
-        """What is evaluated, as `model.apply` takes it: the moving averages where there are any."""
+        """The variables to evaluate: the moving averages where there are any."""
         return self.average_variables or self.variables
 
 
@@ -63,7 +63,7 @@ def create_state(
 
     Args:
         variables: the network's, as `nn.init_network` makes them.
-        optimizer: whose state is made.
+        optimizer: the update rule, whose state is made.
         ema: whether moving averages are kept.
         loss_scaling: whether the loss is scaled, as float16 needs it.
         task_state: the task's state, as `Task.init_state` makes it.

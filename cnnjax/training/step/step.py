@@ -17,7 +17,7 @@ from cnnjax.training.step.state import TrainState
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a batch becomes a step, besides the task and the optimizer.
+    """Options of a step besides the task and the optimizer.
 
     Attributes:
         accumulate: number of parts into which a batch is cut, one after another.
@@ -29,7 +29,7 @@ class StepOptions:
 
 
 class StepResult(NamedTuple):
-    """What a step computed of its batch, before the update.
+    """What a step computed from its batch, before the update.
 
     Attributes:
         loss: what training minimizes.
@@ -59,11 +59,11 @@ def train_step(
     Args:
         state: the state before.
         batch: a pytree as the task describes it.
-        key: the run's key; what a step draws from it depends on the step's number alone.
+        key: the run's key; the step's own key follows from it and the step's number.
         model: the network.
-        task: gives the loss.
-        optimizer: gives the update; it is given the batch's loss as `value`.
-        options: how the batch is taken.
+        task: computes the loss.
+        optimizer: computes the update; it gets the batch's loss as `value`.
+        options: how the batch is cut and variables are averaged.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, where there is one;
             the state after the step is then the same on all its devices.
 

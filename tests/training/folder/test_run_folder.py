@@ -37,7 +37,7 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path):
     with pytest.raises(RunFolderError) as raised:
         run_folder.check_folder(tmp_path, other)
     rate = RUN.values["optimizer"]["learning_rate"]
-    assert f"config.optimizer.learning_rate is {rate} there, 0.5 was asked for" in str(raised.value)
+    assert f"config.optimizer.learning_rate is {rate} there, 0.5 was given" in str(raised.value)
     assert "config.epochs is" in str(raised.value)
     assert "extend_to makes a run longer" in str(raised.value)
     assert (tmp_path / "config.json").read_bytes() == before
@@ -72,7 +72,7 @@ def test_a_run_made_otherwise_is_refused(tmp_path):
 def test_an_object_of_another_run_is_named_as_the_runs(tmp_path):
     run_folder.start_run(tmp_path, run_folder.RunIdentity("python", {"seed": 0}, []), {})
     other = run_folder.RunIdentity("python", {"seed": 1}, [])
-    with pytest.raises(RunFolderError, match=r"run\.seed is 0 there, 1 was asked for"):
+    with pytest.raises(RunFolderError, match=r"run\.seed is 0 there, 1 was given"):
         run_folder.check_folder(tmp_path, other)
 
 
