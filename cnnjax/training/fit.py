@@ -86,7 +86,7 @@ def fit(
         TrainingDiverged: something was no longer finite; the message names the first place.
         DataError: examples are gone.
         DamagedImages: too many of them cannot be read.
-        TrainingStopped: the run was asked to stop and has saved its state.
+        TrainingStopped: the run received a signal to stop and has saved its state.
     """
     start = time.perf_counter()
     if extend_to is not None:

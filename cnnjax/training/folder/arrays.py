@@ -1,7 +1,6 @@
 """The arrays of a checkpoint, as orbax writes and reads them.
 
-Orbax is asked for the arrays alone: naming, digests and the choice of a checkpoint are this
-package's own, see `checkpoints`.
+Orbax handles the arrays alone: names, digests and the choice of a checkpoint are in `checkpoints`.
 """
 
 import contextlib
