@@ -28,7 +28,7 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path of the new file, to be opened by name and written.
     """
     path = Path(path)
-    # Nobody can plant a link at a name that is drawn, and exclusive creation follows none.
+    # A link cannot be planted at a random name, and exclusive creation follows no link.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.incomplete")
     # Unlike tempfile's, these permissions are the usual ones: the umask takes its part away.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))

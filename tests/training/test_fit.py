@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_config, train_config, tmp_
         train_config(wild, tmp_path / "run")
 
 
-def test_another_environment_is_told_and_goes_on(
+def test_another_environment_is_reported_and_goes_on(
     finished, tiny_config, train_config, tmp_path, caplog
 ):
     workdir = tmp_path / "run"

@@ -82,7 +82,7 @@ def test_nothing_that_is_not_finite_is_saved(checkpoints):
     assert checkpoints.steps() == [1, 2]
 
 
-def test_bookkeeping_that_begins_at_infinity_is_saved(checkpoints):
+def test_bookkeeping_that_starts_at_infinity_is_saved(checkpoints):
     optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
     state = state_at(3)
     state = state.replace(opt_state=optimizer.init(state.params))

@@ -124,7 +124,7 @@ def test_a_gradient_that_is_not_finite_is_named(run_of, explain):
     )
 
 
-def test_steps_that_come_out_finite_when_repeated_are_told(run_of, explain):
+def test_steps_that_come_out_finite_when_repeated_are_reported(run_of, explain):
     # The steady rule's updates do not look at gradients.
     message = explain(run_of(SquareRoot()), LossNotFinite(2, float("nan")))
     assert "The same steps, repeated, gave finite numbers" in message
@@ -140,7 +140,7 @@ def test_statistics_that_overflow_behind_a_finite_loss_are_named(run_of, explain
     )
 
 
-def test_parameters_that_begin_so_are_named(run_of, explain):
+def test_parameters_that_start_so_are_named(run_of, explain):
     class BadFromTheStart(linen.Module):
         @linen.compact
         def __call__(self, x, train=False):
@@ -158,7 +158,9 @@ def diverging(tiny_config):
     return recipes.parse_config(tiny_config.model_dump() | {"optimizer": wild})
 
 
-def test_a_run_that_explodes_says_where_and_saves_nothing_of_it(diverging, train_config, tmp_path):
+def test_a_run_that_explodes_reports_where_and_saves_nothing_of_it(
+    diverging, train_config, tmp_path
+):
     with pytest.raises(training.TrainingDiverged) as raised:
         train_config(diverging, tmp_path / "run", checkpoint_steps=1)
     message = str(raised.value)
