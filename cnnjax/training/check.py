@@ -36,6 +36,7 @@ def _check(run: Run) -> None:
     spec = run.main.examples.spec
     if "image" not in spec:
         raise ValueError(f"train: the examples have no part image; they have {', '.join(spec)}")
+    # Only the lengths count: nothing is computed from these arrays.
     sizes = {name: jnp.zeros(order.batch_size) for name, order in run.orders.items()}
     check_parts(sizes, run.accumulate)
     variables = network_shapes(run, run.image_shape)
@@ -48,7 +49,8 @@ def _check(run: Run) -> None:
             # Networks that end in a global average may train on one size and evaluate on another.
             key = f"views.{view}" if view else "augmentation"
             _outputs(run, variables, shape, f"the augmentation (data.{key})")
-    jax.eval_shape(run.init_state)  # the optimizer's rules
+    # Making the optimizer's state raises where a rule matches no parameter.
+    jax.eval_shape(run.init_state)
     _check_loss(run, variables)
 
 

@@ -72,7 +72,7 @@ def fit(
         read: whether examples are kept on the device, who decodes those that are not, and how many
             may be unreadable.
         callbacks: called at logs, evaluations and checkpoints.
-        progress: show step, loss, speed and the time left while it goes on.
+        progress: whether step, loss, speed and the time left are shown during training.
 
     Returns:
         Metrics, variables and history after the last epoch.
@@ -135,6 +135,7 @@ def _train(
         "layout": placement.layout(),
         "data": _data_of(run),
     }
+    # A checkpoint of another environment is used too, but with a warning.
     state, metrics = storage.restore(environment)
     first, evaluated = int(state.step), metrics is not None
     trainer = Trainer(run, state, placement, options.read)
@@ -158,7 +159,9 @@ def _train(
             metrics=metrics,
         )
         metrics = _run_to_end(loop)
+        # Called in all processes, which together gather a state that is cut over them.
         end = trainer.host_state()
+        # A finished run that is started again changes nothing in its folder.
         if first < trainer.step or not evaluated:
             _log_pictures(run, end.eval_variables, log, trainer.step)
             log.event("finished", trainer.step, left_out=dict(trainer.damaged))
@@ -187,6 +190,7 @@ def _open_log(run: Run, storage: Storage, first: int, options: _Options) -> RunL
 
 
 def _place(run: Run, parallel: Parallel) -> Placement:
+    # Without a mode each process would train the same run alone, all in one folder.
     if parallel.mode is None and jax.process_count() > 1:
         raise ConfigError(
             f"--parallel: {jax.process_count()} processes train together; give jit or pmap"
@@ -233,6 +237,7 @@ def _log_pictures(run: Run, variables: Mapping[str, Any], log: RunLog, step: int
     if run.test is None or not log.writes_pictures or "image" not in run.test.spec:
         return
     examples = run.test
+    # Pictures are worth reading some examples again, but not a whole large set.
     if examples.arrays is None:
         examples = data.choose(examples, range(min(len(examples), PICTURED)))
     predict: Callable[..., Any] = make_predictor(run.model, run.task, run.preprocess)

@@ -26,6 +26,7 @@ def run_identity(run: Run) -> dict[str, Any]:
     """
     if run.identity is not None:
         return dict(run.identity)
+    # The shapes are enough: no parameter is computed.
     params = jax.eval_shape(run.init_state).params
     return {
         "model": describe(run.model),
@@ -57,6 +58,7 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.generic):
         return {"type": _path(type(value)), "value": describe(value.item())}
     if isinstance(value, set | frozenset):
+        # A set has no order of its own, and may have another one in the next process.
         return sorted((describe(inner) for inner in value), key=repr)
     if isinstance(value, enum.Enum):
         return f"{_path(type(value))}.{value.name}"

@@ -90,6 +90,7 @@ class Run:
         """Refuses values of which no run can be made."""
         for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
+            # To Python True is a whole number.
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}: {value!r} was given; give a whole number from 1 on")
         if not 0 <= self.ema_decay < 1:
@@ -226,6 +227,7 @@ class Run:
     def frozen_rules(self) -> tuple[tuple[str, bool], ...]:
         """Pairs of a pattern and whether it freezes, the first that matches holds."""
         rules = [rule if isinstance(rule, tuple) else (rule, True) for rule in self.frozen]
+        # Patterns alone freeze what they match; then a last rule trains all other parameters.
         patterns_alone = any(isinstance(rule, str) for rule in self.frozen)
         return (*rules, (".*", False)) if patterns_alone else tuple(rules)
 
@@ -259,6 +261,7 @@ class Run:
         def init(key: jax.Array) -> TrainState:
             images = jnp.zeros((1, *self.image_shape), jnp.float32)
             variables = nn.init_network(self.model, key, images)
+            # Collections that were not given keep the values of the initialization.
             return self._state_of({**variables, **(self.variables or {})})
 
         return init(self.keys["init"])

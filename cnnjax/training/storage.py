@@ -181,6 +181,7 @@ class FolderStorage(Storage):
         """
         checkpoints = self.checkpoints
         # Only one process looks, since looking renames damaged checkpoints.
+        # -1 stands for no checkpoint, since processes exchange whole numbers only.
         step = processes.from_first(
             lambda: (
                 -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest

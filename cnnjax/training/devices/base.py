@@ -150,6 +150,7 @@ class Placement(abc.ABC):
         Args:
             state: a placed state.
         """
+        # Under pmap an array has a leading axis with a copy for each device.
         copies = 1 if self.axis_name is None else self.shards
         devices = self.mesh.devices.flat
         return {

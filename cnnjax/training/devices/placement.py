@@ -99,6 +99,7 @@ class MeshPlacement(Placement):
             state: a placed state.
             *arguments: placed arguments.
         """
+        # The new state lies as the old one does, whose buffers it takes over.
         shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
         jitted = jax.jit(
             self._cut(step),
@@ -149,6 +150,7 @@ def make_placement(parallel: Parallel, params: Any, batch_size: int, parts: int 
 
 def _put(leaf: Any, sharding: NamedSharding) -> Array:
     """Puts an array that every process has whole on the devices, each its part."""
+    # device_put reaches the devices of this process only.
     if sharding.is_fully_addressable:
         return jax.device_put(jnp.asarray(leaf), sharding)
     whole = np.asarray(leaf)
@@ -156,6 +158,7 @@ def _put(leaf: Any, sharding: NamedSharding) -> Array:
 
 
 def _host_array(leaf: Array) -> np.ndarray:
+    # An array that is cut over processes has to be gathered from them.
     if leaf.is_fully_addressable or leaf.is_fully_replicated:
         return np.asarray(leaf)
     return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))

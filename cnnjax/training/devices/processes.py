@@ -88,6 +88,7 @@ def joined(
     if coordinator is None:
         yield
         return
+    # Collective operations between CPU processes need a library: gloo comes with jaxlib.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     # That service would handle SIGTERM itself; here the training loop saves and stops at it.
     jax.config.update("jax_enable_preemption_service", False)
@@ -168,6 +169,7 @@ class _Peers:
         address = np.zeros(_ADDRESS_BYTES, np.uint8)
         listener = None
         if is_first():
+            # At port 0 the system chooses a free one.
             listener = socket.create_server(("", 0), backlog=jax.process_count())
             text = f"{host or socket.getfqdn()}:{listener.getsockname()[1]}".encode()
             address[: len(text)] = np.frombuffer(text, np.uint8)
@@ -181,6 +183,7 @@ class _Peers:
             self._connections = [(0, peer)]
         for number, peer in self._connections:
             peer.settimeout(None)
+            # A daemon thread does not keep the process alive.
             threading.Thread(target=self._listen, args=(number, peer), daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> list[tuple[int, socket.socket]]:
@@ -206,6 +209,7 @@ class _Peers:
                 file=sys.stderr,
                 flush=True,
             )
+            # The main thread may wait for the lost process for ever: only this call ends it.
             os._exit(PEER_LOST)
 
     def part(self) -> None:

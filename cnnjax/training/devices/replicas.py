@@ -38,6 +38,7 @@ class ReplicaPlacement(Placement):
         """
         shards = self.shards
         groups = norm_groups(scope, batch, shards)
+        # Groups within a device need no communication.
         if groups % shards == 0:
             return nn.batch_statistics(groups=groups // shards)
         if groups == 1:
@@ -48,6 +49,7 @@ class ReplicaPlacement(Placement):
                 f"end with the {batch // shards} of a device; choose a divisor or a multiple of "
                 "that, or --parallel=jit"
             )
+        # A group covers several whole devices.
         blocks = np.arange(shards).reshape(groups, -1)
         return nn.batch_statistics(DATA, axis_groups=blocks.tolist())
 
@@ -97,6 +99,7 @@ class ReplicaPlacement(Placement):
         Args:
             tree: a pytree of placed arrays.
         """
+        # All replicas are equal: the first one of this process is the whole.
         return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0))[0], tree)
 
     def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
@@ -107,6 +110,7 @@ class ReplicaPlacement(Placement):
             state: a placed state.
             *arguments: placed arguments.
         """
+        # The sums are the same on all devices: one copy is returned.
         mapped = self._map(step, out_axes=(0, None), donate_argnums=0)
         return mapped.lower(state, *arguments).compile(compiler_options=ops.compiler_options())
 

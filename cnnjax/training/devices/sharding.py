@@ -80,6 +80,7 @@ def state_specs(state: Any, specs: Any) -> Any:
 
     def spec_of(path: str, shape: tuple[int, ...]) -> PartitionSpec:
         parts = path.split("/")
+        # The longest end of the path is tried first: it is the most specific.
         for start in range(len(parts)):
             found = parameters.get("/".join(parts[start:]))
             if found is not None and found[0] == shape:

@@ -20,6 +20,7 @@ def nonfinite_names(state: Any) -> list[str]:
         state: any pytree that flax can turn into a state dict, on the host or on devices.
     """
     tree = serialization.to_state_dict(state)
+    # One program for all arrays, of which only the flags come to the host.
     bad = jax.tree.leaves(jax.device_get(_flags(tree)))
     return [name for name, is_bad in zip(patterns.path_names(tree), bad, strict=True) if is_bad]
 

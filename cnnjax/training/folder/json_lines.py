@@ -15,6 +15,7 @@ class JsonLines:
 
     def __init__(self, path: Path):
         cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        # With line buffering, a finished line survives a killed process.
         self._file = path.open("a", buffering=1)
         if cut:
             # A process ended within the last line; the next line must not be joined to it.

@@ -40,6 +40,7 @@ class MetricsWriter:
         self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")
         self._event, self._summary = event_pb2.Event, summary
         if resumed_step:
+            # After this event TensorBoard drops what it has of later steps.
             restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._events.write_event(self._event(step=resumed_step + 1, session_log=restart))
 
@@ -75,6 +76,7 @@ class MetricsWriter:
             step: number of steps done.
             values: the array, of any shape.
         """
+        # In float16 the norm could overflow.
         flat = np.asarray(values, np.float64).reshape(-1)
         shown = flat[:: max(1, len(flat) // HISTOGRAM_VALUES)]
         self._add(self._summary.histogram(name, shown, bins=64), step)

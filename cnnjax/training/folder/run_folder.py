@@ -68,6 +68,7 @@ def check_folder(workdir: Path, identity: RunIdentity) -> bool:
             )
         _check_writable(workdir)
         return True
+    # Hidden files, such as the lock of an earlier attempt, do not count.
     if workdir.is_dir() and any(not path.name.startswith(".") for path in workdir.iterdir()):
         raise RunFolderError(f"workdir: {workdir} holds files but no run; give an empty folder")
     _check_writable(workdir)
@@ -76,6 +77,7 @@ def check_folder(workdir: Path, identity: RunIdentity) -> bool:
 
 def _check_writable(workdir: Path) -> None:
     existing = workdir.absolute()
+    # A dangling link counts as existing: no folder can be made in its place.
     while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.is_dir():
@@ -180,6 +182,7 @@ def locked(workdir: Path) -> Iterator[None]:
         ) from error
     with lock as file:
         try:
+            # The system releases this lock when the process ends, also when it is killed.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunFolderError(

@@ -81,6 +81,7 @@ class ResidentSource(Source):
             step: number of steps done.
         """
         block = step // self._order.block_steps
+        # The positions of a block are placed once for all its steps.
         if block != self._block:
             self._block = block
             self._placed_block = self._placement.replicate(jnp.asarray(self._order.block(block)))
@@ -178,6 +179,7 @@ class ReadSource(Source):
             DamagedImages: too many images cannot be read.
             DataError: the set is gone.
         """
+        # Compiling takes the arguments of the first step before that step does.
         if self._given is None or self._given[0] != step:
             start = time.perf_counter()
             batch = self._take(step)
@@ -188,6 +190,7 @@ class ReadSource(Source):
         return (self._given[1],)
 
     def _take(self, step: int) -> Mapping[str, np.ndarray]:
+        # The reader reads ahead in order; another step than the next one starts it anew.
         if self._batches is None or step != self._next_step:
             self.close()
             self._batches = self._reader.batches(step)
@@ -216,6 +219,7 @@ class ReadSource(Source):
         Args:
             step: number of steps done.
         """
+        # Another reader, since the run's own one has read ahead and reads only its part.
         batches = self._open(process_index=0, process_count=1).batches(step)
         try:
             return self._with_draws(next(batches), 0)

@@ -89,6 +89,7 @@ def placed_batches(
     """
     size = placement.round_up(min(batch_size, len(examples)))
     for rows in _host_batches(examples, size, read or data.ReadOptions()):
+        # A reader gives positions too, which only training uses.
         yield placement.put_batch({name: rows[name] for name in (*examples.spec, "weight")})
 
 
@@ -98,6 +99,7 @@ def _host_batches(
     """Yields this process's rows of each batch."""
     processes, process = jax.process_count(), jax.process_index()
     if examples.arrays is not None:
+        # Arrays in memory need no reader: each process takes its rows of every batch.
         rows = slice(process * size // processes, (process + 1) * size // processes)
         for positions, weights in data.evaluation_batches(len(examples), size):
             yield {**examples.take(positions[rows]), "weight": weights[rows]}
@@ -143,8 +145,10 @@ def add_up(
     collected: list[Mapping[str, np.ndarray]] = []
     for sums, rows in paced(parts):
         for name, values in sums.items():
+            # In float64 the sums of a large set lose no digits.
             total[name] = total.get(name, 0) + np.asarray(values, np.float64)
         if rows:
+            # The padding of the last batch has weight 0.
             kept = rows["weight"] > 0
             collected.append({name: rows[name][kept] for name in rows if name != "weight"})
     if not total:

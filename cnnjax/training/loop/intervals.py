@@ -133,11 +133,13 @@ class Intervals:
         for (step, _), known in zip(steps, fetched, strict=True):
             if not np.isfinite(known.loss):
                 raise LossNotFinite(step, float(known.loss))
+        # Sums are added before they become metrics, so that every example weighs the same.
         sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
         metrics = self._task.metrics(sums)
         if (rate := fetched[-1].learning_rate) is not None:
             metrics["learning_rate"] = float(rate)
         metrics["images_per_second"] = len(steps) * self._batch_size / seconds
+        # Without waiting the examples are on the device, and there is no share to report.
         if waited:
             metrics["waiting_share"] = min(waited / seconds, 1.0)
         return Interval(steps[-1].step, metrics)

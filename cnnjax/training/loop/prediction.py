@@ -57,8 +57,10 @@ def predict_all(
         images: as stored; those that are not in memory are read where they are indexed.
         batch_size: examples at once.
     """
+    # All batches have one size, so that the network is compiled once.
     batches = data.evaluation_batches(len(images), min(batch_size, len(images)))
     parts = list(paced(predict(images[positions]) for positions, _ in batches))
+    # The last batch is filled up to the size of the others; its padding is cut off here.
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(images)], *parts)
 
 

@@ -67,6 +67,7 @@ class Profiler:
         """
         if not self._running or step + 1 in self._steps:
             return False
+        # Steps run behind the host: the trace has to last until the step is done.
         jax.block_until_ready(result)
         self.close()
         _logger.info("wrote a trace of steps up to %d to %s", step, self._folder)

@@ -28,6 +28,7 @@ class Progress:
         self._last = self._started
         self._bar = None
         if shown and sys.stderr.isatty():
+            # Imported only where a line is shown on a terminal.
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -60,6 +61,7 @@ class Progress:
         if now - self._last < LOG_SECONDS:
             return
         self._last = now
+        # The speed is that of this start, with its evaluations and checkpoints.
         left = (self._run.total_steps - step) * (now - self._started) / (step - self._first_step)
         _logger.info(
             "step %d/%d, epoch %s, loss %s, %s images/s, %s left",

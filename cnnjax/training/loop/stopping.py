@@ -36,6 +36,7 @@ class StopRequest:
         """
         if jax.process_count() == 1:
             return self.signal is not None
+        # Imported only where there are several processes.
         from jax.experimental import multihost_utils
 
         received = multihost_utils.process_allgather(np.array(self.signal is not None))

@@ -130,6 +130,7 @@ class Trainer:
     def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
         run, axis_name = self._run, self._placement.axis_name
         batch = run.make_batch(self._batches.stored(state.step, given), state.step, axis_name)
+        # Batch norm sees one part of a batch at a time.
         examples = run.first_batch_size // run.accumulate
         statistics = self._placement.batch_statistics(run.batch_norm, examples)
         with statistics, nn.batch_statistics(frozen=self._frozen):

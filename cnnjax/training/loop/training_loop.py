@@ -106,6 +106,7 @@ class TrainingLoop:
         self._intervals.restart_clock()
         while True:
             self._stop_if_requested()
+            # A run that resumes at the end of an epoch may have its metrics already.
             if self._at_epoch_end() and self.metrics is None:
                 self._end_epoch()
             if self.trainer.step >= self.run.total_steps:
@@ -122,6 +123,7 @@ class TrainingLoop:
         step = self.trainer.step + 1
         self.profiler.before(step)
         metrics = self.trainer.advance()
+        # The last evaluation was that of another state.
         self.metrics = None
         for interval in self._intervals.add(step, metrics):
             self.log.trained(interval)
@@ -136,6 +138,7 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         step = self.trainer.step
+        # The losses of all steps are written, and known to be finite, before the evaluation.
         self._flush()
         self.metrics = self._evaluated()
         if self.metrics:
@@ -144,10 +147,13 @@ class TrainingLoop:
         every = self.cadence.histograms_every
         if every and epoch % every == 0:
             self._histograms()
+        # A step that is a multiple of checkpoint_steps and ends an epoch is saved here, after the
+        # evaluation.
         inside = self.cadence.checkpoint_steps
         due = epoch % self.cadence.checkpoint_every == 0 or (inside and step % inside == 0)
         if due or step >= self.run.total_steps:
             self._save()
+        # The training speed does not include evaluation and saving.
         self._intervals.restart_clock()
 
     def _flush(self) -> None:
@@ -205,6 +211,7 @@ class TrainingLoop:
             return
         if step >= self.run.total_steps and self.metrics is not None:
             return
+        # The state may have been saved at this step already.
         if step > self._saved:
             self._save()
         signal = self.stop.signal or "another process"

@@ -53,6 +53,7 @@ def apply_mean(before: Any, total: Any, count: int) -> Any:
     def move(old: Any, change: Any) -> Any:
         if not _is_number(change):
             return change
+        # A counter stays a whole number.
         if jnp.issubdtype(change.dtype, jnp.integer):
             return old + change // count
         return old + change / count

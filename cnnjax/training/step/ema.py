@@ -43,6 +43,7 @@ def update_average(
     def move(old: Array, new: Array) -> Array:
         if not jnp.issubdtype(new.dtype, jnp.floating):
             return new  # a counter has no average
+        # The cast keeps the dtype of the average.
         return old + (1 - decay_now).astype(old.dtype) * (new - old)
 
     return jax.tree.map(move, average, {"params": params, "collections": collections})

@@ -33,6 +33,7 @@ def freeze(
     labels = patterns.match(
         [(pattern, "frozen" if frozen else "trained") for pattern, frozen in rules], params
     )
+    # optax itself would accept this and train nothing.
     if "trained" not in jax.tree.leaves(labels):
         raise ValueError("frozen: every parameter is frozen; leave some to train")
     return optax.partition({"trained": optimizer, "frozen": optax.set_to_zero()}, labels)

@@ -53,10 +53,14 @@ def batch_gradients(
     """
     totals = task.totals(batch)
     if axis_name is not None:
+        # Every loss is divided by the totals of the whole batch, so that gradients of devices add
+        # up.
         totals = jax.lax.psum(totals, axis_name)
+        # Devices must not drop the same units.
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     scale = None if state.loss_scale is None else state.loss_scale.scale
     gradients_of = _part_gradients(state, totals, scale, model, task)
+    # A single pass has nothing to average: its collections are returned as they are, to the bit.
     if parts == 1 and axis_name is None:
         gradients, loss, sums, updated = gradients_of(batch, key)
     else:
@@ -64,6 +68,7 @@ def batch_gradients(
             gradients_of, batch, key, state.collections, parts, axis_name
         )
     if scale is not None:
+        # The scale is a power of two: dividing by it does not round.
         gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
     return gradients, loss, sums, updated
 
@@ -136,8 +141,10 @@ def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) ->
         added = jax.tree.map(jnp.add, total[:3], tuple(sums))
         return (*added, add_changes(total[3], changed)), None
 
+    # Parts are interleaved: each has examples of all devices, so that none are moved.
     cut_batch = jax.tree.map(cut, batch)
     first = jax.tree.map(lambda values: values[0], cut_batch)
+    # The scan adds to zeros, whose shapes are found without computing.
     shapes = jax.eval_shape(changes_of, first, key)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     total, _ = jax.lax.scan(add, zeros, (cut_batch, jnp.arange(parts)))

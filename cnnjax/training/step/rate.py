@@ -24,6 +24,7 @@ def current_rate(
     def is_plateau(node: Any) -> bool:
         return isinstance(node, ReduceLROnPlateauState)
 
+    # The plateau's state is a tuple, of which tree.leaves would give the entries.
     for node in jax.tree.leaves(opt_state, is_leaf=is_plateau):
         if is_plateau(node):
             rate = rate * jnp.asarray(node.scale).astype(rate.dtype)

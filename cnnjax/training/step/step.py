@@ -83,6 +83,7 @@ def train_step(
         axis_name=axis_name,
     )
     new = _updated(state, gradients, loss, updated, optimizer, options.ema_decay)
+    # The task may use the sums of this batch for its next state.
     new = new.replace(task_state=task.next_state(state.task_state, sums))
     return _unless_overflown(state, new, gradients), StepResult(loss, sums)
 
@@ -103,6 +104,7 @@ def _updated(
     collections = {**state.collections, **updated}
     ema = None
     if state.ema is not None:
+        # The average is of the variables after the update.
         ema = update_average(state.ema, params, collections, ema_decay, state.step)
     return state.replace(
         step=state.step + 1,
@@ -118,5 +120,6 @@ def _unless_overflown(state: TrainState, new: TrainState, gradients: Any) -> Tra
     if state.loss_scale is None:
         return new
     finite = all_finite(gradients)
+    # A skipped step is counted too: order and keys follow the number of steps.
     skipped = state.replace(step=state.step + 1)
     return choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))
