@@ -39,8 +39,10 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    # The new name is in the folder, which has to get to the disk too.
-    flush(path.parent)
+    # The new name is in the folder, which has to get to the disk too. Some file systems cannot
+    # flush folders, and some folders cannot be read: the file is whole all the same.
+    with contextlib.suppress(OSError):
+        flush(path.parent)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

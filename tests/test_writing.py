@@ -90,3 +90,17 @@ def test_two_writers_do_not_share_a_temporary_file(tmp_path):
         first.write_text("one")
         second.write_text("two")
     assert (tmp_path / "a").read_text() == "one"
+
+
+def test_a_folder_that_cannot_be_flushed_holds_the_file(tmp_path, monkeypatch):
+    original = writing.flush
+
+    def flush(path):
+        if path == tmp_path:
+            raise OSError(22, "Invalid argument")
+        original(path)
+
+    monkeypatch.setattr(writing, "flush", flush)
+    writing.write_text(tmp_path / "a", "b")
+    assert (tmp_path / "a").read_text() == "b"
+    assert names(tmp_path) == ["a"]
