@@ -63,7 +63,7 @@ class MetricsWriter:
         Args:
             name: prefix of their names.
             step: number of steps done.
-            images: uint8, [examples, height, width, channels].
+            images: uint8, or numbers from 0 to 1, [examples, height, width, channels].
         """
         for number, image in enumerate(images):
             self._add(self._summary.image(f"{name}/{number}", image, dataformats="HWC"), step)

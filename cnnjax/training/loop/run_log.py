@@ -125,7 +125,7 @@ class RunLog:
 
         Args:
             step: number of steps done.
-            images: uint8, [examples, height, width, channels].
+            images: uint8, or numbers from 0 to 1, [examples, height, width, channels].
         """
         if self._writer is not None:
             with self._writing():
