@@ -8,7 +8,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cnnjax.analysis.cost.complexity import ComplexityPoint, complexity_points
-from cnnjax.reports.template import fill, write_whole
+from cnnjax.reports.template import fill
+from cnnjax.writing import write_text
 
 MEASURES = ("top-1", "top-5", "CIFAR-10")
 
@@ -38,7 +39,8 @@ def write_complexity_page(
         points=points,
         measures=list(points),
     )
-    return write_whole(pathlib.Path(path), page)
+    write_text(path, page)
+    return pathlib.Path(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

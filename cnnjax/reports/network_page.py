@@ -17,8 +17,9 @@ from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.photo_section import named_bars, photo_section
 from cnnjax.reports.run_figures import parameter_figure
 from cnnjax.reports.run_record import flat_items
-from cnnjax.reports.template import check_installed, fill, write_whole
+from cnnjax.reports.template import check_installed, fill
 from cnnjax.tasks.sections import Example, Figure
+from cnnjax.writing import write_text
 
 
 def write_network_page(
@@ -43,7 +44,8 @@ def write_network_page(
     check_installed()
     path = inference.check_output(pathlib.Path(output), [".html"])
     _check_images(images, network.form.shape)
-    return write_whole(path, network_page(network, images))
+    write_text(path, network_page(network, images))
+    return path
 
 
 def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:

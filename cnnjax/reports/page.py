@@ -16,8 +16,10 @@ from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.run_figures import disagreements, metric_figures, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.reports.task_sections import draw_section
-from cnnjax.reports.template import check_installed, fill, write_whole
+from cnnjax.reports.template import check_installed, fill
 from cnnjax.tasks.sections import Evaluated, Example, Section, TaskReport
+from cnnjax.training.folder.names import REPORT_FILE
+from cnnjax.writing import write_text
 
 _OWN_ANCHORS = (
     *("curves", "course", "kernels", "activations", "cost", "looking", "invariance", "health"),
@@ -58,7 +60,9 @@ def write_report(
     record = read_run_record(workdir)
     network = inference.load(record.workdir, step, run=run, data_dir=data_dir, read=read)
     page = render(record, network, analysis=analysis)
-    return write_whole(record.workdir / "report.html", page)
+    path = record.workdir / REPORT_FILE
+    write_text(path, page)
+    return path
 
 
 def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:

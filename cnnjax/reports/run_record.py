@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnjax.training import RunFolderError, read_events, read_metrics
+from cnnjax.training.folder.names import CONFIG_FILE, METRICS_FILE, RUN_FILE
 from cnnjax.training.folder.run_folder import read_identity
 
 # Logged numbers that are no metrics of the task.
@@ -68,7 +69,7 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
     folder = pathlib.Path(workdir)
     if not folder.is_dir():
         raise RunFolderError(f"workdir: {folder} is not a folder; give that of a training run")
-    for name in ("config.json", "metrics.jsonl"):
+    for name in (CONFIG_FILE, METRICS_FILE):
         if not (folder / name).is_file():
             raise RunFolderError(
                 f"workdir: {folder} holds no run ({name} is missing); give the folder of a "
@@ -77,12 +78,13 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
     lines = read_metrics(folder)
     if not lines:
         raise RunFolderError(
-            f"workdir: {folder / 'metrics.jsonl'} holds no metrics yet; continue the training"
+            f"workdir: {folder / METRICS_FILE} holds no metrics yet; continue the training"
         )
     train = [line for line in lines if line["split"] == "train"]
     evaluated = [line for line in lines if line["split"] != "train"]
     split = evaluated[-1]["split"] if evaluated else "test"
-    run = _read_object(folder / "run.json") if (folder / "run.json").is_file() else {}
+    run_file = folder / RUN_FILE
+    run = _read_object(run_file) if run_file.is_file() else {}
     identity, events = read_identity(folder), read_events(folder)
     return RunRecord(folder, identity.values, run, train, evaluated, split, events)
 

@@ -1,6 +1,5 @@
 """The pages' templates, and the writing of a page."""
 
-import pathlib
 from typing import Any
 
 from cnnjax import extras
@@ -37,19 +36,3 @@ def fill(template: str, **values: Any) -> str:
     )
     environment.filters["breakable"] = breakable
     return environment.get_template(template).render(**values)
-
-
-def write_whole(path: pathlib.Path, text: str) -> pathlib.Path:
-    """Writes all of a file or nothing, so that no reader finds half a page.
-
-    Args:
-        path: the file.
-        text: all of its text.
-
-    Returns:
-        The path.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    # Within one folder, a file is replaced in one step.
-    return partial.replace(path)

@@ -1,4 +1,4 @@
-"""Whether the parts of a run fit together, found from shapes alone before anything is compiled."""
+"""Checks, from shapes alone, that the parts of a run fit together; nothing is compiled."""
 
 from typing import Any
 
@@ -13,11 +13,14 @@ from cnnjax.training.run import Run, kinds_of
 from cnnjax.training.step.gradients import check_parts
 
 _SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
-"""What networks raise at images of a size that they cannot take."""
+"""What networks raise where they cannot take the size of the images."""
 
 
 def check_run(run: Run) -> None:
     """Runs augmentation, network, task and optimizer on shapes.
+
+    Args:
+        run: the run.
 
     Raises:
         ConfigError: the network cannot take the images that training or evaluation gives it, the
@@ -33,24 +36,26 @@ def _check(run: Run) -> None:
     spec = run.main.examples.spec
     if "image" not in spec:
         raise ValueError(f"train: the examples have no part image; they have {', '.join(spec)}")
+    # Only the lengths count: nothing is computed from these arrays.
     sizes = {name: jnp.zeros(order.batch_size) for name, order in run.orders.items()}
     check_parts(sizes, run.accumulate)
     variables = network_shapes(run, run.image_shape)
     outputs = _outputs(run, variables, run.image_shape, "preprocess (data.resize, data.pad)")
     run.task.check(spec, outputs)
-    # What the network is given of further streams, the task alone knows: see `_check_loss`.
+    # Only the task knows what the network gets from further streams: see `_check_loss`.
     for view, policy in run.main.policies.items():
         shape = _augmented(run, policy)
         if shape != run.image_shape:
-            # Networks that end in a global average train on one size, evaluate on another.
+            # Networks that end in a global average may train on one size and evaluate on another.
             key = f"views.{view}" if view else "augmentation"
             _outputs(run, variables, shape, f"the augmentation (data.{key})")
-    jax.eval_shape(run.init_state)  # the optimizer's rules
+    # Making the optimizer's state raises where a rule matches no parameter.
+    jax.eval_shape(run.init_state)
     _check_loss(run, variables)
 
 
 def _check_loss(run: Run, variables: Any) -> None:
-    """Takes the loss of a training batch, of which a task may find that it cannot."""
+    """Computes the loss of a training batch: a task may refuse the batch or the network."""
 
     def loss(variables: Any) -> Any:
         batch = run.make_batch({name: _blank(run, name) for name in run.streams}, 0)
@@ -67,7 +72,7 @@ def _check_loss(run: Run, variables: Any) -> None:
 
 
 def _blank(run: Run, name: str) -> dict[str, Any]:
-    """Stored examples of a stream that hold nothing."""
+    """Returns a batch of stored examples of a stream, all zero."""
     size, spec = run.orders[name].batch_size, run.streams[name].examples.spec
     stored = {part: jnp.zeros((size, *form.shape), form.dtype) for part, form in spec.items()}
     numbers = {beside: jnp.zeros(size, jnp.int32) for beside in ("position", "draw")}
@@ -75,10 +80,14 @@ def _blank(run: Run, name: str) -> dict[str, Any]:
 
 
 def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
-    """Returns the shapes of the network's variables for images of that shape.
+    """Returns the shapes of the network's variables.
+
+    Args:
+        run: the run with the network.
+        image_shape: (height, width, channels) of the network's inputs.
 
     Raises:
-        ValueError: the network cannot take them; the message says what to change.
+        ValueError: the network cannot take such images; the message names what to change.
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     key = jax.random.key(0)

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnjax.reports.formats import breakable, compact, duration, metric_value, sentence, size
-from cnnjax.reports.template import fill, write_whole
+from cnnjax.reports.template import fill
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,3 @@ def test_a_template_refuses_to_leave_a_value_out():
 
     with pytest.raises(jinja2.UndefinedError, match="'title' is undefined"):
         fill("network.html", photos={"cards": []})
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path):
-    path = tmp_path / "page.html"
-    assert write_whole(path, "old ä") == path
-    write_whole(path, "new ä")
-    assert path.read_text(encoding="utf-8") == "new ä"
-    assert list(tmp_path.iterdir()) == [path]
