@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from cnnjax import data, parts
 from cnnjax.importing import import_part
 from cnnjax.inference.images import ImageForm
@@ -14,6 +12,7 @@ from cnnjax.inference.network import Network
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.make_run import load_evaluated
 from cnnjax.recipes.without_examples import state_like
+from cnnjax.training.check import state_shapes
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
 from cnnjax.training.folder import names
 from cnnjax.training.folder.checkpoints import Checkpoints
@@ -128,7 +127,7 @@ def _source(
         raise RunFolderError(f"workdir: {workdir}: {error}") from error
     if run is not None:
         made = _made(run)
-        return _Source(_fields_of_run(made), jax.eval_shape(made.init_state))
+        return _Source(_fields_of_run(made), state_shapes(made))
     if identity.made_by != "configuration":
         raise ConfigError(
             f"workdir: the run in {workdir} was made in Python; give it, "

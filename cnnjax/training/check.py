@@ -6,33 +6,44 @@ import jax
 import jax.numpy as jnp
 from flax.errors import FlaxError
 
-from cnnjax import nn
+from cnnjax import nn, patterns
 from cnnjax.tasks.base import Moment
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.run import Run, kinds_of
+from cnnjax.training.run import Run
+from cnnjax.training.step.batch import kinds_of
 from cnnjax.training.step.gradients import check_parts
+from cnnjax.training.step.state import TrainState
 
 _SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
 """What networks raise where they cannot take the size of the images."""
 
 
-def check_run(run: Run) -> None:
+def check_run(run: Run) -> TrainState:
     """Runs augmentation, network, task and optimizer on shapes.
 
+    The network is traced three times: its initialization, in evaluation, and in training.
+
     Args:
-        run: the run.
+        run: the run. Where it has `shapes`, only what depends on its examples' values is checked.
+
+    Returns:
+        The shapes of the state before the first step.
 
     Raises:
         ConfigError: the network cannot take the images that training or evaluation gives it, the
             task cannot use the network or the examples, or rules match no parameter.
     """
     try:
-        _check(run)
+        return _check(run)
     except (ValueError, FlaxError) as error:
         raise ConfigError(str(error)) from error
 
 
-def _check(run: Run) -> None:
+def _check(run: Run) -> TrainState:
+    if run.shapes is not None:
+        # An order may need labels, or more examples than there are.
+        _ = run.orders
+        return run.shapes
     spec = run.main.examples.spec
     if "image" not in spec:
         raise ValueError(f"train: the examples have no part image; they have {', '.join(spec)}")
@@ -50,8 +61,45 @@ def _check(run: Run) -> None:
             key = f"views.{view}" if view else "augmentation"
             _outputs(run, variables, shape, f"the augmentation (data.{key})")
     # Making the optimizer's state raises where a rule matches no parameter.
-    jax.eval_shape(run.init_state)
+    shapes = jax.eval_shape(run.first_state, variables)
     _check_loss(run, variables)
+    return shapes
+
+
+def state_shapes(run: Run) -> TrainState:
+    """Returns the shapes of the state before the first step.
+
+    Args:
+        run: the run; the network is traced unless it has `shapes`.
+    """
+    return jax.eval_shape(run.init_state) if run.shapes is None else run.shapes
+
+
+def check_shapes(run: Run, state: TrainState) -> None:
+    """Refuses a state whose shapes are not those with which the run was checked.
+
+    Args:
+        run: a checked run.
+        state: its state.
+
+    Raises:
+        ConfigError: the run has other shapes.
+    """
+    expected, found = _forms(run.shapes), _forms(state)
+    differing = [path for path in {**expected, **found} if expected.get(path) != found.get(path)]
+    if differing:
+        path = differing[0]
+        raise ConfigError(
+            f"shapes: {path} is {expected.get(path, 'missing')} in the run's shapes, but "
+            f"{found.get(path, 'missing')} in its state; leave shapes out, so that the run is "
+            "checked"
+        )
+
+
+def _forms(state: Any) -> dict[str, str]:
+    """Returns dtype and shape of each array by its path."""
+    leaves = zip(patterns.path_names(state), jax.tree.leaves(state), strict=True)
+    return {path: f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
 
 
 def _check_loss(run: Run, variables: Any) -> None:

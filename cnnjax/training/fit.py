@@ -15,7 +15,7 @@ import numpy as np
 from cnnjax import data
 from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.callbacks import Callback
-from cnnjax.training.check import check_run
+from cnnjax.training.check import check_run, check_shapes, state_shapes
 from cnnjax.training.devices import processes
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
@@ -92,7 +92,8 @@ def fit(
     if extend_to is not None:
         run = run.replace(total_epochs=extend_to)
     options = _Options(cadence, parse_steps(profile_steps), read, callbacks, progress)
-    storage, placement = _check(run, workdir, parallel, options)
+    run = _checked(run, workdir, options)
+    storage, placement = _prepare(run, workdir, parallel)
     with storage.locked(), StopRequest() as stop:
         return _train(run, storage, placement, stop, options, start)
 
@@ -108,13 +109,15 @@ class _Options:
     progress: bool
 
 
-def _check(
-    run: Run, workdir: str | Path | None, parallel: Parallel, options: _Options
-) -> tuple[Storage, Placement]:
-    """Refuses what cannot work, before anything is written."""
+def _checked(run: Run, workdir: str | Path | None, options: _Options) -> Run:
+    """Refuses what cannot work, and returns the run with the shapes of its state."""
     if options.profiled and workdir is None:
         raise ConfigError("profile_steps: a trace needs a folder; give workdir")
-    check_run(run)
+    return run.replace(shapes=check_run(run))
+
+
+def _prepare(run: Run, workdir: str | Path | None, parallel: Parallel) -> tuple[Storage, Placement]:
+    """Refuses a folder or devices that cannot serve, before anything is written."""
     storage = make_storage(run, workdir)
     placement = _place(run, parallel)
     storage.check()
@@ -137,6 +140,7 @@ def _train(
     }
     # A checkpoint of another environment is used too, but with a warning.
     state, metrics = storage.restore(environment)
+    check_shapes(run, state)
     first, evaluated = int(state.step), metrics is not None
     trainer = Trainer(run, state, placement, options.read)
     storage.start(environment, placement.describe(trainer.state), first)
@@ -197,7 +201,7 @@ def _place(run: Run, parallel: Parallel) -> Placement:
         )
     if parallel.mode is None and jax.device_count() > 1:
         _logger.info("training on 1 of %d devices; --parallel=jit uses all", jax.device_count())
-    params = jax.eval_shape(run.init_state).params
+    params = state_shapes(run).params
     sizes = [order.batch_size for order in run.orders.values()]
     # Every stream's batch has to be spread evenly; the first one's placement is that of all.
     placement, *_ = [make_placement(parallel, params, size, run.accumulate) for size in sizes]

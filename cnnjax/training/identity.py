@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from cnnjax import patterns
+from cnnjax.training.check import state_shapes
 from cnnjax.training.run import Run
 
 
@@ -27,7 +28,7 @@ def run_identity(run: Run) -> dict[str, Any]:
     if run.identity is not None:
         return dict(run.identity)
     # The shapes are enough: no parameter is computed.
-    params = jax.eval_shape(run.init_state).params
+    params = state_shapes(run).params
     return {
         "model": describe(run.model),
         "task": describe(run.task),

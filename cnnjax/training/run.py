@@ -16,7 +16,7 @@ from cnnjax import compiler, data, nn, patterns
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.step.batch import Pipeline, Stored
+from cnnjax.training.step.batch import Pipeline, Stored, kinds_of
 from cnnjax.training.step.freezing import freeze
 from cnnjax.training.step.keys import order_key, run_keys
 from cnnjax.training.step.state import TrainState, create_state
@@ -61,6 +61,8 @@ class Run:
         identity: JSON values that distinguish the run from others; None to make them from the
             parts.
         parts: records of foreign parts, for the names of such parts in the identity.
+        shapes: shapes of the state before the first step, as `check_run` found them; a run that has
+            them is not checked again. None for a run that is not checked.
     """
 
     model: linen.Module
@@ -85,6 +87,7 @@ class Run:
     title: tuple[str, str] | None = None
     identity: Mapping[str, Any] | None = None
     parts: tuple[Mapping[str, Any], ...] = ()
+    shapes: TrainState | None = None
 
     def __post_init__(self) -> None:
         """Refuses values of which no run can be made."""
@@ -260,15 +263,20 @@ class Run:
         @compiler.jit  # initializing without it, one operation at a time, takes longer
         def init(key: jax.Array) -> TrainState:
             images = jnp.zeros((1, *self.image_shape), jnp.float32)
-            variables = nn.init_network(self.model, key, images)
-            # Collections that were not given keep the values of the initialization.
-            return self._state_of({**variables, **(self.variables or {})})
+            return self.first_state(nn.init_network(self.model, key, images))
 
         return init(self.keys["init"])
 
-    def _state_of(self, variables: Mapping[str, Any]) -> TrainState:
+    def first_state(self, initialized: Mapping[str, Any]) -> TrainState:
+        """Returns the state before the first step.
+
+        Args:
+            initialized: the network's own initialization, of which the run's `variables` replace
+                the collections that they have.
+        """
+        variables = {**initialized, **(self.variables or {})}
         return create_state(
-            dict(variables),
+            variables,
             self.make_optimizer(variables["params"]),
             ema=self.ema_decay > 0,
             loss_scaling=self.loss_scaling,
@@ -286,13 +294,6 @@ class Run:
         Args:
             **changes: new values by field.
         """
-        return dataclasses.replace(self, **changes)
-
-
-def kinds_of(examples: data.Examples) -> dict[str, data.Kind]:
-    """Returns the kind of each part of examples.
-
-    Args:
-        examples: the examples.
-    """
-    return {name: part.kind for name, part in examples.spec.items()}
+        # Every other field may change the shapes, or make the run one that cannot work.
+        kept = self.shapes if set(changes) <= {"total_epochs"} else None
+        return dataclasses.replace(self, **{"shapes": kept, **changes})

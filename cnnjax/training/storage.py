@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from cnnjax import extras
+from cnnjax.training.check import state_shapes
 from cnnjax.training.devices import processes
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder import run_folder
@@ -205,7 +206,7 @@ class FolderStorage(Storage):
         _logger.info("resuming from the checkpoint of step %d", step)
         if self._identity.made_by == "python":
             _logger.info("the numbers inside an optimizer object cannot be compared with before")
-        state = checkpoints.restore(step, jax.eval_shape(self._run.init_state))
+        state = checkpoints.restore(step, state_shapes(self._run))
         return state, record.get("metrics")
 
     def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:

@@ -11,6 +11,7 @@ from cnnjax import compiler, nn, patterns
 from cnnjax.analysis.calls import observe_calls
 from cnnjax.tasks.base import Batch
 from cnnjax.tasks.values import Moment
+from cnnjax.training.check import state_shapes
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.folder.finite import nonfinite_names
 from cnnjax.training.loop.gradient import loss_gradient
@@ -50,7 +51,7 @@ def explain_divergence(
         state = run.init_state()
         last_good = "there is no checkpoint yet"
     else:
-        state = checkpoints.restore(saved, jax.eval_shape(run.init_state))
+        state = checkpoints.restore(saved, state_shapes(run))
         last_good = (
             f"the last good checkpoint is that of step {saved}, in {checkpoints.path(saved)}"
         )

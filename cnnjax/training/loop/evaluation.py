@@ -14,7 +14,7 @@ from cnnjax.tasks.values import Moment
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
 from cnnjax.training.loop.prediction import paced
-from cnnjax.training.run import kinds_of
+from cnnjax.training.step.batch import kinds_of
 
 EVAL_BATCH = 512
 """Examples evaluated at once, on all devices together, where nothing else is given."""

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from cnnjax.data.augment.policy import Policy, augment_batch, example_keys
+from cnnjax.data.examples import Examples
 from cnnjax.data.kinds import Kind
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.training.step.keys import step_key, view_key
@@ -77,6 +78,15 @@ class Pipeline:
                 return view
             made[name] = {part: value for part, value in view.items() if part not in beside}
         return {**made, **beside}
+
+
+def kinds_of(examples: Examples) -> dict[str, Kind]:
+    """Returns the kind of each part of examples.
+
+    Args:
+        examples: the examples.
+    """
+    return {name: part.kind for name, part in examples.spec.items()}
 
 
 def draws_of(positions: Rows, rows: Rows, repeats: bool) -> Rows:
