@@ -45,10 +45,11 @@ def pytest_configure(config):
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
     """One program is compiled once, for all test processes and the processes that they start."""
+    session = tmp_path_factory.getbasetemp()
     # Each worker of one test run has its folder beneath a common one.
-    folder = str(tmp_path_factory.getbasetemp().parent / "compiled")
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        folder = str(tmp_path_factory.getbasetemp() / "compiled")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    folder = str(session / "compiled")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     jax.config.update("jax_compilation_cache_dir", folder)
