@@ -101,7 +101,10 @@ def test_rules_scale_the_rate(name):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rates": (("c2/.*", 2.0), (".*", 1.0))}, r"optimizer\.rates: the patterns 'c2/\.\*' give"),
+        (
+            {"rates": (("c2/.*", 2.0), (".*", 1.0))},
+            r"optimizer\.rates: the patterns 'c2/\.\*' give",
+        ),
         ({"decay": (("(", True),)}, r"optimizer\.decay: pattern '\(' is not a regular expression"),
         ({"beta2": 0.9}, r"optimizer\.beta2: 0\.9 was given with sgd, which has none"),
     ],
