@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.processes import ROOT, run_python
 
 LINES = (
-    ("compiler", "extras", "nearest", "patterns", "pixel_statistics", "writing"),
+    ("compiler", "digests", "extras", "nearest", "patterns", "pixel_statistics", "writing"),
     ("importing",),
     ("parts", "ops"),
     ("nn",),

@@ -16,7 +16,7 @@ from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.derived import JoinedExamples, RelabeledExamples
-from cnnjax.data.errors import DamagedImages, DataError
+from cnnjax.data.errors import DamagedImages, DataError, DataFolderError
 from cnnjax.data.examples import Examples, PartSpec, Spec, choose
 from cnnjax.data.kinds import Kind
 from cnnjax.data.lazy_images import lazy_images
@@ -46,6 +46,7 @@ from cnnjax.data.read.order import (
 from cnnjax.data.read.reader import Reader, Workers
 from cnnjax.data.read_options import ReadOptions, Resident, is_resident, kept_on_device
 from cnnjax.data.streams import Episodes, Stream
+from cnnjax.data.user_files import printable
 
 __all__ = [
     "AUGMENTATIONS",
@@ -55,6 +56,7 @@ __all__ = [
     "DamagedImage",
     "DamagedImages",
     "DataError",
+    "DataFolderError",
     "Dataset",
     "EncodedImages",
     "EpisodeOrder",
@@ -101,6 +103,7 @@ __all__ = [
     "parse_policy",
     "positions_at",
     "prepare",
+    "printable",
     "register_augmentation",
     "register_dataset",
     "steps_per_epoch",

@@ -1,0 +1,133 @@
+"""Preparing in the data folder: by one process at a time, and where it cannot be written."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cnnjax import data
+from cnnjax.data import kept_arrays
+from cnnjax.data.data_folder import preparing
+from scripts import prepare_data
+
+LOAD = """
+import sys
+from cnnjax import data
+print(len(data.load_arrays(data.dataset("digits"), "train", sys.argv[1])))
+"""
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from cnnjax.data.data_folder import preparing
+with preparing(Path(sys.argv[1]), "digits"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def start(program, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.process
+def test_processes_that_prepare_one_set_at_once_all_read_it(tmp_path):
+    processes = [start(LOAD, tmp_path / "data") for _ in range(3)]
+    results = [(*process.communicate(timeout=300), process.returncode) for process in processes]
+    assert [(out, code) for out, _, code in results] == [("1437\n", 0)] * 3, results
+    # One prepares the set; the two others wait and report it.
+    reports = [error.count("another process prepares digits in") for _, error, _ in results]
+    assert sorted(reports) == [0, 1, 1], results
+    names = sorted(path.name for path in (tmp_path / "data" / "digits").iterdir())
+    assert names == ["1.0.0"]
+
+
+@pytest.mark.process
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    holder = start(HOLD, tmp_path)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.communicate()
+    began = time.monotonic()
+    with preparing(tmp_path, "digits"):
+        assert time.monotonic() - began < 10
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / ".digits.lock").symlink_to(tmp_path / "target")
+    with pytest.raises(data.DataFolderError), preparing(tmp_path, "digits"):
+        pass
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_a_file_system_without_locks_is_reported(tmp_path, monkeypatch, caplog):
+    def fail(handle, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with preparing(tmp_path, "digits"):
+        pass
+    assert "has no locks: prepare digits in one process at a time" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EROFS, os.strerror(errno.EROFS)),
+        # As array_record's writer raises it.
+        RuntimeError("write() failed: No space left on device; writing digits-train.array_record"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, error):
+    with pytest.raises(data.DataFolderError) as raised, preparing(tmp_path, "digits"):
+        raise error
+    message = str(raised.value)
+    assert f"data_dir: digits cannot be prepared in {tmp_path}: " in message
+    assert "free some space, make the folder writable, or choose another with" in message
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    with pytest.raises(RuntimeError, match="other"), preparing(tmp_path, "digits"):
+        raise RuntimeError("other")
+
+
+def test_a_full_disk_while_arrays_are_kept(tmp_path, monkeypatch):
+    def full(path, array):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(kept_arrays, "write_array", full)
+    with pytest.raises(data.DataFolderError, match=r"digits/test cannot be prepared .*No space"):
+        data.load_arrays(data.dataset("digits"), "test", str(tmp_path))
+
+
+def test_what_is_kept_is_read_without_writing(tfds_dir, monkeypatch):
+    monkeypatch.setattr(kept_arrays, "preparing", None)
+    found = data.load_arrays(data.dataset("digits"), "test", tfds_dir)
+    assert found.column("image").dtype == np.uint8
+
+
+def test_an_unfinished_folder_is_named(tmp_path):
+    unfinished = tmp_path / "digits" / "1.0.0"
+    unfinished.mkdir(parents=True)
+    with pytest.raises(data.DataError, match=r"1.0.0 has no dataset_info.json; delete that folder"):
+        data.load_arrays(data.dataset("digits"), "test", str(tmp_path))
+    with pytest.raises(data.DataError, match=r"1.0.0 has no dataset_info.json; delete that folder"):
+        data.prepare("digits", data_dir=str(tmp_path))
+
+
+def test_the_program_ends_with_code_3_where_the_folder_is_none(tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    assert prepare_data.main(["digits", f"--data_dir={tmp_path / 'file'}"]) == 3
+    assert "error: data_dir: digits cannot be prepared in" in capsys.readouterr().err
