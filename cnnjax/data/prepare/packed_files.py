@@ -95,6 +95,8 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+        # tarfile writes a line for each form that it tried.
+        reason = " ".join(str(error).split())
         raise DataError(
-            f"source: {path} cannot be unpacked: {error}; fetch the published file again"
+            f"source: {path} cannot be unpacked: {reason}; fetch the published file again"
         ) from error
