@@ -34,7 +34,7 @@ from cnnjax.data.own_examples import from_arrays, from_generator, from_source
 from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.data.read.arrays import load_arrays
-from cnnjax.data.read.decode import DamagedImage
+from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage
 from cnnjax.data.read.encoded import EncodedImages
 from cnnjax.data.read.framing import Framing
 from cnnjax.data.read.order import (
@@ -51,6 +51,7 @@ from cnnjax.data.user_files import printable
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
+    "MAX_PIXELS",
     "ArrayExamples",
     "BalancedOrder",
     "DamagedImage",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from cnnjax.data import MAX_PIXELS, printable
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
@@ -38,12 +39,17 @@ class FilePrediction(NamedTuple):
     def __str__(self) -> str:
         """Returns the line that is printed."""
         if self.answer is None:
-            return f"{self.path}: damaged, {self.problem}"
-        return f"{self.path}: {self.answer.line}"
+            return f"{printable(self.path)}: damaged, {self.problem}"
+        return f"{printable(self.path)}: {self.answer.line}"
 
 
 def predict_files(
-    ensemble: Ensemble, paths: Sequence[Path], *, top: int = 3, invert: bool = False
+    ensemble: Ensemble,
+    paths: Sequence[Path],
+    *,
+    top: int = 3,
+    invert: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[FilePrediction]:
     """Yields predictions for image files, in their order; for damaged ones it yields the problem.
 
@@ -52,9 +58,11 @@ def predict_files(
         paths: image files.
         top: guesses to name for each, where the task has several.
         invert: whether light and dark are swapped.
+        max_pixels: larger images count as damaged, and are not decoded.
     """
     for start in range(0, len(paths), _BATCH):
-        files = list(read_images(paths[start : start + _BATCH], ensemble.form, invert))
+        batch = paths[start : start + _BATCH]
+        files = list(read_images(batch, ensemble.form, invert, max_pixels))
         images = [file.image for file in files if file.image is not None]
         predictions = ensemble.predict(np.stack(images), _BATCH) if images else None
         row = 0
@@ -96,7 +104,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     if path.suffix == ".json":
         images = [
             {
-                "file": str(prediction.path),
+                "file": printable(prediction.path),
                 **(dict(prediction.answer.values) if prediction.answer else {}),
                 "problem": prediction.problem or None,
             }
@@ -112,7 +120,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     writer.writerow(["file", *columns, "problem"])
     for prediction, row in zip(predictions, rows, strict=True):
         values = [row.get(column, "") for column in columns]
-        writer.writerow([prediction.path, *values, prediction.problem])
+        writer.writerow([printable(prediction.path), *values, prediction.problem])
     write_text(path, text.getvalue())
 
 

@@ -1,5 +1,6 @@
 """Image files brought to the form of a dataset's images."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cnnjax.data.folders import IMAGE_SUFFIXES
-from cnnjax.data.read.decode import DamagedImage, decode_image, opencv
+from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image, opencv
 from cnnjax.data.read.framing import Framing
+from cnnjax.data.user_files import irregular_kind, printable, read_regular
 from cnnjax.training.errors import ConfigError
 
 Image = UInt8[np.ndarray, "height width channels"]
@@ -45,53 +47,66 @@ class ReadImage(NamedTuple):
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
     """Returns image files: those of `paths`, and all below its folders, in alphabetical order.
 
+    Pipes, sockets, devices and broken links below a folder are returned too, if they end as images
+    do, so that `read_images` reports them.
+
     Args:
-        paths: files, whatever their names, and folders.
+        paths: regular files, whatever their names, and folders.
 
     Raises:
-        ConfigError: a path does not exist, or a folder holds no file that ends as images do; all of
-            them are named.
+        ConfigError: a path does not exist or is a pipe, a socket or a device, or a folder holds no
+            file that ends as images do; all of them are named.
     """
     found, problems = [], []
     for path in map(Path, paths):
-        if path.is_dir():
+        # Unlike pathlib's functions, those of os.path return False for names that no file can have.
+        if os.path.isdir(path):
             inside = sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+                if file.suffix.lower() in IMAGE_SUFFIXES and not file.is_dir()
             )
             if not inside:
                 problems.append(
-                    f"{path}: the folder holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
+                    f"{printable(path)}: the folder holds no image "
+                    f"({', '.join(sorted(IMAGE_SUFFIXES))})"
                 )
             found += inside
-        elif path.exists():
-            found.append(path)
+        elif not os.path.exists(path):
+            problems.append(f"{printable(path)}: there is no such file or folder")
+        elif kind := irregular_kind(path):
+            problems.append(f"{printable(path)}: it is {kind}; give regular files and folders")
         else:
-            problems.append(f"{path}: there is no such file or folder")
+            found.append(path)
     if problems:
         raise ConfigError("cannot find images:\n  " + "\n  ".join(problems))
     return found
 
 
-def check_images(paths: Sequence[str | Path]) -> None:
+def check_images(paths: Sequence[str | Path], max_pixels: int = MAX_PIXELS) -> None:
     """Refuses image files that cannot be read, before any work.
 
     Args:
         paths: the files.
+        max_pixels: larger images count as damaged.
 
     Raises:
         ConfigError: some cannot be read; all of them are named.
     """
     # Any form will do: only decoding can fail.
-    read = read_images(paths, ImageForm((1, 1, 3)))
-    problems = [f"{image.path}: {image.problem}" for image in read if image.image is None]
+    read = read_images(paths, ImageForm((1, 1, 3)), max_pixels=max_pixels)
+    problems = [
+        f"{printable(image.path)}: {image.problem}" for image in read if image.image is None
+    ]
     if problems:
         raise ConfigError("cannot read images:\n  " + "\n  ".join(problems))
 
 
 def read_images(
-    paths: Sequence[str | Path], form: ImageForm, invert: bool = False
+    paths: Sequence[str | Path],
+    form: ImageForm,
+    invert: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[ReadImage]:
     """Reads image files one by one; for a damaged one it yields the problem, and goes on.
 
@@ -99,10 +114,11 @@ def read_images(
         paths: files in a format that OpenCV reads.
         form: the form of the images that are returned.
         invert: whether light and dark are swapped.
+        max_pixels: larger images count as damaged, and are not decoded.
     """
     for path in map(Path, paths):
         try:
-            image = decode_image(path.read_bytes(), form.shape[2])
+            image = decode_image(read_regular(path), form.shape[2], max_pixels)
         except (OSError, DamagedImage) as error:
             yield ReadImage(path, None, str(error))
             continue

@@ -117,6 +117,7 @@ def _load(
         framing=framing or blueprint.framing,
         chosen=chosen,
         resident=read.resident,
+        max_pixels=read.max_pixels,
     )
 
 

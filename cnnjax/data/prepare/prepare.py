@@ -1,6 +1,7 @@
 """Preparing a set on disk, once, and reading it back to check it."""
 
 import importlib.util
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
             needed and not installed, or the set that was read back differs from the catalogue.
         DataFolderError: the data folder cannot be written.
     """
-    if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and Path(name).is_dir()):
+    if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and os.path.isdir(name)):
         raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
     start = time.perf_counter()
     tfds_name = _known_name(name, data_dir)
@@ -79,7 +80,7 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
     if not done:
         refuse_unfinished(tfds_name, data_dir)
         if name in READERS and source is not None:
-            _build_from_originals(name, Path(source).expanduser(), data_dir)
+            _build_from_originals(name, Path(os.path.expanduser(source)), data_dir)
         elif name != "digits":
             _build_stock(tfds_name, source, data_dir)
     described = dataset(name, data_dir)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -149,7 +150,7 @@ def read_original(name: str, folder: Path) -> Splits:
         DataError: the folder or a file is missing, or a file is not the published one (the message
             names both digests, and the set that the file belongs to if it is known).
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"source: there is no folder {folder}")
     return READERS[name](folder)
 

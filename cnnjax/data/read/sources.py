@@ -1,5 +1,6 @@
 """Stored images by position, still encoded: files of a folder, or records of a prepared set."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -77,7 +78,7 @@ class FolderSource:
             content = read_regular(self._paths[position])
         except OSError as error:
             # One file may be damaged; without the folder, every read would fail.
-            if self._folder is None or not self._folder.is_dir():
+            if self._folder is None or not os.path.isdir(self._folder):
                 raise DataError(
                     f"dataset: the folder {self._folder} is gone; restore it and start the run "
                     "again: it continues from its last checkpoint"

@@ -37,7 +37,8 @@ def data_folder(data_dir: str | None) -> Path:
             `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser()
+    # Unlike pathlib's, it takes `~name` of an unknown user as it is.
+    return Path(os.path.expanduser(chosen))
 
 
 def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
@@ -48,7 +49,8 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
         data_dir: TFDS data folder; None means TFDS's default.
     """
     folder = data_folder(data_dir) / tfds_name
-    if not folder.is_dir():
+    # Unlike pathlib's, it returns False for names that no file can have.
+    if not os.path.isdir(folder):
         return None
     # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
     versions = [
