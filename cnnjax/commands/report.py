@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from cnnjax import data, inference, reports, training
+from cnnjax import inference, reports, training
 from cnnjax.commands.flags import networks
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.flags.reading import read_options
@@ -72,7 +72,7 @@ def _network_page(given: Sequence[str]) -> Path:
     inference.check_images(paths, read.max_pixels)
     network = networks.read_network(read)
     images = {
-        data.printable(file.path): file.image
+        str(file.path): file.image
         for file in inference.read_images(paths, network.form, _INVERT.value, read.max_pixels)
         if file.image is not None
     }

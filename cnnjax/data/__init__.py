@@ -46,7 +46,6 @@ from cnnjax.data.read.order import (
 from cnnjax.data.read.reader import Reader, Workers
 from cnnjax.data.read_options import ReadOptions, Resident, is_resident, kept_on_device
 from cnnjax.data.streams import Episodes, Stream
-from cnnjax.data.user_files import printable
 
 __all__ = [
     "AUGMENTATIONS",
@@ -104,7 +103,6 @@ __all__ = [
     "parse_policy",
     "positions_at",
     "prepare",
-    "printable",
     "register_augmentation",
     "register_dataset",
     "steps_per_epoch",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cnnjax.data import MAX_PIXELS, printable
+from cnnjax.data import MAX_PIXELS
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
@@ -39,8 +39,8 @@ class FilePrediction(NamedTuple):
     def __str__(self) -> str:
         """Returns the line that is printed."""
         if self.answer is None:
-            return f"{printable(self.path)}: damaged, {self.problem}"
-        return f"{printable(self.path)}: {self.answer.line}"
+            return f"{self.path}: damaged, {self.problem}"
+        return f"{self.path}: {self.answer.line}"
 
 
 def predict_files(
@@ -104,7 +104,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     if path.suffix == ".json":
         images = [
             {
-                "file": printable(prediction.path),
+                "file": str(prediction.path),
                 **(dict(prediction.answer.values) if prediction.answer else {}),
                 "problem": prediction.problem or None,
             }
@@ -120,7 +120,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     writer.writerow(["file", *columns, "problem"])
     for prediction, row in zip(predictions, rows, strict=True):
         values = [row.get(column, "") for column in columns]
-        writer.writerow([printable(prediction.path), *values, prediction.problem])
+        writer.writerow([prediction.path, *values, prediction.problem])
     write_text(path, text.getvalue())
 
 

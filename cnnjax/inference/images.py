@@ -1,6 +1,6 @@
 """Image files brought to the form of a dataset's images."""
 
-import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from cnnjax.data.folders import IMAGE_SUFFIXES
 from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image, opencv
 from cnnjax.data.read.framing import Framing
-from cnnjax.data.user_files import irregular_kind, printable, read_regular
+from cnnjax.data.user_files import read_regular
 from cnnjax.training.errors import ConfigError
 
 Image = UInt8[np.ndarray, "height width channels"]
@@ -51,16 +51,19 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     do, so that `read_images` reports them.
 
     Args:
-        paths: regular files, whatever their names, and folders.
+        paths: files, whatever their names, and folders.
 
     Raises:
-        ConfigError: a path does not exist or is a pipe, a socket or a device, or a folder holds no
-            file that ends as images do; all of them are named.
+        ConfigError: a path does not exist or is neither file nor folder, or a folder holds no file
+            that ends as images do; all of them are named.
     """
     found, problems = [], []
     for path in map(Path, paths):
-        # Unlike pathlib's functions, those of os.path return False for names that no file can have.
-        if os.path.isdir(path):
+        try:
+            kind = stat.S_IFMT(path.stat().st_mode)
+        except (OSError, ValueError):
+            kind = None
+        if kind == stat.S_IFDIR:
             inside = sorted(
                 file
                 for file in path.rglob("*")
@@ -68,16 +71,16 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
             )
             if not inside:
                 problems.append(
-                    f"{printable(path)}: the folder holds no image "
-                    f"({', '.join(sorted(IMAGE_SUFFIXES))})"
+                    f"{path}: the folder holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
                 )
             found += inside
-        elif not os.path.exists(path):
-            problems.append(f"{printable(path)}: there is no such file or folder")
-        elif kind := irregular_kind(path):
-            problems.append(f"{printable(path)}: it is {kind}; give regular files and folders")
-        else:
+        elif kind == stat.S_IFREG:
             found.append(path)
+        elif kind is not None:
+            # A named pipe would be waited for, and a device may have no end.
+            problems.append(f"{path}: it is neither a regular file nor a folder")
+        else:
+            problems.append(f"{path}: there is no such file or folder")
     if problems:
         raise ConfigError("cannot find images:\n  " + "\n  ".join(problems))
     return found
@@ -95,9 +98,7 @@ def check_images(paths: Sequence[str | Path], max_pixels: int = MAX_PIXELS) -> N
     """
     # Any form will do: only decoding can fail.
     read = read_images(paths, ImageForm((1, 1, 3)), max_pixels=max_pixels)
-    problems = [
-        f"{printable(image.path)}: {image.problem}" for image in read if image.image is None
-    ]
+    problems = [f"{image.path}: {image.problem}" for image in read if image.image is None]
     if problems:
         raise ConfigError("cannot read images:\n  " + "\n  ".join(problems))
 

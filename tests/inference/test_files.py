@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,15 +95,8 @@ def test_no_predictions_make_a_file_without_rows(tmp_path):
     assert (tmp_path / "found.csv").read_text().split() == ["file,problem"]
 
 
-def test_a_name_that_is_not_utf8_is_printed_and_written(ensemble, files, tmp_path):
-    odd = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"caf\xe9.png"))
-    os.rename(files[0], odd)
-    predictions = list(inference.predict_files(ensemble, [Path(odd), files[2]], max_pixels=63))
-    assert "8x8 pixels, more than the 63" in predictions[0].problem
-    assert str(predictions[0]).startswith(rf"{tmp_path}/caf\xe9.png: damaged, ")
-    predictions = list(inference.predict_files(ensemble, [Path(odd)]))
-    assert str(predictions[0]).startswith(rf"{tmp_path}/caf\xe9.png: ")
-    for name in ("odd.csv", "odd.json"):
-        inference.write_predictions(tmp_path / name, predictions)
-        written = (tmp_path / name).read_text(encoding="utf-8").replace("\\\\", "\\")
-        assert rf"{tmp_path}/caf\xe9.png" in written
+def test_images_above_the_limit_are_damaged(ensemble, files):
+    found = list(inference.predict_files(ensemble, files[:1], max_pixels=63))
+    assert str(found[0]).startswith(
+        f"{files[0]}: damaged, it has 8x8 pixels, more than the 63 that"
+    )

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from cnnjax import models
-from cnnjax.models.weights.files import sha256
+from cnnjax import digests, models
 from tests.helpers.trees import assert_equal
 from tests.models.shapes import drawn
 
@@ -243,7 +242,9 @@ def test_files_that_are_missing_damaged_or_swapped_are_refused(state, variables,
     with pytest.raises(FileNotFoundError, match="no file of weights"):
         models.load_pretrained(MODEL, tmp_path / "none.safetensors")
     path = write(state)
-    assert_equal(models.load_pretrained(MODEL, path, sha256=sha256(path).upper()), variables)
+    assert_equal(
+        models.load_pretrained(MODEL, path, sha256=digests.of_file(path).upper()), variables
+    )
     with pytest.raises(models.WeightsError, match="has the SHA-256"):
         models.load_pretrained(MODEL, path, sha256="0" * 64)
     path.write_bytes(path.read_bytes()[:-8])
