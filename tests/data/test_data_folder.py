@@ -131,3 +131,19 @@ def test_the_program_ends_with_code_3_where_the_folder_is_none(tmp_path, capsys)
     (tmp_path / "file").write_text("x")
     assert prepare_data.main(["digits", f"--data_dir={tmp_path / 'file'}"]) == 3
     assert "error: data_dir: digits cannot be prepared in" in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_training_ends_with_code_3_where_the_folder_is_none(tmp_path):
+    (tmp_path / "file").write_text("x")
+    arguments = [f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'file'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cnnjax", "train", "--config=lenet5_digits", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+    assert done.returncode == 3, done.stderr
+    assert "error: data_dir: digits cannot be prepared in" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

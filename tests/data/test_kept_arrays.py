@@ -136,3 +136,29 @@ def test_a_damaged_description_is_named(folder, name, content):
     (folder / "digits" / "1.0.0" / name).write_bytes(content)
     with pytest.raises(data.DataError, match=r"TFDS cannot read its description of .*digits/1.0.0"):
         data.load_arrays(data.dataset("digits"), "test", str(folder))
+
+
+def test_a_folder_that_is_gone_is_named(folder):
+    streamed = data.load_examples(data.dataset("digits"), "test", str(folder), resident="never")
+    shutil.rmtree(folder / "digits" / "1.0.0")
+    with pytest.raises(data.DataError, match=r"the folder .*digits/1.0.0 is gone; restore it"):
+        streamed.read(0)
+
+
+def test_a_damaged_record_of_a_streamed_set_counts_as_damaged(folder):
+    digits = data.dataset("digits")
+    streamed = data.load_examples(digits, "test", str(folder), resident="never")
+    (folder / "digits" / "1.0.0" / "digits-test.array_record-00000-of-00001").write_bytes(b"")
+    reader = data.Reader(streamed, data.EvaluationOrder(4, 4))
+    (batch,) = reader.batches()
+    assert batch["weight"].tolist() == [0.0] * 4
+    assert all("ArrayRecord" in problem for problem in reader.damaged.values())
+
+
+def test_a_data_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(data.DataError, match=r"digits cannot be listed: .*Permission denied"):
+        data.load_arrays(data.dataset("digits"), "test", str(folder))

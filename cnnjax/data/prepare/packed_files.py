@@ -1,6 +1,7 @@
 """Reading published files that are packed: gzip, xz and tar, of which nothing is trusted yet."""
 
 import gzip
+import io
 import lzma
 import tarfile
 import zlib
@@ -80,7 +81,7 @@ def read_tar(path: Path, folder: str) -> dict[str, bytes]:
     return found
 
 
-def _content(file: IO[bytes], name: str | Path) -> bytes:
+def _content(file: IO[bytes] | io.BufferedIOBase, name: str | Path) -> bytes:
     # A few bytes can unpack to more than the memory holds.
     content = file.read(LARGEST + 1)
     if len(content) > LARGEST:

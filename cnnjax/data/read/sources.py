@@ -77,12 +77,7 @@ class FolderSource:
         try:
             content = read_regular(self._paths[position])
         except OSError as error:
-            # One file may be damaged; without the folder, every read would fail.
-            if self._folder is None or not os.path.isdir(self._folder):
-                raise DataError(
-                    f"dataset: the folder {self._folder} is gone; restore it and start the run "
-                    "again: it continues from its last checkpoint"
-                ) from error
+            _require_folder(self._folder, error)
             raise
         return Encoded(content, int(self.labels[position]))
 
@@ -150,6 +145,7 @@ class PreparedSource:
             record = self._records[int(position)]
         # array_record's error for a missing file, and for records that differ from its digests.
         except RuntimeError as error:
+            _require_folder(self._folder, error)
             raise DamagedImage(str(error)) from error
         return Encoded(record["image"], int(record["label"]))
 
@@ -174,6 +170,15 @@ class PreparedSource:
         except DamagedImage as error:
             raise DataError(f"{self._folder} is damaged: {error}; {self._remedy}") from error
         return [np.array(labels, np.int32)]
+
+
+def _require_folder(folder: Path | None, error: Exception) -> None:
+    """Raises an error if a folder is gone: one file may be damaged, but now every read fails."""
+    if folder is None or not os.path.isdir(folder):
+        raise DataError(
+            f"dataset: the folder {printable(folder or '')} is gone; restore it and start the run "
+            "again: it continues from its last checkpoint"
+        ) from error
 
 
 def open_source(dataset: Dataset, split: str, data_dir: str | None) -> Source:

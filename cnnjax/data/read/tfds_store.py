@@ -47,17 +47,23 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
     Args:
         tfds_name: name, or name/configuration.
         data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        DataError: the folder of the set cannot be listed.
     """
     folder = data_folder(data_dir) / tfds_name
     # Unlike pathlib's, it returns False for names that no file can have.
     if not os.path.isdir(folder):
         return None
-    # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
-    versions = [
-        path
-        for path in folder.iterdir()
-        if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
-    ]
+    try:
+        # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
+        versions = [
+            path
+            for path in folder.iterdir()
+            if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
+        ]
+    except OSError as error:
+        raise DataError(f"data_dir: {folder} cannot be listed: {error}") from error
     # By numbers: as text, 10.0.0 comes before 9.0.0.
     return max(
         versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None
