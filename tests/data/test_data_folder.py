@@ -41,12 +41,14 @@ def start(program, *arguments):
 
 @pytest.mark.process
 def test_processes_that_prepare_one_set_at_once_all_read_it(tmp_path):
-    processes = [start(LOAD, tmp_path / "data") for _ in range(3)]
+    # Held until all have reached it, so that they go on at the same time.
+    with preparing(tmp_path / "data", "digits"):
+        processes = [start(LOAD, tmp_path / "data") for _ in range(3)]
+        for process in processes:
+            assert process.stderr is not None
+            assert "another process prepares digits in" in process.stderr.readline()
     results = [(*process.communicate(timeout=300), process.returncode) for process in processes]
     assert [(out, code) for out, _, code in results] == [("1437\n", 0)] * 3, results
-    # One prepares the set; the two others wait and report it.
-    reports = [error.count("another process prepares digits in") for _, error, _ in results]
-    assert sorted(reports) == [0, 1, 1], results
     names = sorted(path.name for path in (tmp_path / "data" / "digits").iterdir())
     assert names == ["1.0.0"]
 

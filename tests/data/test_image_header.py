@@ -156,3 +156,24 @@ def test_streamed_images_that_are_too_large_count_as_damaged(photographs):
 def test_read_options_that_allow_nothing_are_refused(given):
     with pytest.raises(ValueError, match=r"give 0 images or more, and 1 pixel or more"):
         data.ReadOptions(**given)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_damage_is_damage_or_an_image_within_the_limit():
+    generator = np.random.default_rng(0)
+    files = [encoded(form) for form in FORMATS]
+    outcomes = {"image": 0, "damage": 0}
+    for _ in range(3000):
+        content = bytearray(files[generator.integers(len(files))])
+        for _ in range(generator.integers(1, 4)):
+            place = generator.integers(min(len(content), generator.choice([64, 10_000])))
+            run = int(generator.integers(1, 5))
+            content[place : place + run] = bytes([generator.choice([0, 1, 127, 255])] * run)
+        try:
+            image = decode_image(bytes(content), max_pixels=1000)
+        except data.DamagedImage:
+            outcomes["damage"] += 1
+        else:
+            assert image.size <= 3000
+            outcomes["image"] += 1
+    assert min(outcomes.values()) > 300
