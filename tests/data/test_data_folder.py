@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -13,6 +11,8 @@ from cnnjax import data
 from cnnjax.data import kept_arrays
 from cnnjax.data.data_folder import preparing
 from scripts import prepare_data
+from tests.helpers.disks import small_disk
+from tests.helpers.processes import run_python, start_python
 
 LOAD = """
 import sys
@@ -30,20 +30,11 @@ with preparing(Path(sys.argv[1]), "digits"):
 """
 
 
-def start(program, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.process
 def test_processes_that_prepare_one_set_at_once_all_read_it(tmp_path):
     # Held until all have reached it, so that they go on at the same time.
     with preparing(tmp_path / "data", "digits"):
-        processes = [start(LOAD, tmp_path / "data") for _ in range(3)]
+        processes = [start_python("-c", LOAD, tmp_path / "data") for _ in range(3)]
         for process in processes:
             assert process.stderr is not None
             assert "another process prepares digits in" in process.stderr.readline()
@@ -55,14 +46,14 @@ def test_processes_that_prepare_one_set_at_once_all_read_it(tmp_path):
 
 @pytest.mark.process
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
-    holder = start(HOLD, tmp_path)
+    holder = start_python("-c", HOLD, tmp_path)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     holder.kill()
     holder.communicate()
-    began = time.monotonic()
+    start = time.monotonic()
     with preparing(tmp_path, "digits"):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - start < 10
 
 
 def test_a_planted_link_is_not_followed(tmp_path):
@@ -114,9 +105,9 @@ def test_a_full_disk_while_arrays_are_kept(tmp_path, monkeypatch):
         data.load_arrays(data.dataset("digits"), "test", str(tmp_path))
 
 
-def test_what_is_kept_is_read_without_writing(tfds_dir, monkeypatch):
+def test_what_is_kept_is_read_without_writing(data_dir, monkeypatch):
     monkeypatch.setattr(kept_arrays, "preparing", None)
-    found = data.load_arrays(data.dataset("digits"), "test", tfds_dir)
+    found = data.load_arrays(data.dataset("digits"), "test", data_dir)
     assert found.column("image").dtype == np.uint8
 
 
@@ -139,13 +130,20 @@ def test_the_program_ends_with_code_3_where_the_folder_is_none(tmp_path, capsys)
 def test_training_ends_with_code_3_where_the_folder_is_none(tmp_path):
     (tmp_path / "file").write_text("x")
     arguments = [f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'file'}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "cnnjax", "train", "--config=lenet5_digits", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
+    done = run_python("-m", "cnnjax", "train", "--config=lenet5_digits", *arguments)
     assert done.returncode == 3, done.stderr
     assert "error: data_dir: digits cannot be prepared in" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("size", ["16k", "300k", "460k"])
+def test_the_program_ends_with_code_3_where_the_disk_is_full(tmp_path, capsys, size):
+    with small_disk(tmp_path / "disk", size) as disk:
+        assert prepare_data.main(["digits", f"--data_dir={disk}"]) == 3
+        left = [path.name for path in disk.rglob("*.npy*")]
+    message = capsys.readouterr().err
+    assert message.startswith("error: data_dir: digits")
+    assert "No space left on device" in message
+    # What was written before is whole, and nothing of the rest is left.
+    assert not any(name.endswith(".incomplete") for name in left)

@@ -2,8 +2,6 @@
 
 import io
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
@@ -13,6 +11,7 @@ from PIL import Image
 from cnnjax import data
 from cnnjax.data.read.decode import decode_image
 from cnnjax.data.read.image_header import BrokenHeader, stored_size
+from tests.helpers.processes import run_python
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "JPEG2000", "AVIF", "PPM")
 
@@ -60,12 +59,8 @@ def plain_png(width: int, height: int) -> bytes:
 def decoded_apart(content: bytes, tmp_path) -> tuple[str, int]:
     """What decoding in a process of its own printed, and the megabytes that it took."""
     (tmp_path / "image").write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, tmp_path / "image"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python("-c", PROGRAM, tmp_path / "image")
+    assert done.returncode == 0, done.stderr
     message, megabytes = done.stdout.splitlines()
     return message, int(megabytes)
 

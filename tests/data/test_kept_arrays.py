@@ -16,9 +16,9 @@ CONTENT = np.arange(5000, dtype=np.int32)
 
 
 @pytest.fixture
-def folder(tfds_dir, tmp_path):
+def folder(data_dir, tmp_path):
     """A data folder with `digits` and the kept test images, that may be changed."""
-    return shutil.copytree(tfds_dir, tmp_path / "tfds")
+    return shutil.copytree(data_dir, tmp_path / "tfds")
 
 
 def images_file(folder):
