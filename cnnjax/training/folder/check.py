@@ -8,7 +8,7 @@ from typing import Any
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder.differences import differences
 from cnnjax.training.folder.ownership import RunIdentity
-from cnnjax.training.folder.run_folder import NoRun, knows_run, read_identity
+from cnnjax.training.folder.run_folder import NoRun, OtherForm, knows_run, read_identity
 
 _PREFIXES = {"configuration": "config.", "python": "run."}
 
@@ -41,6 +41,8 @@ def _check_folder(workdir: Path, identity: RunIdentity) -> bool:
         os.lstat(workdir)
     try:
         there = read_identity(workdir)
+    except OtherForm:
+        raise
     except RunFolderError as error:
         if knows_run(workdir, identity.digest):
             # Without a checkpoint, `run.json` is what knows the run.

@@ -47,6 +47,22 @@ class NoRun(RunFolderError):
     """A folder has neither a description of a run nor checkpoints that record one."""
 
 
+class OtherForm(RunFolderError):
+    """A folder is of another form than this version writes.
+
+    Attributes:
+        form: the number of its form, in words.
+    """
+
+    def __init__(self, workdir: Path, form: str):
+        super().__init__(
+            f"workdir: {workdir} holds a run of form {form}, which this version of "
+            f"cnnjax does not read (it reads form {FORMAT}); use the version that made it, or "
+            "start a new run in another folder"
+        )
+        self.form = form
+
+
 def read_identity(workdir: Path) -> RunIdentity:
     """Returns what identifies the run of a folder.
 
@@ -71,8 +87,8 @@ def read_identity(workdir: Path) -> RunIdentity:
             f"workdir: {damaged}, and no sound checkpoint records what it held; restore it from a "
             "copy, or start a new run in another folder"
         )
-    except _OtherForm as other:
-        problem, error = f"{path} names form {other}", _form_error(workdir, str(other))
+    except OtherForm as other:
+        problem, error = f"{path} names form {other.form}", other
     recorded = newest_record(workdir, _owner_by_facts(workdir))
     if recorded is None:
         raise error
@@ -80,27 +96,15 @@ def read_identity(workdir: Path) -> RunIdentity:
     return identity_of(recorded["config"])
 
 
-class _OtherForm(Exception):
-    """A folder is of another form than this version writes."""
-
-
 def _read_description(workdir: Path) -> RunIdentity:
     path = workdir / CONFIG_FILE
     values = read_json(path, {})
     found = values.get("format")
     if found != FORMAT and values:
-        raise _OtherForm(f"{found or 'before 2'}")
+        raise OtherForm(workdir, f"{(found or 'before 2')!s:.20}")
     if problem := find_problem(values, CONFIG_TABLE):
         raise DamagedFile(path, problem)
     return identity_of(values)
-
-
-def _form_error(workdir: Path, found: str) -> RunFolderError:
-    return RunFolderError(
-        f"workdir: {workdir} holds a run of form {found}, which this version of "
-        f"cnnjax does not read (it reads form {FORMAT}); use the version that made it, or "
-        "start a new run in another folder"
-    )
 
 
 def find_owner(workdir: Path, identity: RunIdentity) -> Owner:
@@ -184,7 +188,7 @@ def _write_missing_description(workdir: Path, identity: RunIdentity) -> list[str
         # Only a folder that was started before has this file.
         if os.path.lexists(workdir / RUN_FILE):
             rebuilt.append(CONFIG_FILE)
-    except (DamagedFile, _OtherForm):
+    except (DamagedFile, OtherForm):
         rebuilt.append(CONFIG_FILE)
         _set_aside(path)
     write_json(path, identity.description())
