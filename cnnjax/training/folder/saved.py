@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.training.errors import CheckpointError, RunFolderError
-from cnnjax.training.folder.arrays import OtherArrays, cause_of, restore_arrays
+from cnnjax.training.folder.arrays import OtherArrays, UnreadableArrays, restore_arrays
 from cnnjax.training.folder.json_files import DamagedFile
 from cnnjax.training.folder.manifest import find_damage, read_manifest
 from cnnjax.training.folder.names import ARRAYS_FOLDER, RECORD_FILE, checkpoint_name, step_of
@@ -218,7 +218,7 @@ class SavedCheckpoints:
                 + (f"\n  and {len(found) - _SHOWN} more" * (len(found) > _SHOWN))
                 + "\nit is another run's, or another version's; nothing was changed"
             ) from None
-        except Exception as error:  # orbax's and tensorstore's errors have no class in common
+        except UnreadableArrays as error:
             raise UnreadableCheckpoint(
-                f"checkpoint {step} in {self.folder} cannot be read: {cause_of(error)}"
-            ) from error
+                f"checkpoint {step} in {self.folder} cannot be read: {error}"
+            ) from None

@@ -7,7 +7,6 @@ from cnnjax import inference, recipes
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.check import check_folder
-from cnnjax.training.folder.lock import locked
 
 
 def identity_of(**values):
@@ -123,12 +122,25 @@ def test_starting_again_keeps_the_facts_of_the_first_start(tmp_path):
     assert [start["commit"] for start in facts["earlier_starts"]] == ["abc"]
 
 
-def test_a_folder_in_use_is_refused(tmp_path):
-    with (
-        locked(tmp_path),
-        pytest.raises(RunFolderError, match="in use by another process"),
-        locked(tmp_path),
-    ):
-        pass
-    with locked(tmp_path):
-        assert (tmp_path / ".lock").exists()
+def test_a_run_keeps_its_number_and_another_gets_its_own(tmp_path):
+    first = run_folder.start_run(tmp_path / "a", RUN, {"commit": "abc"})
+    again = run_folder.start_run(tmp_path / "a", RUN, {})
+    other = run_folder.start_run(tmp_path / "b", RUN, {})
+    assert len(first["run_id"]) == 32
+    assert first["run_id"] == again["run_id"] != other["run_id"]
+    assert first["config"] == json.loads((tmp_path / "a" / "config.json").read_text())
+    assert first["facts"]["commit"] == "abc"
+    facts = run_folder.read_run_facts(tmp_path / "a")
+    assert (facts["run_id"], facts["identity"]) == (first["run_id"], RUN.digest)
+    assert "run_id" not in facts["earlier_starts"][0]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "/".join(["x" * 200] * 30)])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises(RunFolderError, match=r"cannot be used: .*; choose another --workdir"):
+        check_folder(tmp_path / name, RUN)
+
+
+def test_a_name_that_is_too_long_is_refused_where_it_is_read(tmp_path):
+    with pytest.raises(RunFolderError, match=r"cannot be read: File name too long"):
+        inference.load(tmp_path / ("x" * 300))

@@ -53,30 +53,27 @@ def test_checkpoints_of_another_run_push_nothing_out_and_stay(checkpoints):
     assert (checkpoints.folder / "damaged-00000007-0").is_dir()
 
 
-def test_any_file_of_arrays_that_orbax_cannot_read_leads_to_the_one_before(checkpoints, caplog):
+def test_any_file_that_orbax_cannot_read_leads_to_the_one_before(checkpoints, caplog, capfd):
     """Also where somebody made the manifest fit."""
     folder, kept = checkpoints.path(2), checkpoints.folder.parent / "kept"
     shutil.copytree(folder, kept)
     files = [path for path in sorted((folder / "arrays").rglob("*")) if path.is_file()]
     assert files
     outcomes = []
-    for path in files:
-        for content in (b"", path.read_bytes()[: path.stat().st_size // 2], b"\xff" * 50):
-            path.write_bytes(content)
-            write_manifest(folder, make_owner(), 2)
-            try:
-                step, state = checkpoints.restore_newest(state_at(0))
-            except CheckpointError as error:  # orbax read its description as another structure
-                assert "does not hold this network's state" in str(error)
-                step = None
-            else:
-                np.testing.assert_array_equal(state.params["c1"]["bias"], np.zeros(4))
-                assert int(state.step) == step
-            outcomes.append(step)
-            shutil.rmtree(folder)
-            shutil.copytree(kept, folder)
-    assert outcomes.count(1) >= 2
+    for number, path in enumerate(files):
+        contents = (b"", path.read_bytes()[: path.stat().st_size // 2], b"\xff" * 50)
+        path.write_bytes(contents[number % 3])
+        write_manifest(folder, make_owner(), 2)
+        step, state = checkpoints.restore_newest(state_at(0))
+        np.testing.assert_array_equal(state.params["c1"]["kernel"], np.full((3, 4), step))
+        assert int(state.step) == step
+        outcomes.append(step)
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+    # Of some files orbax needs nothing.
+    assert outcomes.count(1) >= 4
     assert "checkpoint 2 in" in caplog.text and "falling back" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_arrays_without_any_of_their_files_lead_to_the_one_before(checkpoints):
