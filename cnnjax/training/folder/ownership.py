@@ -72,7 +72,7 @@ class Owner(NamedTuple):
             other: the owner that a checkpoint names.
         """
         if other.identity != self.identity:
-            return "it was saved by a run of another configuration"
+            return "it was saved by a run of another configuration than config.json describes"
         if None not in (self.run_id, other.run_id) and other.run_id != self.run_id:
             return f"it was saved by run {other.run_id}, and this is run {self.run_id}"
         return None

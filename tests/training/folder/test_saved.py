@@ -31,7 +31,7 @@ def copy_of_another_run(checkpoints, step, **run):
     ("run", "message"),
     [
         ({"run_id": "1" * 32}, f"it was saved by run {'1' * 32}, and this is run {'0' * 32}"),
-        ({"seed": 1}, "it was saved by a run of another configuration"),
+        ({"seed": 1}, "it was saved by a run of another configuration than config.json describes"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(checkpoints, run, message):
