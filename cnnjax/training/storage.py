@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from cnnjax import extras
 from cnnjax.training.check import state_shapes
 from cnnjax.training.devices import processes

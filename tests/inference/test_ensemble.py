@@ -11,7 +11,7 @@ from cnnjax import data, inference, recipes, training
 from cnnjax.inference import Ensemble, Network, Views, load_ensemble
 from cnnjax.inference.images import ImageForm
 from cnnjax.tasks import Classification, Task
-from tests.training.records import change_identity
+from tests.helpers.records import change_identity
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from cnnjax import data, inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.helpers.photographs import write_photographs
-from tests.training.records import change_identity
+from tests.helpers.records import change_identity
 
 
 @pytest.fixture(scope="module")

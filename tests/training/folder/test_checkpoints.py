@@ -13,7 +13,7 @@ from cnnjax.training.folder import checkpoints as checkpoints_module
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.step.state import TrainState, create_state
 from tests.helpers import disks
-from tests.training.records import make_record
+from tests.helpers.records import make_record
 
 
 def state_at(value):

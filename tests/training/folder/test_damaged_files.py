@@ -12,9 +12,9 @@ from cnnjax import inference, recipes, training
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.check import check_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
-from tests.training.damages import CONTENTS
+from tests.helpers.damages import CONTENTS
+from tests.helpers.records import forge_record
 from tests.training.folder.test_checkpoints import state_at
-from tests.training.records import forge_record
 
 CONFIG, RUN = "config.json", "run.json"
 FILES = (CONFIG, RUN)

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -13,6 +12,7 @@ from cnnjax.commands import launch
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.ownership import RunIdentity
+from tests.helpers import disks
 
 RUN = RunIdentity("python", {"seed": 0}, [])
 
@@ -28,18 +28,6 @@ def full(monkeypatch):
         return original(path, flags, *arguments, **options)
 
     return lambda: monkeypatch.setattr(os, "open", fail)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
-    if mounted.returncode:
-        pytest.skip("a file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_start_without_room_is_reported_and_can_be_repeated(tmp_path, full, monkeypatch):
@@ -67,19 +55,20 @@ def test_resuming_without_room_is_reported_and_loses_nothing(tmp_path, full, mon
 
 
 def test_a_run_on_a_disk_that_is_full_resumes_when_there_is_room(
-    finished, tiny_config, train_config, small_disk
+    finished, tiny_config, train_config, tmp_path
 ):
-    workdir, filler = small_disk / "run", small_disk / "filler"
-    shutil.copytree(finished[0], workdir)
-    shutil.rmtree(workdir / "checkpoints" / "00000006")
-    before = json.loads((workdir / "run.json").read_text())
-    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free))
-    with pytest.raises(training.FolderWriteError, match=r"No space left on device.*make room"):
-        train_config(tiny_config, workdir)
-    assert json.loads((workdir / "run.json").read_text()) == before
-    assert Checkpoints(workdir / "checkpoints").newest_verified() == 4
-    filler.unlink()
-    assert train_config(tiny_config, workdir).metrics == finished[1].metrics
+    with disks.small_disk(tmp_path / "disk", "8m") as disk:
+        workdir, filler = disk / "run", disk / "filler"
+        shutil.copytree(finished[0], workdir)
+        shutil.rmtree(workdir / "checkpoints" / "00000006")
+        before = json.loads((workdir / "run.json").read_text())
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free))
+        with pytest.raises(training.FolderWriteError, match=r"No space left on device.*make room"):
+            train_config(tiny_config, workdir)
+        assert json.loads((workdir / "run.json").read_text()) == before
+        assert Checkpoints(workdir / "checkpoints").newest_verified() == 4
+        filler.unlink()
+        assert train_config(tiny_config, workdir).metrics == finished[1].metrics
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cnnjax.training.folder.json_files import (
     optional,
     read_json,
 )
-from tests.training.damages import CONTENTS
+from tests.helpers.damages import CONTENTS
 
 TABLE = {"step": COUNT, "metrics": optional(NUMBERS)}
 

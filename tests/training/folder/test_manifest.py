@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from cnnjax.training.folder.manifest import find_damage, read_manifest, write_manifest
-from tests.training.damages import CONTENTS
-from tests.training.records import make_owner
+from tests.helpers.damages import CONTENTS
+from tests.helpers.records import make_owner
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from cnnjax.training.errors import CheckpointError
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.manifest import write_manifest
+from tests.helpers.records import forge_record, make_owner, make_record
 from tests.training.folder.test_checkpoints import state_at
-from tests.training.records import forge_record, make_owner, make_record
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.loop.divergence import explain_divergence
 from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
-from tests.training.records import make_record
+from tests.helpers.records import make_record
 
 
 class Half(linen.Module):
