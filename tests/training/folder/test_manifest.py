@@ -32,7 +32,7 @@ def test_a_manifest_names_its_run_and_its_step(folder):
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_a_manifest_that_holds_something_else_is_damage(folder, content):
     (folder / "manifest.json").write_bytes(content)
-    assert find_damage(folder, 3).startswith("its manifest cannot be read: ")
+    assert str(find_damage(folder, 3)).startswith("its manifest cannot be read: ")
 
 
 def test_every_flipped_bit_of_a_manifest_is_damage(folder):
@@ -56,11 +56,11 @@ def json_values(content):
 def test_a_manifest_that_leaves_files_out_is_damage(folder):
     (folder / "record.json").rename(folder / "elsewhere")
     write_manifest(folder, make_owner(), 3)
-    assert "does not name the files of a checkpoint" in find_damage(folder, 3)
+    assert "does not name the files of a checkpoint" in str(find_damage(folder, 3))
     (folder / "elsewhere").rename(folder / "record.json")
     shutil.move(folder / "arrays", folder.parent)
     write_manifest(folder, make_owner(), 3)
-    assert "does not name the files of a checkpoint" in find_damage(folder, 3)
+    assert "does not name the files of a checkpoint" in str(find_damage(folder, 3))
 
 
 def test_an_array_that_the_manifest_does_not_name_is_damage(folder):
