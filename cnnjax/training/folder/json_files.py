@@ -121,7 +121,7 @@ def read_json(path: Path, table: Table) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DamagedFile(path, f"it is not JSON ({error})" if content else "it is empty") from None
     if not isinstance(values, dict):
-        raise DamagedFile(path, f"it holds {type(values).__name__} instead of an object")
+        raise DamagedFile(path, f"it holds no JSON object, but {type(values).__name__}")
     if problem := find_problem(values, table):
         raise DamagedFile(path, problem)
     return values

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from cnnjax.training.errors import CheckpointError, RunFolderError
 from cnnjax.training.folder.arrays import OtherArrays, UnreadableArrays, restore_arrays
 from cnnjax.training.folder.json_files import DamagedFile
@@ -127,8 +129,9 @@ class SavedCheckpoints:
         while (step := choose(lambda: next(candidates, -1))) >= 0:
             if step not in self.steps():
                 raise RunFolderError(
-                    f"workdir: process 0 resumes from the checkpoint of step {step}, which another "
-                    f"process does not find in {self.folder}; all processes need the same folder"
+                    f"workdir: process 0 resumes from the checkpoint of step {step}, which process "
+                    f"{jax.process_index()} does not find in {self.folder}; all processes need the "
+                    "same folder"
                 )
             failed: UnreadableCheckpoint | None = None
             state = None
