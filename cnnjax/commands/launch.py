@@ -46,6 +46,9 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     training.keep_freed_memory()
     try:
         main(arguments)
+    except training.FolderWriteError as error:
+        # It is a RunFolderError too, but no fault of the command.
+        command_line.stop(str(error), RUN_ERROR)
     except (
         training.ConfigError,
         training.RunFolderError,

@@ -1,6 +1,6 @@
 """Networks read back from the folders of their runs; nothing in a folder is changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.check import state_shapes
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
 from cnnjax.training.folder import names
-from cnnjax.training.folder.checkpoints import Checkpoints
-from cnnjax.training.folder.run_folder import read_identity
+from cnnjax.training.folder.ownership import Owner
+from cnnjax.training.folder.run_folder import find_owner, read_identity
+from cnnjax.training.folder.saved import SavedCheckpoints
 from cnnjax.training.run import Run
 
 
@@ -27,10 +28,12 @@ class _Source:
     Attributes:
         fields: arguments of `Network` that do not depend on the checkpoint.
         like: shapes of the training state.
+        owner: the run that the checkpoints must belong to.
     """
 
     fields: dict[str, Any]
     like: Any
+    owner: Owner
 
 
 def load(
@@ -89,20 +92,9 @@ def load_checkpoints(
     """
     workdir = Path(workdir)
     source = _source(workdir, run, data_dir, read)
-    checkpoints = Checkpoints(workdir / names.CHECKPOINTS_FOLDER)
-    if not steps:
-        steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
-    # All are checked before the first is read, which may take long.
-    for step in steps:
-        if step not in checkpoints.steps():
-            raise CheckpointError(
-                f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
-            )
-        if problem := checkpoints.problem(step):
-            raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
+    checkpoints = SavedCheckpoints(workdir / names.CHECKPOINTS_FOLDER, source.owner)
     networks = []
-    for step in steps:
-        state = checkpoints.restore(step, source.like)
+    for step, state in _states(workdir, checkpoints, source.like, steps, last):
         networks.append(
             Network(
                 **source.fields,
@@ -121,13 +113,14 @@ def _source(
     workdir: Path, run: Run | str | None, data_dir: str | None, read: data.ReadOptions
 ) -> _Source:
     identity = read_identity(workdir)
+    owner = find_owner(workdir, identity)
     try:
         parts.restore(identity.parts)
     except ValueError as error:
         raise RunFolderError(f"workdir: {workdir}: {error}") from error
     if run is not None:
         made = _made(run)
-        return _Source(_fields_of_run(made), state_shapes(made))
+        return _Source(_fields_of_run(made), state_shapes(made), owner)
     if identity.made_by != "configuration":
         raise ConfigError(
             f"workdir: the run in {workdir} was made in Python; give it, "
@@ -140,7 +133,7 @@ def _source(
         path = workdir / names.CONFIG_FILE
         raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
     # Only shapes are needed: the checkpoint gives the values.
-    return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint))
+    return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint), owner)
 
 
 def _made(run: Run | str) -> Run:
@@ -184,15 +177,34 @@ def _fields_of_blueprint(
     }
 
 
-def _newest(workdir: Path, checkpoints: Checkpoints) -> list[int]:
-    # A damaged checkpoint stays where it is: reading a run changes nothing in its folder.
-    step = checkpoints.newest_verified(move_damaged=False)
-    if step is None:
-        raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
-    return [step]
+def _states(
+    workdir: Path, checkpoints: SavedCheckpoints, like: Any, steps: Sequence[int], last: int | None
+) -> Iterator[tuple[int, Any]]:
+    """Yields the chosen steps and their states, one at a time."""
+    if not steps and last is None:
+        # A damaged checkpoint stays where it is: reading a run changes nothing in its folder.
+        newest = checkpoints.restore_newest(like)
+        if newest is None:
+            raise RunFolderError(f"workdir: {workdir} has no checkpoint yet; train it further")
+        yield newest
+        return
+    if not steps and last is not None:
+        steps = _last(workdir, checkpoints, last)
+    # All are checked before the first is read, which may take long.
+    for step in steps:
+        if step not in checkpoints.steps():
+            raise CheckpointError(
+                f"step: {workdir} has no checkpoint of step {step}; it has {checkpoints.steps()}"
+            )
+        if foreign := checkpoints.foreign(step):
+            raise CheckpointError(f"step: checkpoint {step} is another run's: {foreign}")
+        if problem := checkpoints.problem(step):
+            raise CheckpointError(f"step: the checkpoint of step {step} is damaged: {problem}")
+    for step in steps:
+        yield step, checkpoints.restore(step, like)
 
 
-def _last(workdir: Path, checkpoints: Checkpoints, count: int) -> list[int]:
+def _last(workdir: Path, checkpoints: SavedCheckpoints, count: int) -> list[int]:
     if count < 1:
         raise ConfigError(f"last: {count} was given; give 1 or more")
     found = checkpoints.steps()

@@ -7,6 +7,7 @@ from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import (
     CheckpointError,
     ConfigError,
+    FolderWriteError,
     RunFolderError,
     TrainingDiverged,
     TrainingStopped,
@@ -28,6 +29,7 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "ConfigError",
+    "FolderWriteError",
     "Parallel",
     "Run",
     "RunFolderError",

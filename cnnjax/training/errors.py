@@ -9,6 +9,10 @@ class RunFolderError(Exception):
     """The run's folder cannot be used: not writable, another run's, in use, or without a run."""
 
 
+class FolderWriteError(RunFolderError):
+    """The run's folder cannot be written now: the disk is full or fails; what is saved stays."""
+
+
 class CheckpointError(Exception):
     """No checkpoint of the run can be trusted, or none can be written."""
 

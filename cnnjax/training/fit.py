@@ -80,8 +80,8 @@ def fit(
     Raises:
         ConfigError: the run or an option cannot work; nothing was written.
         MissingPackage: a package that writes the folder is not installed.
-        RunFolderError: the folder cannot hold this run, and nothing was written; or it cannot be
-            written any more (the disk is full, ...).
+        RunFolderError: the folder cannot hold this run, and nothing was written.
+        FolderWriteError: the folder cannot be written any more (the disk is full, ...).
         CheckpointError: the run's checkpoints are all damaged, or one could not be written.
         TrainingDiverged: something was no longer finite; the message names the first place.
         DataError: examples are gone.
@@ -143,7 +143,7 @@ def _train(
     check_shapes(run, state)
     first, evaluated = int(state.step), metrics is not None
     trainer = Trainer(run, state, placement, options.read)
-    storage.start(environment, placement.describe(trainer.state), first)
+    record = storage.start(environment, placement.describe(trainer.state), first)
     with (
         closing(Profiler(storage.path or Path("."), options.profiled)) as profiler,
         _open_log(run, storage, first, options) as log,
@@ -159,7 +159,7 @@ def _train(
             stop=stop,
             profiler=profiler,
             cadence=options.cadence,
-            record={"config": storage.identity, "environment": environment},
+            record=record,
             metrics=metrics,
         )
         metrics = _run_to_end(loop)

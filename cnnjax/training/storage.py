@@ -9,17 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from cnnjax import extras
 from cnnjax.training.check import state_shapes
 from cnnjax.training.devices import processes
-from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder import run_folder
+from cnnjax.training.folder.check import check_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.environment import describe_code, environment_differences
+from cnnjax.training.folder.lock import locked
 from cnnjax.training.folder.metrics import read_metrics
 from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
+from cnnjax.training.folder.ownership import Owner, RunIdentity
+from cnnjax.training.folder.write_errors import write_error
 from cnnjax.training.identity import run_identity
 from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
@@ -68,8 +69,10 @@ class Storage(abc.ABC):
         """
 
     @abc.abstractmethod
-    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
-        """Writes the facts of a start.
+    def start(
+        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+    ) -> Mapping[str, Any]:
+        """Writes the facts of a start, and returns values for the record of every checkpoint.
 
         Args:
             environment: versions, devices and settings of this start.
@@ -84,11 +87,6 @@ class Storage(abc.ABC):
         Args:
             written: the metrics of this start.
         """
-
-    @property
-    def identity(self) -> Mapping[str, Any] | None:
-        """What identifies the run in every checkpoint."""
-        return None
 
     @property
     def damaged(self) -> list[int]:
@@ -115,7 +113,9 @@ class MemoryStorage(Storage):
         del environment
         return self._run.init_state(), None
 
-    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
+    def start(
+        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+    ) -> Mapping[str, Any]:
         """See `Storage.start`.
 
         Args:
@@ -123,6 +123,8 @@ class MemoryStorage(Storage):
             layout: not used.
             step: not used.
         """
+        del environment, layout, step
+        return {}
 
     def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """See `Storage.history`.
@@ -150,25 +152,20 @@ class FolderStorage(Storage):
         self.checkpoints = Checkpoints(path / CHECKPOINTS_FOLDER)
 
     @cached_property
-    def _identity(self) -> run_folder.RunIdentity:
+    def _identity(self) -> RunIdentity:
         run = self._run
         made_by = "python" if run.identity is None else "configuration"
         # The values as they are read back: lists instead of tuples.
         values = json.loads(json.dumps(run_identity(run)))
-        return run_folder.RunIdentity(made_by, values, [dict(part) for part in run.parts])
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """See `Storage.identity`."""
-        return self._identity.values
+        return RunIdentity(made_by, values, [dict(part) for part in run.parts])
 
     def check(self) -> None:
         """See `Storage.check`."""
-        run_folder.check_folder(self.path, self._identity)
+        check_folder(self.path, self._identity)
 
     def locked(self) -> AbstractContextManager[None]:
         """See `Storage.locked`; the first process holds it."""
-        return run_folder.locked(self.path) if processes.is_first() else nullcontext()
+        return locked(self.path) if processes.is_first() else nullcontext()
 
     def restore(self, environment: Mapping[str, Any]) -> Restored:
         """See `Storage.restore`.
@@ -177,25 +174,20 @@ class FolderStorage(Storage):
             environment: versions, devices and settings of this start.
 
         Raises:
-            CheckpointError: all checkpoints are damaged, or the newest holds another structure.
+            CheckpointError: all checkpoints are damaged, or one is another run's or holds another
+                structure.
             RunFolderError: the processes do not see the same folder.
         """
         checkpoints = self.checkpoints
-        # Only one process looks, since looking renames damaged checkpoints.
-        # -1 stands for no checkpoint, since processes exchange whole numbers only.
-        step = processes.from_first(
-            lambda: (
-                -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest
-            )
-        )
-        if step < 0:
+        checkpoints.owner = run_folder.find_owner(self.path, self._identity)
+        # The first process chooses, so that all read the same checkpoint.
+        found = checkpoints.restore_newest(state_shapes(self._run), processes.from_first)
+        if found is None:
             return self._run.init_state(), None
-        if step not in checkpoints.steps():
-            raise RunFolderError(
-                f"workdir: process 0 resumes from the checkpoint of step {step}, which process "
-                f"{jax.process_index()} does not find in {checkpoints.folder}; all processes need "
-                "the same folder"
-            )
+        step, state = found
+        if processes.is_first():
+            # Not before one could be read: where all are damaged, they stay where they are.
+            self._set_aside_after(step)
         record = checkpoints.record(step)
         differing = environment_differences(record["environment"], dict(environment))
         if differing:
@@ -206,10 +198,17 @@ class FolderStorage(Storage):
         _logger.info("resuming from the checkpoint of step %d", step)
         if self._identity.made_by == "python":
             _logger.info("the numbers inside an optimizer object cannot be compared with before")
-        state = checkpoints.restore(step, state_shapes(self._run))
-        return state, record.get("metrics")
+        return state, record["metrics"]
 
-    def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
+    def _set_aside_after(self, step: int) -> None:
+        try:
+            self.checkpoints.set_aside_after(step)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+    def start(
+        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+    ) -> Mapping[str, Any]:
         """See `Storage.start`; the first process writes.
 
         Args:
@@ -218,7 +217,7 @@ class FolderStorage(Storage):
             step: the step that it continues from; 0 for a new run.
         """
         if not processes.is_first():
-            return
+            return {}
         model, dataset = self._run.names
         facts = {
             "model": model,
@@ -229,7 +228,9 @@ class FolderStorage(Storage):
             "layout": dict(layout),
             "resumed_from": step or None,
         }
-        run_folder.start_run(self.path, self._identity, facts)
+        started = run_folder.start_run(self.path, self._identity, facts, self.checkpoints.owner)
+        self.checkpoints.owner = Owner(self._identity.digest, started["run_id"])
+        return {**started, "environment": dict(environment)}
 
     def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """See `Storage.history`.

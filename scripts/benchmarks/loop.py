@@ -30,6 +30,7 @@ from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
+from cnnjax.training.folder.ownership import RunIdentity, new_run_id
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.profiler import Profiler
 from cnnjax.training.loop.run_log import RunLog
@@ -55,6 +56,14 @@ _NETS = flags.DEFINE_list("nets", list(NETS), f"Which of {', '.join(NETS)}.")
 _STEPS = flags.DEFINE_integer("steps", None, "Steps of a round; about two seconds if not given.")
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds of each.", lower_bound=5)
 _LOG_EVERY = flags.DEFINE_integer("log_every", 10, "As in training.", lower_bound=1)
+
+_RECORD = {
+    "run_id": new_run_id(),
+    "config": RunIdentity("python", {}, []).description(),
+    "facts": {},
+    "environment": {},
+}
+"""What every checkpoint needs besides its state."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,7 +159,7 @@ class Contest:
                 stop=stop,
                 profiler=profiler,
                 cadence=training.Cadence(log_every=self.log_every),
-                record={},
+                record=_RECORD,
                 metrics=None,
             ).run_to_end()
         jax.block_until_ready(trainer.state)
@@ -164,7 +173,7 @@ class Contest:
         start = time.perf_counter()
         evaluate(variables, ())
         evaluated = time.perf_counter()
-        Checkpoints(self.workdir / CHECKPOINTS_FOLDER).save(1, self.looped.host_state(), {})
+        Checkpoints(self.workdir / CHECKPOINTS_FOLDER).save(1, self.looped.host_state(), _RECORD)
         return evaluated - start, time.perf_counter() - evaluated
 
 

@@ -1,7 +1,6 @@
 """Joined networks: their probabilities are averaged; networks that do not fit are refused."""
 
 import dataclasses
-import json
 import shutil
 
 import numpy as np
@@ -12,6 +11,7 @@ from cnnjax import data, inference, recipes, training
 from cnnjax.inference import Ensemble, Network, Views, load_ensemble
 from cnnjax.inference.images import ImageForm
 from cnnjax.tasks import Classification, Task
+from tests.helpers.records import change_identity
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,6 @@ def other(finished, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("other") / "run"
     shutil.copytree(finished[0], workdir)
     return workdir
-
-
-def change(workdir, **values):
-    path = workdir / "config.json"
-    config = json.loads(path.read_text())
-    config["run"]["data"] |= values
-    path.write_text(json.dumps(config))
 
 
 def test_probabilities_of_checkpoints_are_averaged(finished, data_dir):
@@ -115,7 +108,7 @@ def untrained(values):
 def test_runs_of_other_classes_or_images_are_refused(finished, other, data_dir, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(other, workdir)
-    change(workdir, validation_examples=1300)
+    change_identity(workdir, lambda run: run["data"].update(validation_examples=1300))
     with pytest.raises(training.ConfigError, match=r"the same images: .*1309\} and .*1300\}"):
         load_ensemble([finished[0], workdir], data_dir=data_dir)
     network, same = (inference.load(finished[0], data_dir=data_dir) for _ in range(2))

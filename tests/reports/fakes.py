@@ -194,7 +194,7 @@ def write_run_folder(folder, lines=None, config=None, run=None):
         lines += [metrics_line(s, "test", accuracy=53 / 60) for s in (10, 20)]
     config = config or {"data": {"name": "digits"}, "epochs": 2}
     run = run or {"model": "small", "dataset": "digits", "command": "train <it>", "dirty": True}
-    run = {"batch_size": 10, **run}
+    run = {"batch_size": 10, "run_id": "0" * 32, "identity": "0" * 64, **run}
     description = {"format": FORMAT, "made_by": "configuration", "run": config, "parts": []}
     (folder / "config.json").write_text(json.dumps(description))
     (folder / "run.json").write_text(json.dumps(run))

@@ -24,7 +24,7 @@ def test_training_time_is_images_over_speed(tmp_path):
 def test_damaged_configuration_is_named(tmp_path):
     write_run_folder(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(RunFolderError, match=r"config\.json cannot be read"):
+    with pytest.raises(RunFolderError, match=r"config\.json is damaged"):
         read_run_record(tmp_path)
 
 

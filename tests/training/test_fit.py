@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import jax
@@ -123,10 +124,12 @@ def test_an_interval_of_zero_is_refused(tiny_config, train_config, tmp_path, opt
 def test_a_folder_of_the_old_form_is_refused_and_left_as_it_is(
     finished, tiny_config, train_config, tmp_path
 ):
-    """It held the bare configuration."""
+    """It held the bare configuration, and manifests of digests alone."""
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
     (workdir / "config.json").write_text(tiny_config.model_dump_json())
+    for path in (workdir / "checkpoints").glob("*/manifest.json"):
+        path.write_text(json.dumps(json.loads(path.read_text())["files"]))
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
     with pytest.raises(training.RunFolderError, match=r"form before 2.*use the version that made"):
         train_config(tiny_config, workdir)

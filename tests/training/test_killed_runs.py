@@ -63,7 +63,7 @@ def undisturbed(run, tmp_path_factory):
 def outcome(workdir):
     """Returns the last checkpoint's arrays as bytes, and all metrics but those of time."""
     checkpoints = Checkpoints(workdir / "checkpoints")
-    step = checkpoints.newest_verified(move_damaged=False)
+    step = checkpoints.newest_verified()
     assert step is not None
     like = state_like(recipes.make_blueprint(inference.load(workdir).config))
     state = checkpoints.restore(step, like)

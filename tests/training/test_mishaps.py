@@ -54,7 +54,7 @@ def test_a_disk_that_fills_up_is_reported_and_the_run_goes_on_when_there_is_room
         (training.RunFolderError, training.CheckpointError), match=r"No space left on device.*again"
     ):
         train_config(tiny_config, workdir)
-    assert Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False) == 2
+    assert Checkpoints(workdir / "checkpoints").newest_verified() == 2
     monkeypatch.undo()
     filler.unlink()
     train_config(tiny_config, workdir)

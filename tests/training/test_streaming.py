@@ -9,6 +9,7 @@ import pytest
 from cnnjax import data, inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.helpers.photographs import write_photographs
+from tests.helpers.records import change_identity
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,7 @@ def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     (sorted((broken / "test" / "ants").iterdir())[1]).write_text("x")
     workdir = tmp_path / "run"
     shutil.copytree(streamed[0], workdir)
-    text = (workdir / "config.json").read_text()
-    (workdir / "config.json").write_text(text.replace(str(folder), str(broken)))
+    change_identity(workdir, lambda run: run["data"].update(name=f"folder:{broken}"))
     fewer = inference.load(workdir).evaluated()
     assert fewer.positions.tolist() == np.delete(whole.positions, 1).tolist()
     np.testing.assert_array_equal(fewer.parts["label"], np.delete(whole.parts["label"], 1))

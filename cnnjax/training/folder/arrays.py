@@ -4,6 +4,7 @@ Orbax handles the arrays alone: names, digests and the choice of a checkpoint ar
 """
 
 import contextlib
+import gc
 import logging
 import re
 import sys
@@ -31,6 +32,10 @@ class OtherArrays(Exception):
         self.differences = differences
 
 
+class UnreadableArrays(Exception):
+    """Orbax cannot read what should be a checkpoint."""
+
+
 def save_arrays(path: Path, state: Any) -> None:
     """Writes the arrays of a state; they may not be on the disk yet when it returns.
 
@@ -54,11 +59,26 @@ def restore_arrays(path: Path, like: Any) -> Any:
 
     Raises:
         OtherArrays: the folder holds another structure or other shapes.
+        UnreadableArrays: what it holds cannot be read.
     """
+    with _quiet_orbax():
+        try:
+            return _restore(path, like)
+        except OtherArrays:
+            raise
+        except Exception as error:  # orbax's and tensorstore's errors have no class in common
+            cause = cause_of(error)
+        # Raised here, it does not keep orbax's tasks alive, which print when they are dropped.
+        raise UnreadableArrays(cause)
+
+
+def _restore(path: Path, like: Any) -> Any:
     target = jax.tree.map(_abstract, serialization.to_state_dict(like))
     with _checkpointer() as checkpointer:
-        saved = checkpointer.metadata(path).item_metadata.tree
-        if differing := _differences(_forms(saved), _forms(target)):
+        described = checkpointer.metadata(path).item_metadata
+        if described is None:
+            raise ValueError("there is no description of the arrays, or it is damaged")
+        if differing := _differences(_forms(described.tree), _forms(target)):
             raise OtherArrays(differing)
         restored = checkpointer.restore(path, target)
     return serialization.from_state_dict(like, restored)
@@ -75,6 +95,10 @@ def cause_of(error: Exception) -> str:
     return messages[-1] if messages else text.splitlines()[0]
 
 
+_LATE = ("Event loop is closed", "Encountered error while reading array index")
+"""In messages of tasks that failed after the first failure had ended them all."""
+
+
 def _checkpointer() -> ocp.StandardCheckpointer:
     """Returns orbax for this process alone: it does not wait for the others of a run."""
     me = jax.process_index()
@@ -88,24 +112,27 @@ def _checkpointer() -> ocp.StandardCheckpointer:
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
     """Keeps orbax from printing each of its threads' tracebacks besides raising the error."""
-    log, hook = logging.getLogger("absl"), sys.unraisablehook
-    level = log.level
+    hook = sys.unraisablehook
+    logs = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels = [log.level for log in logs]
 
     def print_others(unraisable: Any) -> None:
-        # This is the message of writes that failed after the first failure had ended them all.
-        if "Event loop is closed" not in str(unraisable.exc_value):
+        if not any(text in str(unraisable.exc_value) for text in _LATE):
             hook(unraisable)
 
-    log.setLevel(logging.CRITICAL)
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     sys.unraisablehook = print_others
     try:
         yield
     except Exception:
-        # Writes that are still running fail a little later, and print then.
+        # What is still running fails a little later, and prints then, or when it is dropped.
         time.sleep(0.5)
+        gc.collect()
         raise
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
         sys.unraisablehook = hook
 
 

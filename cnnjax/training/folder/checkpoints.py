@@ -1,8 +1,8 @@
 """Checkpoints that are trusted only after every byte was checked.
 
-Around the arrays, which orbax writes, this module keeps what orbax 0.12 does not: a manifest of
-digests that is verified before a checkpoint is read. A checkpoint is written aside and gets its
-name only when it is whole.
+Around the arrays, which orbax writes, this module keeps what orbax 0.12 does not: a manifest that
+names the run and the digests of all files, and is verified before a checkpoint is read. A
+checkpoint is written aside and gets its name only when it is whole.
 """
 
 import json
@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.training.errors import CheckpointError
-from cnnjax.training.folder.arrays import OtherArrays, cause_of, restore_arrays, save_arrays
+from cnnjax.training.folder.arrays import cause_of, save_arrays
 from cnnjax.training.folder.finite import nonfinite_names
-from cnnjax.training.folder.manifest import find_damage, write_manifest
+from cnnjax.training.folder.manifest import write_manifest
 from cnnjax.training.folder.names import ARRAYS_FOLDER, RECORD_FILE, checkpoint_name
+from cnnjax.training.folder.ownership import Owner
+from cnnjax.training.folder.record import check_record, owner_of
+from cnnjax.training.folder.saved import SavedCheckpoints
+from cnnjax.training.folder.setting_aside import remove, set_aside
 from cnnjax.writing import flush, flush_tree
 
 _logger = logging.getLogger(__name__)
 
 _INCOMPLETE = "incoming-"
 _REPLACED = "replaced-"
-
-_SHOWN = 8
-"""Of the arrays that differ, this many are named in a message."""
 
 
 class StateNotFinite(Exception):
@@ -43,27 +44,22 @@ class StateNotFinite(Exception):
         self.names = names
 
 
-class Checkpoints:
+class Checkpoints(SavedCheckpoints):
     """The checkpoints of one run, one folder each, named by the step.
 
     Args:
         folder: the folder that holds them; it is made at the first save.
         keep: how many of the newest stay.
+        owner: the run that they must belong to; None to take those of any run.
     """
 
-    def __init__(self, folder: Path, keep: int = 3):
+    def __init__(self, folder: Path, keep: int = 3, owner: Owner | None = None):
         if keep < 2:
             raise ValueError(f"keep: {keep} checkpoints; keep at least 2, one to fall back on")
-        self.folder = folder.absolute()
+        super().__init__(folder, owner)
         self.keep = keep
         self.moved_aside: list[int] = []
         """Steps whose damaged checkpoints this object has renamed."""
-
-    def steps(self) -> list[int]:
-        """Returns the steps of all whole checkpoints, oldest first, damaged ones included."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
     def save(
         self, step: int, state: Any, record: Mapping[str, Any], score: float | None = None
@@ -76,23 +72,28 @@ class Checkpoints:
         Args:
             step: its name.
             state: any pytree that flax can turn into a state dict.
-            record: JSON values that belong to it.
+            record: JSON values that belong to it, as in `record.RECORD_TABLE`; step and score are
+                added.
             score: how good the state is, the higher the better; None where it is not compared.
 
         Raises:
+            ValueError: an entry of the record is missing, or of another kind.
             StateNotFinite: the state holds NaN or infinity; nothing was written.
             CheckpointError: it could not be written (the disk is full, ...), or read back; the
                 checkpoints from before are as they were.
         """
+        record = check_record({"score": score, **record, "step": step})
         if bad := nonfinite_names(state):
             raise StateNotFinite(step, bad)
         aside = self.folder / f"{_INCOMPLETE}{checkpoint_name(step)}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._clear()  # what a process left that was killed here
-            self._write(aside, state, {"score": score, **record})
+            self._write(aside, state, record)
             final = self.path(step)
-            if final.exists():
+            if self.foreign(step) is not None:
+                set_aside(final)  # another run's only copy, perhaps
+            elif os.path.lexists(final):
                 os.replace(final, self.folder / f"{_REPLACED}{checkpoint_name(step)}")
             os.replace(aside, final)
             flush(self.folder)
@@ -104,7 +105,7 @@ class Checkpoints:
                 f"{self._last_good()}; make room and start the same command again to go on from it"
             ) from error
         if problem := self.problem(step):
-            self._move_aside(final)
+            set_aside(final)
             raise CheckpointError(
                 f"checkpoint {step} was not read back as it was written ({problem}): the disk of "
                 f"{self.folder} loses data; {self._last_good()}"
@@ -115,21 +116,25 @@ class Checkpoints:
         folder.mkdir()
         save_arrays(folder / ARRAYS_FOLDER, state)
         (folder / RECORD_FILE).write_text(json.dumps(record, indent=2))
-        write_manifest(folder)
+        write_manifest(folder, owner_of(record), record["step"])
         # The folder's new name must not get to the disk before its content.
         flush_tree(folder)
 
     def _clear(self) -> None:
         for prefix in (_INCOMPLETE, _REPLACED):
             for left in self.folder.glob(f"{prefix}*"):
-                shutil.rmtree(left)
+                remove(left)
 
     def _prune(self) -> None:
-        steps = self.steps()
+        # Checkpoints of other runs are left where they are, and do not push out this run's.
+        steps = [step for step in self.steps() if self.foreign(step) is None]
         kept = {*steps[-self.keep :], self.best()}
         for old in steps:
             if old not in kept:
-                shutil.rmtree(self.path(old))
+                try:
+                    remove(self.path(old))
+                except OSError as error:
+                    _logger.warning("checkpoint %d cannot be removed: %s", old, error)
 
     def _last_good(self) -> str:
         """Returns, in words, which checkpoint a run can go on from."""
@@ -138,101 +143,13 @@ class Checkpoints:
                 return f"the last good checkpoint is that of step {step}"
         return "there is no good checkpoint yet"
 
-    def best(self) -> int | None:
-        """Returns the step of the highest score, of equal ones the first; None without scores.
-
-        A damaged checkpoint does not count.
-        """
-        scored = []
-        for step in self.steps():
-            try:
-                score = self.record(step).get("score")
-            except (OSError, ValueError):
-                continue
-            if score is not None:
-                scored.append((-score, step))
-        return next((step for _, step in sorted(scored) if self.problem(step) is None), None)
-
-    def newest_verified(self, move_damaged: bool) -> int | None:
-        """Returns the newest step whose bytes are all as they were written; None if there is none.
+    def set_aside_after(self, step: int) -> None:
+        """Renames the checkpoints after a step to `damaged-…`, so that they can be saved anew.
 
         Args:
-            move_damaged: rename damaged checkpoints on the way to `damaged-…`, so that their steps
-                can be saved anew; else they are left where they are.
-
-        Raises:
-            CheckpointError: there are checkpoints, and every one is damaged.
+            step: the newest one that could be read.
         """
-        damaged = []
-        for step in reversed(self.steps()):
-            problem = self.problem(step)
-            if problem is None:
-                break
-            _logger.warning("checkpoint %d is damaged (%s): falling back", step, problem)
-            damaged.append(step)
-        else:
-            if damaged:
-                raise CheckpointError(
-                    f"every checkpoint in {self.folder} is damaged (steps {damaged}); restore one "
-                    "from a copy, or start in a new folder"
-                )
-            return None
-        if move_damaged:
-            for bad in damaged:
-                self._move_aside(self.path(bad))
-                self.moved_aside.append(bad)
-        return step
-
-    def problem(self, step: int) -> str | None:
-        """Returns what is wrong with a checkpoint's bytes, in words; None if nothing is.
-
-        Args:
-            step: which one.
-        """
-        return find_damage(self.path(step))
-
-    def record(self, step: int) -> dict[str, Any]:
-        """Returns the JSON values that were saved with a checkpoint.
-
-        Args:
-            step: which one.
-        """
-        return json.loads((self.path(step) / RECORD_FILE).read_text())
-
-    def restore(self, step: int, like: Any) -> Any:
-        """Reads a checkpoint that was verified before.
-
-        Args:
-            step: which one.
-            like: a pytree of arrays (or their shapes, with shardings) of the structure saved.
-
-        Returns:
-            A pytree like `like`.
-
-        Raises:
-            CheckpointError: it holds another structure or other shapes.
-        """
-        try:
-            return restore_arrays(self.path(step) / ARRAYS_FOLDER, like)
-        except OtherArrays as error:
-            found = error.differences
-            raise CheckpointError(
-                f"checkpoint {step} in {self.folder} does not hold this network's state:\n  "
-                + "\n  ".join(found[:_SHOWN])
-                + (f"\n  and {len(found) - _SHOWN} more" * (len(found) > _SHOWN))
-                + "\nit is another run's, or another version's; nothing was changed"
-            ) from None
-
-    def path(self, step: int) -> Path:
-        """Returns the folder of a step's checkpoint.
-
-        Args:
-            step: which one.
-        """
-        return self.folder / checkpoint_name(step)
-
-    def _move_aside(self, path: Path) -> None:
-        number = 0
-        while (target := self.folder / f"damaged-{path.name}-{number}").exists():
-            number += 1
-        os.replace(path, target)
+        for damaged in reversed(self.steps()):
+            if damaged > step:
+                set_aside(self.path(damaged))
+                self.moved_aside.append(damaged)

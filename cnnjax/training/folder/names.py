@@ -33,3 +33,16 @@ def checkpoint_name(step: int) -> str:
         step: number of steps done.
     """
     return f"{step:08d}"
+
+
+def step_of(name: str) -> int | None:
+    """Returns the step that the name of a checkpoint's folder gives; None for any other name.
+
+    Args:
+        name: the name of a file or folder.
+    """
+    # Characters such as ² are digits for Python, too.
+    if not (name.isascii() and name.isdigit()):
+        return None
+    step = int(name)
+    return step if name == checkpoint_name(step) else None

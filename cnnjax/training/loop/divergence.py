@@ -44,7 +44,7 @@ def explain_divergence(
     Returns:
         A message with the step, the place in it, the last good checkpoint and a remedy.
     """
-    saved = None if checkpoints is None else checkpoints.newest_verified(move_damaged=False)
+    saved = None if checkpoints is None else checkpoints.newest_verified()
     first = saved or 0
     _logger.error("%s; repeating the steps since step %d to find the origin", noticed, first)
     if saved is None or checkpoints is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnjax import patterns
 from cnnjax.training.callbacks import Callback
-from cnnjax.training.errors import RunFolderError
+from cnnjax.training.errors import FolderWriteError
 from cnnjax.training.folder.events import EventLog
 from cnnjax.training.folder.metrics import MetricsWriter
 from cnnjax.training.loop.intervals import Interval
@@ -155,7 +155,7 @@ class RunLog:
         try:
             yield
         except OSError as error:
-            raise RunFolderError(
+            raise FolderWriteError(
                 f"workdir: {self._workdir} cannot be written any more: {error}; its checkpoints "
                 "are as they were; make room and start the same command again to go on"
             ) from error

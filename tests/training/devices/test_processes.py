@@ -149,7 +149,7 @@ def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, dat
     config = recipes.parse_config(scope["get_config"]().to_dict())
     run = recipes.make_run(config, data_dir=data_dir)
     options = {"progress": False, "cadence": training.Cadence(checkpoint_every=4)}
-    reached = Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False)
+    reached = Checkpoints(workdir / "checkpoints").newest_verified()
     assert reached is not None and 4 <= reached < 24
     elsewhere = Parallel("pmap", "data:2")
     resumed = training.fit(run, workdir, parallel=elsewhere, **options)

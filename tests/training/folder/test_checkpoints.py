@@ -13,6 +13,7 @@ from cnnjax.training.folder import checkpoints as checkpoints_module
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.step.state import TrainState, create_state
 from tests.helpers import disks
+from tests.helpers.records import make_record
 
 
 def state_at(value):
@@ -27,7 +28,7 @@ def state_at(value):
 def checkpoints(tmp_path):
     made = Checkpoints(tmp_path / "checkpoints", keep=2)
     for step in (1, 2):
-        made.save(step, state_at(step), {"number": step})
+        made.save(step, state_at(step), make_record(number=step))
     return made
 
 
@@ -49,13 +50,13 @@ def test_what_was_saved_comes_back(checkpoints):
 
 
 def test_only_the_newest_are_kept(checkpoints):
-    checkpoints.save(3, state_at(3), {})
+    checkpoints.save(3, state_at(3), make_record())
     assert checkpoints.steps() == [2, 3]
 
 
 def test_a_flipped_bit_is_noticed_and_the_one_before_is_taken(checkpoints, caplog):
     damage(checkpoints, 2)
-    assert checkpoints.newest_verified(move_damaged=False) == 1
+    assert checkpoints.newest_verified() == 1
     assert "checkpoint 2 is damaged" in caplog.text
     assert checkpoints.steps() == [1, 2]
 
@@ -63,7 +64,7 @@ def test_a_flipped_bit_is_noticed_and_the_one_before_is_taken(checkpoints, caplo
 def test_the_best_of_validation_is_kept_besides_the_newest(tmp_path):
     made = Checkpoints(tmp_path / "checkpoints", keep=2)
     for step, score in enumerate((0.5, 0.9, 0.9, 0.7, None, 0.8), 1):
-        made.save(step, state_at(step), {}, score)
+        made.save(step, state_at(step), make_record(), score)
     assert made.best() == 2  # of equal ones the first
     assert made.steps() == [2, 5, 6]
     damage(made, 2)
@@ -78,7 +79,7 @@ def test_nothing_that_is_not_finite_is_saved(checkpoints):
     state = state_at(3)
     state.params["c1"]["bias"] = jnp.array([0.0, jnp.nan, 0.0, 0.0])
     with pytest.raises(StateNotFinite, match="after step 3 is not finite: params/c1/bias"):
-        checkpoints.save(3, state, {})
+        checkpoints.save(3, state, make_record())
     assert checkpoints.steps() == [1, 2]
 
 
@@ -86,7 +87,7 @@ def test_bookkeeping_that_starts_at_infinity_is_saved(checkpoints):
     optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
     state = state_at(3)
     state = state.replace(opt_state=optimizer.init(state.params))
-    checkpoints.save(3, state, {})
+    checkpoints.save(3, state, make_record())
     assert checkpoints.problem(3) is None
 
 
@@ -96,7 +97,7 @@ def test_averages_and_loss_scale_come_back(checkpoints):
     )
     assert state.ema is not None
     state.ema["params"]["c1"]["kernel"] = jnp.full((3, 4), 7.0)
-    checkpoints.save(3, state, {})
+    checkpoints.save(3, state, make_record())
     restored = checkpoints.restore(3, jax.eval_shape(lambda: state))
     same = jax.tree.map(np.array_equal, state, restored)
     assert jax.tree.structure(state) == jax.tree.structure(restored)
@@ -127,17 +128,17 @@ def large_state():
 
 def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny_disk, capfd):
     made = Checkpoints(tiny_disk / "checkpoints")
-    made.save(1, {"params": jnp.ones(10)}, {})
+    made.save(1, {"params": jnp.ones(10)}, make_record())
     with pytest.raises(
         CheckpointError,
         match=r"checkpoint 2 cannot be written to .*: No space left on device; the last good "
         "checkpoint is that of step 1",
     ):
-        made.save(2, large_state(), {})
+        made.save(2, large_state(), make_record())
     assert "Traceback" not in capfd.readouterr().err
     assert [path.name for path in made.folder.iterdir()] == ["00000001"]
-    assert made.newest_verified(move_damaged=True) == 1
-    made.save(2, {"params": jnp.ones(10)}, {})  # when there is room again
+    assert made.newest_verified() == 1
+    made.save(2, {"params": jnp.ones(10)}, make_record())  # when there is room again
     assert made.steps() == [1, 2]
 
 
@@ -146,8 +147,8 @@ def test_a_file_that_cannot_be_written_whole_is_no_checkpoint(checkpoints):
         file_size_limit(100_000),
         pytest.raises(CheckpointError, match=r"File too large; the last good .* step 2"),
     ):
-        checkpoints.save(3, large_state(), {})
-    assert checkpoints.newest_verified(move_damaged=True) == 2
+        checkpoints.save(3, large_state(), make_record())
+    assert checkpoints.newest_verified() == 2
 
 
 def test_nothing_is_pruned_when_what_was_written_cannot_be_read_back(checkpoints, monkeypatch):
@@ -160,7 +161,7 @@ def test_nothing_is_pruned_when_what_was_written_cannot_be_read_back(checkpoints
 
     monkeypatch.setattr(checkpoints_module, "flush_tree", lose_a_bit)
     with pytest.raises(CheckpointError, match=r"not read back .* step 2"):
-        checkpoints.save(3, state_at(3), {})
+        checkpoints.save(3, state_at(3), make_record())
     assert checkpoints.steps() == [1, 2]
 
 
@@ -173,17 +174,19 @@ def test_a_truncated_array_is_damage(checkpoints):
 
 def test_a_damaged_checkpoint_is_moved_aside_so_that_its_step_can_be_saved(checkpoints):
     damage(checkpoints, 2)
-    assert checkpoints.newest_verified(move_damaged=True) == 1
+    step, _ = checkpoints.restore_newest(state_at(0))
+    checkpoints.set_aside_after(step)
+    assert checkpoints.moved_aside == [2]
     assert (checkpoints.folder / "damaged-00000002-0").is_dir()
-    checkpoints.save(2, state_at(2), {})
+    checkpoints.save(2, state_at(2), make_record())
     assert checkpoints.steps() == [1, 2]
-    assert checkpoints.newest_verified(move_damaged=True) == 2
+    assert checkpoints.newest_verified() == 2
 
 
 @pytest.mark.parametrize("missing", ["manifest.json", "record.json"])
 def test_a_missing_file_is_damage(checkpoints, missing):
     (checkpoints.folder / "00000002" / missing).unlink()
-    assert checkpoints.newest_verified(move_damaged=False) == 1
+    assert checkpoints.newest_verified() == 1
 
 
 def test_a_truncated_manifest_is_damage(checkpoints):
@@ -196,7 +199,7 @@ def test_nothing_is_moved_or_restored_when_all_are_damaged(checkpoints):
     for step in (1, 2):
         damage(checkpoints, step)
     with pytest.raises(CheckpointError, match=r"every checkpoint .* is damaged \(steps \[2, 1\]\)"):
-        checkpoints.newest_verified(move_damaged=True)
+        checkpoints.restore_newest(state_at(0))
     assert checkpoints.steps() == [1, 2]
 
 
@@ -204,8 +207,8 @@ def test_half_a_checkpoint_is_no_checkpoint(checkpoints):
     left_behind = checkpoints.folder / "incoming-00000003"
     left_behind.mkdir()
     (left_behind / "record.json").write_text("{}")
-    assert checkpoints.newest_verified(move_damaged=True) == 2
-    checkpoints.save(3, state_at(3), {})
+    assert checkpoints.newest_verified() == 2
+    checkpoints.save(3, state_at(3), make_record())
     assert checkpoints.problem(3) is None
     assert not left_behind.exists()
 
@@ -219,7 +222,7 @@ def test_a_checkpoint_of_another_network_is_refused(checkpoints):
 
 def test_no_folder_means_no_checkpoint(tmp_path):
     empty = Checkpoints(tmp_path / "none")
-    assert empty.newest_verified(move_damaged=True) is None
+    assert empty.newest_verified() is None
     assert empty.steps() == []
 
 
@@ -231,4 +234,5 @@ def test_keeping_fewer_than_two_is_refused(tmp_path):
 def test_the_manifest_names_every_file(checkpoints):
     folder = checkpoints.folder / "00000001"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert set(json.loads((folder / "manifest.json").read_text())) == names - {"manifest.json"}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == names - {"manifest.json"}

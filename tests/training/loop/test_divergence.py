@@ -15,6 +15,7 @@ from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.loop.divergence import explain_divergence
 from cnnjax.training.loop.intervals import LossNotFinite
 from cnnjax.training.loop.trainer import Trainer
+from tests.helpers.records import make_record
 
 
 class Half(linen.Module):
@@ -99,7 +100,7 @@ def explain(tmp_path):
         if saved is not None:
             while trainer.step < saved:
                 trainer.advance()
-            checkpoints.save(saved, trainer.host_state(), {})
+            checkpoints.save(saved, trainer.host_state(), make_record())
         return explain_divergence(run, trainer, checkpoints, noticed)
 
     return explain

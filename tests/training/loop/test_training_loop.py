@@ -109,7 +109,7 @@ def test_checkpoints_inside_epochs_know_their_position_and_resume_exactly(
     assert checkpoints.steps() == [3, 6]
     record = checkpoints.record(3)
     assert (record["epoch"], record["step_in_epoch"], record["metrics"]) == (1, 1, None)
-    assert record["config"]["seed"] == tiny_config.seed
+    assert record["config"]["run"]["seed"] == tiny_config.seed
     assert record["split"] == "validation"
     (checkpoints.folder / "00000006" / "record.json").unlink()
     train_config(tiny_config, workdir)
