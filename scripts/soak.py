@@ -81,7 +81,7 @@ class Drawn:
         label = position % CLASSES
         image = generator.integers(0, 128, (28, 28, 1), np.uint8)
         image[2 * label : 2 * label + 8] += np.uint8(127)
-        return {"image": image, "label": np.int32(label)}
+        return {"image": image, "label": np.asarray(label, np.int32)}
 
 
 @dataclass
@@ -208,7 +208,7 @@ def page(read: Sequence[Usage], command: str) -> str:
 
 def main() -> None:
     """Trains, prints what the process uses, and writes the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=STEPS, help=f"a multiple of {EPOCH}")
     parser.add_argument("--first", type=int, default=FIRST, help="the early step of comparison")
     parser.add_argument("--output", type=Path, help="the page to write")

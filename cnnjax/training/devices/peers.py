@@ -109,7 +109,7 @@ def open_listener(host: str | None) -> socket.socket:
     """Returns a socket that listens on the address of process 0, at a port that the system chooses.
 
     It listens on all of the machine's addresses where the host is not given, or where its name
-    does not say on which of them the others reach it: some systems give a machine's own name a
+    does not show on which of them the others reach it: some systems give a machine's own name a
     loopback address, and a host outside may have another address than the machine has itself.
 
     Args:
@@ -117,7 +117,8 @@ def open_listener(host: str | None) -> socket.socket:
     """
     with contextlib.suppress(OSError):
         if host:
-            family, _, _, _, (address, *_) = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+            family, _, _, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+            address = str(place[0])
             if host in ("localhost", address) or not address.startswith(_LOOPBACK):
                 return socket.create_server((address, 0), family=family)
     if socket.has_dualstack_ipv6():
@@ -161,13 +162,15 @@ def join(
 
 @dataclass
 class _Greeting:
-    """What a new connection has sent so far.
+    """A new connection, and what it has sent so far.
 
     Attributes:
+        peer: the connection.
         end: the time until which it may send the rest.
         received: the bytes so far.
     """
 
+    peer: socket.socket
     end: float
     received: bytes = field(default=b"")
 
@@ -207,7 +210,7 @@ def admit(
                     if key.fileobj is listener:
                         _accept(selector, listener, time.monotonic() + handshake)
                     elif (number := _read_number(selector, key, token)) is not None:
-                        _welcome(key.fileobj, number, expected, joined)
+                        _welcome(key.data.peer, number, expected, joined)
                 _drop_late(selector)
         finally:
             for key in _pending(selector):
@@ -232,7 +235,7 @@ def _pending(selector: selectors.BaseSelector) -> list[selectors.SelectorKey]:
 
 def _drop(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
     selector.unregister(key.fileobj)
-    key.fileobj.close()
+    key.data.peer.close()
 
 
 def _drop_late(selector: selectors.BaseSelector) -> None:
@@ -248,7 +251,7 @@ def _accept(selector: selectors.BaseSelector, listener: socket.socket, end: floa
     with contextlib.suppress(OSError):
         peer, _ = listener.accept()
         peer.setblocking(False)
-        selector.register(peer, selectors.EVENT_READ, _Greeting(end))
+        selector.register(peer, selectors.EVENT_READ, _Greeting(peer, end))
 
 
 def _read_number(
@@ -257,7 +260,7 @@ def _read_number(
     """Reads on; returns the number once it is there, None before that and for a stranger."""
     greeting, whole = key.data, len(token) + _NUMBER_BYTES
     try:
-        read = key.fileobj.recv(whole - len(greeting.received))
+        read = greeting.peer.recv(whole - len(greeting.received))
     except OSError:
         read = b""
     greeting.received += read
