@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jax
 import numpy as np
 import optax
 
@@ -37,8 +36,10 @@ CLASSES = 10
 MEMORY_SHARE = 0.05
 """By how much of itself the resident memory may grow: the allocator does not return all at once."""
 
-SPARE_THREADS = 2
-"""Threads that come and go: pools of libraries start and end them on demand."""
+SPARE_THREADS = 4
+"""Threads that come and go: tensorstore, which writes checkpoints, starts its pool on demand.
+
+A thread that each checkpoint left behind would be 90 of them."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.steps % EPOCH or options.first % EVERY or not 0 < options.first < options.steps:
         parser.error(f"give --steps that {EPOCH} divides, and a smaller --first that {EVERY} does")
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
     training.keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         read = soak(Path(folder) / "run", options.steps)
