@@ -5,7 +5,7 @@ import pytest
 
 from cnnjax import data, inference, recipes, reports, training
 from cnnjax.training.folder.checkpoints import Checkpoints
-from tests.photographs import write_photographs
+from tests.helpers.photographs import write_photographs
 
 READ = data.ReadOptions(workers=data.Workers(threads=1))
 
