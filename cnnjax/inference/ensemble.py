@@ -26,6 +26,8 @@ from cnnjax.training.loop.evaluation import (
     all_devices,
     make_evaluator,
     placed_batches,
+    with_count,
+    without_count,
 )
 from cnnjax.training.loop.prediction import PREDICT_BATCH, predict_all
 from cnnjax.training.run import Run
@@ -174,6 +176,9 @@ class Ensemble:
         Args:
             batch_size: examples in a batch, on all devices together.
             placement: devices that share each batch; None for all devices.
+
+        Raises:
+            DamagedImages: too many images, or all, cannot be read.
         """
         placement = placement or all_devices()
         first, task = self.members[0], self.task
@@ -193,14 +198,17 @@ class Ensemble:
             return Evaluation(metrics, lines, dict(metrics))
         # Copied to the devices once, not with every batch.
         variables = [placement.replicate(member.variables) for member in self.members]
-        batch_sums = placement.compile_sums(task.prediction_sums)
+        batch_sums = placement.compile_sums(
+            lambda predictions, batch: with_count(task.prediction_sums(predictions, batch), batch)
+        )
 
         def sums() -> Iterator[Any]:
             for batch in placed_batches(self.examples, batch_size, placement, first.read):
                 predictions = self.batch_predictions(batch["image"], variables)
                 yield batch_sums(predictions, batch), {}
 
-        return _named(task.assess(add_up(sums())[0]), self.split)
+        total = without_count(add_up(sums())[0], len(self.examples))
+        return _named(task.assess(total), self.split)
 
 
 def _named(evaluation: Evaluation, split: str) -> Evaluation:

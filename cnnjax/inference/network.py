@@ -17,7 +17,12 @@ from cnnjax.inference.images import ImageForm
 from cnnjax.tasks.base import Task
 from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.loop.evaluation import EVAL_BATCH, make_evaluator
+from cnnjax.training.loop.evaluation import (
+    EVAL_BATCH,
+    NothingToEvaluate,
+    make_evaluator,
+    nothing_readable,
+)
 from cnnjax.training.loop.prediction import PREDICT_BATCH, make_predictor
 
 Images = Shaped[np.ndarray, "examples h w channels"]
@@ -127,6 +132,9 @@ class Network:
 
         Args:
             batch_size: examples in a batch, on all devices together.
+
+        Raises:
+            DamagedImages: too many images, or all, cannot be read.
         """
         evaluate = make_evaluator(
             self.model, self.task, self.preprocess, self.examples, batch_size, read=self.read
@@ -139,7 +147,7 @@ class Network:
         Images that are not in memory are decoded in advance by `read.workers`, and not kept.
 
         Raises:
-            DamagedImages: too many images cannot be read.
+            DamagedImages: too many images, or all, cannot be read.
         """
         examples = self.examples
         predictions, weights = [], []
@@ -148,6 +156,8 @@ class Network:
             weights.append(batch_weights)
         # Weight 0: examples that fill up the last batch, and images that cannot be read.
         kept = np.flatnonzero(np.concatenate(weights))
+        if not len(kept):
+            raise NothingToEvaluate(nothing_readable(len(examples)))
         whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[kept], *predictions)
         chosen = examples if len(kept) == len(examples) else data.choose(examples, kept)
         return Evaluated(

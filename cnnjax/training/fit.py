@@ -167,7 +167,8 @@ def _train(
         end = trainer.host_state()
         # A finished run that is started again changes nothing in its folder.
         if first < trainer.step or not evaluated:
-            _log_pictures(run, end.eval_variables, log, trainer.step)
+            if metrics:
+                _log_pictures(run, end.eval_variables, log, trainer.step)
             log.event("finished", trainer.step, left_out=dict(trainer.damaged))
     return RunResult(
         step=trainer.step,

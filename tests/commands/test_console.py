@@ -6,7 +6,7 @@ import pytest
 
 from cnnjax.commands import exit_codes
 from cnnjax.commands.__main__ import COMMANDS, main, overview
-from cnnjax.training.devices import processes
+from cnnjax.training.devices import peers
 from tests.helpers.processes import ROOT, run_python
 
 
@@ -125,7 +125,7 @@ def test_without_a_command_all_are_named(arguments, capsys):
 
 
 def test_the_code_of_a_lost_process_is_the_one_it_leaves_with():
-    assert exit_codes.PEER_LOST == processes.PEER_LOST
+    assert exit_codes.PEER_LOST == peers.PEER_LOST
 
 
 def test_the_page_of_commands_names_all_of_them_and_every_exit_code():

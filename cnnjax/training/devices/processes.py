@@ -1,16 +1,15 @@
 """Several processes that train as one: how they find, wait for and lose each other.
 
 `jax.distributed` brings them together. When one of them is gone it aborts the others after
-`HEARTBEAT_SECONDS`, since a collective operation without all its members waits for ever. The
-connections here are for the common case, a process that ended or was killed: the system closes them
-at once, and the others leave within `NOTICE_SECONDS` with a message and the exit code `PEER_LOST`.
+`HEARTBEAT_SECONDS`, since a collective operation without all its members waits for ever; they then
+end by SIGABRT, with the stack of a C++ thread. The connections of `peers` are for the common case,
+a process that ended or was killed: the system closes them at once, and the others leave within
+`NOTICE_SECONDS` with a message and the exit code `PEER_LOST`.
 """
 
 import contextlib
 import os
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -18,25 +17,17 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from cnnjax.training.devices.peers import START_SECONDS, Peers
 from cnnjax.training.errors import ConfigError, TrainingDiverged, TrainingStopped
 
 AUTO = "auto"
 """Takes the coordinator's address from the cluster (Slurm, Open MPI, Kubernetes, TPU)."""
-
-START_SECONDS = 120
-"""How long processes wait for each other at the start."""
 
 NOTICE_SECONDS = 10
 """Time in which the end of a process is noticed by the others."""
 
 HEARTBEAT_SECONDS = 30
 """Time in which the others notice a process, or machine, that is silent but not closed."""
-
-PEER_LOST = 5
-"""Exit code of a process that left because another one was gone."""
-
-_GOODBYE = b"."
-_ADDRESS_BYTES = 256
 
 
 def is_first() -> bool:
@@ -103,8 +94,9 @@ def joined(
         )
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"--coordinator={coordinator}: {error}") from error
-    host = None if coordinator == AUTO else coordinator.rpartition(":")[0]
-    peers = _Peers(host)
+    # An address of IPv6 is written in brackets before its port.
+    host = None if coordinator == AUTO else coordinator.rpartition(":")[0].strip("[]")
+    peers = Peers(host)
     try:
         yield
     except (TrainingDiverged, TrainingStopped):
@@ -152,73 +144,3 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
             f"--num_processes, --process_id: {num_processes} and {process_id} were given; with "
             "--coordinator give both, the id from 0 to one less than the number"
         )
-
-
-class _Peers:
-    """Connections from process 0 to each other process; one that closes means a lost process.
-
-    Args:
-        host: name of the machine of process 0; None to use the machine's own name for itself.
-    """
-
-    def __init__(self, host: str | None):
-        self._parted = False
-        if jax.process_count() == 1:
-            self._connections = []
-            return
-        address = np.zeros(_ADDRESS_BYTES, np.uint8)
-        listener = None
-        if is_first():
-            # At port 0 the system chooses a free one.
-            listener = socket.create_server(("", 0), backlog=jax.process_count())
-            text = f"{host or socket.getfqdn()}:{listener.getsockname()[1]}".encode()
-            address[: len(text)] = np.frombuffer(text, np.uint8)
-        shared = multihost_utils.broadcast_one_to_all(address)
-        if listener is not None:
-            self._connections = self._accept(listener)
-        else:
-            name, _, port = bytes(shared).rstrip(b"\0").decode().rpartition(":")
-            peer = socket.create_connection((name, int(port)), timeout=START_SECONDS)
-            peer.sendall(jax.process_index().to_bytes(4, "big"))
-            self._connections = [(0, peer)]
-        for number, peer in self._connections:
-            peer.settimeout(None)
-            # A daemon thread does not keep the process alive.
-            threading.Thread(target=self._listen, args=(number, peer), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> list[tuple[int, socket.socket]]:
-        peers = []
-        listener.settimeout(START_SECONDS)
-        with listener:
-            for _ in range(jax.process_count() - 1):
-                peer, _ = listener.accept()
-                peer.settimeout(START_SECONDS)
-                peers.append((int.from_bytes(peer.recv(4), "big"), peer))
-        return peers
-
-    def _listen(self, number: int, peer: socket.socket) -> None:
-        try:
-            word = peer.recv(1)
-        except OSError:
-            word = b""
-        if word != _GOODBYE and not self._parted:
-            print(
-                f"error: process {number} of this run has ended; process {jax.process_index()} "
-                "cannot go on alone. The last checkpoint is as it was: start all processes again "
-                "to go on from it",
-                file=sys.stderr,
-                flush=True,
-            )
-            # The main thread may wait for the lost process for ever: only this call ends it.
-            os._exit(PEER_LOST)
-
-    def part(self) -> None:
-        """Waits until all processes are here, and leaves them."""
-        if self._connections:
-            multihost_utils.sync_global_devices("part")
-        self._parted = True
-        for _, peer in self._connections:
-            # The other one may have closed it by now.
-            with contextlib.suppress(OSError):
-                peer.sendall(_GOODBYE)
-        jax.distributed.shutdown()

@@ -19,7 +19,14 @@ from cnnjax.training.step.batch import kinds_of
 EVAL_BATCH = 512
 """Examples evaluated at once, on all devices together, where nothing else is given."""
 
+_COUNTED = "examples that count"
+"""Name of the number of examples among the sums of a batch; no task has a sum of that name."""
+
 _logger = logging.getLogger(__name__)
+
+
+class NothingToEvaluate(data.DamagedImages):
+    """No example of a split can be read."""
 
 
 def make_evaluator(
@@ -44,6 +51,9 @@ def make_evaluator(
         batch_size: examples evaluated at once, on all devices together.
         placement: the devices of the variables and of each batch; None for one device.
         read: how examples that are not in memory are read.
+
+    Returns:
+        The function. It raises `NothingToEvaluate` where none of the examples can be read.
     """
     placement = placement or one_device()
     kinds = kinds_of(examples)
@@ -54,14 +64,14 @@ def make_evaluator(
         # Nothing is random in evaluation, but a moment has a key.
         moment = Moment(jax.random.key(0), train=False, totals=task.totals(whole), state=state)
         sums, rows = task.evaluate(model, variables, whole, moment)
-        return sums, {**rows, "weight": batch["weight"]} if rows else {}
+        return with_count(sums, batch), {**rows, "weight": batch["weight"]} if rows else {}
 
     compiled = placement.compile_evaluation(batch_values)
 
     def evaluate(variables: Mapping[str, Any], state: Any = ()) -> dict[str, float]:
         batches = placed_batches(examples, batch_size, placement, read)
         sums, rows = add_up(compiled(variables, state, batch) for batch in batches)
-        return task.metrics(sums, rows)
+        return task.metrics(without_count(sums, len(examples)), rows)
 
     return evaluate
 
@@ -115,6 +125,43 @@ def _host_batches(
     yield from reader.batches()
     if reader.damaged:
         _logger.warning("%d images could not be read and do not count", len(reader.damaged))
+
+
+def with_count(sums: Sums, batch: Batch) -> Sums:
+    """Returns sums over a batch, with the number of its examples that count among them.
+
+    Args:
+        sums: sums by name.
+        batch: gives the weights.
+    """
+    return {**sums, _COUNTED: batch["weight"].sum()}
+
+
+def without_count(sums: Mapping[str, Any], examples: int) -> dict[str, Any]:
+    """Returns added-up sums without the number of examples.
+
+    Args:
+        sums: those of `with_count`, added up.
+        examples: how many examples the split has.
+
+    Raises:
+        NothingToEvaluate: no example counted.
+    """
+    if not sums[_COUNTED]:
+        raise NothingToEvaluate(nothing_readable(examples))
+    return {name: value for name, value in sums.items() if name != _COUNTED}
+
+
+def nothing_readable(examples: int) -> str:
+    """Returns the message where no example of a split can be read.
+
+    Args:
+        examples: how many there are.
+    """
+    return (
+        f"evaluation: none of the {examples} examples can be read, so there is nothing to "
+        "evaluate; the log names them: repair or remove them"
+    )
 
 
 def one_device() -> Placement:

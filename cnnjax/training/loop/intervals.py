@@ -36,7 +36,8 @@ class Interval:
 
     Attributes:
         step: the last of them.
-        metrics: the task's over them, `learning_rate` of the last where it is known,
+        metrics: the task's over them (none where no example of theirs could be read),
+            `learning_rate` of the last where it is known,
             `images_per_second`, and, where examples are not on the device, `waiting_share`: the
             share of the time in which the host waited for them (the devices may have run steps
             meanwhile).
@@ -133,9 +134,12 @@ class Intervals:
         for (step, _), known in zip(steps, fetched, strict=True):
             if not np.isfinite(known.loss):
                 raise LossNotFinite(step, float(known.loss))
-        # Sums are added before they become metrics, so that every example weighs the same.
-        sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
-        metrics = self._task.metrics(sums)
+        metrics: dict[str, float] = {}
+        # Sums of no example are not metrics of 0.
+        if any(known.counted > 0 for known in fetched):
+            # Sums are added before they become metrics, so that every example weighs the same.
+            sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
+            metrics = self._task.metrics(sums)
         if (rate := fetched[-1].learning_rate) is not None:
             metrics["learning_rate"] = float(rate)
         metrics["images_per_second"] = len(steps) * self._batch_size / seconds

@@ -44,13 +44,15 @@ class Progress:
 
         Args:
             step: number of steps done.
-            metrics: those of the last interval, with `loss` and `images_per_second`.
+            metrics: those of the last interval, with `images_per_second`, and `loss` unless none of
+                its examples could be read.
         """
         if not self._shown:
             return
         epochs = -(-self._run.total_steps // self._run.epoch_steps)
         epoch = f"{step / self._run.epoch_steps:.1f}/{epochs}"
-        loss, speed = f"{metrics['loss']:.4f}", f"{metrics['images_per_second']:,.0f}"
+        loss = f"{metrics['loss']:.4f}" if "loss" in metrics else "none"
+        speed = f"{metrics['images_per_second']:,.0f}"
         if self._bar is not None:
             self._bar.set_postfix(
                 {"epoch": epoch, "loss": loss, "images/s": speed.replace(",", " ")}, refresh=False

@@ -26,11 +26,13 @@ class StepMetrics(NamedTuple):
         loss: the batch's loss before the update.
         sums: the task's metric sums of the batch.
         learning_rate: that of the step; None where the run has no schedule.
+        counted: examples of the first stream that count; 0 where none of them could be read.
     """
 
     loss: Float[Array, ""]
     sums: Sums
     learning_rate: Float[Array, ""] | None
+    counted: Float[Array, ""]
 
 
 class Trainer:
@@ -148,4 +150,7 @@ class Trainer:
         if run.schedule is not None:
             # Computed on the device, since it may depend on the losses.
             rate = current_rate(run.schedule, state.step, after.opt_state)
-        return after, StepMetrics(result.loss, result.sums, rate)
+        counted = batch["weight"].sum()
+        if axis_name is not None:
+            counted = jax.lax.psum(counted, axis_name)
+        return after, StepMetrics(result.loss, result.sums, rate, counted)

@@ -1,5 +1,6 @@
 """The steps of one start of a run, and the work between them: writing, saving, stopping."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from cnnjax.training.devices.processes import is_first
 from cnnjax.training.errors import ConfigError, TrainingStopped
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.folder.finite import nonfinite_names
+from cnnjax.training.loop.evaluation import NothingToEvaluate
 from cnnjax.training.loop.gradient import loss_gradient
 from cnnjax.training.loop.intervals import Intervals
 from cnnjax.training.loop.profiler import Profiler
@@ -17,6 +19,8 @@ from cnnjax.training.loop.run_log import RunLog
 from cnnjax.training.loop.stopping import StopRequest
 from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.run import Run
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,12 @@ class TrainingLoop:
         if self.evaluate is None:
             return {}
         state = self.trainer.state
-        return self.evaluate(state.eval_variables, state.task_state)
+        try:
+            return self.evaluate(state.eval_variables, state.task_state)
+        except NothingToEvaluate as error:
+            # What is learned does not depend on it.
+            _logger.warning("step %d has no metrics: %s", self.trainer.step, error)
+            return {}
 
     def _step(self) -> None:
         step = self.trainer.step + 1

@@ -15,6 +15,7 @@ from cnnjax import inference, recipes, training
 from cnnjax.patterns import path_names
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.peers import PEER_LOST
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.helpers.processes import start_python
 from tests.training.devices.parallel_case import EXAMPLES, MULTI_PROCESS, Case
@@ -135,9 +136,9 @@ def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, dat
         printed, _ = survivor.communicate(timeout=distributed.HEARTBEAT_SECONDS)
         seconds = time.monotonic() - killed
     # Where the coordinator is gone, jax may abort before the lost connection is reported.
-    allowed = {distributed.PEER_LOST, -signal.SIGABRT} if victim == 0 else {distributed.PEER_LOST}
+    allowed = {PEER_LOST, -signal.SIGABRT} if victim == 0 else {PEER_LOST}
     assert survivor.returncode in allowed, printed
-    if survivor.returncode == distributed.PEER_LOST:
+    if survivor.returncode == PEER_LOST:
         assert f"process {victim} of this run has ended" in printed
     assert "another task died" in printed or "start all processes again" in printed
     assert seconds < distributed.NOTICE_SECONDS

@@ -29,12 +29,13 @@ class Late:
         return jnp.asarray(self.value).__array__(dtype)
 
 
-def metrics(loss, rate: float | None = 0.1):
-    sums = {"weight": 64.0, "loss": 64.0 * loss, "top1": 32.0, "top5": 64.0}
+def metrics(loss, rate: float | None = 0.1, counted=64.0):
+    sums = {"weight": counted, "loss": counted * loss, "top1": counted / 2, "top5": counted}
     return StepMetrics(
         jnp.float32(loss),
         {name: jnp.float32(value) for name, value in sums.items()},
         None if rate is None else jnp.float32(rate),
+        jnp.float32(counted),
     )
 
 
@@ -64,6 +65,17 @@ def test_a_resumed_run_keeps_to_the_same_ends():
     found = [i for step in (2, 3, 4, 5, 6) for i in intervals.add(step, metrics(1.0))]
     found += intervals.flush()
     assert [interval.step for interval in found] == [3, 6]
+
+
+def test_steps_without_readable_examples_have_no_metrics():
+    intervals = every(2)
+    steps = [(0.0, 0.0), (2.0, 64.0), (0.0, 0.0), (0.0, 0.0)]
+    found = []
+    for step, (loss, counted) in enumerate(steps, 1):
+        found += intervals.add(step, metrics(loss, counted=counted))
+    first, second = [interval.metrics for interval in (*found, *intervals.flush())]
+    assert (first["loss"], first["accuracy"]) == (2.0, 0.5)
+    assert set(second) == {"learning_rate", "images_per_second"}
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
