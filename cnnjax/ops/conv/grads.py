@@ -8,12 +8,18 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
 from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import rules
 from cnnjax.ops.conv.conv2d import prepare
-from cnnjax.ops.padding import pad_images
+from cnnjax.ops.padding import padded
+
+_OPTIONS = {
+    name: kind for name, kind in CONVOLUTION.items() if name not in ("x", "kernel", "backward")
+}
 
 
+@checked(grad="array", kernel="array", input_shape="shape", **_OPTIONS)
 def conv2d_input_grad(
     grad: Float[Array, "batch out_height out_width filters"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -65,16 +71,17 @@ def conv2d_input_grad(
     spec, pads = prepare(
         op, input_shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
     )
-    padded = _padded(input_shape, pads)
-    _check_grad(op, grad.shape, padded, kernel.shape, spec)
-    dx = rules.input_grad(grad, kernel, spec=spec, input_size=padded[1:3])
+    full = _padded_shape(input_shape, pads)
+    _check_grad(op, grad.shape, full, kernel.shape, spec)
+    dx = rules.input_grad(grad, kernel, spec=spec, input_size=full[1:3])
     if pads is None:
         return dx
     # Padding is linear: its transpose gives the gradients of copied edge pixels back to them.
     images = jnp.zeros(input_shape, grad.dtype)
-    return jax.vjp(lambda x: pad_images(x, pads, padding_mode), images)[1](dx)[0]
+    return jax.vjp(lambda x: padded(op, x, pads, padding_mode), images)[1](dx)[0]
 
 
+@checked(x="array", grad="array", kernel_shape="shape", **_OPTIONS)
 def conv2d_kernel_grad(
     x: Float[Array, "batch height width channels"],
     grad: Float[Array, "batch out_height out_width filters"],
@@ -125,12 +132,12 @@ def conv2d_kernel_grad(
     spec, pads = prepare(
         op, x.shape, kernel_shape, padding, padding_mode, algorithm=algorithm, **options
     )
-    _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
-    x = pad_images(x, pads, padding_mode) if pads else x
+    _check_grad(op, grad.shape, _padded_shape(x.shape, pads), kernel_shape, spec)
+    x = padded(op, x, pads, padding_mode) if pads else x
     return rules.kernel_grad(x, grad, spec=spec, kernel_size=tuple(kernel_shape[:2]))
 
 
-def _padded(shape, pads):
+def _padded_shape(shape, pads):
     (top, bottom), (left, right) = pads or ((0, 0), (0, 0))
     return (shape[0], shape[1] + top + bottom, shape[2] + left + right, shape[3])
 

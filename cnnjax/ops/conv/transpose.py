@@ -10,14 +10,20 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.checks import check_dtypes
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
+from cnnjax.ops.checks import check_dtypes, check_elements
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.rules import check_backward
 
 _OP = "conv2d_transpose"
+_KINDS = {
+    **{name: kind for name, kind in CONVOLUTION.items() if name != "padding_mode"},
+    "output_padding": "pair from 0 or None",
+}
 
 
+@checked(**_KINDS)
 def conv2d_transpose(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -70,6 +76,9 @@ def conv2d_transpose(
     holes = sizes.pair(_OP, "dilation", dilation)
     extra = _output_padding(output_padding, steps)
     pads, out_size = _pads_and_size(x.shape[1:3], kernel.shape[:2], padding, steps, holes, extra)
+    whole = (n + low + high for n, (low, high) in zip(out_size, pads, strict=True))
+    arguments = dict(padding=padding, strides=strides, dilation=dilation)
+    check_elements(_OP, "the uncut output", (x.shape[0], *whole, kernel.shape[3]), **arguments)
     axis = conv_spec.batch_axis_of(groups)
     spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm, axis)
     with jax.named_scope(_OP):

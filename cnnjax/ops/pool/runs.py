@@ -28,12 +28,12 @@ class WindowRun:
     Attributes:
         first: the first window.
         last: one more than the last window.
-        inside: for each element of the window, whether it lies inside the image.
+        inside: the elements of the window that lie inside the image.
     """
 
     first: int
     last: int
-    inside: tuple[bool, ...]
+    inside: range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +66,8 @@ def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
         axis: 0 for rows, 1 for columns.
     """
     runs: list[WindowRun] = []
-    low, dilation, size = where.pads[axis][0], where.dilation[axis], where.size[axis]
     for o in range(where.output[axis]):
-        start = o * where.strides[axis] - low
-        inside = tuple(0 <= start + k * dilation < size for k in range(where.window[axis]))
+        inside = where.elements_within(o, axis, 0, where.size[axis])
         if runs and runs[-1].inside == inside:
             runs[-1] = dataclasses.replace(runs[-1], last=o + 1)
         else:
@@ -144,7 +142,7 @@ def read_windows(
         i: row of the element in the window.
         j: column of the element in the window.
     """
-    if not (rows.inside[i] and columns.inside[j]):
+    if i not in rows.inside or j not in columns.inside:
         return None
     for axis, run, k in ((0, rows, i), (1, columns, j)):
         stride = where.strides[axis]

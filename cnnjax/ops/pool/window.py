@@ -7,7 +7,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.sizes import (
     PaddingLike,
     Pads,
@@ -78,12 +78,27 @@ class PoolWindow:
             only(self.output, other),
         )
 
+    def elements_within(self, output: int, axis: int, first: int, last: int) -> range:
+        """Returns which elements of a window, along one axis, lie between two positions.
+
+        Args:
+            output: the window.
+            axis: 0 for rows, 1 for columns.
+            first: the first position, 0 for the first pixel of the image.
+            last: one more than the last position.
+        """
+        start = output * self.strides[axis] - self.pads[axis][0]
+        step = self.dilation[axis]
+        # Rounded up: the first element at or after a position.
+        low = max(-((start - first) // step), 0)
+        high = min(-((start - last) // step), self.window[axis])
+        return range(low, max(low, high))
+
     def _axis_counts(self, axis: int, include_pad: bool) -> np.ndarray:
         low, high = self.counted_pads[axis] if include_pad else (0, 0)
-        starts = np.arange(self.output[axis]) * self.strides[axis] - self.pads[axis][0]
-        reads = starts[:, None] + np.arange(self.window[axis]) * self.dilation[axis]
-        inside = (reads >= -low) & (reads < self.size[axis] + high)
-        return inside.sum(axis=1).astype(np.float64)
+        starts = range(self.output[axis])
+        inside = [self.elements_within(o, axis, -low, self.size[axis] + high) for o in starts]
+        return np.array([len(elements) for elements in inside], np.float64)
 
 
 def pool_window(
@@ -99,7 +114,7 @@ def pool_window(
 
     Args:
         op: the calling function, for messages.
-        x: images, (batch, height, width, channels).
+        x: floating-point images, (batch, height, width, channels).
         window: window height and width.
         strides: steps between windows; None for the window.
         padding: as in `max_pool`.
@@ -107,14 +122,16 @@ def pool_window(
         ceil_mode: as in `max_pool`.
 
     Raises:
-        ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.
+        ValueError: an argument is out of range.
     """
-    check_images(op, x)
     size = (x.shape[1], x.shape[2])
     window = pair(op, "window", window)
     strides = window if strides is None else pair(op, "strides", strides)
     dilation = pair(op, "dilation", dilation)
     pads = resolve_padding(op, padding, size, window, strides, dilation)
+    height, width = (n + low + high for n, (low, high) in zip(size, pads, strict=True))
+    padded = (x.shape[0], height, width, x.shape[3])
+    check_elements(op, "the padded images", padded, window=window, padding=padding)
     if not ceil_mode:
         output = checked_output_size(op, size, window, strides, pads, dilation)
         return PoolWindow(op, size, window, strides, dilation, pads, pads, output)
