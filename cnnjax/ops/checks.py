@@ -164,7 +164,7 @@ def check_dtypes(op: str, **arrays: jax.Array) -> None:
         op: the calling function, for the message.
         **arrays: the arrays to check, by the names of their arguments.
     """
-    dtypes = {name: jnp.dtype(a.dtype).name for name, a in arrays.items()}
+    dtypes = {name: str(a.dtype) for name, a in arrays.items()}
     if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in DTYPES:
         listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise TypeError(

@@ -77,4 +77,16 @@ def padded(op: str, x: jax.Array, pads: sizes.Pads, mode: str | float) -> jax.Ar
     widths = ((0, 0), *pads, (0, 0))
     if isinstance(mode, str):
         return jnp.pad(x, widths, mode=MODES[mode])
+    _check_constant(op, x, mode)
     return jnp.pad(x, widths, constant_values=jnp.asarray(mode, x.dtype))
+
+
+def _check_constant(op: str, x: jax.Array, value: float) -> None:
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        return
+    limits = jnp.iinfo(x.dtype)
+    if not limits.min <= value <= limits.max or value != int(value):
+        raise ValueError(
+            f"{op}: padding_mode {value!r} is no {x.dtype}, the dtype of x; pad with a whole "
+            f"number from {limits.min} to {limits.max}"
+        )

@@ -18,7 +18,8 @@ Pads = tuple[Pair, Pair]
 PairLike = int | Sequence[int]
 PaddingLike = str | int | Sequence[int] | Sequence[Sequence[int]]
 
-_WORDS = ("SAME", "SAME_LOWER", "VALID")
+WORDS = ("SAME", "SAME_LOWER", "VALID")
+"""Paddings that follow from the sizes."""
 
 
 def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
@@ -165,7 +166,7 @@ def checked_output_size(
         holes = f", spanning {spans} with dilation {dilation}," if dilation != (1, 1) else ""
         raise ValueError(
             f"{op}: window {window}{holes} is larger than the padded input {padded}; "
-            "enlarge padding or shrink the window"
+            f"enlarge padding or shrink the window (x has the size {size})"
         )
     rows, columns = ((n - k) // s + 1 for n, k, s in zip(padded, spans, strides, strict=True))
     return (rows, columns)
@@ -205,12 +206,12 @@ def _sides(op: str, padding: Any, whole: Any, name: str) -> str | Pair:
         whole: the argument that it is a part of, for the message.
         name: the argument, for the message.
     """
-    if isinstance(padding, str) and padding.upper() in _WORDS:
+    if isinstance(padding, str) and padding.upper() in WORDS:
         return padding.upper()
     sides: Any = (padding, padding) if is_int(padding) else padding
     if not _is_pair(sides) or not all(is_int(p) and p >= 0 for p in sides):
         raise ValueError(
-            f"{op}: {name} must be one of {', '.join(map(repr, _WORDS))}, an int, a pair of ints "
+            f"{op}: {name} must be one of {', '.join(map(repr, WORDS))}, an int, a pair of ints "
             f"(rows, columns) or ((top, bottom), (left, right)), all at least 0, got {given(whole)}"
         )
     _check_steps(op, name, sides)

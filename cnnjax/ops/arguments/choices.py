@@ -62,8 +62,13 @@ def check_precision(op: str, name: str, value: Any) -> None:
         name: the argument, for the message.
         value: the argument.
     """
-    both = value if isinstance(value, tuple | list) and len(value) == 2 else (value,)
-    if not all(map(_is_precision, both)):
+    kinds = (str, lax.Precision)
+    if isinstance(value, tuple) and len(value) == 2:
+        # lax takes two words or two members of its enumeration.
+        good = any(all(isinstance(v, kind) and _is_precision(v) for v in value) for kind in kinds)
+    else:
+        good = _is_precision(value)
+    if not good:
         raise ValueError(
             f"{op}: {name} must be None, 'default', 'high', 'highest', another precision of "
             f"jax.lax or a pair of them, got {given(value)}"

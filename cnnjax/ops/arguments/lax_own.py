@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from cnnjax.ops.checks import MOST_STEPS, given, is_dimension, is_int, is_sequence
+from cnnjax.ops.sizes import WORDS
 
 
 def check_steps(op: str, name: str, value: Any) -> None:
@@ -22,8 +24,10 @@ def check_steps(op: str, name: str, value: Any) -> None:
         value: the argument.
     """
     steps = _items(value)
-    if steps is None or not all(is_dimension(n) for n in steps):
-        raise ValueError(f"{op}: {name} must be a sequence of ints, got {given(value)}")
+    if steps is None or not all(is_dimension(n) and (not is_int(n) or n >= 1) for n in steps):
+        raise ValueError(
+            f"{op}: {name} must be a sequence of ints of at least 1, got {given(value)}"
+        )
     _check_most(op, name, steps)
 
 
@@ -35,13 +39,13 @@ def check_padding(op: str, name: str, value: Any) -> None:
         name: the argument, for the message.
         value: the argument.
     """
-    if isinstance(value, str):
+    if isinstance(value, str) and value.upper() in WORDS:
         return
     pairs = [_items(pair) for pair in _items(value) or [None]]
     sides = [n for pair in pairs for n in pair or [None]]
     if not all(is_dimension(n) for n in sides) or any(len(pair or ()) != 2 for pair in pairs):
         raise ValueError(
-            f"{op}: {name} must be 'SAME', 'SAME_LOWER', 'VALID' or a sequence of (low, high) "
+            f"{op}: {name} must be {', '.join(map(repr, WORDS))} or a sequence of (low, high) "
             f"pairs, got {given(value)}"
         )
     _check_most(op, name, sides)
@@ -73,6 +77,9 @@ def check_dtype(op: str, name: str, value: Any) -> None:
         value: the argument.
     """
     try:
+        # Arrays have a dtype, too, but are none.
+        if not isinstance(value, str | type | np.dtype):
+            raise TypeError
         jnp.dtype(value)
     # NumPy raises errors of several kinds.
     except Exception as error:
@@ -80,12 +87,8 @@ def check_dtype(op: str, name: str, value: Any) -> None:
 
 
 def _items(value: Any) -> list[Any] | None:
-    if isinstance(value, str | bytes | bytearray | memoryview | dict | set):
-        return None
-    try:
-        return list(value)
-    except TypeError:
-        return None
+    row = isinstance(value, np.ndarray) and value.ndim == 1
+    return list(value) if row or is_sequence(value) else None
 
 
 def _check_most(op: str, name: str, sizes: list[Any]) -> None:

@@ -42,8 +42,7 @@ KINDS: dict[str, Check] = {
     "int": values.check_int,
     "odd": values.check_odd,
     "odd or None": or_none(values.check_odd),
-    # Numbers; those of an array may be traced.
-    "number": values.check_number,
+    # Numbers; where an array is admitted, it may be traced.
     "number or array": functools.partial(values.check_number, traced=True),
     "number from 0": functools.partial(values.check_number, least=0),
     "number or array from 0": functools.partial(values.check_number, least=0, traced=True),

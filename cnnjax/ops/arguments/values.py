@@ -184,5 +184,10 @@ def check_number(
         return
     if not is_real(value):
         raise TypeError(f"{op}: {name} must be {expected}, got {given(value)}")
+    if is_int(value) and abs(value) > MOST_STEPS:
+        raise ValueError(
+            f"{op}: {name} must be {expected}, got {given(value)}, which int32 does not represent; "
+            "make it a float"
+        )
     if not math.isfinite(value) or value < least or value <= above:
         raise ValueError(f"{op}: {name} must be {expected}, got {value!r}")

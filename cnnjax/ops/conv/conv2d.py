@@ -99,6 +99,7 @@ def convolve2d(
         >>> ops.convolve2d(x, kernel)[0, 0, :, 0]
         Array([0., 1., 2., 3., 0.], dtype=float32)
     """
+    check_dtypes("convolve2d", x=x, kernel=kernel)
     flipped = lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel
     return cross_correlation("convolve2d", x, flipped, **options)
 
@@ -131,6 +132,7 @@ def cross_correlation(
         TypeError: as `conv2d`.
     """
     check_dtypes(op, x=x, kernel=kernel)
+    options = {"strides": 1, "dilation": 1, "groups": 1} | options
     spec, pads = prepare(op, x.shape, kernel.shape, padding, padding_mode, **options)
     x = padded(op, x, pads, padding_mode) if pads else x
     return conv_rules.forward(x, kernel, spec=spec, backward=backward, within=op, advice=advice)

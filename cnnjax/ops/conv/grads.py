@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.arguments.table import CONVOLUTION, checked
-from cnnjax.ops.checks import check_dtypes
+from cnnjax.ops.checks import check_dtypes, check_elements
 from cnnjax.ops.conv import rules
 from cnnjax.ops.conv.conv2d import prepare
 from cnnjax.ops.padding import padded
@@ -67,6 +67,7 @@ def conv2d_input_grad(
     """
     op = "conv2d_input_grad"
     check_dtypes(op, grad=grad, kernel=kernel)
+    check_elements(op, "the images", input_shape, input_shape=input_shape)
     options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
         op, input_shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
@@ -128,6 +129,7 @@ def conv2d_kernel_grad(
     """
     op = "conv2d_kernel_grad"
     check_dtypes(op, x=x, grad=grad)
+    check_elements(op, "the kernel", kernel_shape, kernel_shape=kernel_shape)
     options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
         op, x.shape, kernel_shape, padding, padding_mode, algorithm=algorithm, **options
@@ -148,6 +150,7 @@ def _check_grad(op, grad_shape, input_shape, kernel_shape, spec):
     if tuple(grad_shape) != expected:
         raise ValueError(
             f"{op}: grad must have the shape of the output, {expected}, for a kernel of "
-            f"{tuple(kernel_shape)} over (padded) images of {tuple(input_shape)}; "
+            f"{tuple(kernel_shape)} over (padded) images x of {tuple(input_shape)} with "
+            f"strides={spec.strides}, padding={spec.padding}, dilation={spec.dilation}; "
             f"got {tuple(grad_shape)}"
         )

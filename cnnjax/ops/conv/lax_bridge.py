@@ -107,7 +107,7 @@ def _by_our_rules(
     if (
         batch_group_count == 1
         and out_sharding is None
-        and (lhs_dilation is None or all(d == 1 for d in lhs_dilation))
+        and (lhs_dilation is None or tuple(lhs_dilation) == (1, 1))
         and _is_nhwc(lhs, rhs, dimension_numbers)
         and _is_one_float(lhs, rhs, preferred_element_type)
     ):
@@ -193,7 +193,7 @@ def _by_lax(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> jax.Ar
     # lax checks some arguments with errors of Python's own.
     except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError,
             TypeError, ValueError) as error:  # fmt: skip
-        if str(error).startswith(op):
+        if str(error).startswith(f"{op}: "):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         listed = {"lhs": lhs, "rhs": rhs} | arguments

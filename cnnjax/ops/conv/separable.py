@@ -125,24 +125,9 @@ def separable_conv2d(
     # Each filter has a column of its own, so that the second convolution has a group for each.
     column, row, error = _separated(op, kernel)
     (down, across), (rows, columns) = spec.strides, spec.padding
-    x = cross_correlation(
-        op,
-        x,
-        column,
-        strides=(down, 1),
-        padding=(rows, (0, 0)),
-        dilation=(spec.dilation[0], 1),
-        groups=spec.groups,
-        backward=backward,
-    )
-    y = cross_correlation(
-        op,
-        x,
-        row,
-        strides=(1, across),
-        padding=((0, 0), columns),
-        dilation=(1, spec.dilation[1]),
-        groups=kernel.shape[3],
-        backward=backward,
-    )
-    return y, error
+    options = dict(strides=(down, 1), dilation=(spec.dilation[0], 1), groups=spec.groups)
+    first = dict(padding=(rows, (0, 0)), backward=backward) | options
+    options = dict(strides=(1, across), dilation=(1, spec.dilation[1]), groups=kernel.shape[3])
+    second = dict(padding=((0, 0), columns), backward=backward) | options
+    down_columns = cross_correlation(op, x, column, **first)
+    return cross_correlation(op, down_columns, row, **second), error

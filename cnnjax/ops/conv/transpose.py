@@ -14,7 +14,6 @@ from cnnjax.ops.arguments.table import CONVOLUTION, checked
 from cnnjax.ops.checks import check_dtypes, check_elements
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
-from cnnjax.ops.rules import check_backward
 
 _OP = "conv2d_transpose"
 _KINDS = {
@@ -70,7 +69,6 @@ def conv2d_transpose(
         (1, 8, 8, 5)
     """
     check_dtypes(_OP, x=x, kernel=kernel)
-    check_backward(_OP, backward)
     conv_spec.check_shapes(_OP, x.shape, kernel.shape, groups)
     steps = sizes.pair(_OP, "strides", strides)
     holes = sizes.pair(_OP, "dilation", dilation)
@@ -84,9 +82,8 @@ def conv2d_transpose(
     with jax.named_scope(_OP):
         turned = _exchanged(kernel, groups)
         dispatch.check_algorithm(_OP, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
-        return rules.input_grad(
-            x, turned, spec=spec, input_size=out_size, backward=backward, within=_OP
-        )
+        sizes_ = dict(spec=spec, input_size=out_size)
+        return rules.input_grad(x, turned, **sizes_, backward=backward, within=_OP)
 
 
 def _output_padding(output_padding: sizes.PairLike | None, steps: sizes.Pair) -> sizes.Pair:
@@ -121,8 +118,8 @@ def _pads_and_size(
     out_size = (size[0] + extra[0], size[1] + extra[1])
     if min(out_size) < 1:
         raise ValueError(
-            f"{_OP}: padding {padding!r} cuts everything off, the output size would be {out_size}; "
-            "pad less"
+            f"{_OP}: padding {padding!r} cuts everything off, the output size would be {out_size} "
+            f"for x of the size {input_size}; pad less"
         )
     return pads, out_size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 from cnnjax.ops.arguments.table import POOLING, checked
 from cnnjax.ops.checks import MOST_STEPS, check_elements, is_int
@@ -70,7 +70,7 @@ def max_pool_with_argmax(
 @checked(y="images", argmax="integers", output_shape="shape")
 def max_unpool(
     y: Float[Array, "batch out_height out_width channels"],
-    argmax: Int[Array, "batch out_height out_width channels"],
+    argmax: Integer[Array, "batch out_height out_width channels"],
     output_shape: tuple[int, int, int, int],
 ) -> Float[Array, "batch height width channels"]:
     """Returns an image with every maximum where it was, and zeros elsewhere.

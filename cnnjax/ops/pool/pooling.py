@@ -193,8 +193,7 @@ def global_max_pool(
         >>> ops.global_max_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
         Array([[6., 7.]], dtype=float32)
     """
-    size = (x.shape[1], x.shape[2])
-    where = pool_window("global_max_pool", x, size, size, "VALID", 1, False)
+    where = _whole("global_max_pool", x)
     # There is no argument `backward`.
     advice = 'use max_pool(..., backward="native") with the image as its window'
     y = max_windows(x, where=where, within=where.op, advice=advice)
@@ -225,12 +224,19 @@ def global_avg_pool(
 
     Source: Lin et al., Network in Network, 2014, section 3.2.
     """
-    size = (x.shape[1], x.shape[2])
-    where = pool_window("global_avg_pool", x, size, size, "VALID", 1, False)
+    where = _whole("global_avg_pool", x)
     # There is no argument `backward`.
     advice = "apply global_avg_pool to the tangent of x, in which it is linear"
     y = means(x, where, True, "ours", advice)
     return y if keepdims else y[:, 0, 0]
+
+
+def _whole(op: str, x: jax.Array) -> PoolWindow:
+    """Returns the image as a single window."""
+    size = (x.shape[1], x.shape[2])
+    if 0 in size:
+        raise ValueError(f"{op}: x has no pixels to pool, got shape {x.shape}")
+    return pool_window(op, x, size, size, "VALID", 1, False)
 
 
 def _sums(x: jax.Array, where: PoolWindow, backward: str, advice: str = "") -> jax.Array:

@@ -131,7 +131,9 @@ def pool_window(
     pads = resolve_padding(op, padding, size, window, strides, dilation)
     height, width = (n + low + high for n, (low, high) in zip(size, pads, strict=True))
     padded = (x.shape[0], height, width, x.shape[3])
-    check_elements(op, "the padded images", padded, window=window, padding=padding)
+    check_elements(
+        op, "the padded images", padded, window=window, padding=padding, dilation=dilation
+    )
     if not ceil_mode:
         output = checked_output_size(op, size, window, strides, pads, dilation)
         return PoolWindow(op, size, window, strides, dilation, pads, pads, output)

@@ -114,13 +114,15 @@ def col2im(
         >>> ops.col2im(rows, (1, 1, 5, 1), (1, 3), padding="VALID")[0, 0, :, 0]
         Array([1., 2., 3., 2., 1.], dtype=float32)
     """
+    check_elements("col2im", "the images", input_shape, input_shape=input_shape)
     window, strides, pads, dilation, out_size = _geometry(
         "col2im", input_shape, kernel_size, strides, padding, dilation
     )
     expected = (input_shape[0], *out_size, window[0] * window[1] * input_shape[3])
     if columns.shape != expected:
         raise ValueError(
-            f"col2im: columns must have the shape {expected} for images of {tuple(input_shape)}, "
+            f"col2im: columns must have the shape {expected} for images of {tuple(input_shape)} "
+            f"with kernel_size={window}, strides={strides}, padding={pads}, dilation={dilation}; "
             f"got {columns.shape}"
         )
     with jax.named_scope("col2im"):
