@@ -118,11 +118,9 @@ def check_count(op: str, name: str, value: Any) -> None:
         name: the argument, for the message.
         value: the argument.
     """
-    if not is_int(value) or not 1 <= value <= MOST_STEPS:
-        raise ValueError(
-            f"{op}: {name} must be an int of at least 1 and at most {MOST_STEPS}, got "
-            f"{given(value)}"
-        )
+    check_int(op, name, value)
+    if value > MOST_STEPS:
+        raise ValueError(f"{op}: {name} must be an int of at most {MOST_STEPS}, got {value}")
 
 
 def check_int(op: str, name: str, value: Any) -> None:

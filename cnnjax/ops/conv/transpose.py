@@ -74,16 +74,21 @@ def conv2d_transpose(
     holes = sizes.pair(_OP, "dilation", dilation)
     extra = _output_padding(output_padding, steps)
     pads, out_size = _pads_and_size(x.shape[1:3], kernel.shape[:2], padding, steps, holes, extra)
-    whole = (n + low + high for n, (low, high) in zip(out_size, pads, strict=True))
-    arguments = dict(padding=padding, strides=strides, dilation=dilation)
-    check_elements(_OP, "the uncut output", (x.shape[0], *whole, kernel.shape[3]), **arguments)
+    _check_uncut(x, kernel, pads, out_size, padding=padding, strides=strides, dilation=dilation)
     axis = conv_spec.batch_axis_of(groups)
     spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm, axis)
     with jax.named_scope(_OP):
         turned = _exchanged(kernel, groups)
         dispatch.check_algorithm(_OP, spec, (x.shape[0], *out_size, kernel.shape[3]), turned.shape)
-        sizes_ = dict(spec=spec, input_size=out_size)
-        return rules.input_grad(x, turned, **sizes_, backward=backward, within=_OP)
+        return rules.input_grad(
+            x, turned, spec=spec, input_size=out_size, backward=backward, within=_OP
+        )
+
+
+def _check_uncut(x, kernel, pads, out_size, **arguments) -> None:
+    rows, columns = (n + low + high for n, (low, high) in zip(out_size, pads, strict=True))
+    shape = (x.shape[0], rows, columns, kernel.shape[3])
+    check_elements(_OP, "the output before its edges are cut off", shape, **arguments)
 
 
 def _output_padding(output_padding: sizes.PairLike | None, steps: sizes.Pair) -> sizes.Pair:
