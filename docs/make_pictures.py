@@ -2,7 +2,7 @@
 
 python docs/make_pictures.py [RUN]
 
-Those of what a network looks at are made where RUN, the folder of a run on the digits, is given.
+The pictures of what a network looks at need RUN, the folder of a run on the digits.
 """
 
 import pathlib
@@ -36,7 +36,11 @@ ACTIVATIONS = {
 
 
 def looking(workdir: str) -> dict[str, Any]:
-    """Pictures of what the network of a run on the digits looks at, and how it bears changes."""
+    """Returns pictures of what a network looks at, and of its accuracy on changed images.
+
+    Args:
+        workdir: the folder of a run on the digits.
+    """
     network = inference.load(workdir)
     model, variables = network.model, network.variables
     labels = network.examples.column("label")

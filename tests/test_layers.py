@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES = (
-    ("compiler", "extras", "nearest", "patterns", "pixel_statistics"),
+    ("compiler", "extras", "nearest", "patterns", "pixel_statistics", "writing"),
     ("importing",),
     ("parts", "ops"),
     ("nn",),

@@ -3,8 +3,8 @@
 from cnnjax.analysis.calls import ModuleCall, module_calls
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.cost.multiply_adds import multiply_adds
-from cnnjax.analysis.cost.summary import Summary, summarize
-from cnnjax.analysis.cost.summary_formats import format_summary, side_by_side
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary, format_summary, side_by_side
 from cnnjax.analysis.looks.activations import activation_shapes, activations, stage_activations
 from cnnjax.analysis.looks.kernels import (
     convolution_kernels,

@@ -1,4 +1,4 @@
-"""A function of a few images, taken over many: in batches of one size, so that it compiles once."""
+"""Runs a function of a few images on many: in batches of one size, so that it compiles once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 BATCH = 64
-"""Images looked at together: their activations fit into memory."""
+"""Images in a batch: few enough that their activations fit into memory."""
 
 
 def in_batches(function: Callable[..., Any], *arrays: ArrayLike, size: int = BATCH) -> Any:
@@ -18,7 +18,7 @@ def in_batches(function: Callable[..., Any], *arrays: ArrayLike, size: int = BAT
 
     Args:
         function: called with the same rows of each array; returns arrays [batch, ...], in any
-            pytree, of which a row depends on no other row. Usually the work of `jax.jit`.
+            pytree, each of whose rows depends on no other row. Usually made by `jax.jit`.
         *arrays: each [rows, ...], of the same number of rows, at least 1.
         size: rows of a batch.
 
@@ -39,6 +39,8 @@ def in_batches(function: Callable[..., Any], *arrays: ArrayLike, size: int = BAT
     size = min(size, count)
     parts = []
     for start in range(0, count, size):
+        # Repeats fill the last batch, because another size would compile the function again.
         chosen = np.minimum(np.arange(start, start + size), count - 1)
+        # Moved to the host at once, so that the device holds one batch's results at a time.
         parts.append(jax.device_get(function(*(array[chosen] for array in rows))))
     return jax.tree.map(lambda *values: np.concatenate(values)[:count], *parts)

@@ -54,7 +54,16 @@ def evaluation_arguments(model: linen.Module, given: Mapping[str, Any]) -> dict[
 def training_arguments(model: linen.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     """Completes the keyword arguments of `model.apply` so that the model is trained.
 
-    Args and errors are those of `evaluation_arguments`; the switches have the other value.
+    Args:
+        model: any Flax module whose `__call__` takes the input first.
+        given: keyword arguments that the caller chose; they are kept as they are.
+
+    Returns:
+        `given`, and the usual switches (`train=True`, `deterministic=False`, ...) that the model
+        has.
+
+    Raises:
+        TypeError: `__call__` needs further arguments, or does not take one that was given.
     """
     return mode_arguments(model, True, given)
 
@@ -64,20 +73,21 @@ def observe_calls(
     around: Callable[[ModuleCall, linen.Module, tuple[Any, ...], Callable[[], Any]], Any]
     | None = None,
 ) -> Iterator[list[ModuleCall]]:
-    """Within the block, notes every module call of every Flax model that is applied.
+    """Records every module call of every Flax model that is applied within the block.
 
     Args:
         around: called as `around(call, module, inputs, proceed)` for each call, with the bound
             module and its positional arguments, and returns what the call returns; `call.is_leaf`
-            is not yet known then, and is False. `None` proceeds and nothing else.
+            is not known before the call ends, and is False. None leaves the calls as they are.
 
     Yields:
-        The calls in the order in which they begin; complete when the application has returned.
+        The calls in the order in which they start; complete when the application has returned.
     """
     calls: list[ModuleCall] = []
     seen: collections.Counter[tuple[str, ...]] = collections.Counter()
 
     def interceptor(next_method, args, kwargs, context):
+        # Flax intercepts other methods too, such as `setup`, which are no calls of a layer.
         if context.method_name != "__call__":
             return next_method(*args, **kwargs)
         path = tuple(context.module.path)
@@ -85,6 +95,7 @@ def observe_calls(
         seen[path] += 1
         name = "/".join(path) + (f"#{occurrence + 1}" if occurrence else "")
         call = ModuleCall(name, path, type(context.module).__name__, False, occurrence)
+        # Calls within this one are appended before it ends, so its place is noted now.
         position = len(calls)
         calls.append(call)
 
@@ -92,6 +103,7 @@ def observe_calls(
             return next_method(*args, **kwargs)
 
         output = proceed() if around is None else around(call, context.module, args, proceed)
+        # A leaf is a call during which no other call was recorded.
         calls[position] = dataclasses.replace(call, is_leaf=len(calls) == position + 1)
         return output
 
@@ -102,7 +114,7 @@ def observe_calls(
 def module_calls(
     model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> list[ModuleCall]:
-    """The module calls of `model.apply(variables, images)`, in order, without running it.
+    """Returns the module calls of `model.apply(variables, images)`, without running it.
 
     Args:
         model: any Flax module.
@@ -137,7 +149,7 @@ def apply_edited(
         variables: its variables.
         images: its input.
         layer: the call, as `module_calls` names it.
-        edit: takes the call's output and returns what the model goes on with.
+        edit: takes the call's output and returns what replaces it.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
@@ -154,6 +166,7 @@ def apply_edited(
 
     with observe_calls(around) as calls:
         result = model.apply(variables, images, **arguments)
+    # Only now are all calls known.
     check_names([layer], [call.name for call in calls], f"layer of {type(model).__name__}")
     return result
 
@@ -163,23 +176,23 @@ def image_batch(images: Any, function: str) -> jax.Array:
 
     Args:
         images: what was given.
-        function: who asks, for the message.
+        function: the caller's name, for the message.
 
     Raises:
         ValueError: they are not [batch, height, width, channels].
     """
     array = jnp.asarray(images)
     if array.ndim != 4:
-        mend = "; for one image give images[None]" if array.ndim == 3 else ""
+        fix = "; for one image give images[None]" if array.ndim == 3 else ""
         raise ValueError(
             f"{function}: images of shape {array.shape}; expected [batch, height, width, "
-            f"channels]{mend}"
+            f"channels]{fix}"
         )
     return array
 
 
 def check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
-    """Refuses names that are not known.
+    """Raises an error if a name is not known.
 
     Args:
         names: the names to check.

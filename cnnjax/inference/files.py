@@ -16,6 +16,7 @@ from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.result import format_lines
+from cnnjax.writing import write_json, write_text
 
 # Files that are read and predicted together, which bounds the memory that images take.
 _BATCH = 128
@@ -101,7 +102,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
             }
             for prediction in predictions
         ]
-        _write(path, json.dumps({"images": images}, indent=2) + "\n")
+        write_json(path, {"images": images})
         return
     rows = [dict(p.answer.columns) if p.answer else {} for p in predictions]
     # A damaged file has no columns: those of the others hold for all.
@@ -112,7 +113,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     for prediction, row in zip(predictions, rows, strict=True):
         values = [row.get(column, "") for column in columns]
         writer.writerow([prediction.path, *values, prediction.problem])
-    _write(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> None:
@@ -132,7 +133,7 @@ def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> 
         **evaluation.details,
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
-    _write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
@@ -153,11 +154,3 @@ def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:
             ),
         ]
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file in full before it gets its name."""
-    aside = path.with_name(f".{path.name}.incomplete")
-    # CSV ends its lines itself.
-    aside.write_text(text, encoding="utf-8", newline="")
-    os.replace(aside, path)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from cnnjax import data, parts
 from cnnjax.importing import import_part
 from cnnjax.inference.images import ImageForm
@@ -14,9 +12,11 @@ from cnnjax.inference.network import Network
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.make_run import load_evaluated
 from cnnjax.recipes.without_examples import state_like
+from cnnjax.training.check import state_shapes
 from cnnjax.training.errors import CheckpointError, ConfigError, RunFolderError
-from cnnjax.training.folder import run_folder
+from cnnjax.training.folder import names
 from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.folder.run_folder import read_identity
 from cnnjax.training.run import Run
 
 
@@ -89,7 +89,7 @@ def load_checkpoints(
     """
     workdir = Path(workdir)
     source = _source(workdir, run, data_dir, read)
-    checkpoints = Checkpoints(workdir / run_folder.CHECKPOINTS)
+    checkpoints = Checkpoints(workdir / names.CHECKPOINTS_FOLDER)
     if not steps:
         steps = _newest(workdir, checkpoints) if last is None else _last(workdir, checkpoints, last)
     # All are checked before the first is read, which may take long.
@@ -120,14 +120,14 @@ def load_checkpoints(
 def _source(
     workdir: Path, run: Run | str | None, data_dir: str | None, read: data.ReadOptions
 ) -> _Source:
-    identity = run_folder.read_identity(workdir)
+    identity = read_identity(workdir)
     try:
         parts.restore(identity.parts)
     except ValueError as error:
         raise RunFolderError(f"workdir: {workdir}: {error}") from error
     if run is not None:
         made = _made(run)
-        return _Source(_fields_of_run(made), jax.eval_shape(made.init_state))
+        return _Source(_fields_of_run(made), state_shapes(made))
     if identity.made_by != "configuration":
         raise ConfigError(
             f"workdir: the run in {workdir} was made in Python; give it, "
@@ -137,7 +137,7 @@ def _source(
     try:
         blueprint = make_blueprint(identity.values, data_dir)
     except ValueError as error:
-        path = workdir / run_folder.CONFIG_FILE
+        path = workdir / names.CONFIG_FILE
         raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
     # Only shapes are needed: the checkpoint gives the values.
     return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint))

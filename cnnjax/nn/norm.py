@@ -69,14 +69,14 @@ class BatchNorm(linen.Module):
             ValueError: the batch cannot be cut into `groups` equal parts.
         """
         shape = (x.shape[-1],)
-        scale = self.param("scale", self.scale_init, shape)
-        bias = self.param("bias", linen.initializers.zeros, shape)
+        # Variables may be NumPy arrays, as those of a finished run are.
+        scale = jnp.asarray(self.param("scale", self.scale_init, shape))
+        bias = jnp.asarray(self.param("bias", linen.initializers.zeros, shape))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
         if self.use_running_average or self._is_frozen():
-            y = ops.batch_norm_inference(
-                x, scale, bias, running_mean.value, running_var.value, epsilon=self.epsilon
-            )
+            mean, var = jnp.asarray(running_mean.value), jnp.asarray(running_var.value)
+            y = ops.batch_norm_inference(x, scale, bias, mean, var, epsilon=self.epsilon)
             return y.astype(self.dtype)
         y, mean, var = self._normalize(x, scale, bias)
         # As in flax, initialization leaves the statistics at 0 and 1.

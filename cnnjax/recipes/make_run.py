@@ -13,7 +13,6 @@ from cnnjax.recipes.schema import DataConfig, RunConfig, StreamConfig
 from cnnjax.recipes.without_examples import (
     check_blueprint,
     episodes_of,
-    run_fields,
     stream_blueprint,
 )
 from cnnjax.training.devices import processes
@@ -57,14 +56,20 @@ def make_run(
 def _make_run(
     blueprint: Blueprint, extend_to: int | None, data_dir: str | None, read: data.ReadOptions
 ) -> Run:
-    check_blueprint(blueprint, data_dir)
-    fields = run_fields(blueprint)
+    checked = check_blueprint(blueprint, data_dir)
     if extend_to is not None:
         _check_extension(blueprint.config, extend_to)
     with processes.first_before_others():  # the first process may have to prepare the dataset
         streams = _streams(blueprint, data_dir, read)
         test = load_evaluated(blueprint, data_dir, read)
-    return Run(train=streams, test=test, total_epochs=extend_to, **fields)
+    run = checked.replace(train=streams, test=test, total_epochs=extend_to)
+    # Examples of the form that was checked need no further check.
+    same = _specs(run) == _specs(checked)
+    return run.replace(shapes=checked.shapes) if same else run
+
+
+def _specs(run: Run) -> dict[str, data.Spec]:
+    return {name: stream.examples.spec for name, stream in run.streams.items()}
 
 
 def load_evaluated(

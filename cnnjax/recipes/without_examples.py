@@ -62,12 +62,15 @@ def state_like(blueprint: Blueprint) -> TrainState:
     return jax.eval_shape(Run(train=train, **run_fields(blueprint)).init_state)
 
 
-def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> None:
+def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> Run:
     """Refuses a configuration whose parts do not fit each other, before any example is read.
 
     Args:
         blueprint: the run.
         data_dir: TFDS data folder; None means TFDS's default.
+
+    Returns:
+        The run that was checked, on blank examples, with the shapes of its state.
 
     Raises:
         ValueError: parts do not fit; the message names the keys to change.
@@ -85,7 +88,8 @@ def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> None:
                 f"for {further.name} give 'all'"
             )
         streams[name] = _blank_stream(stream_blueprint(blueprint, further, data_dir), further)
-    check_run(Run(train=streams, **run_fields(blueprint)))
+    run = Run(train=streams, **run_fields(blueprint))
+    return run.replace(shapes=check_run(run))
 
 
 def stream_blueprint(

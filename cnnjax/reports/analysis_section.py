@@ -1,4 +1,4 @@
-"""All that `cnnjax.analysis` finds in one trained network, as data for the template."""
+"""Everything that `cnnjax.analysis` measures of one trained network, as data for the template."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.analysis.cost.summary import summarize
+from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,
@@ -18,19 +18,19 @@ from cnnjax.reports.chosen_classes import chosen_classes
 from cnnjax.reports.looking_section import looking_section
 from cnnjax.tasks.sections import Evaluated
 
-# Enough images for curves of a per cent, few enough for a minute.
+# Enough images for curves precise to a few per cent, few enough for a minute.
 _IMAGES = 360
 
 _logger = logging.getLogger(__name__)
 
 
 def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
-    """What the network costs, what it looks at and how it behaves; each part is logged.
+    """Returns what the network costs, what it looks at and how it behaves; each part is logged.
 
     Args:
         network: the trained network, see `cnnjax.reports.render`.
-        evaluated: the evaluated examples and the predictions on them; images that are looked at are
-            indexed.
+        evaluated: the evaluated examples and the predictions on them; only the images that are used
+            are indexed.
 
     Returns:
         Sections by name; those that do not apply to the network or its task are None or empty.
@@ -38,6 +38,7 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     total = len(evaluated)
     # Evenly spaced, so that a sorted test set shows all of its classes.
     indices = np.unique(np.linspace(0, total - 1, min(total, _IMAGES)).round().astype(int))
+    # Indexed once, because images of a stream are decoded each time.
     images = np.asarray(evaluated.images[indices])
     inputs = np.asarray(network.inputs(images))
     model, variables = network.model, network.variables
@@ -58,15 +59,16 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
             lambda: health_section(model, variables, inputs, labels),
         ),
         "embedding": (
-            "like beside like",
+            "similar images close together",
             lambda: embedding_section(
                 model, variables, inputs, images, None if classes is None else classes.right
             ),
         ),
     }
+    # Accuracies need classes.
     if labels is not None:
         sections["invariance"] = (
-            "whether the prediction stays",
+            "whether the prediction stays the same",
             lambda: invariance_section(model, variables, inputs, labels, products),
         )
     return {

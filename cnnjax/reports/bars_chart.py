@@ -4,12 +4,13 @@ from html import escape
 
 from cnnjax.tasks.sections import Bars, Bin
 
+# In units of the drawing: the place and the size of the bars, and those of the strip below.
 _LEFT, _TOP, _WIDTH, _HEIGHT = 62, 8, 320, 240
 _STRIP_TOP, _STRIP = 302, 56
 
 
 def bars_chart(bars: Bars) -> str:
-    """Each bin's height as a bar, crossed by its mark, above the share of examples in it.
+    """Draws each bin's height as a bar, crossed by its mark, above the share of examples in it.
 
     Args:
         bars: the bins, from the lowest to the highest.
@@ -31,8 +32,9 @@ def bars_chart(bars: Bars) -> str:
 
 
 def _bar(part: Bin, most: float) -> str:
+    """Returns one bin; `most` is the largest share of examples in any bin."""
     x, width = _LEFT + part.low * _WIDTH, (part.high - part.low) * _WIDTH
-    # A bar of no height would hide that there are examples.
+    # At least 2 pixels: without a bar, a bin with examples would look empty.
     height = max(part.height * _HEIGHT, 2)
     share = max(part.share / most * _STRIP, 1)
     pale = ' opacity=".35"' if part.pale else ""
@@ -53,7 +55,7 @@ def _y(share: float) -> float:
 
 
 def _grid(bars: Bars) -> str:
-    """The axes with their numbers and names."""
+    """Returns the axes with their numbers and names."""
     lines = []
     for percent in range(0, 101, 25):
         y, x = _y(percent / 100), _LEFT + percent / 100 * _WIDTH

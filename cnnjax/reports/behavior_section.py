@@ -8,11 +8,10 @@ import numpy as np
 from cnnjax import compiler, nn
 from cnnjax.analysis.batches import BATCH, in_batches
 from cnnjax.analysis.behavior.embedding import canvas, embed_features
-from cnnjax.analysis.behavior.invariance import Change, invariance_curves
+from cnnjax.analysis.behavior.invariance import Change, InvarianceCurve, invariance_curves
 from cnnjax.analysis.behavior.rectifiers import dead_units
 from cnnjax.analysis.behavior.signals import LayerSignal, layer_signals
-from cnnjax.analysis.cost.summary import Summary
-from cnnjax.analysis.cost.summary_formats import compact, pair_text, totals
+from cnnjax.analysis.cost.summary import Summary, compact, pair_text, totals
 from cnnjax.analysis.cost.tables import shape_text
 from cnnjax.analysis.looks.activations import (
     activation_shapes,
@@ -25,13 +24,27 @@ from cnnjax.reports.pictures import color_tile, displayed
 
 _RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
 _NEUTRAL = (0.25, 0.25, 0.25)
-# Multiply-adds that the curves may cost, and images that they have at least.
+# The largest number of multiply-adds that the curves may cost, unless that leaves fewer than the
+# least number of images.
 _INVARIANCE_BUDGET = 2e11
 _LEAST_IMAGES = 60
+_UNITS = {
+    "shift": "pixels to the right",
+    "rotation": "degrees counter-clockwise",
+    "scale": "enlargement",
+}
 
 
 def cost_section(summary: Summary) -> dict[str, Any]:
-    """The rows of the summary, as text, with a bar for each layer's share of the operations."""
+    """Returns the rows of a summary as text, with a bar for each layer's multiply-adds.
+
+    Args:
+        summary: the summary.
+
+    Returns:
+        `rows`, each with the columns of the table and with `share`, its per cent of the largest
+        layer's multiply-adds; and `totals`, lines of text.
+    """
     most = max((row.multiply_adds for row in summary.rows), default=0) or 1
     return {
         "rows": [
@@ -56,34 +69,31 @@ def cost_section(summary: Summary) -> dict[str, Any]:
 def invariance_section(
     model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray, multiply_adds: int
 ) -> dict[str, Any]:
-    """Accuracy and probability of the true class while the images are moved, turned and scaled.
+    """Returns curves of a network on images that are moved, turned and scaled.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: network inputs, float32 [batch, height, width, channels].
         labels: their classes.
-        multiply_adds: of the network for one image; of one that costs much, fewer images are looked
-            at.
+        multiply_adds: of the network for one image; the more there are, the fewer images are used.
 
     Returns:
-        `curves`, and `images`, the number of images behind each of their points.
+        `curves` of accuracy and of the probability of the true class, and `images`, the number of
+        images that each of their points is computed from.
     """
+    # A quarter of the width keeps most of an object inside.
     reach = max(inputs.shape[2] // 4, 1)
     changes: dict[Change, np.ndarray] = {
         "shift": np.linspace(-reach, reach, 9).round(),
         "rotation": np.linspace(-60, 60, 9),
         "scale": np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5]),
     }
-    units = {
-        "shift": "pixels to the right",
-        "rotation": "degrees counter-clockwise",
-        "scale": "enlargement",
-    }
     points = sum(map(len, changes.values()))
     count = int(_INVARIANCE_BUDGET / (points * max(multiply_adds, 1)))
     count = min(max(count, _LEAST_IMAGES), len(inputs))
     chosen = np.unique(np.linspace(0, len(inputs) - 1, count).round().astype(int))
-    # What a dark border looks like to the network.
+    # What comes in from outside has the value of a usual border, so that it forms no edge.
     fill = float(np.median(inputs[:, [0, -1]]))
     curves = invariance_curves(
         model,
@@ -93,41 +103,47 @@ def invariance_section(
         {change: amounts.tolist() for change, amounts in changes.items()},
         fill=fill,
     )
-    drawn = []
-    for curve in curves:
-        x = curve.amounts.tolist()
-        drawn.append(
-            {
-                "name": curve.change,
-                "chart": line_chart(
-                    [
-                        Line(1, x, (100 * curve.accuracy).tolist()),
-                        Line(2, x, (100 * curve.probability).tolist(), marker="s"),
-                    ],
-                    name=f"invariance-{curve.change}",
-                    across=units[curve.change],
-                    up="%",
-                ),
-                "ends": f"{100 * curve.accuracy[0]:.0f} % at {x[0]:g}, "
-                f"{100 * curve.accuracy[-1]:.0f} % at {x[-1]:g}",
-            }
-        )
-    return {"curves": drawn, "images": len(chosen)}
+    return {"curves": [_drawn_curve(curve) for curve in curves], "images": len(chosen)}
+
+
+def _drawn_curve(curve: InvarianceCurve) -> dict[str, Any]:
+    """Returns the chart of one change, and the accuracy at both of its ends."""
+    x = curve.amounts.tolist()
+    return {
+        "name": curve.change,
+        "chart": line_chart(
+            [
+                Line(1, x, (100 * curve.accuracy).tolist()),
+                Line(2, x, (100 * curve.probability).tolist(), marker="s"),
+            ],
+            name=f"invariance-{curve.change}",
+            across=_UNITS[curve.change],
+            up="%",
+        ),
+        "ends": f"{100 * curve.accuracy[0]:.0f} % at {x[0]:g}, "
+        f"{100 * curve.accuracy[-1]:.0f} % at {x[-1]:g}",
+    }
 
 
 def health_section(
     model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray | None
 ) -> dict[str, Any]:
-    """Activation statistics, gradients by depth and dead ReLUs.
+    """Returns activation statistics, gradients by depth and dead ReLUs.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: network inputs, float32 [batch, height, width, channels].
-        labels: their classes; None where the network has none, which leaves the gradients out.
+        labels: their classes; None for a network without classes, whose gradients are left out.
+
+    Returns:
+        `rows`, one for each layer; `chart`, an `<svg>`; `gradients`, whether there are any; and the
+        numbers of `dead` and of all `rectified` units, and of `images`.
     """
     if labels is None:
         signals = _spreads(model, variables, inputs[:BATCH])
     else:
+        # One batch, because the outputs of all layers are kept for the gradients.
         signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
     dead = dead_units(model, variables, inputs)
     depth = range(1, len(signals) + 1)
@@ -159,7 +175,7 @@ def health_section(
 
 
 def _spreads(model: Any, variables: Any, inputs: np.ndarray) -> list[LayerSignal]:
-    """The statistics of each layer's output, without a loss whose gradient could be taken."""
+    """Returns the statistics of each layer's output; there is no loss, and so no gradient."""
     names = list(activation_shapes(model, variables, inputs))
 
     @jax.jit
@@ -178,20 +194,28 @@ def embedding_section(
     images: np.ndarray,
     right: np.ndarray | None,
 ) -> list[dict[str, Any]]:
-    """The last features before the output in the plane, with the images at their places.
+    """Returns the last features before the output in the plane, with images at their places.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: network inputs.
         images: the same images as they are stored, uint8.
-        right: whether each was predicted rightly; None where that is no question.
+        right: whether each was predicted correctly; None for a task without classes.
+
+    Returns:
+        A picture for each method; none for fewer than 10 images, or features that are not finite.
     """
     if len(inputs) < 10:
         return []
     layer = _before_output(model, variables, inputs[:1])
+    # Compiled once, for batches of one size.
     compute = compiler.jit(lambda v, x: stage_activations(model, v, x)[layer])
     features = in_batches(lambda images: compute(variables, images), inputs)
-    # Mistakes first: they are drawn where others would cover them.
+    # t-SNE and PCA know no NaN, which a network that diverged gives.
+    if not np.isfinite(features).all():
+        return []
+    # Mistakes first: of two pictures that would overlap, the first is drawn.
     order = np.arange(len(images)) if right is None else np.argsort(right, kind="stable")
     thumbs = _thumbnails(images[order], None if right is None else right[order])
     methods: tuple[tuple[Literal["tsne", "pca"], str], ...] = (("tsne", "t-SNE"), ("pca", "PCA"))
@@ -209,7 +233,7 @@ def embedding_section(
 
 
 def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
-    """The last of the network's stages that is not the output; it, where there is no other."""
+    """Returns the last stage before the output; the output itself if it is the only vector."""
     order: list[str] = []
 
     def run(variables: Any, inputs: Any) -> tuple[list[Any], Any]:
@@ -224,7 +248,7 @@ def _before_output(model: Any, variables: Any, inputs: np.ndarray) -> str:
 
 
 def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) -> np.ndarray:
-    """Small pictures in 0..1: gray ones blue where right and orange where wrong, on white."""
+    """Returns small pictures in 0..1, tinted or framed: blue if right and orange if wrong."""
     with installed_with("report"):
         from PIL import Image
 
@@ -237,8 +261,10 @@ def _thumbnails(images: np.ndarray, right: np.ndarray | None, side: int = 22) ->
         tint = np.array(_NEUTRAL if right is None else _RIGHT if right[place] else _WRONG)
         tint = tint.astype(np.float32)
         if gray:
+            # Bright strokes take the tint, and the dark background becomes the page's white.
             thumbs.append(1 - picture[..., None] * (1 - tint))
             continue
+        # A tint would change the colors of the image, so that it gets a frame.
         framed = np.broadcast_to(tint, (side, side, 3)).copy()
         framed[2:-2, 2:-2] = picture[2:-2, 2:-2]
         thumbs.append(framed)

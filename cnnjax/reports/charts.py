@@ -1,4 +1,4 @@
-"""Line charts as inline SVG that follows the page's light or dark scheme."""
+"""Line charts as inline SVG in the colors of the page's light or dark scheme."""
 
 import io
 import math
@@ -9,7 +9,7 @@ from typing import Literal
 
 from cnnjax.extras import installed_with
 
-# matplotlib draws in these colors, and each then becomes a variable of the style sheet.
+# matplotlib draws in these colors, each of which is then replaced by a variable of the style sheet.
 _THEME = {
     "#010101": "var(--ink)",
     "#020202": "var(--muted)",
@@ -24,7 +24,7 @@ _THEME = {
 _INK, _MUTED, _LINE, *_COLORS = _THEME
 
 TRAIN, EVALUATED = 1, 2
-"""Colors of what is of training batches and of the evaluated split."""
+"""Colors of values on training batches and on the evaluated split."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        color: 1 to 6, the colors of the style sheet; 0 for a thin dashed line of a neutral one.
-        x, y: the points.
+        color: 1 to 6, the colors of the style sheet; 0 for a thin dashed line in a neutral color.
+        x: horizontal positions of the points.
+        y: vertical positions of the points.
         marker: matplotlib's mark of a point; "" for none.
         joined: whether the points are joined.
     """
@@ -48,18 +49,18 @@ class Line:
 def line_chart(
     lines: Sequence[Line], *, name: str, across: str, up: str, log: bool = False
 ) -> str | None:
-    """Lines over a common axis, in the page's colors.
+    """Draws lines over a common axis, in the page's colors.
 
     Args:
         lines: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
             left out.
-        name: of the chart on its page, where no other has it.
+        name: the chart's name on its page, different from all others.
         across: what the horizontal axis shows.
         up: what the vertical axis shows.
         log: whether the vertical axis is logarithmic.
 
     Returns:
-        An `<svg>` element; None where there is no point to draw.
+        An `<svg>` element; None if there is no point to draw.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -94,6 +95,7 @@ def _draw(axes, line: Line, log: bool) -> bool:
         for x, y in zip(line.x, line.y, strict=True)
         if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
     ]
+    # A line without a color is always dashed.
     style: Literal["-", "--", "None"] = "-" if line.joined else "None"
     axes.plot(
         [x for x, _ in pairs],
@@ -102,17 +104,20 @@ def _draw(axes, line: Line, log: bool) -> bool:
         linestyle=style if line.color else "--",
         linewidth=2 if line.color else 1.2,
         marker=line.marker,
+        # Large marks of many points would cover the line.
         markersize=5 if len(pairs) < 60 else 2.5,
     )
     return bool(pairs)
 
 
 def _logarithmic_axis(axes) -> None:
+    """Makes the vertical axis logarithmic, with plain numbers at its ticks."""
     with installed_with("report"):
         from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log")
     low, high = axes.get_ylim()
+    # Less than one and a half decades need ticks between the powers of ten.
     few = math.log10(high / low) < 1.6
     subs = (1.0, 2.0, 5.0) if few else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
@@ -121,20 +126,21 @@ def _logarithmic_axis(axes) -> None:
 
 
 def _themed_svg(figure, name: str) -> str:
-    """The figure as an `<svg>` in the theme's colors, its ids beginning with `name`."""
+    """Returns the figure as an `<svg>` in the theme's colors, whose ids start with `name`."""
     with installed_with("report"):
         import matplotlib
 
     stream = io.StringIO()
+    # Text stays text, which can be selected and has the page's typeface.
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Its style element would hold for the whole page.
+    # Its style element would apply to the whole page.
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     for color, variable in _THEME.items():
         svg = svg.replace(color, variable)
-    # Text in the page's own typeface, and no fixed size: the style sheet sets the width.
+    # Text in the page's typeface, and no fixed size: the style sheet sets both.
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r"<svg \1\2", svg, count=1)
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*"([^>]*?)height="[^"]*"', r"<svg \1\2", svg, count=1)

@@ -1,4 +1,4 @@
-"""The classes of the analyzed images, where the task names any: what some of the analysis needs."""
+"""The classes of the analyzed images, if the task names any: some of the analysis needs them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from cnnjax.tasks.sections import Evaluated
 def chosen_classes(
     task: Any, evaluated: Evaluated, indices: Int[np.ndarray, " chosen"]
 ) -> ClassPredictions | None:
-    """Returns true and predicted classes of some examples; None where an example has no one class.
+    """Returns true and predicted classes of some examples; None if each does not have one class.
 
     Args:
         task: it has `class_names` if it names classes.
@@ -29,6 +29,7 @@ def chosen_classes(
         or not isinstance(predictions, np.ndarray)
     ):
         return None
+    # Predictions of pixels, for example, have a shape of their own.
     if predictions.shape[1:] != (len(names),):
         return None
     return ClassPredictions(predictions[indices], np.asarray(labels)[indices], tuple(names))

@@ -8,7 +8,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cnnjax.analysis.cost.complexity import ComplexityPoint, complexity_points
-from cnnjax.reports.template import fill, write_whole
+from cnnjax.reports.template import fill
+from cnnjax.writing import write_text
 
 MEASURES = ("top-1", "top-5", "CIFAR-10")
 
@@ -18,8 +19,8 @@ def write_complexity_page(
 ) -> pathlib.Path:
     """Writes the chart of accuracy against operations as one page that opens offline.
 
-    The circles tell their figures under the pointer or the keyboard; what their areas stand for,
-    and which error is drawn, can be chosen. A table holds the same figures.
+    A circle shows its figures under the pointer or the keyboard. The reader chooses what the areas
+    show, and which error is drawn. A table has the same figures.
 
     Args:
         path: the file to write.
@@ -30,7 +31,7 @@ def write_complexity_page(
     """
     if points is None:
         points = {measure: complexity_points(measure) for measure in MEASURES}
-    # "</" cannot end the script that the figures stand in.
+    # Escaped, because "</script>" in a name would end the script that contains the figures.
     figures = json.dumps({m: [dataclasses.asdict(p) for p in ps] for m, ps in points.items()})
     page = fill(
         "complexity.html",
@@ -38,11 +39,16 @@ def write_complexity_page(
         points=points,
         measures=list(points),
     )
-    return write_whole(pathlib.Path(path), page)
+    write_text(path, page)
+    return pathlib.Path(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the page that the command line names."""
+    """Writes the page that the command line names.
+
+    Args:
+        arguments: the command line without the program; None reads `sys.argv`.
+    """
     parser = argparse.ArgumentParser(description="Write the complexity chart as a page.")
     parser.add_argument("path", help="the HTML file to write")
     print(write_complexity_page(parser.parse_args(arguments).path))

@@ -1,4 +1,4 @@
-"""The page's account of the run itself: where it ran, how fast, and what happened to it."""
+"""The page's section on the run itself: where it ran, how fast, and what happened to it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,12 +15,15 @@ _ENDINGS = ("stopped", "diverged", "finished")
 
 
 def course_section(record: RunRecord) -> dict[str, Any]:
-    """Charts of learning rate and speed, facts, the run's events and the images left out.
+    """Returns charts of learning rate and speed, facts, events and the images left out.
+
+    Args:
+        record: the files of the run folder.
 
     Returns:
         `charts`, each with a title, its views as (axis, svg) and a caption; `facts`, pairs of a
         name and a sentence; `events`, each with a time, a step and what happened; `left_out`,
-        images with what is wrong with them, and `more`, the number of those that are not listed.
+        images with the reason; and `more`, the number of those that are not listed.
     """
     left_out = _left_out(record.events)
     return {
@@ -124,18 +127,19 @@ def _checkpoint_facts(record: RunRecord) -> list[tuple[str, str]]:
     last = saved[-1]["step"]
     scored = [event for event in saved if event.get("score") is not None]
     if scored:
+        # Of equal scores the earliest.
         best = max(scored, key=lambda event: (event["score"], -event["step"]))
         note = (
             f"step {best['step']:,}, {_chosen_by(best)} on the {record.split} "
             f"images; the last, of step {last:,}, is shown here"
         )
     else:
-        note = "none was chosen: the test images choose nothing, and none were held out for it"
+        note = "none was chosen: no images were held out for it, and test images are not used"
     return [("Last checkpoint", f"step {last:,}"), ("Best checkpoint", note)]
 
 
 def _chosen_by(saved: Mapping[str, Any]) -> str:
-    """By what a checkpoint was chosen, in words."""
+    """Returns the score or metric by which a checkpoint was chosen, in words."""
     if "metric" not in saved:
         return f"with a score of {saved['score']:.4g}"
     return f"with {saved['metric'].replace('_', ' ')} {saved['value']:.4g}"
@@ -146,12 +150,14 @@ def _time_facts(record: RunRecord) -> list[tuple[str, str]]:
     seconds = [e["seconds"] for e in record.events if e["event"] == "compiled"]
     if seconds:
         starts = "" if len(seconds) == 1 else f" at the last of {len(seconds)} starts"
-        facts.append(("Compiling the step", f"{seconds[-1]:.1f} s{starts}, no part of the speed"))
+        facts.append(
+            ("Compiling the step", f"{seconds[-1]:.1f} s{starts}, not counted in the speed")
+        )
     shares = [line["waiting_share"] for line in record.train if "waiting_share" in line]
     waiting = (
         f"{100 * float(np.mean(shares)):.1f} % of the time between logged steps"
         if shares
-        else "never: they lie on the device"
+        else "never: all images are on the device"
     )
     if record.train:
         facts.append(("Waiting for images", waiting))
@@ -159,7 +165,7 @@ def _time_facts(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _left_out(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Returns the images that could not be read, as far as any start of the run met them."""
+    """Returns the images that any start of the run could not read, and why."""
     return {name: why for event in events for name, why in event.get("left_out", {}).items()}
 
 
@@ -168,6 +174,9 @@ def events_in_words(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
     Args:
         events: as `cnnjax.training.read_events` gives them.
+
+    Returns:
+        Events, each with its `time`, its `step`, `what` happened, and whether that is `bad`.
     """
     events = [event for event in events if event["event"] != "saved"]
     words = []
@@ -175,7 +184,8 @@ def events_in_words(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         before = events[place - 1]["event"] if place else None
         after = events[place + 1]["event"] if place + 1 < len(events) else None
         if event["event"] == "resumed" and before == "finished" and after in (None, "resumed"):
-            continue  # a finished run that was only looked at
+            # A finished run that was started again does nothing.
+            continue
         words.append(
             {
                 "time": event["time"].replace("T", " ")[:19],
@@ -188,22 +198,23 @@ def events_in_words(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def _in_words(event: Mapping[str, Any], before: str | None) -> str:
+    """Returns one event in words; `before` is the kind of the previous one."""
     match event["event"]:
         case "started" | "resumed":
             words = event["event"]
             if before is not None and before not in _ENDINGS:
-                words += "; the start before had ended without a word (killed, or a machine failed)"
+                words += "; the previous start logged no end (killed, or the machine failed)"
             if damaged := event.get("damaged"):
                 steps = ", ".join(f"{step:,}" for step in damaged)
-                words += f"; the checkpoints of these steps were damaged and set aside: {steps}"
+                words += f"; damaged checkpoints were set aside, of the steps {steps}"
             return words
         case "compiled":
             return f"compiled the step in {event['seconds']:.1f} s"
         case "stopped":
-            return f"stopped by {event['signal']}, saved"
+            return f"stopped by {event['signal']} and saved"
         case "diverged":
             return event["message"]
         case "profiled":
-            return "wrote a trace of the steps up to here"
+            return "wrote a trace of the steps up to this one"
         case other:
             return other

@@ -1,4 +1,4 @@
-"""The page's learning curves: each logged metric as its task says that it is drawn."""
+"""The page's learning curves: each logged metric, drawn as its task describes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from cnnjax.tasks.sections import MetricChart
 
 
 def curves_section(record: RunRecord, curves: Sequence[MetricChart]) -> list[dict[str, Any]]:
-    """Charts of the metrics over the epochs, on training batches and on the evaluated split.
+    """Returns charts of the metrics by epoch, on training batches and on the evaluated split.
 
     Args:
-        record: what the run folder says.
+        record: the files of the run folder.
         curves: how the task's metrics are drawn; those that were not logged are left out. Empty for
             every metric of the evaluated split.
 
@@ -42,6 +42,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
         lines = []
         for color, logged in ((TRAIN, record.train), (EVALUATED, record.evaluated)):
             x, y = metric_points(logged, curve.metric)
+            # Without marks, a line of one or two points can hardly be seen.
             few = "." if len(x) < 3 else ""
             marker = few if color == TRAIN else "o"
             y = [scale * (start + sign * value) for value in y]
@@ -54,6 +55,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
     if curve.log:
         views.insert(0, ("logarithmic", draw(name, True, 0, 1)))
     if curve.also:
+        # What is left to 1 shows differences between values close to 1.
         views.append((f"{curve.also}, logarithmic", draw(curve.also, True, 1, -1)))
     return {"title": curve.title, "views": views, "caption": _last_values(record, curve)}
 
@@ -61,7 +63,7 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
 def _last_values(record: RunRecord, curve: MetricChart) -> str:
     parts = []
     for name, lines in (("training", record.train), (record.split, record.evaluated)):
-        # The last line counts, as it does in the chart's last point.
+        # The last line that has the metric, which is the chart's last point.
         if values := metric_points(lines, curve.metric)[1]:
             parts.append(f"{name} {metric_value(values[-1], in_percent=curve.percent)}")
     if not record.evaluated:
@@ -72,7 +74,12 @@ def _last_values(record: RunRecord, curve: MetricChart) -> str:
 def metric_points(
     lines: Sequence[Mapping[str, Any]], metric: str
 ) -> tuple[list[float], list[float]]:
-    """Epochs and values of the lines that have a number for the metric."""
+    """Returns epochs and values of the lines that have a number for the metric.
+
+    Args:
+        lines: lines of the log.
+        metric: its name in the log.
+    """
     pairs = [
         (float(line["epoch"]), float(line[metric]))
         for line in lines

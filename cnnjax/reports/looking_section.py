@@ -24,7 +24,8 @@ _EXAMPLES = 5
 _DECONVOLVED = 8
 _CLASSES = 10
 _FIELD_IMAGES = 16
-# Multiply-adds that the class images and the occlusion maps may cost, and what they have anyway.
+# The largest number of multiply-adds that the class images and the occlusion maps may cost, unless
+# that leaves fewer than the least number of steps or places.
 _CLASS_IMAGE_BUDGET = 2e11
 _CLASS_IMAGE_STEPS = (20, 200)
 _OCCLUSION_BUDGET = 1e11
@@ -39,15 +40,20 @@ def looking_section(
     classes: ClassPredictions | None,
     summary: Summary,
 ) -> dict[str, Any] | None:
-    """What the network looks at; None for a network without maps.
+    """Returns pictures of what the network looks at; None for a network without maps.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: network inputs, float32 [batch, height, width, channels].
         images: the same images as they are stored, uint8.
-        classes: their true and predicted classes; None where they have none, which leaves out what
-            is shown of a class.
-        summary: of the network.
+        classes: their true and predicted classes; None for a task without classes, which leaves out
+            the pictures of a class.
+        summary: the network's summary.
+
+    Returns:
+        `layer`, the last layer with maps; `examples`, single images; `fields`, receptive fields;
+        `projections` of the strongest maps; and `classes`, an image for each.
     """
     layers = map_layers(model, variables, inputs)
     if not layers:
@@ -67,7 +73,14 @@ def looking_section(
 
 
 def map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
-    """Outermost module calls with maps larger than 1x1, without pools and norms."""
+    """Returns the outermost module calls with maps larger than 1x1, without pools and norms.
+
+    Args:
+        model: the network.
+        variables: its variables.
+        inputs: network inputs [batch, height, width, channels], of which the first is used.
+    """
+    # Outermost calls are blocks, which are few and have names that a reader knows.
     calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
     names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]
     outputs = activation_shapes(model, variables, inputs[:1], names=names)
@@ -84,7 +97,7 @@ def _examples(
     summary: Summary,
     layer: str,
 ) -> list[dict[str, Any]]:
-    """The pictures of a few images, of as many classes as there are."""
+    """Returns the pictures of a few images, each of another predicted class."""
     names = classes.class_names
     predicted, chosen = np.unique(classes.predicted, return_index=True)
     # An image without a prediction has the number after the last class.
@@ -95,6 +108,7 @@ def _examples(
     salient = np.asarray(saliency(model, variables, inputs[chosen], found))
     cams = np.asarray(grad_cam(model, variables, inputs[chosen], found, layer))
     height, width = inputs.shape[1:3]
+    # A fifth of the side hides a part of an object and leaves the rest.
     patch = max(min(height, width) // 5, 1)
     places = _OCCLUSION_BUDGET / (len(chosen) * max(summary.multiply_adds, 1))
     across = int(np.clip(places**0.5, _LEAST_PLACES, _MOST_PLACES))
@@ -112,7 +126,7 @@ def _examples(
                 "truth": names[int(classes.labels[place])],
                 "saliency": heat_map(salient[i], low=0, high=float(salient[i].max())),
                 "cam": heat_map(cams[i], low=0, high=float(cams[i].max())),
-                # Bright is where hiding costs most.
+                # Bright where hiding lowers the probability most.
                 "occlusion": heat_map(-hidden, low=-float(hidden.max()), high=-float(hidden.min())),
                 "lowest": float(hidden.min()),
                 "patch": patch,
@@ -124,14 +138,14 @@ def _examples(
 def _fields(
     model: Any, variables: Any, inputs: np.ndarray, layers: list[str], summary: Summary
 ) -> list[dict[str, Any]]:
-    """Effective receptive fields of a few layers, with the square of the closed form."""
+    """Returns the effective receptive fields of a few layers, boxed by those from shapes."""
     rows = {}
     for name in layers:
         # A module that computes nothing, such as dropout, has no row.
         with contextlib.suppress(KeyError):
             rows[name] = summary.row(name)
     known = [name for name, row in rows.items() if row.field]
-    # Of the first layer the field is the kernel.
+    # Not of the first layer, whose field is its kernel.
     places = sorted({len(known) // 3, 2 * len(known) // 3, len(known) - 1}) if known else []
     fields = []
     for name in (known[place] for place in places):
@@ -146,7 +160,7 @@ def _fields(
         fields.append(
             {
                 "name": name,
-                # The square root shows the faint rim.
+                # The square root makes the faint rim visible.
                 "picture": boxed(np.sqrt(field), (round(top), round(left)), row.field, side=192),
                 "field": f"{row.field[0]} × {row.field[1]}",
                 "effective": effective_size(field),
@@ -158,7 +172,7 @@ def _fields(
 def _projections(
     model: Any, variables: Any, inputs: np.ndarray, images: np.ndarray, layer: str
 ) -> list[dict[str, Any]]:
-    """For the busiest maps, the image that excites each most and its deconvnet projection."""
+    """Returns for the strongest maps the image with the highest value, and its projection."""
 
     @compiler.jit
     def highest(variables: Any, images: Any) -> Any:
@@ -166,6 +180,7 @@ def _projections(
 
     peaks = in_batches(lambda images: highest(variables, images), inputs)
     busiest = np.argsort(-peaks.max(axis=0), kind="stable")[:_DECONVOLVED]
+    # The map is an argument, so that all share one program.
     project = compiler.jit(lambda v, images, c: deconvnet(model, v, images, layer, c))
     projections = []
     for channel in sorted(busiest.tolist()):
@@ -184,11 +199,11 @@ def _projections(
 def _class_pictures(
     model: Any, variables: Any, inputs: np.ndarray, names: Sequence[str], summary: Summary
 ) -> list[dict[str, Any]]:
-    """The images that the network finds most like each class."""
+    """Returns for each class an image that has a high score of it."""
     classes = range(min(len(names), _CLASSES))
     steps = _CLASS_IMAGE_BUDGET / (3 * max(summary.multiply_adds, 1) * len(classes))
     steps = int(np.clip(steps, *_CLASS_IMAGE_STEPS))
-    # From a mean image: from zeros, a network without biases has nowhere to go.
+    # From a mean image: at zeros, the gradient of a network without biases is 0.
     start = np.repeat(inputs.mean(axis=0, keepdims=True), len(classes), axis=0)
     found, scores = class_images(
         model,
@@ -196,7 +211,7 @@ def _class_pictures(
         start,
         np.array(classes),
         steps=steps,
-        # Few steps are longer, so that all climb about as far.
+        # The fewer the steps the longer, so that all climb about as far.
         learning_rate=min(6 / steps, 0.1),
         decay=0.02,
         blur=1.2 * max(inputs.shape[1] / 32, 1),

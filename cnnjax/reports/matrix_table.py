@@ -1,4 +1,4 @@
-"""A matrix of counts as a table with numbers, or as a picture where the names are many."""
+"""A matrix of counts as a table with numbers, or as a picture if there are many names."""
 
 from typing import Any
 
@@ -7,12 +7,15 @@ import numpy as np
 from cnnjax.reports.pictures import heat_map
 from cnnjax.tasks.sections import Matrix
 
-# More names than this make a picture instead of a table with numbers.
+# A matrix of more names is drawn as a picture.
 _TABLE_NAMES = 20
 
 
 def draw_matrix(matrix: Matrix) -> dict[str, Any]:
-    """The matrix as data for the template.
+    """Returns a matrix as data for the template.
+
+    Args:
+        matrix: counts by row and column.
 
     Returns:
         `names`, the heads; and `rows` for a table, each with a name and its cells, or `picture`, a
@@ -24,13 +27,15 @@ def draw_matrix(matrix: Matrix) -> dict[str, Any]:
     names = list(matrix.names)
     drawn: dict[str, Any] = {"names": names}
     if len(names) > _TABLE_NAMES:
-        # The square root lifts single counts out of the background.
+        # The square root makes single counts visible.
+        # Cells are enlarged, so that single ones are visible; a large matrix needs no enlarging.
         side = 8 if len(names) <= 100 else 1
         enlarged = np.kron(np.sqrt(shares), np.ones((side, side)))
         drawn["picture"] = heat_map(
             enlarged, low=0, high=1, colors="viridis", max_side=len(enlarged)
         )
         return drawn
+    # By the largest mistake: on the scale of the diagonal, mistakes would be invisible.
     largest = max(int((counts - np.diag(np.diag(counts))).max()), 1)
     drawn["rows"] = [
         {
@@ -54,7 +59,7 @@ def draw_matrix(matrix: Matrix) -> dict[str, Any]:
 
 
 def _tone(count: int, share: float | None, largest: int) -> int:
-    """Share of the darkest tone, in per cent; single counts are still seen."""
+    """Returns the share of the darkest tone in per cent; single counts stay visible."""
     if count == 0:
         return 0
     if share is not None:

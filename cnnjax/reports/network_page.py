@@ -1,4 +1,4 @@
-"""The page that shows a network without a run: what it costs, and what it makes of photos."""
+"""The page that shows a network without a run: what it costs, and what it predicts of photos."""
 
 import os
 import pathlib
@@ -9,15 +9,17 @@ import jax
 import numpy as np
 
 from cnnjax import inference
-from cnnjax.analysis.cost.summary import Summary, summarize
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary
 from cnnjax.reports.behavior_section import cost_section
 from cnnjax.reports.formats import compact
 from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.photo_section import named_bars, photo_section
 from cnnjax.reports.run_figures import parameter_figure
 from cnnjax.reports.run_record import flat_items
-from cnnjax.reports.template import check_installed, fill, write_whole
+from cnnjax.reports.template import check_installed, fill
 from cnnjax.tasks.sections import Example, Figure
+from cnnjax.writing import write_text
 
 
 def write_network_page(
@@ -26,8 +28,8 @@ def write_network_page(
     """Writes a page of a trained network and a few images: one file, without links outside it.
 
     Args:
-        network: the network, of a run or of a file of weights.
-        images: by name, such as that of a file; each as `network.form` has them, uint8
+        network: the network, from a run or from a file of weights.
+        images: name, such as that of a file, to image as `network.form` describes it: uint8
             [height, width, channels].
         output: the HTML file to write.
 
@@ -37,27 +39,29 @@ def write_network_page(
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
         ConfigError: `output` cannot be written.
-        ValueError: there is no image, or one has another shape than the network takes.
+        ValueError: there is no image, or one has not the shape and dtype that the network takes.
     """
     check_installed()
     path = inference.check_output(pathlib.Path(output), [".html"])
     _check_images(images, network.form.shape)
-    return write_whole(path, network_page(network, images))
+    write_text(path, network_page(network, images))
+    return path
 
 
 def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
-    """The page as text.
+    """Returns the page as text.
 
     Args:
-        network: its `task`, `model`, `variables`, `title`, `origin`, `config`, `inputs(images)` and
-            `predict(images)`.
-        images: as in `write_network_page`.
+        network: with `task`, `model`, `variables`, `title`, `origin`, `config`,
+            `inputs(images)` and `predict(images)`.
+        images: name to image, as in `write_network_page`.
     """
     stored = np.stack(list(images.values()))
     inputs = np.asarray(network.inputs(stored))
     model, variables = network.model, network.variables
     summary = summarize(model, inputs.shape[1:], variables=variables)
     predictions = network.predict(stored)
+    # A prediction may consist of several arrays.
     first = jax.tree.map(lambda leaf: leaf[0], predictions)
     bars = named_bars(network.task, first)
     example = Example(0, next(iter(images)), bars, "prediction", "probabilities" if bars else "")

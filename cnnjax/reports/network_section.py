@@ -17,11 +17,16 @@ _SHOWN_VALUES = 512
 
 
 def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, Any] | None:
-    """The first convolution's kernels as pictures; `None` for a network without convolutions.
+    """Returns the first convolution's kernels as pictures; None for a network without one.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: network inputs, float32 [batch, height, width, channels].
+
+    Returns:
+        `layer`, its name; `tiles`, pictures; `total`, the number of kernels; `color`, whether they
+        are in color; `shape`, as text; and `largest`, the largest absolute weight.
     """
     try:
         name, kernel = first_layer_kernels(model, variables, inputs)
@@ -48,13 +53,19 @@ def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, 
 def activation_section(
     model: Any, variables: Any, inputs: np.ndarray, image: np.ndarray, example: Example
 ) -> dict[str, Any]:
-    """The way of one image through the network, layer by layer.
+    """Returns the activations of one image, layer by layer.
 
     Args:
-        model, variables: the network.
+        model: the network.
+        variables: its variables.
         inputs: the image as network input, float32 [1, height, width, channels].
-        image: the raw image, uint8 [height, width, channels].
-        example: which image it is, and what the network made of it.
+        image: the stored image, uint8 [height, width, channels].
+        example: the image's name, and what the network predicts of it.
+
+    Returns:
+        The image as `picture`, its `name` and `input_shape`; `layers`, each with its name, its
+        shape, its smallest and largest value, and `tiles` of maps or a `strip` of values; and the
+        prediction, as `bars`, `heading` and `note`.
     """
     layers = []
     for name, values in stage_activations(model, variables, inputs).items():
@@ -78,7 +89,7 @@ def activation_section(
 def _map_layer(name: str, array: np.ndarray) -> dict[str, Any]:
     low, high = value_range(array)
     channels = array.shape[-1]
-    # Of many maps the most active ones: dead maps would hide what the layer does.
+    # Of many maps the most varied ones: maps of one value show nothing.
     strength = np.nan_to_num(array).std(axis=(0, 1))
     chosen = np.sort(np.argsort(-strength, kind="stable")[:_SHOWN_MAPS])
     return {

@@ -1,4 +1,4 @@
-"""The page that shows a training run: gathered here, written as one file that opens offline."""
+"""The page that shows a training run: its sections, in one file that opens offline."""
 
 import os
 import pathlib
@@ -16,8 +16,10 @@ from cnnjax.reports.network_section import activation_section, kernel_section
 from cnnjax.reports.run_figures import disagreements, metric_figures, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.reports.task_sections import draw_section
-from cnnjax.reports.template import check_installed, fill, write_whole
+from cnnjax.reports.template import check_installed, fill
 from cnnjax.tasks.sections import Evaluated, Example, Section, TaskReport
+from cnnjax.training.folder.names import REPORT_FILE
+from cnnjax.writing import write_text
 
 _OWN_ANCHORS = (
     *("curves", "course", "kernels", "activations", "cost", "looking", "invariance", "health"),
@@ -38,11 +40,11 @@ def write_report(
 
     Args:
         workdir: the folder of a training run.
-        step: which checkpoint; None means the newest that can be trusted.
+        step: the checkpoint's step; None for the newest that can be trusted.
         analysis: whether the network is analyzed too: what it costs, what it looks at and how it
-            behaves. It takes longer.
-        run: the run, where it was made in Python, or the path of a function that makes it.
-        data_dir: TFDS data folder, None for TFDS's default.
+            behaves. This takes longer.
+        run: the run, if it was made in Python, or the path of a function that makes it.
+        data_dir: TFDS data folder; None for TFDS's default.
         read: how images are read that are not in memory.
 
     Returns:
@@ -52,24 +54,27 @@ def write_report(
         MissingPackage: a package of the extra `[report]` is missing.
         RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
         ConfigError: the run was made in Python, and `run` was not given.
-        CheckpointError: the checkpoint asked for does not exist, or none can be trusted.
+        CheckpointError: there is no checkpoint of that step, or none can be trusted.
     """
     check_installed()
     record = read_run_record(workdir)
     network = inference.load(record.workdir, step, run=run, data_dir=data_dir, read=read)
     page = render(record, network, analysis=analysis)
-    return write_whole(record.workdir / "report.html", page)
+    path = record.workdir / REPORT_FILE
+    write_text(path, page)
+    return path
 
 
 def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
-    """The page as text.
+    """Returns the page as text.
 
     Args:
-        record: what the run folder says.
-        network: the trained network read back: its `task`, `model`, `variables`, `step`, `title`
+        record: the files of the run folder.
+        network: the trained network, with `task`, `model`, `variables`, `step`, `title`
             (the names of the model and the dataset), `inputs(images)`, and `evaluated()`, which
-            gives `cnnjax.tasks.sections.Evaluated`. The task's `report_sections(evaluated)` are
-            drawn, and its `curves` of the logged metrics; its `lines` where it gives no figures.
+            returns `cnnjax.tasks.sections.Evaluated`. The page shows the task's
+            `report_sections(evaluated)`, its `curves` of the logged metrics, and its `lines` if its
+            report has no figures.
         analysis: whether the network is analyzed too.
 
     Returns:
@@ -77,11 +82,16 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
 
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
-        ValueError: two sections have one anchor.
+        ValueError: no example was evaluated, or two sections have the same anchor.
     """
     check_installed()
     evaluated: Evaluated = network.evaluated()
+    if len(evaluated) == 0:
+        raise ValueError(
+            f"render: no example of the {evaluated.split} split was evaluated; a page needs one"
+        )
     report: TaskReport = network.task.report_sections(evaluated)
+    # Checked before any picture is made.
     _check_anchors(report.sections)
     curves = tuple(getattr(network.task, "curves", ()))
     example = report.example or _first(evaluated, network.task)
@@ -104,6 +114,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
         activations=activation_section(network.model, network.variables, inputs, image[0], example),
         analysis=analyze(network, evaluated) if analysis else None,
         config=flat_items(record.config),
+        # The command is shown above the table.
         environment=[item for item in flat_items(record.run) if item[0] != "command"],
     )
 
@@ -120,7 +131,7 @@ def _check_anchors(sections: Sequence[Section]) -> None:
 
 
 def _first(evaluated: Evaluated, task: Any) -> Example:
-    """The example of a task that chooses none, with what the network predicts of it."""
+    """Returns the first example, with the prediction: for a task that chooses none."""
     prediction = jax.tree.map(lambda leaf: leaf[0], evaluated.predictions)
     name = f"{evaluated.split} image {evaluated.positions[0]}"
     return Example(0, name, heading="prediction", note=task.answer(prediction).line)

@@ -1,4 +1,4 @@
-"""The page's pictures of what a network makes of photos: its prediction and where it looks."""
+"""The page's pictures of photos: what a network predicts of each, and where it looks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,23 +14,24 @@ from cnnjax.tasks.sections import Bar
 
 _GUESSES = 5
 _SIDE = 224
-# Photos looked at together: what the gradients keep fits into memory.
+# Photos in a batch: few enough that what their gradients keep fits into memory.
 _TOGETHER = 8
 
 
 def photo_section(
     network: Any, images: Mapping[str, np.ndarray], inputs: np.ndarray, predictions: Any
 ) -> dict[str, Any]:
-    """What a network predicts of each photo; and where it looks, if its task names classes.
+    """Returns what a network predicts of each photo, and where it looks if its task has classes.
 
     Args:
-        network: see `cnnjax.reports.network_page`.
-        images: by name, uint8 [height, width, channels].
+        network: as in `cnnjax.reports.network_page`.
+        images: name to image, uint8 [height, width, channels].
         inputs: the same as network inputs, float32 [images, height, width, channels].
         predictions: the task's predictions for them, [images, ...].
 
     Returns:
-        `cards`, one for each photo, and `layer`, the one that Grad-CAM is of; "" without maps.
+        `cards`, one for each photo; `layer`, whose maps Grad-CAM shows, "" if there are no maps;
+        and `classes`, whether any photo has a predicted class.
     """
     rows = [
         jax.tree.map(lambda leaf, row=row: leaf[row], predictions) for row in range(len(images))
@@ -48,6 +49,7 @@ def photo_section(
         }
         for (name, image), row in zip(images.items(), rows, strict=True)
     ]
+    # Saliency and Grad-CAM are of a class.
     looked_at = [place for place, card in enumerate(cards) if card["bars"]]
     classes = {place: int(np.argmax(rows[place])) for place in looked_at}
     for start in range(0, len(looked_at), _TOGETHER):
@@ -65,7 +67,7 @@ def _look(
     layer: str,
     cards: Sequence[dict[str, Any]],
 ) -> None:
-    """Draws where the network looks for the predicted class into the cards of a few photos."""
+    """Adds saliency and Grad-CAM of the predicted class to the cards of a few photos."""
     arguments = (
         network.model,
         network.variables,
@@ -83,14 +85,14 @@ def _look(
 
 
 def named_bars(task: Any, prediction: Any) -> list[Bar]:
-    """The likeliest classes of one example, the first one first.
+    """Returns the likeliest classes of one example, from the likeliest on.
 
     Args:
-        task: it has `class_names` if it names classes.
-        prediction: one example's; log-probabilities where it is of classes.
+        task: the task, with `class_names` if it names classes.
+        prediction: the prediction for one example; log-probabilities if the task names classes.
 
     Returns:
-        Nothing where the task names no classes, or the prediction is not finite.
+        Bars of probabilities; none if the task names no classes, or the prediction is not finite.
     """
     names = getattr(task, "class_names", ())
     if not names or np.shape(prediction) != (len(names),) or not np.isfinite(prediction).all():

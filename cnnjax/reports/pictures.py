@@ -11,20 +11,21 @@ from cnnjax.extras import installed_with
 with installed_with("report"):
     from PIL import Image
 
-# Colors of a palette image: enough for a picture of 100 pixels, and it compresses well.
+# Colors of a palette image: enough for a small picture, and few enough that it compresses well.
 _LEVELS = 64
 
 
 def displayed(
     image: Shaped[np.ndarray, "height width channels"],
-) -> UInt8[np.ndarray, "height width channels"]:
-    """A stored image as one that can be shown.
+) -> UInt8[np.ndarray, "height width shown"]:
+    """Returns a stored image as one that can be shown.
 
     Args:
-        image: uint8, or any other numbers: in 0..1, or else shown from the smallest to the largest.
+        image: uint8, or other numbers: those in 0..1 are shown as they are, and others are scaled
+            so that the smallest is black and the largest white.
 
     Returns:
-        uint8 [height, width, 1 or 3]; of other numbers of channels the mean.
+        uint8 [height, width, 1 or 3]; an image of another number of channels becomes their mean.
     """
     if image.dtype != np.uint8:
         low, high = value_range(image)
@@ -36,7 +37,7 @@ def displayed(
 
 
 def photo(image: Shaped[np.ndarray, "height width channels"], *, max_side: int = 128) -> str:
-    """A stored image as a data URI; see `displayed`.
+    """Returns a stored image as a data URI; see `displayed`.
 
     Args:
         image: any numbers [height, width, channels].
@@ -56,12 +57,12 @@ def heat_map(
     colors: str = "viridis",
     max_side: int = 64,
 ) -> str:
-    """Values as colors, as a data URI.
+    """Returns a map of values as colors, as a data URI.
 
     Args:
         values: [height, width].
-        low: the value of the first color; smaller ones, and NaN, have it too.
-        high: the value of the last color; larger ones have it too.
+        low: the value of the first color, which smaller values and NaN have too.
+        high: the value of the last color, which larger values have too.
         colors: the name of a matplotlib color map.
         max_side: larger maps are averaged down to this many pixels on their longer side.
     """
@@ -72,6 +73,7 @@ def heat_map(
     scaled = np.clip((np.nan_to_num(values.astype(np.float32), nan=low) - low) / spread, 0, 1)
     picture = Image.fromarray(scaled)
     picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
+    # Stored as places in a table of colors, which takes a third of the bytes of colors.
     indices = np.round(np.asarray(picture) * (_LEVELS - 1)).astype(np.uint8)
     picture = Image.fromarray(indices)
     table = matplotlib.colormaps[colors](np.linspace(0, 1, _LEVELS))
@@ -85,7 +87,7 @@ def overlaid(
     *,
     max_side: int,
 ) -> str:
-    """An image in gray under a smaller map in colors, as a data URI.
+    """Returns an image in gray under a smaller map in colors, as a data URI.
 
     Args:
         image: uint8 [height, width, channels].
@@ -96,6 +98,7 @@ def overlaid(
         import matplotlib
 
     shown = displayed(image)
+    # In gray, so that all color is the map's.
     gray = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown).convert("L")
     gray.thumbnail((max_side, max_side), Image.Resampling.BOX)
     high = value_range(values)[1]
@@ -106,15 +109,24 @@ def overlaid(
 
 
 def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
-    """Gray or RGB values in 0..1 as a data URI."""
+    """Returns gray or RGB values as a data URI.
+
+    Args:
+        pixels: values in 0..1, [height, width, 1 or 3].
+    """
     values = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
     return _data_uri(Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values))
 
 
 def rescaled(
     pixels: Float[np.ndarray, "height width channels"],
-) -> Float[np.ndarray, "height width channels"]:
-    """Any values as a picture in 0..1, from the smallest to the largest; gray or RGB."""
+) -> Float[np.ndarray, "height width shown"]:
+    """Returns any values scaled to 0..1, from the smallest to the largest; gray or RGB.
+
+    Args:
+        pixels: values [height, width, channels], finite or not; of other than 1 or 3 channels the
+            mean is shown.
+    """
     if pixels.shape[-1] not in (1, 3):
         pixels = pixels.mean(axis=-1, keepdims=True)
     low, high = value_range(pixels)
@@ -128,10 +140,10 @@ def boxed(
     *,
     side: int,
 ) -> str:
-    """A map in 0..1 as colors with a white box around a part, as a data URI.
+    """Returns a map as colors with a white box around a part, as a data URI.
 
     Args:
-        values: [height, width].
+        values: values in 0..1, [height, width].
         corner: the box's first row and column; the box is cut at the map's border.
         extent: the box's rows and columns.
         side: pixels of the picture's longer side.
@@ -145,6 +157,7 @@ def boxed(
     height, width = values.shape
     scale = side / max(height, width)
     size = (round(width * scale), round(height * scale))
+    # Without smoothing, a pixel of the map is a square that can be counted.
     picture = picture.resize(size, Image.Resampling.NEAREST)
     (top, left), (rows, columns) = corner, extent
     box = (
@@ -158,7 +171,11 @@ def boxed(
 
 
 def value_range(values: Shaped[np.ndarray, "*any"]) -> tuple[float, float]:
-    """The smallest and largest finite value; (0, 1) where there is none."""
+    """Returns the smallest and the largest finite value; (0, 1) if there is none.
+
+    Args:
+        values: any numbers.
+    """
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return 0.0, 1.0

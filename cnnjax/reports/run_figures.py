@@ -1,4 +1,4 @@
-"""The figures of the run itself, and where its log and its network disagree."""
+"""The figures of the run itself, and the metrics that differ between its log and its network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,22 +10,23 @@ from cnnjax.reports.formats import compact, duration, metric_value, sentence, si
 from cnnjax.reports.run_record import RunRecord, metric_names
 from cnnjax.tasks.sections import Figure, MetricChart
 
-# Metrics that are no shares agree where they are this close: batches round otherwise.
+# Metrics that are not shares agree up to this: sums over other batches round differently.
 _ROUNDING = 1e-3
 
 
 def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure, Figure]:
-    """How large the network is, and how long it was trained.
+    """Returns how large the network is, and how long it was trained.
 
     Args:
-        record: what the run folder says.
-        variables: the network's.
+        record: the files of the run folder.
+        variables: the network's variables.
     """
     parameters = parameter_figure(variables)
     lines = [*record.train, *record.evaluated]
     number = max(float(line.get("epoch", 0)) for line in lines)
     epochs = f"{compact(number)} {'epoch' if number == 1 else 'epochs'}"
     speeds = [line["images_per_second"] for line in record.train if "images_per_second" in line]
+    # The median is not changed by a few slow intervals.
     speed = f", {compact(float(np.median(speeds)))} images/s" if speeds else ""
     seconds = record.training_seconds
     if seconds is None:
@@ -34,10 +35,10 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
 
 
 def parameter_figure(variables: Mapping[str, Any]) -> Figure:
-    """How many parameters a network has, and what they take in memory.
+    """Returns how many parameters a network has, and how much memory they take.
 
     Args:
-        variables: the network's.
+        variables: the network's variables.
     """
     leaves = jax.tree.leaves(variables["params"])
     count = sum(int(np.prod(leaf.shape)) for leaf in leaves)
@@ -46,11 +47,11 @@ def parameter_figure(variables: Mapping[str, Any]) -> Figure:
 
 
 def metric_figures(record: RunRecord, task: Any) -> tuple[Figure, ...]:
-    """The metrics of the last evaluation as the task prints them; none where there was none.
+    """Returns the metrics of the last evaluation as the task prints them; none without one.
 
     Args:
-        record: what the run folder says.
-        task: its `lines` are asked.
+        record: the files of the run folder.
+        task: the task, whose `lines` name and format the metrics.
     """
     if not record.evaluated:
         return ()
@@ -67,14 +68,17 @@ def disagreements(
     curves: Sequence[MetricChart],
     examples: int,
 ) -> list[str]:
-    """Sentences on the metrics of which the log's last value is not that of the network shown.
+    """Returns sentences on metrics whose last logged value is not that of the network shown.
 
     Args:
-        record: what the run folder says.
+        record: the files of the run folder.
         step: the network's step.
         metrics: the network's metrics on the evaluated split.
-        curves: how metrics are drawn, which says which are shares.
-        examples: the number of evaluated examples, of which a share is made.
+        curves: how metrics are drawn; those in per cent are shares.
+        examples: the number of evaluated examples, the denominator of a share.
+
+    Returns:
+        A sentence for each metric that differs by more than rounding.
     """
     logged = record.evaluated[-1] if record.evaluated else {}
     drawn = {curve.metric: curve for curve in curves}
@@ -84,7 +88,8 @@ def disagreements(
         if name not in logged:
             continue
         near = 0.5 / max(examples, 1) if curve.percent else _ROUNDING * (abs(value) + _ROUNDING)
-        if abs(logged[name] - value) > near:
+        # NaN differs from every number, and agrees with NaN.
+        if not np.isclose(logged[name], value, rtol=0, atol=near, equal_nan=True):
             before, now = (
                 metric_value(float(v), in_percent=curve.percent) for v in (logged[name], value)
             )

@@ -1,4 +1,4 @@
-"""What a run folder says about the run: its configuration, its circumstances and its metrics."""
+"""What a run folder records: the configuration, the circumstances and the metrics of a run."""
 
 import json
 import math
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnjax.training import RunFolderError, read_events, read_metrics
+from cnnjax.training.folder.names import CONFIG_FILE, METRICS_FILE, RUN_FILE
 from cnnjax.training.folder.run_folder import read_identity
 
+# Logged numbers that are no metrics of the task.
 _OF_THE_RUN = frozenset(
     {"step", "epoch", "split", "learning_rate", "images_per_second", "waiting_share"}
 )
@@ -26,7 +28,7 @@ class RunRecord:
         run: how the run was made: model, dataset, command, commit, versions, devices, start.
         train: metrics on training batches, by step.
         evaluated: metrics on the whole evaluated split, by step.
-        split: the evaluated split: "test", or "validation" where examples were held out.
+        split: the evaluated split: "test", or "validation" if examples were held out.
         events: what happened to the run, in order: starts, stops, checkpoints.
     """
 
@@ -40,10 +42,11 @@ class RunRecord:
 
     @property
     def training_seconds(self) -> float | None:
-        """Time spent in training steps, evaluation and compilation left out; None if not known."""
+        """Seconds in training steps, without evaluation and compilation; None if not known."""
         batch = self.run.get("batch_size")
         if batch is None or not all(line.get("images_per_second") for line in self.train):
             return None
+        # Each line logs the speed since the line before, and the first one since step 0.
         steps = [0, *(line["step"] for line in self.train)]
         return sum(
             (end - start) * batch / line["images_per_second"]
@@ -58,7 +61,7 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
         workdir: the folder that `experiments.train --workdir` wrote.
 
     Returns:
-        The record. Of metrics that a resumed run wrote twice, the later ones.
+        The record. If a resumed run logged a step twice, the later line counts.
 
     Raises:
         RunFolderError: the folder holds no run, a file of it is damaged, or there are no metrics.
@@ -66,7 +69,7 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
     folder = pathlib.Path(workdir)
     if not folder.is_dir():
         raise RunFolderError(f"workdir: {folder} is not a folder; give that of a training run")
-    for name in ("config.json", "metrics.jsonl"):
+    for name in (CONFIG_FILE, METRICS_FILE):
         if not (folder / name).is_file():
             raise RunFolderError(
                 f"workdir: {folder} holds no run ({name} is missing); give the folder of a "
@@ -74,11 +77,14 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
             )
     lines = read_metrics(folder)
     if not lines:
-        raise RunFolderError(f"workdir: {folder / 'metrics.jsonl'} holds no metrics yet; train on")
+        raise RunFolderError(
+            f"workdir: {folder / METRICS_FILE} holds no metrics yet; continue the training"
+        )
     train = [line for line in lines if line["split"] == "train"]
     evaluated = [line for line in lines if line["split"] != "train"]
     split = evaluated[-1]["split"] if evaluated else "test"
-    run = _read_object(folder / "run.json") if (folder / "run.json").is_file() else {}
+    run_file = folder / RUN_FILE
+    run = _read_object(run_file) if run_file.is_file() else {}
     identity, events = read_identity(folder), read_events(folder)
     return RunRecord(folder, identity.values, run, train, evaluated, split, events)
 
@@ -96,7 +102,11 @@ def _read_object(path: pathlib.Path) -> dict[str, Any]:
 
 
 def metric_names(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The metrics of a task among what was logged, the loss first."""
+    """Returns the names of a task's metrics among what was logged, the loss first.
+
+    Args:
+        lines: lines of the log.
+    """
     names = {
         name: None
         for line in lines
@@ -107,13 +117,14 @@ def metric_names(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def flat_items(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The leaves of nested mappings as (dotted name, readable value), in their order.
+    """Returns the leaves of nested mappings as (dotted name, readable value), in their order.
 
     Args:
         tree: nested mappings of JSON values.
 
     Returns:
-        Names such as "optimizer.learning_rate", and their values as text; empty ones left out.
+        Names such as "optimizer.learning_rate", and their values as text; empty values are left
+        out.
     """
     items = []
     for name, value in tree.items():
@@ -121,7 +132,7 @@ def flat_items(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
             items.extend((f"{name}.{inner}", text) for inner, text in flat_items(value))
         elif isinstance(value, (list, tuple)) and any(isinstance(v, Mapping) for v in value):
             items.extend(flat_items({f"{name}.{i}": v for i, v in enumerate(value, 1)}))
-        elif value not in (None, "", []):
+        elif value not in (None, "", [], ()):
             items.append((str(name), _readable(value)))
     return items
 

@@ -1,4 +1,4 @@
-"""The sections that a task gives, drawn: its data in, what the template writes out."""
+"""The sections that a task gives as data, drawn for the template."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,16 +24,22 @@ from cnnjax.tasks.sections import (
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _SMALL, _LARGE = 96, 480
-# Longer names stand above their bars rather than beside them.
+# Longer names are written above their bars rather than beside them.
 _SHORT_NAME = 3
 
 
 def draw_section(section: Section) -> dict[str, Any]:
-    """One section for the template.
+    """Returns one section for the template.
+
+    Args:
+        section: the task's data.
 
     Returns:
-        Its `anchor`, `title`, `caption` and `link`, and `groups`: parts that stand beside each
-        other, as the `layout` that holds them and the `parts`, each with its `kind`.
+        Its `anchor`, `title`, `caption` and `link`, and `groups` of parts beside each other, each
+        with its `layout` and its `parts`, which have a `kind`.
+
+    Raises:
+        TypeError: a part is of an unknown kind.
     """
     drawn = [
         (_is_wide(part), draw_part(part, f"{section.anchor}-{place}"))
@@ -53,7 +59,7 @@ def _is_wide(part: Part) -> bool:
 
 
 def _groups(parts: Sequence[tuple[bool, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Cuts the parts where one takes the page's width."""
+    """Yields groups of parts: a wide part alone, and the parts between two wide ones together."""
     narrow: list[dict[str, Any]] = []
     for wide, part in parts:
         if not wide:
@@ -71,19 +77,19 @@ def _group(parts: list[dict[str, Any]]) -> dict[str, Any]:
     kinds = [part["kind"] for part in parts]
     if kinds == ["table"]:
         return {"layout": "whole", "parts": parts}
-    # A matrix needs more room than what stands beside it.
+    # A matrix needs more room than the parts beside it.
     return {"layout": "split" if kinds[0] == "matrix" else "charts", "parts": parts}
 
 
 def draw_part(part: Part, name: str) -> dict[str, Any]:
-    """One part for the template.
+    """Returns one part for the template.
 
     Args:
-        part: what the task gave.
-        name: of the part on its page, where no other has it.
+        part: the task's data.
+        name: the part's name on its page, different from all others.
 
     Raises:
-        TypeError: it is none of the parts that are known.
+        TypeError: the part is of an unknown kind.
     """
     match part:
         case Table():
@@ -111,6 +117,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _chart(chart: Chart, name: str) -> dict[str, Any]:
     lines, keys, color = [], [], 0
     for series in chart.series:
+        # A dashed series is neutral, and takes none of the colors.
         color += not series.dashed
         own = 0 if series.dashed else color
         marker = _MARKERS[own - 1] if series.marks and own else ""
@@ -140,13 +147,18 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
         }
         for picture in pictures.pictures
     ]
+    # One long name decides the layout of all cards, so that they are alike.
     names = [picture.heading for picture in pictures.pictures]
     names += [bar.name for picture in pictures.pictures for bar in picture.bars]
     return {"cards": cards, "long": max(map(len, names), default=0) > _SHORT_NAME}
 
 
 def draw_bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
-    """Named shares for the template, with their numbers as text."""
+    """Returns named shares for the template, with their numbers as text.
+
+    Args:
+        bars: the shares; those outside of 0..1 are drawn as 0 or 1.
+    """
     return [
         {
             "name": bar.name,
@@ -159,7 +171,11 @@ def draw_bars(bars: Sequence[Bar]) -> list[dict[str, Any]]:
 
 
 def has_long_names(bars: Sequence[Bar]) -> bool:
-    """Whether the names are too long to stand beside their bars."""
+    """Returns whether the names are too long to be written beside their bars.
+
+    Args:
+        bars: the named shares.
+    """
     return max((len(bar.name) for bar in bars), default=0) > _SHORT_NAME
 
 

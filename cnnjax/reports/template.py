@@ -1,6 +1,5 @@
 """The pages' templates, and the writing of a page."""
 
-import pathlib
 from typing import Any
 
 from cnnjax import extras
@@ -8,7 +7,7 @@ from cnnjax.reports.formats import breakable
 
 
 def check_installed() -> None:
-    """Makes sure that what pages are made with is installed.
+    """Checks that the packages that pages are made with are installed.
 
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
@@ -17,28 +16,23 @@ def check_installed() -> None:
 
 
 def fill(template: str, **values: Any) -> str:
-    """Returns a template's text with values in it, of which all that it uses must be given.
+    """Returns a template's text with values in it; all that it uses must be given.
 
     Args:
         template: the name of a file in `templates`.
-        **values: what it shows.
+        **values: the template's variables.
     """
     with extras.installed_with("report"):
         import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cnnjax.reports"),
+        # Names of files and classes must not become HTML.
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A misspelled name is an error, instead of an empty place on the page.
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["breakable"] = breakable
     return environment.get_template(template).render(**values)
-
-
-def write_whole(path: pathlib.Path, text: str) -> pathlib.Path:
-    """Writes all of a file or nothing, so that a reader never meets half a page."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)

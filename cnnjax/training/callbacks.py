@@ -1,17 +1,17 @@
-"""What a run calls on its way, for a notebook or a tracker of one's own."""
+"""What a run calls while it trains, for a notebook or a tracker of one's own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 
 class Callback:
-    """Called by `fit` in the first process; override what is of interest.
+    """Methods that `fit` calls in the first process; override those that are needed.
 
-    What a callback raises ends the run; checkpoints written before are as they were.
+    An error that a callback raises ends the run; earlier checkpoints stay as they are.
     """
 
     def on_log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Training metrics of the steps since the last call.
+        """Receives the training metrics of the steps since the last call.
 
         Args:
             step: steps done.
@@ -19,7 +19,7 @@ class Callback:
         """
 
     def on_evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Metrics of an evaluation.
+        """Receives the metrics of an evaluation.
 
         Args:
             step: steps done.
@@ -27,9 +27,9 @@ class Callback:
         """
 
     def on_checkpoint(self, step: int, folder: Path) -> None:
-        """A checkpoint was written and read back.
+        """Is called when a checkpoint was written and read back.
 
         Args:
             step: steps done.
-            folder: where it lies.
+            folder: the checkpoint's folder.
         """

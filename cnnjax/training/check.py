@@ -1,4 +1,4 @@
-"""Whether the parts of a run fit together, found from shapes alone before anything is compiled."""
+"""Checks, from shapes alone, that the parts of a run fit together; nothing is compiled."""
 
 from typing import Any
 
@@ -6,51 +6,104 @@ import jax
 import jax.numpy as jnp
 from flax.errors import FlaxError
 
-from cnnjax import nn
+from cnnjax import nn, patterns
 from cnnjax.tasks.base import Moment
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.run import Run, kinds_of
+from cnnjax.training.run import Run
+from cnnjax.training.step.batch import kinds_of
 from cnnjax.training.step.gradients import check_parts
+from cnnjax.training.step.state import TrainState
 
 _SHAPE_ERRORS = (ValueError, TypeError, FlaxError)
-"""What networks raise at images of a size that they cannot take."""
+"""What networks raise where they cannot take the size of the images."""
 
 
-def check_run(run: Run) -> None:
+def check_run(run: Run) -> TrainState:
     """Runs augmentation, network, task and optimizer on shapes.
+
+    The network is traced three times: its initialization, in evaluation, and in training.
+
+    Args:
+        run: the run. Where it has `shapes`, only what depends on its examples' values is checked.
+
+    Returns:
+        The shapes of the state before the first step.
 
     Raises:
         ConfigError: the network cannot take the images that training or evaluation gives it, the
             task cannot use the network or the examples, or rules match no parameter.
     """
     try:
-        _check(run)
+        return _check(run)
     except (ValueError, FlaxError) as error:
         raise ConfigError(str(error)) from error
 
 
-def _check(run: Run) -> None:
+def _check(run: Run) -> TrainState:
+    if run.shapes is not None:
+        # An order may need labels, or more examples than there are.
+        _ = run.orders
+        return run.shapes
     spec = run.main.examples.spec
     if "image" not in spec:
         raise ValueError(f"train: the examples have no part image; they have {', '.join(spec)}")
+    # Only the lengths count: nothing is computed from these arrays.
     sizes = {name: jnp.zeros(order.batch_size) for name, order in run.orders.items()}
     check_parts(sizes, run.accumulate)
     variables = network_shapes(run, run.image_shape)
     outputs = _outputs(run, variables, run.image_shape, "preprocess (data.resize, data.pad)")
     run.task.check(spec, outputs)
-    # What the network is given of further streams, the task alone knows: see `_check_loss`.
+    # Only the task knows what the network gets from further streams: see `_check_loss`.
     for view, policy in run.main.policies.items():
         shape = _augmented(run, policy)
         if shape != run.image_shape:
-            # Networks that end in a global average train on one size, evaluate on another.
+            # Networks that end in a global average may train on one size and evaluate on another.
             key = f"views.{view}" if view else "augmentation"
             _outputs(run, variables, shape, f"the augmentation (data.{key})")
-    jax.eval_shape(run.init_state)  # the optimizer's rules
+    # Making the optimizer's state raises where a rule matches no parameter.
+    shapes = jax.eval_shape(run.first_state, variables)
     _check_loss(run, variables)
+    return shapes
+
+
+def state_shapes(run: Run) -> TrainState:
+    """Returns the shapes of the state before the first step.
+
+    Args:
+        run: the run; the network is traced unless it has `shapes`.
+    """
+    return jax.eval_shape(run.init_state) if run.shapes is None else run.shapes
+
+
+def check_shapes(run: Run, state: TrainState) -> None:
+    """Refuses a state whose shapes are not those with which the run was checked.
+
+    Args:
+        run: a checked run.
+        state: its state.
+
+    Raises:
+        ConfigError: the run has other shapes.
+    """
+    expected, found = _forms(run.shapes), _forms(state)
+    differing = [path for path in {**expected, **found} if expected.get(path) != found.get(path)]
+    if differing:
+        path = differing[0]
+        raise ConfigError(
+            f"shapes: {path} is {expected.get(path, 'missing')} in the run's shapes, but "
+            f"{found.get(path, 'missing')} in its state; leave shapes out, so that the run is "
+            "checked"
+        )
+
+
+def _forms(state: Any) -> dict[str, str]:
+    """Returns dtype and shape of each array by its path."""
+    leaves = zip(patterns.path_names(state), jax.tree.leaves(state), strict=True)
+    return {path: f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
 
 
 def _check_loss(run: Run, variables: Any) -> None:
-    """Takes the loss of a training batch, of which a task may find that it cannot."""
+    """Computes the loss of a training batch: a task may refuse the batch or the network."""
 
     def loss(variables: Any) -> Any:
         batch = run.make_batch({name: _blank(run, name) for name in run.streams}, 0)
@@ -67,7 +120,7 @@ def _check_loss(run: Run, variables: Any) -> None:
 
 
 def _blank(run: Run, name: str) -> dict[str, Any]:
-    """Stored examples of a stream that hold nothing."""
+    """Returns a batch of stored examples of a stream, all zero."""
     size, spec = run.orders[name].batch_size, run.streams[name].examples.spec
     stored = {part: jnp.zeros((size, *form.shape), form.dtype) for part, form in spec.items()}
     numbers = {beside: jnp.zeros(size, jnp.int32) for beside in ("position", "draw")}
@@ -75,10 +128,14 @@ def _blank(run: Run, name: str) -> dict[str, Any]:
 
 
 def network_shapes(run: Run, image_shape: tuple[int, ...]) -> Any:
-    """Returns the shapes of the network's variables for images of that shape.
+    """Returns the shapes of the network's variables.
+
+    Args:
+        run: the run with the network.
+        image_shape: (height, width, channels) of the network's inputs.
 
     Raises:
-        ValueError: the network cannot take them; the message says what to change.
+        ValueError: the network cannot take such images; the message names what to change.
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     key = jax.random.key(0)

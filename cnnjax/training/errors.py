@@ -1,8 +1,8 @@
-"""What a run raises when its user, not its code, has to mend something."""
+"""The errors of a run that its user, not its code, has to fix."""
 
 
 class ConfigError(ValueError):
-    """The configuration asks for something that does not exist or cannot work."""
+    """The configuration names something that does not exist or cannot work."""
 
 
 class RunFolderError(Exception):
@@ -18,4 +18,4 @@ class TrainingDiverged(Exception):
 
 
 class TrainingStopped(Exception):
-    """The run was asked to stop, and has saved its state: started again, it goes on."""
+    """The run received a signal to stop and has saved its state: started again, it continues."""

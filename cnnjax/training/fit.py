@@ -1,10 +1,11 @@
-"""A whole run: training, evaluation, metrics and checkpoints, resumed where it is."""
+"""A whole run: training, evaluation, metrics and checkpoints, resumed where it stopped."""
 
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from cnnjax import data
 from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.callbacks import Callback
-from cnnjax.training.check import check_run
+from cnnjax.training.check import check_run, check_shapes, state_shapes
 from cnnjax.training.devices import processes
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
@@ -32,7 +33,7 @@ from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.loop.training_loop import Cadence, TrainingLoop
 from cnnjax.training.result import RunResult
 from cnnjax.training.run import Run
-from cnnjax.training.storage import make_storage
+from cnnjax.training.storage import Storage, make_storage
 
 _logger = logging.getLogger(__name__)
 
@@ -65,13 +66,13 @@ def fit(
         workdir: the run's folder, made if it does not exist; None to keep all in memory.
         parallel: how the run is spread over devices; the first device alone if not given.
         cadence: how often something is written.
-        extend_to: total number of epochs, to make a run longer than it says.
+        extend_to: total number of epochs, to make a run longer than its `epochs`.
         profile_steps: `a:b` traces the steps from a up to and with b, counted from 1, into
             `profile/` of the folder.
         read: whether examples are kept on the device, who decodes those that are not, and how many
             may be unreadable.
         callbacks: called at logs, evaluations and checkpoints.
-        progress: show step, loss, speed and the time left while it goes on.
+        progress: whether step, loss, speed and the time left are shown during training.
 
     Returns:
         Metrics, variables and history after the last epoch.
@@ -82,67 +83,97 @@ def fit(
         RunFolderError: the folder cannot hold this run, and nothing was written; or it cannot be
             written any more (the disk is full, ...).
         CheckpointError: the run's checkpoints are all damaged, or one could not be written.
-        TrainingDiverged: something was no longer finite; the message says where it began.
+        TrainingDiverged: something was no longer finite; the message names the first place.
         DataError: examples are gone.
         DamagedImages: too many of them cannot be read.
-        TrainingStopped: the run was asked to stop and has saved its state.
+        TrainingStopped: the run received a signal to stop and has saved its state.
     """
     start = time.perf_counter()
     if extend_to is not None:
         run = run.replace(total_epochs=extend_to)
-    profiled = parse_steps(profile_steps)
-    if profiled and workdir is None:
+    options = _Options(cadence, parse_steps(profile_steps), read, callbacks, progress)
+    run = _checked(run, workdir, options)
+    storage, placement = _prepare(run, workdir, parallel)
+    with storage.locked(), StopRequest() as stop:
+        return _train(run, storage, placement, stop, options, start)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What `fit` is called with besides the run and where it is kept and computed."""
+
+    cadence: Cadence
+    profiled: range
+    read: data.ReadOptions
+    callbacks: Sequence[Callback]
+    progress: bool
+
+
+def _checked(run: Run, workdir: str | Path | None, options: _Options) -> Run:
+    """Refuses what cannot work, and returns the run with the shapes of its state."""
+    if options.profiled and workdir is None:
         raise ConfigError("profile_steps: a trace needs a folder; give workdir")
-    check_run(run)
+    return run.replace(shapes=check_run(run))
+
+
+def _prepare(run: Run, workdir: str | Path | None, parallel: Parallel) -> tuple[Storage, Placement]:
+    """Refuses a folder or devices that cannot serve, before anything is written."""
     storage = make_storage(run, workdir)
     placement = _place(run, parallel)
     storage.check()
-    with storage.locked(), StopRequest() as stop:
-        environment = {
-            **describe_environment(),
-            "layout": placement.layout(),
-            "data": _data_of(run),
-        }
-        state, metrics = storage.restore(environment)
-        first, done = int(state.step), metrics is not None
-        trainer = Trainer(run, state, placement, read)
-        storage.start(environment, placement.describe(trainer.state), first)
-        with (
-            closing(Profiler(Path(workdir or "."), profiled)) as profiler,
-            RunLog(
-                run,
-                storage.path,
-                first,
-                callbacks=callbacks,
-                progress=progress,
-                active=processes.is_first(),
-            ) as log,
-            closing(trainer),
-        ):
-            log.event("resumed" if first else "started", first, damaged=storage.damaged)
-            loop = TrainingLoop(
-                run=run,
-                trainer=trainer,
-                evaluate=_evaluator(run, placement, read),
-                checkpoints=storage.checkpoints,
-                log=log,
-                stop=stop,
-                profiler=profiler,
-                cadence=cadence,
-                record={"config": storage.identity, "environment": environment},
-                metrics=metrics,
-            )
-            metrics = _run_to_end(loop)
-            end = trainer.host_state()
-            variables = end.eval_variables
-            if first < trainer.step or not done:
-                _log_pictures(run, variables, log, trainer.step)
-                log.event("finished", trainer.step, left_out=dict(trainer.damaged))
+    return storage, placement
+
+
+def _train(
+    run: Run,
+    storage: Storage,
+    placement: Placement,
+    stop: StopRequest,
+    options: _Options,
+    start: float,
+) -> RunResult:
+    """Restores the newest state and trains from it to the run's end."""
+    environment = {
+        **describe_environment(),
+        "layout": placement.layout(),
+        "data": _data_of(run),
+    }
+    # A checkpoint of another environment is used too, but with a warning.
+    state, metrics = storage.restore(environment)
+    check_shapes(run, state)
+    first, evaluated = int(state.step), metrics is not None
+    trainer = Trainer(run, state, placement, options.read)
+    storage.start(environment, placement.describe(trainer.state), first)
+    with (
+        closing(Profiler(storage.path or Path("."), options.profiled)) as profiler,
+        _open_log(run, storage, first, options) as log,
+        closing(trainer),
+    ):
+        log.event("resumed" if first else "started", first, damaged=storage.damaged)
+        loop = TrainingLoop(
+            run=run,
+            trainer=trainer,
+            evaluate=_evaluator(run, placement, options.read),
+            checkpoints=storage.checkpoints,
+            log=log,
+            stop=stop,
+            profiler=profiler,
+            cadence=options.cadence,
+            record={"config": storage.identity, "environment": environment},
+            metrics=metrics,
+        )
+        metrics = _run_to_end(loop)
+        # Called in all processes, which together gather a state that is cut over them.
+        end = trainer.host_state()
+        # A finished run that is started again changes nothing in its folder.
+        if first < trainer.step or not evaluated:
+            _log_pictures(run, end.eval_variables, log, trainer.step)
+            log.event("finished", trainer.step, left_out=dict(trainer.damaged))
     return RunResult(
         step=trainer.step,
         split=run.split,
         metrics=metrics,
-        variables=variables,
+        variables=end.eval_variables,
         task_state=end.task_state,
         history=storage.history(log.history),
         seconds=time.perf_counter() - start,
@@ -151,14 +182,26 @@ def fit(
     )
 
 
+def _open_log(run: Run, storage: Storage, first: int, options: _Options) -> RunLog:
+    return RunLog(
+        run,
+        storage.path,
+        first,
+        callbacks=options.callbacks,
+        progress=options.progress,
+        active=processes.is_first(),
+    )
+
+
 def _place(run: Run, parallel: Parallel) -> Placement:
+    # Without a mode each process would train the same run alone, all in one folder.
     if parallel.mode is None and jax.process_count() > 1:
         raise ConfigError(
             f"--parallel: {jax.process_count()} processes train together; give jit or pmap"
         )
     if parallel.mode is None and jax.device_count() > 1:
         _logger.info("training on 1 of %d devices; --parallel=jit uses all", jax.device_count())
-    params = jax.eval_shape(run.init_state).params
+    params = state_shapes(run).params
     sizes = [order.batch_size for order in run.orders.values()]
     # Every stream's batch has to be spread evenly; the first one's placement is that of all.
     placement, *_ = [make_placement(parallel, params, size, run.accumulate) for size in sizes]
@@ -198,6 +241,7 @@ def _log_pictures(run: Run, variables: Mapping[str, Any], log: RunLog, step: int
     if run.test is None or not log.writes_pictures or "image" not in run.test.spec:
         return
     examples = run.test
+    # Pictures are worth reading some examples again, but not a whole large set.
     if examples.arrays is None:
         examples = data.choose(examples, range(min(len(examples), PICTURED)))
     predict: Callable[..., Any] = make_predictor(run.model, run.task, run.preprocess)

@@ -1,4 +1,4 @@
-"""What tells a run made in Python from others: JSON values, compared when a folder is resumed.
+"""What identifies a run made in Python: JSON values, compared when a folder is resumed.
 
 Dataclass fields, digests of arrays, functions by module and name, and the structure of the
 optimizer's state. The numbers inside an optimizer object cannot be read, and are not compared.
@@ -15,14 +15,20 @@ import jax
 import numpy as np
 
 from cnnjax import patterns
+from cnnjax.training.check import state_shapes
 from cnnjax.training.run import Run
 
 
 def run_identity(run: Run) -> dict[str, Any]:
-    """Returns the identity of a run: its own where it has one, else that of its parts."""
+    """Returns the identity of a run: its own where it has one, else that of its parts.
+
+    Args:
+        run: the run.
+    """
     if run.identity is not None:
         return dict(run.identity)
-    params = jax.eval_shape(run.init_state).params
+    # The shapes are enough: no parameter is computed.
+    params = state_shapes(run).params
     return {
         "model": describe(run.model),
         "task": describe(run.task),
@@ -41,7 +47,11 @@ def run_identity(run: Run) -> dict[str, Any]:
 
 
 def describe(value: Any) -> Any:
-    """Returns JSON values that tell an object from others of its kind."""
+    """Returns JSON values that distinguish an object from others of its kind.
+
+    Args:
+        value: an array, a dataclass, a function, a type, or a container of such values.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
@@ -49,6 +59,7 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.generic):
         return {"type": _path(type(value)), "value": describe(value.item())}
     if isinstance(value, set | frozenset):
+        # A set has no order of its own, and may have another one in the next process.
         return sorted((describe(inner) for inner in value), key=repr)
     if isinstance(value, enum.Enum):
         return f"{_path(type(value))}.{value.name}"
@@ -64,7 +75,7 @@ def describe(value: Any) -> Any:
         fields = {
             field.name: describe(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            # A module's place in its parent is not its own.
+            # A module's place in its parent does not belong to the module itself.
             if field.init and field.name not in ("parent", "name")
         }
         return {"type": _path(type(value)), **fields}
@@ -98,7 +109,7 @@ def _stream(stream: Any) -> dict[str, Any]:
 
 
 def _optimizer(run: Run, params: Any) -> list[str]:
-    """The arrays of the optimizer's state, by path, with shape and dtype."""
+    """Returns path, shape and dtype of each array of the optimizer's state."""
     state = jax.eval_shape(lambda params: run.make_optimizer(params).init(params), params)
     leaves = jax.tree.leaves(state)
     return [
@@ -108,7 +119,7 @@ def _optimizer(run: Run, params: Any) -> list[str]:
 
 
 def _digest(tree: Any) -> str:
-    """SHA-256 over paths, shapes, dtypes and bytes of all arrays of a tree."""
+    """Returns the SHA-256 over paths, shapes, dtypes and bytes of all arrays of a tree."""
     digest = hashlib.sha256()
     for name, leaf in zip(patterns.path_names(tree), jax.tree.leaves(tree), strict=True):
         array = np.asarray(leaf)

@@ -1,16 +1,16 @@
-"""How a run ended."""
+"""The result of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 LABEL_WIDTH = 22
-"""Characters that names take in lines that programs print."""
+"""Width of the names, in characters, in lines that programs print."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
         step: steps done in all.
@@ -47,5 +47,9 @@ class RunResult:
 
 
 def format_lines(lines: Sequence[tuple[str, str]]) -> str:
-    """Returns pairs of a name and a text as lines, the texts in one column."""
+    """Returns pairs of a name and a text as lines, the texts in one column.
+
+    Args:
+        lines: the pairs.
+    """
     return "\n".join(f"{name:<{LABEL_WIDTH}}{text}" for name, text in lines)

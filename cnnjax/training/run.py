@@ -1,4 +1,4 @@
-"""What is trained, as objects: a run, described whole before its first step."""
+"""A training run made of objects, described completely before its first step."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,14 @@ from cnnjax import compiler, data, nn, patterns
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.step.batch import Pipeline, Stored
+from cnnjax.training.step.batch import Pipeline, Stored, kinds_of
 from cnnjax.training.step.freezing import freeze
+from cnnjax.training.step.keys import order_key, run_keys
 from cnnjax.training.step.state import TrainState, create_state
 from cnnjax.training.step.step import StepOptions
 
 MAIN_STREAM = "train"
-"""Name of the stream of a run that has one."""
+"""Name of the only stream, where a run has just one."""
 
 Optimizer = optax.GradientTransformation | Callable[[Any], optax.GradientTransformation]
 
@@ -38,26 +39,30 @@ class Run:
             sets the epoch.
         test: the examples to evaluate; None for none.
         optimizer: an optax transformation, or a function from parameters to one.
-        epochs: how often the examples of the first stream are gone through.
-        batch_size: examples of a step, where `train` is no stream.
-        augmentation: what is done to training examples, where `train` is no stream: a policy such
-            as "crop(4), flip", a function `(key, example) -> example`, or a sequence of those.
+        epochs: number of passes through the examples of the first stream.
+        batch_size: examples of a step, where `train` is examples.
+        augmentation: that of training examples, where `train` is examples: a policy such as
+            "crop(4), flip", a function `(key, example) -> example`, or a sequence of those.
         preprocess: scaling, size and normalization of images.
         frozen: patterns of parameters that stay as they are, with the batch statistics beside them;
             or pairs of a pattern and whether it freezes.
-        schedule: the learning rate as a function of the step, to be logged; None where unknown.
+        schedule: the learning rate as a function of the step, which is logged; None if unknown.
         accumulate: number of parts into which a batch is cut, one after another.
         ema_decay: decay of moving averages of the variables, which are then what is evaluated; 0
             for none.
         loss_scaling: whether losses are scaled, as a network that computes in float16 needs it.
         batch_norm: which examples share batch statistics.
         split: what `test` is: "test", or "validation" where it chooses the best checkpoint.
-        variables: where training starts from; None for the network's own initialization.
-        total_epochs: to make a run longer than `epochs`, which its identity names.
-        seed: of initialization, order, augmentation and dropout.
+        variables: the variables to start from; None for the network's own initialization.
+        total_epochs: number of epochs of a run that is longer than `epochs`, which stays part of
+            its identity.
+        seed: seed of initialization, order, augmentation and dropout.
         title: names of network and data, for logs and reports.
-        identity: JSON values that tell the run from others; None to make them from the parts.
-        parts: records of foreign parts that a name in the identity stands for.
+        identity: JSON values that distinguish the run from others; None to make them from the
+            parts.
+        parts: records of foreign parts, for the names of such parts in the identity.
+        shapes: shapes of the state before the first step, as `check_run` found them; a run that has
+            them is not checked again. None for a run that is not checked.
     """
 
     model: linen.Module
@@ -82,11 +87,13 @@ class Run:
     title: tuple[str, str] | None = None
     identity: Mapping[str, Any] | None = None
     parts: tuple[Mapping[str, Any], ...] = ()
+    shapes: TrainState | None = None
 
     def __post_init__(self) -> None:
-        """Refuses values that make no run."""
+        """Refuses values of which no run can be made."""
         for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
+            # To Python True is a whole number.
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}: {value!r} was given; give a whole number from 1 on")
         if not 0 <= self.ema_decay < 1:
@@ -145,12 +152,10 @@ class Run:
 
     @cached_property
     def orders(self) -> dict[str, data.Order]:
-        """What the batches of each stream are made of."""
+        """The order of each stream's examples, by the stream's name."""
         made = {}
         for number, (name, stream) in enumerate(self.streams.items()):
-            key = self.keys["order"]
-            # The first stream has the run's own key, others one each.
-            key = key if number == 0 else jax.random.fold_in(key, 0x5EED0000 + number)
+            key = order_key(self.keys["order"], number)
             try:
                 made[name] = stream.make_order(key, first=number == 0)
             except ValueError as error:
@@ -208,9 +213,7 @@ class Run:
     @cached_property
     def keys(self) -> dict[str, jax.Array]:
         """The run's keys: of initial parameters, order, augmentation and dropout."""
-        names = ("init", "order", "augment", "dropout")
-        keys = jax.random.split(jax.random.key(self.seed), len(names))
-        return dict(zip(names, keys, strict=True))
+        return run_keys(self.seed)
 
     @property
     def options(self) -> StepOptions:
@@ -227,17 +230,26 @@ class Run:
     def frozen_rules(self) -> tuple[tuple[str, bool], ...]:
         """Pairs of a pattern and whether it freezes, the first that matches holds."""
         rules = [rule if isinstance(rule, tuple) else (rule, True) for rule in self.frozen]
+        # Patterns alone freeze what they match; then a last rule trains all other parameters.
         patterns_alone = any(isinstance(rule, str) for rule in self.frozen)
         return (*rules, (".*", False)) if patterns_alone else tuple(rules)
 
     def frozen_norms(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
-        """Returns the paths of batch norms all of whose parameters are frozen."""
+        """Returns the paths of batch norms all of whose parameters are frozen.
+
+        Args:
+            variables: the network's.
+        """
         if not self.frozen:
             return ()
         return nn.frozen_norms(variables, patterns.match(self.frozen_rules, variables["params"]))
 
     def make_optimizer(self, params: Any) -> optax.GradientTransformationExtraArgs:
-        """Returns the update rule for these parameters, with frozen ones left out."""
+        """Returns the update rule for the parameters that are not frozen.
+
+        Args:
+            params: the network's parameters.
+        """
         rule = self.optimizer
         if not isinstance(rule, optax.GradientTransformation):
             rule = rule(params)
@@ -248,17 +260,23 @@ class Run:
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
 
-        @compiler.jit  # op by op, initializing takes longer than compiling it once
+        @compiler.jit  # initializing without it, one operation at a time, takes longer
         def init(key: jax.Array) -> TrainState:
             images = jnp.zeros((1, *self.image_shape), jnp.float32)
-            variables = nn.init_network(self.model, key, images)
-            return self._state_of({**variables, **(self.variables or {})})
+            return self.first_state(nn.init_network(self.model, key, images))
 
         return init(self.keys["init"])
 
-    def _state_of(self, variables: Mapping[str, Any]) -> TrainState:
+    def first_state(self, initialized: Mapping[str, Any]) -> TrainState:
+        """Returns the state before the first step.
+
+        Args:
+            initialized: the network's own initialization, of which the run's `variables` replace
+                the collections that they have.
+        """
+        variables = {**initialized, **(self.variables or {})}
         return create_state(
-            dict(variables),
+            variables,
             self.make_optimizer(variables["params"]),
             ema=self.ema_decay > 0,
             loss_scaling=self.loss_scaling,
@@ -271,10 +289,11 @@ class Run:
         return self.title or (type(self.model).__name__, "arrays")
 
     def replace(self, **changes: Any) -> "Run":
-        """Returns the run with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        """Returns the run with some fields changed.
 
-
-def kinds_of(examples: data.Examples) -> dict[str, data.Kind]:
-    """Returns what each part of examples is."""
-    return {name: part.kind for name, part in examples.spec.items()}
+        Args:
+            **changes: new values by field.
+        """
+        # Every other field may change the shapes, or make the run one that cannot work.
+        kept = self.shapes if set(changes) <= {"total_epochs"} else None
+        return dataclasses.replace(self, **{"shapes": kept, **changes})

@@ -1,4 +1,4 @@
-"""Where a run keeps what it has learned: in its folder, or in memory alone."""
+"""The storage of a run: its folder, or memory alone."""
 
 import abc
 import json
@@ -12,12 +12,14 @@ from typing import Any
 import jax
 
 from cnnjax import extras
+from cnnjax.training.check import state_shapes
 from cnnjax.training.devices import processes
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.folder.environment import describe_code, environment_differences
 from cnnjax.training.folder.metrics import read_metrics
+from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
 from cnnjax.training.identity import run_identity
 from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
@@ -29,7 +31,7 @@ Restored = tuple[TrainState, dict[str, float] | None]
 
 
 class Storage(abc.ABC):
-    """Where a run is kept.
+    """The place where a run keeps its states and metrics.
 
     Args:
         run: the run.
@@ -47,7 +49,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Makes sure, without writing anything, that the run can be kept there.
+        """Checks, without writing anything, that the run can be kept there.
 
         Raises:
             RunFolderError: it cannot.
@@ -55,24 +57,24 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def locked(self) -> AbstractContextManager[None]:
-        """Holds the place against a second process while the block runs."""
+        """Keeps other processes out while the block runs."""
 
     @abc.abstractmethod
     def restore(self, environment: Mapping[str, Any]) -> Restored:
         """Returns the newest state that can be trusted, or the first one, and its metrics if any.
 
         Args:
-            environment: what the run runs on now.
+            environment: versions, devices and settings of this start.
         """
 
     @abc.abstractmethod
     def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
-        """Writes what is known at the start.
+        """Writes the facts of a start.
 
         Args:
-            environment: what the run runs on.
-            layout: how it is spread over devices.
-            step: the step that it goes on from; 0 for a new run.
+            environment: versions, devices and settings of this start.
+            layout: how the run is spread over devices.
+            step: the step that it continues from; 0 for a new run.
         """
 
     @abc.abstractmethod
@@ -80,12 +82,12 @@ class Storage(abc.ABC):
         """Returns the run's metrics, in order, those of earlier starts included.
 
         Args:
-            written: those of this start.
+            written: the metrics of this start.
         """
 
     @property
     def identity(self) -> Mapping[str, Any] | None:
-        """What every checkpoint says of the run it belongs to."""
+        """What identifies the run in every checkpoint."""
         return None
 
     @property
@@ -105,15 +107,29 @@ class MemoryStorage(Storage):
         return nullcontext()
 
     def restore(self, environment: Mapping[str, Any]) -> Restored:
-        """See `Storage.restore`."""
+        """See `Storage.restore`.
+
+        Args:
+            environment: not used.
+        """
         del environment
         return self._run.init_state(), None
 
     def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
-        """See `Storage.start`."""
+        """See `Storage.start`.
+
+        Args:
+            environment: not used.
+            layout: not used.
+            step: not used.
+        """
 
     def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """See `Storage.history`."""
+        """See `Storage.history`.
+
+        Args:
+            written: the metrics of this start, which are all.
+        """
         return written
 
 
@@ -131,13 +147,14 @@ class FolderStorage(Storage):
     def __init__(self, run: Run, path: Path):
         super().__init__(run)
         self.path = path
-        self.checkpoints = Checkpoints(path / run_folder.CHECKPOINTS)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS_FOLDER)
 
     @cached_property
     def _identity(self) -> run_folder.RunIdentity:
         run = self._run
         made_by = "python" if run.identity is None else "configuration"
-        values = json.loads(json.dumps(run_identity(run)))  # as it is read back
+        # The values as they are read back: lists instead of tuples.
+        values = json.loads(json.dumps(run_identity(run)))
         return run_folder.RunIdentity(made_by, values, [dict(part) for part in run.parts])
 
     @property
@@ -156,12 +173,16 @@ class FolderStorage(Storage):
     def restore(self, environment: Mapping[str, Any]) -> Restored:
         """See `Storage.restore`.
 
+        Args:
+            environment: versions, devices and settings of this start.
+
         Raises:
             CheckpointError: all checkpoints are damaged, or the newest holds another structure.
             RunFolderError: the processes do not see the same folder.
         """
         checkpoints = self.checkpoints
-        # One process looks: looking moves what is damaged.
+        # Only one process looks, since looking renames damaged checkpoints.
+        # -1 stands for no checkpoint, since processes exchange whole numbers only.
         step = processes.from_first(
             lambda: (
                 -1 if (newest := checkpoints.newest_verified(move_damaged=True)) is None else newest
@@ -185,11 +206,17 @@ class FolderStorage(Storage):
         _logger.info("resuming from the checkpoint of step %d", step)
         if self._identity.made_by == "python":
             _logger.info("the numbers inside an optimizer object cannot be compared with before")
-        state = checkpoints.restore(step, jax.eval_shape(self._run.init_state))
+        state = checkpoints.restore(step, state_shapes(self._run))
         return state, record.get("metrics")
 
     def start(self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int) -> None:
-        """See `Storage.start`; the first process writes."""
+        """See `Storage.start`; the first process writes.
+
+        Args:
+            environment: versions, devices and settings of this start.
+            layout: how the run is spread over devices.
+            step: the step that it continues from; 0 for a new run.
+        """
         if not processes.is_first():
             return
         model, dataset = self._run.names
@@ -205,13 +232,21 @@ class FolderStorage(Storage):
         run_folder.start_run(self.path, self._identity, facts)
 
     def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """See `Storage.history`."""
+        """See `Storage.history`.
+
+        Args:
+            written: not used: the folder has those of all starts.
+        """
         del written
         return read_metrics(self.path)
 
 
 def make_storage(run: Run, workdir: str | Path | None) -> Storage:
-    """Returns where a run is kept: in the folder, or in memory if there is none.
+    """Returns the storage of a run: its folder, or memory if there is none.
+
+    Args:
+        run: the run.
+        workdir: the folder; None for memory.
 
     Raises:
         MissingPackage: a package that writes the folder is not installed.

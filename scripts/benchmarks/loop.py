@@ -29,6 +29,7 @@ from cnnjax.recipes.without_examples import run_fields
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
+from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
 from cnnjax.training.loop.evaluation import make_evaluator
 from cnnjax.training.loop.profiler import Profiler
 from cnnjax.training.loop.run_log import RunLog
@@ -144,7 +145,7 @@ class Contest:
                 run=until,
                 trainer=trainer,
                 evaluate=None,
-                checkpoints=Checkpoints(self.workdir / "checkpoints"),
+                checkpoints=Checkpoints(self.workdir / CHECKPOINTS_FOLDER),
                 log=log,
                 stop=stop,
                 profiler=profiler,
@@ -163,7 +164,7 @@ class Contest:
         start = time.perf_counter()
         evaluate(variables, ())
         evaluated = time.perf_counter()
-        Checkpoints(self.workdir / "checkpoints").save(1, self.looped.host_state(), {})
+        Checkpoints(self.workdir / CHECKPOINTS_FOLDER).save(1, self.looped.host_state(), {})
         return evaluated - start, time.perf_counter() - evaluated
 
 

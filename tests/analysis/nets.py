@@ -1,4 +1,4 @@
-"""Networks written with flax alone, by nobody who knows of this package."""
+"""Networks written with flax alone, without anything of this package."""
 
 import flax.linen as linen
 import jax

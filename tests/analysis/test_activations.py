@@ -53,7 +53,7 @@ def test_names_choose_and_unknown_ones_are_refused(net):
         activations(*net, names=["Dens_0"])
 
 
-def test_shapes_are_told_without_running(net):
+def test_shapes_are_those_of_the_activations(net):
     model, variables, images = net
     shapes = activation_shapes(
         model, jax.eval_shape(lambda: variables), jax.eval_shape(lambda: images)
@@ -89,3 +89,69 @@ def test_arguments_that_were_not_given_are_named():
     with pytest.raises(TypeError, match="takes no argument 'stile'"):
         activations(model, variables, images, stile=2.0)
     assert list(activations(model, variables, images, style=2.0)) == ["Dense_0"]
+
+
+def test_outputs_that_are_no_single_array_are_left_out():
+    class Pair(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            return linen.Dense(2, name="one")(x), x
+
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            first, second = Pair(name="pair")(x)
+            return linen.Dense(3, name="two")(first) + second[:, :1]
+
+    variables, inputs = initialized(Net(), (2, 4))
+    assert list(activations(Net(), variables, inputs)) == ["pair/one", "two"]
+    with pytest.raises(KeyError, match="no layer of Net is named 'pair'"):
+        activations(Net(), variables, inputs, names=["pair"])
+    whole = activations(Net(), variables, inputs, names=[""])[""]
+    np.testing.assert_allclose(whole, Net().apply(variables, inputs), rtol=1e-5)
+
+
+class Deep(linen.Module):
+    """Three stages of two blocks of two dense layers, and a head."""
+
+    @linen.compact
+    def __call__(self, x):
+        for stage in range(3):
+            x = Stage(name=f"stage{stage}")(x)
+        return linen.Dense(2, name="head")(x)
+
+
+class Stage(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        for block in range(2):
+            x = Pairs(name=f"block{block}")(x)
+        return x
+
+
+class Pairs(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(4, name="b")(linen.Dense(4, name="a")(x))
+
+
+@pytest.mark.parametrize(
+    ("limit", "names"),
+    [
+        (13, [f"stage{s}/block{b}/{n}" for s in range(3) for b in range(2) for n in "ab"]),
+        (7, [f"stage{s}/block{b}" for s in range(3) for b in range(2)]),
+        (6, [f"stage{s}" for s in range(3)]),
+        (4, [f"stage{s}" for s in range(3)]),
+        (2, ["stage1"]),
+        (1, []),
+    ],
+)
+def test_stages_are_the_finest_level_with_few_modules(limit, names):
+    variables, inputs = initialized(Deep(), (1, 4))
+    assert list(stage_activations(Deep(), variables, inputs, limit=limit)) == [*names, "head"]
+
+
+def test_a_limit_below_1_is_refused():
+    variables, inputs = initialized(Deep(), (1, 4))
+    with pytest.raises(ValueError, match="limit 0 is below 1"):
+        stage_activations(Deep(), variables, inputs, limit=0)

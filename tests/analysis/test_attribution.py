@@ -76,7 +76,7 @@ def test_grad_cam_refuses_what_has_no_maps():
         ((6, 6, 3), [0], r"images of shape \(6, 6, 3\); expected .batch.*give images.None."),
         ((2, 6, 6, 3), [0], r"classes of shape \(1,\).* for 2 images"),
         ((2, 6, 6, 3), [0.0, 1.0], "dtype float32"),
-        ((2, 6, 6, 3), [0, 3], r"classes \[3\] were asked for; the network has 3"),
+        ((2, 6, 6, 3), [0, 3], r"there is no class \[3\]; the network has 3"),
     ],
 )
 def test_images_and_classes_of_other_forms_are_refused(images, classes, message):

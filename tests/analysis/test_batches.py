@@ -2,10 +2,10 @@ import flax.linen as linen
 import jax
 import numpy as np
 import pytest
-from cnnjax.analysis.behaviour.invariance import invariance_curves
-from cnnjax.analysis.behaviour.rectifiers import dead_units
 
 from cnnjax.analysis.batches import in_batches
+from cnnjax.analysis.behavior.invariance import invariance_curves
+from cnnjax.analysis.behavior.rectifiers import dead_units
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 4), (4, 4), (9, 4), (10, 3)])

@@ -1,9 +1,9 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.analysis.behaviour.invariance import InvarianceCurve
-from cnnjax.analysis.behaviour.signals import DepthStudy, depth_study, initializers
 
+from cnnjax.analysis.behavior.invariance import InvarianceCurve
+from cnnjax.analysis.behavior.signals import DepthStudy, depth_study, initializers
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.plots import plots
 from cnnjax.analysis.plots.depth import plot_depth, plot_depth_grid
@@ -17,9 +17,9 @@ def test_plotters_draw_what_they_are_given(tmp_path):
     curve = InvarianceCurve("shift", np.arange(3.0), np.ones(3), np.full(3, 0.5))
     study = depth_study(jnp.tanh, initializers()["LeCun"], jax.random.key(0), depth=3, width=8)
     figures = {
-        "colour": (plots.plot_kernels(rng.normal(size=(3, 3, 3, 10))), 10),
+        "color": (plots.plot_kernels(rng.normal(size=(3, 3, 3, 10))), 10),
         # Two input channels: a picture for each pair, and one axis for the scale.
-        "grey": (plots.plot_kernels(rng.normal(size=(3, 3, 2, 2))), 5),
+        "gray": (plots.plot_kernels(rng.normal(size=(3, 3, 2, 2))), 5),
         "maps": (plots.plot_maps(rng.normal(size=(6, 6, 9))), 16 + 1),
         "overlay": (
             plots.plot_overlay(rng.uniform(size=(16, 16, 1)), rng.uniform(size=(4, 4)), row=row),
@@ -30,21 +30,21 @@ def test_plotters_draw_what_they_are_given(tmp_path):
         "stack": (plots.plot_field_stack({"three 3x3": (3, 3, 3), "one 7x7": (7,)}), 2),
         "gallery": (
             plots.plot_gallery(
-                [[np.ones((4, 4)), np.ones((6, 6, 3))]] * 2, ["map", "colours"], ["a", "b"]
+                [[np.ones((4, 4)), np.ones((6, 6, 3))]] * 2, ["map", "colors"], ["a", "b"]
             ),
             4,
         ),
         "embedding": (plots.plot_embedding(np.ones((20, 20, 3))), 1),
     }
     for name, (figure, axes) in figures.items():
-        assert len(figure.axes) == (16 if name == "colour" else axes), name
+        assert len(figure.axes) == (16 if name == "color" else axes), name
         figure.savefig(tmp_path / f"{name}.png", dpi=30)
     box = figures["overlay"][0].axes[1].patches[0]
-    # Unit 4 of 8 begins at 4·2 - 2.
+    # Unit 4 of 8 starts at 4·2 - 2.
     assert (box.get_x(), box.get_y(), box.get_width()) == (5.5, 5.5, 5)
 
 
-def test_field_stack_says_what_three_3x3_save():
+def test_field_stack_counts_weights():
     figure = plots.plot_field_stack({"three 3x3": (3, 3, 3), "one 7x7": (7,)}, channels=2)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["three 3x3: 27C² = 108 weights", "one 7x7: 49C² = 196 weights"]
@@ -77,7 +77,7 @@ def test_figures_are_read_on_dark_cells():
     ]
 
 
-def test_of_many_maps_the_first_are_drawn_and_the_title_says_so():
+def test_of_many_maps_the_first_are_drawn_and_the_title_gives_their_number():
     figure = plots.plot_kernels(np.ones((3, 3, 32, 64)), "conv", limit=16)
     drawn = [axes for axes in figure.axes if axes.get_images()]
     assert len(drawn) == 16

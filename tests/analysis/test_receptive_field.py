@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis import summarize
-from cnnjax.analysis.cost.reach import Reach, union
+from cnnjax.analysis.cost.receptive_field import Reach, union
 
 
 class Branches(linen.Module):

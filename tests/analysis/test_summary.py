@@ -151,7 +151,7 @@ def test_kept_bytes_are_what_the_backward_rule_needs():
     assert [row.bytes_kept for row in summary.rows] == [4 * 64, 4 * 16, 4 * 32, 0]
 
 
-def test_parameters_that_evaluation_does_not_use_stand_apart():
+def test_parameters_that_evaluation_does_not_use_are_counted_apart():
     class WithAuxiliary(linen.Module):
         @linen.compact
         def __call__(self, x, train=False):
@@ -207,7 +207,7 @@ def test_command_prints_one_two_and_refuses_the_unknown(capsys):
     assert "height, width and channels" in capsys.readouterr().err
 
 
-def test_xlas_own_count_is_told_in_every_form(capsys, monkeypatch):
+def test_xlas_own_count_is_printed_in_every_form(capsys, monkeypatch):
     assert main(["lenet5", "--xla", "--format", "csv"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("layer,") and out.splitlines()[-1].startswith("classif")
@@ -223,10 +223,32 @@ def test_xlas_own_count_is_told_in_every_form(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_all_registered_networks_are_summarised(capsys):
+def test_all_registered_networks_are_summarized(capsys):
     assert main(["--all", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["network"] for row in rows] == models.list_models()
     for row in rows:
         if row["published parameters"]:
             assert row["parameters"] == row["published parameters"], row["network"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give the name of a network, or --all"),
+        (["lenet5", "--all"], "give the name of a network, or --all"),
+        (["--all", "--compare", "lenet5"], "--all takes each network as published"),
+        (["lenet5", "--variant", "nowhere"], "nowhere"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(capsys, arguments, message):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and message in err
+
+
+@pytest.mark.parametrize("size", ["0,8,8", "a,b,c", "8,8,8,8", ""])
+def test_sizes_that_are_no_images_are_refused(capsys, size):
+    with pytest.raises(SystemExit):
+        main(["lenet5", f"--input_size={size}"])
+    assert "must be height, width and channels" in capsys.readouterr().err

@@ -218,7 +218,7 @@ def test_a_folder_of_another_configuration_is_left_alone(undisturbed, environmen
         "train", *TINY, "--config.seed=1", f"--workdir={workdir}", environment=environment
     )
     assert code == 2
-    assert "config.seed is 0 there, 1 was asked for" in err
+    assert "config.seed is 0 there, 1 was given" in err
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 

@@ -4,6 +4,7 @@ import re
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from tests.reports.test_page import _Elements
 def weights(tmp_path_factory):
     """A file of random weights of a small network of the registry, for ImageNet's classes."""
     model = models.create_model("resnet20_cifar", 1000)
-    variables = model.init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     models.save_pretrained(variables, path)
     return path

@@ -156,7 +156,7 @@ def test_a_task_of_another_kind_has_a_page(tmp_path):
     assert "point &lt;" in section and "point <" not in section
     assert "There is nothing." in section
     assert section.count('class="key') == 1 + 3
-    assert not re.search("accuracy|label|class|predicted rightly", _text(text), re.IGNORECASE)
+    assert not re.search("accuracy|label|class|prediction is correct", _text(text), re.IGNORECASE)
 
 
 def test_a_regression_that_differs_from_its_log_is_named(tmp_path):
@@ -219,3 +219,18 @@ def test_missing_packages_are_named_before_any_work(tmp_path, monkeypatch):
     )
     with pytest.raises(ImportError, match=r'jinja2, which is not installed.*"cnnjax\[report\]"'):
         reports.write_report(tmp_path / "nowhere")
+
+
+def test_a_split_without_examples_is_refused(tmp_path):
+    network = fake_regression(count=4)
+    network.predictions = network.predictions[:0]
+    with pytest.raises(ValueError, match="no example of the test split was evaluated"):
+        _page(tmp_path, network)
+
+
+def test_a_network_that_predicts_nan_has_a_page(tmp_path):
+    network = fake_network(classes=3, count=12)
+    network.predictions = np.full_like(network.predictions, np.nan)
+    text = _page(tmp_path, network)
+    _Elements(text)
+    assert "0 of 12 images right" in _text(text)

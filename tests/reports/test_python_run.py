@@ -73,6 +73,6 @@ def test_a_run_made_in_python_has_its_page(run, trained, analysis):
     assert {"cost", "looking", "health"} <= set(ids) or not analysis
 
 
-def test_a_run_made_in_python_is_asked_for(trained):
+def test_a_run_made_in_python_must_be_given(trained):
     with pytest.raises(training.ConfigError, match="was made in Python; give it"):
         reports.write_report(trained[0])

@@ -1,4 +1,4 @@
-"""A training run that says where it is, for tests that kill it: a program of its own.
+"""A training run that prints where it is, for tests that kill it: a program of its own.
 
 python -m tests.training.killable_run CONFIG.json WORKDIR DATA_DIR COMPILED [PLACE NUMBER]
 
@@ -15,7 +15,7 @@ import time
 
 import jax
 
-PLACES = ("begun", "arrays", "digests", "flush", "rename", "read back", "pruned")
+PLACES = ("start", "arrays", "digests", "flush", "rename", "read back", "pruned")
 """Moments in the writing of a checkpoint, in their order."""
 
 
@@ -28,7 +28,9 @@ def report(place, number, waits_at):
 
 
 def instrument(waits_at):
-    """Makes the run tell where it is."""
+    """Makes the run print where it is."""
+    import orbax.checkpoint as ocp
+
     from cnnjax.training.folder import checkpoints
     from cnnjax.training.loop.trainer import Trainer
 
@@ -38,31 +40,31 @@ def instrument(waits_at):
         original = getattr(owner, name)
 
         @functools.wraps(original)
-        def told(*arguments, **options):
+        def reported(*arguments, **options):
             nonlocal written
-            if place == "begun":
+            if place == "start":
                 written += 1
             if threading.current_thread() is threading.main_thread():
                 report(place, written, waits_at)
             return original(*arguments, **options)
 
-        setattr(owner, name, told)
+        setattr(owner, name, reported)
 
-    before(checkpoints.Checkpoints, "_write", "begun")
-    before(checkpoints.ocp.StandardCheckpointer, "save", "arrays")
-    before(checkpoints, "_digests", "digests")
-    before(checkpoints, "_flush", "flush")
+    before(checkpoints.Checkpoints, "_write", "start")
+    before(ocp.StandardCheckpointer, "save", "arrays")
+    before(checkpoints, "write_manifest", "digests")
+    before(checkpoints, "flush_tree", "flush")
     before(os, "replace", "rename")
     before(checkpoints.Checkpoints, "_prune", "pruned")
     before(checkpoints.Checkpoints, "problem", "read back")
     advance = Trainer.advance
 
-    def told_advance(self):
+    def reported_advance(self):
         sums = advance(self)
         report("step", self.step, waits_at)
         return sums
 
-    Trainer.advance = told_advance
+    Trainer.advance = reported_advance
 
 
 def main(config_file, workdir, data_dir, compiled, *wait):

@@ -85,7 +85,7 @@ def test_another_configuration_stops_before_anything_changes(
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    with pytest.raises(training.RunFolderError, match=r"config\.seed is 0 there, 1 was asked for"):
+    with pytest.raises(training.RunFolderError, match=r"config\.seed is 0 there, 1 was given"):
         train_config(tiny_config.model_copy(update={"seed": 1}), workdir)
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_config, train_config, tmp_
         train_config(wild, tmp_path / "run")
 
 
-def test_another_environment_is_told_and_goes_on(
+def test_another_environment_is_reported_and_goes_on(
     finished, tiny_config, train_config, tmp_path, caplog
 ):
     workdir = tmp_path / "run"

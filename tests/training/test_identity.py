@@ -1,4 +1,4 @@
-"""What tells runs that were made in Python from others."""
+"""The identity of runs that were made in Python."""
 
 import dataclasses
 import enum
@@ -167,6 +167,6 @@ def test_an_identity_of_its_own_is_the_runs():
     assert run_identity(make(identity={"epochs": 1})) == {"epochs": 1}
 
 
-def test_dtypes_are_told_by_name():
+def test_dtypes_are_reported_by_name():
     assert describe(jnp.bfloat16) == describe(jnp.dtype("bfloat16")) == "bfloat16"
     assert describe(jnp.float32) != describe(jnp.float64)

@@ -28,7 +28,7 @@ CHECKPOINTS = 12
 
 @pytest.fixture(scope="module")
 def run(tiny_config, data_dir, tmp_path_factory):
-    """Starts the run in a folder, and kills it where it is told to: returns the place it was at."""
+    """Starts the run in a folder, and kills it at a place; returns the last place it printed."""
     shared = tmp_path_factory.mktemp("killed")
     config_file = shared / "config.json"
     config_file.write_text(json.dumps(tiny_config.model_dump() | {"epochs": STEPS // 2}))
@@ -49,15 +49,15 @@ def run(tiny_config, data_dir, tmp_path_factory):
             stderr=subprocess.PIPE,
             text=True,
         )
-        said = "nothing"
+        printed = "nothing"
         for line in process.stdout:
-            said = line.strip()
-            if said == f"{place} {number}":
+            printed = line.strip()
+            if printed == f"{place} {number}":
                 time.sleep(seconds)
                 process.send_signal(signal.SIGKILL)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == (0 if place is None else -signal.SIGKILL), errors
-        return said
+        return printed
 
     return run
 
@@ -108,6 +108,6 @@ def test_a_run_killed_at_any_moment_loses_no_bit(
 ):
     workdir = tmp_path / "run"
     last = run(workdir, place, number, seconds)
-    print(f"killed {1e3 * seconds:.1f} ms after {place} {number}; the last it said was {last}")
+    print(f"killed {1e3 * seconds:.1f} ms after {place} {number}; last: {last}")
     run(workdir)
     assert outcome(workdir) == outcome(undisturbed)

@@ -17,7 +17,7 @@ from cnnjax.training.loop.trainer import Trainer
 
 
 def start(workdir, config):
-    """Leaves what a run of the configuration does when it has just begun."""
+    """Leaves the folder of a run of the configuration that has just started."""
     values = json.loads(json.dumps(config.model_dump()))
     run_folder.start_run(workdir, run_folder.RunIdentity("configuration", values, []), {})
 
@@ -43,7 +43,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
+def test_a_disk_that_fills_up_is_reported_and_the_run_goes_on_when_there_is_room(
     finished, tiny_config, train_config, small_disk, monkeypatch
 ):
     workdir, filler = small_disk / "run", small_disk / "filler"
@@ -66,7 +66,7 @@ def test_a_disk_that_fills_up_is_told_and_the_run_goes_on_when_there_is_room(
     assert parameters(workdir) == parameters(finished[0])
 
 
-def test_a_checkpoint_of_another_network_is_told_and_left_as_it_is(
+def test_a_checkpoint_of_another_network_is_reported_and_left_as_it_is(
     finished, tiny_config, train_config, tmp_path
 ):
     workdir = tmp_path / "run"
@@ -83,7 +83,7 @@ def test_a_checkpoint_of_another_network_is_told_and_left_as_it_is(
     assert contents(workdir / "checkpoints") == before
 
 
-def test_images_that_are_gone_are_told_before_anything_changes(train_config, tmp_path):
+def test_images_that_are_gone_are_reported_before_anything_changes(train_config, tmp_path):
     images = tmp_path / "images"
     config = recipes.parse_config({"data": {"name": f"folder:{images}", "batch_size": 2}})
     start(tmp_path / "run", config)
@@ -93,7 +93,7 @@ def test_images_that_are_gone_are_told_before_anything_changes(train_config, tmp
     assert contents(tmp_path / "run") == before
 
 
-def test_a_prepared_set_that_is_gone_is_told_with_how_to_make_it_anew(tmp_path):
+def test_a_prepared_set_that_is_gone_is_reported_with_how_to_make_it_anew(tmp_path):
     config = recipes.parse_config({"data": {"name": "cifar10", "batch_size": 128}})
     start(tmp_path / "run", config)
     before = contents(tmp_path / "run")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -65,8 +66,8 @@ def test_a_killed_process_resumes_bit_identically(kind, tmp_path):
 def test_a_metric_of_ones_own_is_logged_and_evaluated():
     result = training.fit(make("metric"), progress=False)
     run = make("metric")
-    images = own_parts.IMAGES[:20].astype(np.float64) / 255
-    logits = run.model.apply(result.variables, images.astype(np.float32), train=False)
+    images = jnp.asarray(own_parts.IMAGES[:20].astype(np.float64) / 255, jnp.float32)
+    logits = run.model.apply(result.variables, images, train=False)
     shares = np.exp(np.asarray(logits, np.float64))
     shares /= shares.sum(axis=1, keepdims=True)
     truth = np.eye(3)[own_parts.LABELS[:20]]

@@ -114,7 +114,7 @@ def test_more_damaged_images_than_allowed_stop_the_run(config, train_config, fol
         train_config(config, tmp_path / "run", read=data.ReadOptions(max_damaged=0))
 
 
-def test_a_set_that_is_not_prepared_is_told_before_anything_is_written(tmp_path):
+def test_a_set_that_is_not_prepared_is_reported_before_anything_is_written(tmp_path):
     config = recipes.parse_config({"data": {"name": "mnist"}})
     with pytest.raises(data.DataError, match=r"python -m scripts\.prepare_data mnist"):
         run = recipes.make_run(config, data_dir=str(tmp_path))
@@ -149,7 +149,7 @@ def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
     assert (len(held_out), len(set(names))) == (5, 24)
 
 
-def test_a_resumed_run_is_told_of_images_that_were_added(
+def test_a_resumed_run_reports_images_that_were_added(
     streamed, config, train_config, folder, tmp_path, caplog
 ):
     shutil.copytree(streamed[0], tmp_path / "run")

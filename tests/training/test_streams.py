@@ -36,7 +36,7 @@ class Small(linen.Module):
 
 @dataclass(frozen=True)
 class Consistency(tasks.Task):
-    """Labels where there are some; elsewhere what a moving average says of the weak view.
+    """Labels where there are some; elsewhere the prediction of a moving average for the weak view.
 
     The state is how far the two agreed, and weighs the unlabelled part of the loss.
     """
@@ -225,7 +225,7 @@ def dimmed(key, example):
 
 
 @pytest.mark.parametrize("layout", ["one", *LAYOUTS])
-def test_views_are_of_one_example_and_examples_come_as_the_order_says(layout):
+def test_views_are_of_one_example_and_examples_come_in_their_order(layout):
     def numbered(count):
         return np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones(
             (1, 8, 8, 1), np.uint8

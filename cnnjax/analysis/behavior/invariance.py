@@ -1,4 +1,4 @@
-"""Does the answer stay when the image is moved, turned or scaled? Curves of a trained network."""
+"""Does the prediction change when the image is moved, turned or scaled? Curves of a network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -21,12 +22,12 @@ Change = Literal["shift", "rotation", "scale"]
 
 @dataclass(frozen=True)
 class InvarianceCurve:
-    """What a change of the images does to a network's answers.
+    """What a change of the images does to a network's predictions.
 
     Attributes:
         change: "shift", "rotation" or "scale".
         amounts: pixels to the right, degrees counter-clockwise, or the factor of enlargement.
-        accuracy: share of right answers for each amount.
+        accuracy: share of correct predictions for each amount.
         probability: mean probability of the true class for each amount.
     """
 
@@ -48,14 +49,14 @@ def transform_images(
         images: the images, floats.
         change: "shift" (pixels to the right), "rotation" (degrees counter-clockwise) or "scale"
             (factor of enlargement).
-        amount: how much.
+        amount: how much; above 0 for "scale".
         fill: value of what comes in from outside.
 
     Returns:
         Images of the same size.
 
     Raises:
-        ValueError: the change is not known.
+        ValueError: the change is not known, or the factor of enlargement is not above 0.
     """
     images = image_batch(images, "transform_images")
     return _resampled(images, _sources(change, jnp.asarray(amount, images.dtype)), fill)
@@ -67,10 +68,15 @@ def _sources(change: Change, amount: Array) -> Float[Array, "2 3"]:
     if change == "shift":
         weights = [[one, zero, zero], [zero, one, -amount]]
     elif change == "scale":
+        if not isinstance(amount, Tracer) and not amount > 0:
+            raise ValueError(
+                f"transform_images: factor of enlargement {float(amount):g}; give one above 0"
+            )
         weights = [[1 / amount, zero, zero], [zero, 1 / amount, zero]]
     elif change == "rotation":
         angle = amount * (math.pi / 180)
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        # The inverse of the turn, since each pixel looks up the place that it comes from.
         weights = [[cosine, sine, zero], [-sine, cosine, zero]]
     else:
         raise ValueError(
@@ -110,7 +116,7 @@ def invariance_curves(
     fill: float = 0.0,
     **apply_arguments: Any,
 ) -> list[InvarianceCurve]:
-    """The accuracy of a network on images changed by each amount; it is compiled once for all.
+    """Measures the accuracy of a network on images changed by each amount; it is compiled once.
 
     Args:
         model: any Flax module that returns logits [batch, classes].
@@ -125,11 +131,12 @@ def invariance_curves(
         A curve for each change.
 
     Raises:
-        ValueError: a change is not known.
+        ValueError: a change is not known, or a factor of enlargement is not above 0.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     images = image_batch(images, "invariance_curves")
 
+    # The change is an argument, so that all amounts share one program.
     @compiler.jit
     def measure(variables: Any, sources: Array, images: Array, labels: Array) -> Array:
         logits: Any = model.apply(variables, _resampled(images, sources, fill), **arguments)
@@ -160,12 +167,23 @@ def invariance_curve(
     fill: float = 0.0,
     **apply_arguments: Any,
 ) -> InvarianceCurve:
-    """One of `invariance_curves`.
+    """Measures one of `invariance_curves`.
 
     Args:
-        model, variables, images, labels, fill, **apply_arguments: as there.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        labels: their classes.
         change: "shift", "rotation" or "scale".
         amounts: the amounts to try.
+        fill: value of what comes in from outside, on the scale of the network's input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: the change is not known, or a factor of enlargement is not above 0.
     """
     (curve,) = invariance_curves(
         model, variables, images, labels, {change: amounts}, fill=fill, **apply_arguments

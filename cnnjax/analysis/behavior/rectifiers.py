@@ -1,4 +1,4 @@
-"""Finding the ReLUs of any Flax model, and running it with something else in their place."""
+"""Finds the ReLUs of any Flax model, and runs the model with another function in their place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +20,7 @@ from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
 
 _DONE = "done:"
+# Operations whose inner program is run as a part of the outer one.
 _INLINED = frozenset({"jit", "pjit", "closed_call", "custom_jvp_call"})
 
 
@@ -32,7 +33,7 @@ def run_with_rectifiers(
     layer: str = "",
     **apply_arguments: Any,
 ) -> Array:
-    """Applies a model with its own rectifier at every max(x, 0).
+    """Applies a model with a given function in the place of every max(x, 0).
 
     ReLUs inside of loops (`flax.linen.scan`) and other custom rules are left as they are.
 
@@ -41,7 +42,7 @@ def run_with_rectifiers(
         variables: its variables.
         images: its input.
         rectify: called with the name of the module call that ended last, such as "conv1", and with
-            x; returns what stands in the place of max(x, 0).
+            x; returns what replaces max(x, 0).
         layer: the module call whose output is returned; "" is the model itself.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
@@ -57,6 +58,7 @@ def run_with_rectifiers(
     def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed) -> Any:
         output = proceed()
         if isinstance(output, jax.Array):
+            # A name is kept by tracing, and marks in the program where the call ends.
             output = ad_checkpoint.checkpoint_name(output, _DONE + call.name)
         outputs[call.name] = output
         return output
@@ -67,6 +69,7 @@ def run_with_rectifiers(
         check_names([layer], list(outputs), f"layer of {type(model).__name__}")
         return outputs[layer]
 
+    # Read as a program, so that a ReLU is found however the model is written.
     program = jax.make_jaxpr(traced)(images)
     last = [""]
     return _run(program.jaxpr, list(program.consts), [images], rectify, last)[0]
@@ -79,32 +82,35 @@ def _run(
     rectify: Callable[[str, Array], Array],
     last: list[str],
 ) -> list[Any]:
+    """Runs a program with its ReLUs replaced; `last` holds the module call that ended last."""
     known: dict[Any, Any] = dict(zip(program.constvars, constants, strict=True))
     known.update(zip(program.invars, inputs, strict=True))
 
-    def of(atom: Any) -> Any:
+    def value_of(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else known[atom]
 
     for equation in program.eqns:
-        values = [of(atom) for atom in equation.invars]
+        values = [value_of(atom) for atom in equation.invars]
         name, params = equation.primitive.name, equation.params
         inner = params.get("jaxpr", params.get("call_jaxpr"))
         if name == "name" and params["name"].startswith(_DONE):
             last[0] = params["name"].removeprefix(_DONE)
         if name == "max" and (rectified := _rectifier_operand(equation.invars)) is not None:
-            results = [rectify(last[0], of(rectified))]
+            results = [rectify(last[0], value_of(rectified))]
         elif name in _INLINED and isinstance(inner, ClosedJaxpr):
             results = _run(inner.jaxpr, list(inner.consts), values, rectify, last)
         else:
+            # An equation holds inner programs in another form than `bind` takes them.
             params = equation.primitive.get_bind_params(params)
             bound = equation.primitive.bind(*values, **params)
             results = bound if equation.primitive.multiple_results else [bound]
         known.update(zip(equation.outvars, results, strict=True))
-    return [of(atom) for atom in program.outvars]
+    return [value_of(atom) for atom in program.outvars]
 
 
 def _rectifier_operand(operands: list[Any]) -> Any:
-    """The x of max(x, 0); None for other maxima."""
+    """Returns the x of max(x, 0); None for other maxima."""
+    # The 0 may be the first or the second operand.
     for zero, other in (operands, reversed(operands)):
         if isinstance(zero, Literal) and jnp.ndim(zero.val) == 0 and zero.val == 0:
             return other
@@ -113,20 +119,20 @@ def _rectifier_operand(operands: list[Any]) -> Any:
 
 def dead_units(
     model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
-) -> dict[str, Bool[np.ndarray, "channels"]]:
-    """Which units of each ReLU are 0 for all images, at all places.
+) -> dict[str, Bool[np.ndarray, "_"]]:
+    """Finds the units of each ReLU that are 0 for all images, at all places.
 
     Args:
         model: any Flax module whose nonlinearity is max(x, 0).
         variables: its variables.
-        images: its input, enough of it that a unit that is never on may be called dead.
+        images: its input; enough images that a unit which is 0 for all of them may be called dead.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         Name to boolean array [channels], in the order of computation. A ReLU is named after the
         module call that ended before it.
 
-    Source: of the effect, Maas, Hannun and Ng, 2013, section 1.
+    Source: Maas, Hannun and Ng, 2013, section 1 (the effect).
     """
     order: list[str] = []
 
@@ -137,12 +143,14 @@ def dead_units(
 
         def rectify(layer: str, x: Array) -> Array:
             name = layer
+            # Two ReLUs after one module call have one name.
             while name in found:
                 name += "'"
             found[name] = (x > 0).any(axis=tuple(range(1, x.ndim - 1)))
             return jnp.maximum(x, 0)
 
         run_with_rectifiers(model, variables, images, rectify, **apply_arguments)
+        # Kept apart, because jit returns a dict sorted by its keys.
         order[:] = found
         return list(found.values())
 

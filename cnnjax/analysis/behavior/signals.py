@@ -1,4 +1,4 @@
-"""How signals and gradients fare with depth: in a given network, and by initializer."""
+"""How signals and gradients change with depth: in a given network, and by initializer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,12 @@ from cnnjax.analysis.looks.activations import activation_shapes
 
 @dataclass(frozen=True)
 class LayerSignal:
-    """The numbers that a layer puts out, and the gradient that comes back to them.
+    """Statistics of a layer's output, and of the gradient that comes back to it.
 
     Attributes:
         name: the module call.
-        mean, std: of the output's values.
+        mean: of the output's values.
+        std: standard deviation of the output's values.
         zeros: share of values that are 0 or less.
         gradient: root mean square of the loss's gradient by the output's values.
     """
@@ -38,11 +39,11 @@ class LayerSignal:
 def layer_signals(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Float[ArrayLike, "batch ..."],
     labels: Int[ArrayLike, "batch"],
     **apply_arguments: Any,
 ) -> list[LayerSignal]:
-    """Activation statistics and gradient size of every layer, from first to last.
+    """Measures the activations and the gradient of every layer, from first to last.
 
     Args:
         model: any Flax module that returns logits [batch, classes].
@@ -52,11 +53,12 @@ def layer_signals(
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        One entry for each call of a module that calls no other and puts out one array.
+        One entry for each call of a module that calls no other and returns one array.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     shapes = activation_shapes(model, variables, images, **apply_arguments)
 
+    # Zeros added to each output: the gradient by them is the gradient by the output.
     def loss(
         offsets: Mapping[str, Array], variables: Any, images: Array, labels: Array
     ) -> tuple[Array, dict[str, Array]]:
@@ -71,6 +73,7 @@ def layer_signals(
         with observe_calls(around):
             logits: Any = model.apply(variables, images, **arguments)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        # The sum, so that the gradient by an image's output is that of its own loss.
         return losses.sum(), outputs
 
     @compiler.jit
@@ -91,7 +94,8 @@ class DepthStudy:
     """Statistics of a deep stack of dense layers, each an array [depth].
 
     Attributes:
-        mean, std: of the activations after each layer.
+        mean: of the activations after each layer.
+        std: standard deviation of the activations after each layer.
         saturated: share of units whose slope is below a twentieth of the activation's largest.
         gradient: root mean square of the gradient that comes back to each layer's output, where the
             last layer's has a root mean square of 1.
@@ -115,9 +119,9 @@ def depth_study(
     width: int = 256,
     batch: int = 256,
 ) -> DepthStudy:
-    """What an initializer and an activation do to signals and gradients with depth.
+    """Measures what an initializer and an activation do to signals and gradients with depth.
 
-    A stack of dense layers without biases sees inputs of mean 0 and standard deviation 1.
+    A stack of dense layers without biases gets inputs of mean 0 and standard deviation 1.
 
     Args:
         activation: elementwise.
@@ -146,7 +150,7 @@ def _depth_statistics(
     inputs: Float[Array, "batch width"],
     end: Float[Array, "batch width"],
 ) -> tuple[Array, ...]:
-    """The fields of `DepthStudy`; `end` is the gradient by the last layer's output."""
+    """Returns the fields of `DepthStudy`; `end` is the gradient by the last layer's output."""
 
     def slope(x: Array) -> Array:
         return jnp.abs(jax.jvp(activation, (x,), (jnp.ones_like(x),))[1])
@@ -160,11 +164,13 @@ def _depth_statistics(
 
         return jax.lax.scan(layer, inputs, (weights, offsets))
 
+    # Zeros added to each output: the gradient by them is the gradient by the output.
     offsets = jnp.zeros((len(weights), *inputs.shape))
     _, pullback, (outputs, before) = jax.vjp(forward, offsets, has_aux=True)
     (gradients,) = pullback(end)
     size = jnp.sqrt((outputs**2).mean(axis=(1, 2)))
     variety = jnp.sqrt(outputs.var(axis=2).mean(axis=1)) / jnp.maximum(size, 1e-30)
+    # The usual activations are steepest near 0.
     steepest = slope(jnp.linspace(-4.0, 4.0, 801)).max()
     saturated = slope(before) < steepest / 20
     return (
@@ -177,7 +183,7 @@ def _depth_statistics(
 
 
 def initializers() -> dict[str, Callable[..., Array]]:
-    """The initializers of the lectures by name."""
+    """Returns the initializers of the lectures by name."""
     return {
         "constant 0.01": linen.initializers.constant(0.01),
         "N(0, 0.01²)": linen.initializers.normal(0.01),

@@ -1,6 +1,6 @@
 """How many bytes a training step needs, and the largest batch that fits into a device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from cnnjax.analysis.calls import training_arguments
-from cnnjax.analysis.cost.summary import shape_variables
+from cnnjax.analysis.cost.summarize import shape_variables
 from cnnjax.compiler import compiler_options
 
 
@@ -21,8 +21,8 @@ class BatchFit:
     Attributes:
         batch: number of images.
         step_bytes: bytes of a compiled training step with that batch.
-        predicted_bytes: what two small batches, extended linearly, said of it.
-        device_bytes: what there is.
+        predicted_bytes: bytes that a line through two small batches predicts for it.
+        device_bytes: memory of the device.
     """
 
     batch: int
@@ -40,7 +40,7 @@ def training_step_bytes(
     dtype: Any = jnp.float32,
     **apply_arguments: Any,
 ) -> int:
-    """Bytes of a training step, as XLA plans them: it is compiled, but not run.
+    """Returns the bytes of a training step, as XLA plans them; it is compiled, but not run.
 
     Parameters, optimizer state, other collections, the batch and everything in between count. The
     old state's memory is used for the new one.
@@ -55,7 +55,12 @@ def training_step_bytes(
 
     Returns:
         Bytes on the default device.
+
+    Raises:
+        ValueError: the batch is below 1.
     """
+    if batch < 1:
+        raise ValueError(f"training_step_bytes: batch {batch} is below 1")
     optimizer = optimizer or optax.sgd(0.1, momentum=0.9)
     arguments = training_arguments(model, apply_arguments)
     images = jax.ShapeDtypeStruct((batch, *input_shape), dtype)
@@ -64,6 +69,23 @@ def training_step_bytes(
     params = variables.pop("params", {})
     state = (params, jax.eval_shape(optimizer.init, params), variables)
     key = jax.eval_shape(jax.random.key, 0)
+    step = _training_step(model, optimizer, arguments)
+    # Donated, as in training, so that the new state takes the old state's memory.
+    lowered = jax.jit(step, donate_argnums=0).lower(state, images, labels, key)
+    plan: Any = lowered.compile(compiler_options=compiler_options()).memory_analysis()
+    return (
+        plan.argument_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.temp_size_in_bytes
+        # The old state's memory, which counts as argument and as output.
+        - plan.alias_size_in_bytes
+    )
+
+
+def _training_step(
+    model: linen.Module, optimizer: optax.GradientTransformation, arguments: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """Returns step(state, images, labels, key), which gives the next state and the loss."""
 
     def step(state, images, labels, key):
         params, optimizer_state, rest = state
@@ -85,14 +107,7 @@ def training_step_bytes(
         changes, optimizer_state = optimizer.update(grads, optimizer_state, params)
         return (optax.apply_updates(params, changes), optimizer_state, {**rest, **updates}), value
 
-    lowered = jax.jit(step, donate_argnums=0).lower(state, images, labels, key)
-    plan: Any = lowered.compile(compiler_options=compiler_options()).memory_analysis()
-    return (
-        plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        + plan.temp_size_in_bytes
-        - plan.alias_size_in_bytes
-    )
+    return step
 
 
 def max_batch(
@@ -105,22 +120,26 @@ def max_batch(
     dtype: Any = jnp.float32,
     **apply_arguments: Any,
 ) -> BatchFit:
-    """The largest batch whose training step fits into a device's memory.
+    """Returns the largest batch whose training step fits into a device's memory.
 
-    Two small batches are compiled and extended linearly; the answer is compiled too, and mended
-    until what it needs is at most `device_bytes` and at least nine tenths of it (or one more image
-    would be too many).
+    A line through the bytes of two small batches predicts the batch. Its step is compiled too, and
+    the batch is corrected until its step needs at most `device_bytes` and at least nine tenths of
+    it (or one more image would be too many).
 
     Args:
-        model, input_shape, optimizer, dtype, **apply_arguments: as in `training_step_bytes`.
+        model: any Flax module that returns logits [batch, classes].
         device_bytes: memory of the device.
-        small_batches: the two batch sizes to begin with.
+        input_shape: height, width and channels of an image.
+        optimizer: SGD with momentum if None.
+        small_batches: the two batch sizes that are compiled first.
+        dtype: dtype of the images.
+        **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
 
     Returns:
         The batch, and what it needs.
 
     Raises:
-        ValueError: not even a batch of 1 fits.
+        ValueError: not even a batch of 1 fits, or `small_batches` are not two sizes above 0.
     """
 
     def measure(batch: int) -> int:
@@ -131,7 +150,13 @@ def max_batch(
     low, high = sorted(small_batches)
     if low == high or low < 1:
         raise ValueError(f"max_batch: small_batches {small_batches} must be two sizes above 0")
+    return _largest_fit(measure, low, high, device_bytes)
+
+
+def _largest_fit(measure: Callable[[int], int], low: int, high: int, device_bytes: int) -> BatchFit:
+    """Returns the largest batch whose measured bytes fit, from a line through two batches."""
     known = {batch: measure(batch) for batch in (low, high)}
+    # At least a byte for each image, so that the division below is defined.
     slope = max((known[high] - known[low]) / (high - low), 1.0)
     base = known[low] - slope * low
     batch = max(int((device_bytes - base) / slope), 1)
@@ -140,6 +165,7 @@ def max_batch(
             known[batch] = measure(batch)
         best = max((b for b, need in known.items() if need <= device_bytes), default=0)
         too_many = min((b for b in known if b > best), default=None)
+        # Close enough, or the next batch is known not to fit.
         if best and (known[best] >= 0.9 * device_bytes or too_many == best + 1):
             break
         if too_many == 1:
@@ -151,5 +177,6 @@ def max_batch(
         batch += int((device_bytes - known[batch]) * batch / max(known[batch] - base, 1.0))
         if too_many is not None:
             batch = min(batch, too_many - 1)
+        # Each turn measures a batch that is not known yet.
         batch = max(batch, best + 1)
     return BatchFit(best, known[best], round(base + slope * best), device_bytes)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cnnjax import models
-from cnnjax.analysis.cost.summary import summarize
+from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.extras import installed_with
 
 Measure = Literal["top-1", "top-5", "CIFAR-10"]
@@ -27,7 +27,7 @@ class ComplexityPoint:
     Attributes:
         name: registered name.
         error: published error, per cent.
-        setting: what the registry says of how it was measured.
+        setting: how it was measured, in the registry's words.
         source: where it was published.
         multiply_adds: for one image.
         parameters: number of trainable parameters.
@@ -46,11 +46,11 @@ class ComplexityPoint:
 def complexity_points(
     measure: Measure = "top-1", names: Sequence[str] | None = None
 ) -> list[ComplexityPoint]:
-    """All registered networks with a published error, and what they cost.
+    """Returns a point for each registered network that has a published error.
 
     Args:
         measure: "top-1" or "top-5" (ImageNet), or "CIFAR-10".
-        names: the networks to look at; None for all.
+        names: the networks to include; None for all.
 
     Returns:
         One point a network, from few to many operations.
@@ -66,6 +66,7 @@ def complexity_points(
     for name in models.list_models() if names is None else names:
         info = models.model_info(name)
         found = re.search(_PATTERNS[measure], info.errors or "")
+        # Not every paper reports every measure.
         if found is None:
             continue
         summary = summarize(models.create_model(name), info.input_size, kept=False)
@@ -86,21 +87,27 @@ def complexity_points(
 def complexity_chart(
     points: Sequence[ComplexityPoint], area: Area = "memory", measure: Measure = "top-1"
 ) -> Any:
-    """Accuracy against operations, each network a circle.
+    """Draws accuracy against operations, each network as a circle.
 
     Args:
         points: of `complexity_points`.
-        area: what the circles' areas stand for.
-        measure: names the axis.
+        area: what the circles' areas show: "memory" or "parameters".
+        measure: the measure of the points, for the name of the axis.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
+    Raises:
+        ValueError: the area is not known.
+
     Source: Canziani, Paszke and Culurciello, 2016, figure 2.
     """
+    if area not in get_args(Area):
+        raise ValueError(
+            f"complexity_chart: area {area!r} is not known; there are {list(get_args(Area))}"
+        )
     with installed_with("report"):
         from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()
@@ -108,6 +115,7 @@ def complexity_chart(
         (lambda p: p.memory / 4e5) if area == "memory" else (lambda p: p.parameters / 1e5)
     )
     families = sorted({_family(point.name) for point in points})
+    # Small circles are drawn last, so that large ones do not cover them.
     for point in sorted(points, key=size, reverse=True):
         color = _COLORS[families.index(_family(point.name)) % len(_COLORS)]
         axes.scatter(
@@ -119,6 +127,18 @@ def complexity_chart(
             edgecolor="black",
             linewidth=0.7,
         )
+    _describe_axes(axes, area, measure)
+    # A marker's size is the area of its square in square points.
+    places = [(p.multiply_adds / 1e9, 100 - p.error, size(p) ** 0.5 / 2, p.name) for p in points]
+    _label(figure, axes, places)
+    return figure
+
+
+def _describe_axes(axes: Any, area: Area, measure: Measure) -> None:
+    """Sets the scales and the names of the axes, and explains the circles' areas."""
+    with installed_with("report"):
+        from matplotlib.ticker import LogLocator, NullFormatter
+
     axes.set_xscale("log")
     axes.margins(0.12)
     axes.set_xlabel("multiply-adds for one image, billions")
@@ -134,13 +154,9 @@ def complexity_chart(
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    # A marker's size is the area of its square in square points.
-    places = [(p.multiply_adds / 1e9, 100 - p.error, size(p) ** 0.5 / 2, p.name) for p in points]
-    _label(figure, axes, places)
-    return figure
 
 
-# Okabe and Ito, 2008: told apart with every kind of color vision.
+# Okabe and Ito, 2008: distinguishable with every kind of color vision.
 _COLORS = (
     "#0072B2",
     "#E69F00",
@@ -155,11 +171,12 @@ _COLORS = (
 
 
 def _family(name: str) -> str:
+    # "resnet18" and "resnet20_cifar" are both of the family "resnet".
     return re.split(r"[\d_]", name)[0]
 
 
 def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, str]]) -> None:
-    """Writes names beside points, each where it covers no other name and no other point."""
+    """Writes a name beside each point where it covers no other name and no other point."""
     with installed_with("report"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.text import Text
@@ -191,8 +208,9 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
                         "alpha": 0.6 if distance > radius + 2 else 0,
                     },
                 )
+                # matplotlib places an annotation only when it is drawn.
                 text.update_positions(renderer)
-                # Of the words alone, without the line to the point.
+                # The extent of the words, without the line to the point.
                 box: Any = Text.get_window_extent(text, renderer)
                 frame = axes.get_window_extent(renderer)
                 free = not any(box.overlaps(other) for other in taken)
@@ -210,7 +228,8 @@ def _label(figure: Any, axes: Any, places: Sequence[tuple[float, float, float, s
 
 
 def _covers(box: Any, x: float, y: float, radius: float) -> bool:
-    """Whether a box covers a part of a circle; touching its rim is allowed."""
+    """Returns whether a box covers a part of a circle; touching its rim is allowed."""
     dx = max(box.x0 - x, 0, x - box.x1)
     dy = max(box.y0 - y, 0, y - box.y1)
+    # A tenth of the radius may be covered: the rim is pale.
     return (dx * dx + dy * dy) ** 0.5 < 0.9 * radius

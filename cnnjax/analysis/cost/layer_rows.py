@@ -9,9 +9,10 @@ from typing import Any
 import jax
 
 from cnnjax.analysis.calls import ModuleCall
-from cnnjax.analysis.cost.operations import Operation, Trace
+from cnnjax.analysis.cost.operations import Operation
+from cnnjax.analysis.cost.traces import Trace
 
-# Operations that are rows of their own where they stand outside a layer.
+# Operations that are rows of their own outside of layers.
 _KINDS = {
     "conv_general_dilated": "conv2d",
     "dot_general": "matmul",
@@ -30,17 +31,18 @@ class Row:
     """One layer.
 
     Attributes:
-        name: the module's path, "#2" for its second call; for functions the module they stand in.
+        name: the module's path, "#2" for its second call; for a function, the path of the
+            module that calls it and the function.
         kind: the module's class, or the function.
         shape: the output's shape for one image.
         parameters: trainable parameters, at the first call.
         multiply_adds: of convolutions and matrix products, for one image.
-        values: numbers in the output, for one image.
+        values: number of values in the output, for one image.
         bytes_forward: bytes of the output, for one image.
         bytes_kept: bytes that a training step keeps from this layer until its backward pass.
         field: receptive field, rows and columns in pixels; parts in the padding count.
-        stride: pixels between the fields of neighboring outputs; 0 for an output that is one for
-            the whole image.
+        stride: pixels between the fields of neighboring outputs; 0 where all
+            outputs see the same pixels.
         padding: pixels by which the first field lies outside the image, at the top and left.
     """
 
@@ -58,7 +60,7 @@ class Row:
 
 
 def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]:
-    """Puts the operations of a traced model together into layers.
+    """Groups the operations of a traced model into layers.
 
     A layer is a module that calls no other; convolutions, matrix products, pools, additions and
     concatenations written as functions are layers too.
@@ -88,9 +90,11 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
                 work[call] += 1
             ended = operation.marks is not None or ends.get(call) == i
             parameters = owners.take(call) if ended else 0
-            # Dropout, say, does nothing when a model is evaluated.
+            # Some layers, such as dropout, compute nothing when a model is evaluated.
             if ended and (work[call] or parameters):
                 row = _row(calls[call].name, calls[call].kind, operation)
+                # The layer's own count comes first: some layers compute more, such as `ConvLocal`,
+                # which gathers by a convolution.
                 products = trace.products.get(call, 0) * operation.turns or costs[call]
                 rows.append(replace(row, parameters=parameters, multiply_adds=products))
         elif operation.marks is None and _is_layer(operation):
@@ -100,24 +104,29 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
             name += f"#{names[name]}" if names[name] > 1 else ""
             row = _row(name, kind, operation)
             rows.append(replace(row, multiply_adds=operation.multiply_adds))
+    # Such as an embedding of positions, which a module adds without a layer.
     for path, parameters in owners.own_parameters():
         rows.append(Row("/".join(path), "own parameters", (), parameters))
     return rows, owners.uncalled()
 
 
 def _is_layer(operation: Operation) -> bool:
+    """Returns whether an operation outside of layers is a row: a bias, for example, is none."""
     if operation.primitive not in _KINDS or not operation.depends:
         return False
     image = len(operation.output_shapes[0]) > 2
     if operation.primitive in ("add", "concatenate"):
+        # Branches that join have one shape; a bias has another.
         same = operation.primitive != "add" or len(set(operation.input_shapes)) == 1
         return image and same and operation.depends > 1
     if operation.primitive in ("reduce_sum", "reduce_max"):
+        # A global pool reduces rows and columns together.
         return len(operation.input_shapes[0]) == 4 and {1, 2} <= set(operation.axes)
     return True
 
 
 def _row(name: str, kind: str, operation: Operation) -> Row:
+    """Returns the row of a layer that ends with an operation, without its costs."""
     shape = operation.output_shapes[0]
     values = math.prod(shape)
     row = Row(
@@ -141,12 +150,12 @@ def _row(name: str, kind: str, operation: Operation) -> Row:
 
 
 def _number(value: Any) -> float:
-    """A fraction as an int where it is one, so that it prints as one."""
+    """Returns a whole fraction as an int, so that it prints as one, and others as a float."""
     return int(value) if value == int(value) else float(value)
 
 
 class _Owners:
-    """Which parameters belong to which call; each counts once."""
+    """Assigns parameters to calls, each of them once."""
 
     def __init__(self, calls: Sequence[ModuleCall], params: Mapping[str, Any]):
         self._paths = [call.path for call in calls]
@@ -157,17 +166,17 @@ class _Owners:
         }
 
     def take(self, call: int) -> int:
-        """The parameters beneath a call's path that nothing has taken yet."""
+        """Returns the number of parameters beneath a call's path that no call has taken yet."""
         path = self._paths[call]
         taken = [name for name in self._left if name[: len(path)] == path]
         return sum(self._left.pop(name) for name in taken)
 
     def own_parameters(self) -> list[tuple[tuple[str, ...], int]]:
-        """Parameters that called modules own besides those of their layers."""
+        """Returns paths and sizes of the parameters that called modules own outside of layers."""
         own = [(name[:-1], size) for name, size in self._left.items() if name[:-1] in self._called]
         self._left = {n: s for n, s in self._left.items() if n[:-1] not in self._called}
         return own
 
     def uncalled(self) -> int:
-        """Parameters that are left: of modules that were not called."""
+        """Returns the number of parameters that are left: those of modules that were not called."""
         return sum(self._left.values())

@@ -23,10 +23,10 @@ def multiply_adds(
     variables: Any = None,
     **apply_arguments: Any,
 ) -> int:
-    """Multiply-adds of the convolutions and dense layers in one forward pass.
+    """Counts the multiply-adds of convolutions and dense layers in one forward pass.
 
     Products with padding count, as in the published tables; biases, pools and normalization do
-    not. Products outside of layers (attention's, for example) are not seen.
+    not. Products outside of layers (attention's, for example) are not counted.
 
     Args:
         model: any Flax module; auxiliary heads that its evaluation does not compute are left out.
@@ -52,10 +52,25 @@ def multiply_adds_by_layer(
     variables: Any = None,
     **apply_arguments: Any,
 ) -> dict[str, int]:
-    """As `multiply_adds`, by the path of the layer; a layer called twice counts twice."""
+    """Counts as `multiply_adds` does, layer by layer; a layer called twice counts twice.
+
+    Args:
+        model: any Flax module.
+        input_shape: (height, width, channels) of one image, or a whole batch's shape.
+        variables: the model's variables, or their shapes; None to trace an initialization for them.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        The layer's path to its multiply-adds, in the order of the first calls.
+
+    Raises:
+        ValueError: the images are too small for a layer, which the message names.
+        TypeError: `__call__` needs arguments that were not given.
+    """
     shape = input_shape if len(input_shape) > 3 else (1, *input_shape)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     arguments = evaluation_arguments(model, apply_arguments)
+    # Keys without meaning: nothing is computed.
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
     if variables is None:
         variables = jax.eval_shape(lambda x: model.init(keys, x, **arguments), images)
@@ -68,7 +83,7 @@ def multiply_adds_by_layer(
             name = "/".join(layer.path)
             once = layer_multiply_adds(layer, args[0].shape, output.shape)
             repeats = _stacked(variables["params"], layer)
-            # The body of a scan is traced more than once, and each trace comes by here.
+            # The body of a scan is traced more than once, and each trace would count.
             earlier = counts.get(name, 0) if repeats is None else 0
             counts[name] = earlier + once * (repeats or 1)
         return output
@@ -84,7 +99,7 @@ def multiply_adds_by_layer(
 def layer_multiply_adds(
     layer: linen.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> int:
-    """Multiply-adds of one call of a bound layer; 0 for a layer without products.
+    """Counts the multiply-adds of one call of a bound layer; 0 for a layer without products.
 
     Args:
         layer: the layer, while it is being called.
@@ -99,8 +114,10 @@ def layer_multiply_adds(
     kernel = layer.variables["params"]["kernel"]
     size = math.prod(kernel.shape)
     if isinstance(layer, linen.Conv) and layer.mask is not None:
+        # Masked weights are no connections.
         size = int(np.count_nonzero(layer.mask))
     if isinstance(layer, linen.ConvTranspose):
+        # Each input value meets each tap once, however far apart the outputs are.
         positions = math.prod(input_shape[:-1])
     elif isinstance(layer, linen.ConvLocal):
         # The kernel has weights of its own for every position.
@@ -114,7 +131,7 @@ def layer_multiply_adds(
 
 
 def _stacked(params: Any, layer: linen.Module) -> int | None:
-    """How many kernels `flax.linen.scan` has stacked for a layer; None where it has not."""
+    """Returns how many kernels `flax.linen.scan` stacked for a layer; None if it did not."""
     kernel = params
     for name in (*layer.path, "kernel"):
         kernel = kernel[name]

@@ -1,24 +1,17 @@
-"""What each layer of a network costs, and what it sees: counted from shapes, nothing is run."""
+"""A summary of a network, and its forms: for the terminal, CSV, Markdown, HTML, side by side."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import flax.linen as linen
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from cnnjax.analysis.calls import check_names, evaluation_arguments
-from cnnjax.analysis.cost.kept import INPUT, kept_bytes
-from cnnjax.analysis.cost.layer_rows import Row, layer_rows
-from cnnjax.analysis.cost.operations import trace_operations
+from cnnjax.analysis.calls import check_names
+from cnnjax.analysis.cost.layer_rows import Row
+from cnnjax.analysis.cost.tables import shape_text, table_text
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a network, the input first, and what they come to.
+    """The rows of a network, the input first, and their totals.
 
     Attributes:
         model: name of the model.
@@ -26,7 +19,7 @@ class Summary:
         rows: in the order of computation.
         other_parameters: parameters of modules that evaluation does not call, such as auxiliary
             heads; they are in no row.
-        xla_multiply_adds: half of XLA's own count of floating-point operations, where asked for.
+        xla_multiply_adds: half of XLA's own count of floating-point operations, if requested.
     """
 
     model: str
@@ -47,7 +40,7 @@ class Summary:
 
     @property
     def values(self) -> int:
-        """Numbers in the input and all outputs for one image."""
+        """Values in the input and all outputs for one image."""
         return sum(row.values for row in self.rows)
 
     @property
@@ -61,7 +54,10 @@ class Summary:
         return sum(row.bytes_kept for row in self.rows)
 
     def row(self, layer: str) -> Row:
-        """The row of a layer; of a module that calls others, such as a block, the last one in it.
+        """Returns the row of a layer; for a module that calls others, its last row.
+
+        Args:
+            layer: the row's name, or the path of a module.
 
         Raises:
             KeyError: there is no such layer; the message gives the nearest.
@@ -72,92 +68,141 @@ class Summary:
 
     def __str__(self) -> str:
         # The formats are built on this class.
-        from cnnjax.analysis.cost.summary_formats import format_summary
-
         return format_summary(self)
 
 
-def summarize(
-    model: linen.Module,
-    input_shape: Sequence[int],
-    *,
-    dtype: Any = jnp.float32,
-    variables: Any = None,
-    kept: bool = True,
-    xla: bool = False,
-    name: str | None = None,
-    **apply_arguments: Any,
-) -> Summary:
-    """A row for each layer of any Flax model: parameters, multiply-adds, memory, receptive field.
-
-    Everything is counted from shapes. Outputs of convolutions, dense layers, pools, norms,
-    additions and concatenations are counted; activation functions work in place.
+def compact(number: float) -> str:
+    """Returns a count with three digits and a letter: 15237608 becomes "15.2M"; 0 becomes "".
 
     Args:
-        model: any Flax module that takes one array of images.
-        input_shape: height, width and channels of an image, without the batch; or the length of a
-            vector.
-        dtype: dtype of the images.
-        variables: the model's variables or their shapes; None initializes by shapes.
-        name: what to call the model; None means its class.
-        kept: whether `bytes_kept` is counted, which traces the training step too.
-        xla: whether XLA is asked for its count too, which lowers (but does not compile) the model.
-        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        number: the count, at least 0.
+    """
+    # Rounded first: 999,999 is 1.00M, not 1000K.
+    rounded = float(f"{number:.3g}")
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if rounded >= size:
+            digits = 0 if rounded >= 100 * size else 1 if rounded >= 10 * size else 2
+            return f"{rounded / size:.{digits}f}{letter}"
+    return f"{number:.0f}" if number else ""
+
+
+def pair_text(pair: Sequence[float] | None) -> str:
+    """Returns a pair such as a receptive field as text: "7" if both are 7, else "7x5".
+
+    Args:
+        pair: rows and columns; None becomes "".
+    """
+    if pair is None:
+        return ""
+    rows, columns = (f"{value:g}" for value in pair)
+    return rows if rows == columns else f"{rows}x{columns}"
+
+
+_HEADINGS = (
+    "layer",
+    "kind",
+    "output",
+    "parameters",
+    "multiply-adds",
+    "values",
+    "bytes forward",
+    "bytes kept",
+    "field",
+    "stride",
+    "padding",
+)
+
+
+def _cells(row: Row, number: Callable[[int], str]) -> list[str]:
+    counts = (
+        row.parameters,
+        row.multiply_adds,
+        row.values,
+        row.bytes_forward,
+        row.bytes_kept,
+    )
+    places = (row.field, row.stride, row.padding)
+    return [
+        row.name,
+        row.kind,
+        shape_text(row.shape),
+        *map(number, counts),
+        *map(pair_text, places),
+    ]
+
+
+def totals(summary: Summary) -> list[str]:
+    """Returns the totals of a summary, a line for each figure.
+
+    Args:
+        summary: the summary.
+    """
+    unused = summary.other_parameters
+    lines = [
+        f"{summary.parameters:,} parameters"
+        + (f", and {unused:,} that evaluation does not use" if unused else ""),
+        f"{summary.multiply_adds:,} multiply-adds for one image",
+        f"{summary.values:,} values ({compact(summary.bytes_forward)}B) in the input and all "
+        "outputs of one image",
+        f"{compact(summary.bytes_kept) or 0}B kept by a training step for the backward pass of one "
+        "image",
+    ]
+    if summary.xla_multiply_adds is not None:
+        lines.append(
+            f"{summary.xla_multiply_adds:,} is half of the operations that XLA counts: it leaves "
+            "out products with padding, and includes norms, biases and activations"
+        )
+    return lines
+
+
+def format_summary(summary: Summary, form: str = "table") -> str:
+    """Returns a summary as text, a row for each layer and the totals beneath.
+
+    Args:
+        summary: the summary.
+        form: "table" for the terminal, "csv" (exact figures), "markdown" or "html".
 
     Returns:
-        The summary.
+        The text, ending in a newline; CSV has the rows alone.
 
     Raises:
-        TypeError: `__call__` needs arguments that were not given.
-        ValueError: the shape is not one of positive integers, or the model refuses it.
+        ValueError: the form is not known.
     """
-    shape = tuple(input_shape)
-    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
-    if len(shape) not in (1, 3) or not whole:
-        raise ValueError(
-            f"summarize: input_shape {input_shape!r} must be three positive integers, the height, "
-            "width and channels of one image without the batch, or one for a vector"
-        )
-    images = jax.ShapeDtypeStruct((1, *shape), dtype)
-    if variables is None:
-        variables = shape_variables(model, images, apply_arguments)
-    trace = trace_operations(model, variables, images, **apply_arguments)
-    rows, others = layer_rows(trace, variables.get("params", {}))
-    values = math.prod(shape)
-    first = Row(INPUT, INPUT, shape, values=values, bytes_forward=values * images.dtype.itemsize)
-    layers = {row.name for row in rows}
-    saved = kept_bytes(model, variables, images, apply_arguments, layers) if kept else {}
-    return Summary(
-        name or type(model).__name__,
-        shape,
-        tuple(replace(row, bytes_kept=saved.get(row.name, 0)) for row in (first, *rows)),
-        others,
-        _xla_multiply_adds(model, variables, images, apply_arguments) if xla else None,
+    number = str if form == "csv" else compact
+    return table_text(
+        _HEADINGS,
+        [_cells(row, number) for row in summary.rows],
+        form,
+        title=f"{summary.model}, input {shape_text(summary.input_shape)}",
+        notes=totals(summary),
     )
 
 
-def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:
-    """The shapes of a model's variables, without initializing it.
+def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
+    """Returns two networks' rows beside each other, as text, and both totals beneath.
 
     Args:
-        model: any Flax module.
-        images: its input, or the shape of it.
-        apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+        first: the summary on the left.
+        second: the summary on the right.
+        form: "table", "csv", "markdown" or "html"; as in `format_summary`.
 
     Returns:
-        The variables as `jax.ShapeDtypeStruct`.
+        The text, ending in a newline.
+
+    Raises:
+        ValueError: the form is not known.
     """
-    arguments = evaluation_arguments(model, apply_arguments)
-    key = jax.eval_shape(jax.random.key, 0)
-    return jax.eval_shape(lambda k, x: model.init(k, x, **arguments), key, images)
+    number = str if form == "csv" else compact
+    # Layer, output, parameters, multiply-adds and values: all columns twice would be too wide.
+    shown = (0, 2, 3, 4, 5)
 
+    def half(row: Row | None) -> list[str]:
+        return [_cells(row, number)[i] for i in shown] if row else [""] * len(shown)
 
-def _xla_multiply_adds(
-    model: linen.Module, variables: Any, images: Any, apply_arguments: Mapping[str, Any]
-) -> int:
-    """Half of the floating-point operations that XLA counts in the lowered program."""
-    arguments = evaluation_arguments(model, apply_arguments)
-    lowered = jax.jit(lambda v, x: model.apply(v, x, **arguments)).lower(variables, images)
-    counted: Any = lowered.cost_analysis()
-    counted = counted[0] if isinstance(counted, list) else counted
-    return round(counted["flops"] / 2)
+    return table_text(
+        [f"{summary.model} {_HEADINGS[i]}" for summary in (first, second) for i in shown],
+        [half(one) + half(other) for one, other in itertools.zip_longest(first.rows, second.rows)],
+        form,
+        title=f"{first.model} and {second.model}",
+        notes=[f"{s.model}: {line}" for s in (first, second) for line in totals(s)],
+    )

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 
 from cnnjax import models
-from cnnjax.analysis.cost.summary import Summary, summarize
-from cnnjax.analysis.cost.summary_formats import format_summary, side_by_side, totals
+from cnnjax.analysis.cost.summarize import summarize
+from cnnjax.analysis.cost.summary import Summary, format_summary, side_by_side, totals
 from cnnjax.analysis.cost.tables import FORMATS, shape_text, table_text
 
-_DESCRIPTION = """What each layer of a network costs and sees: output shape, parameters,
+_DESCRIPTION = """Prints what each layer of a network costs and sees: output shape, parameters,
 multiply-adds, values and bytes of a forward pass, bytes kept for the backward pass, receptive
 field, effective stride and padding. Counted from shapes; nothing is run."""
 
@@ -19,10 +19,10 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m cnnja
 
     Args:
         arguments: the command line without the program; None reads `sys.argv`.
-        program: how it was started, for --help.
+        program: the command's name, for --help.
 
     Returns:
-        The exit code: 0, or 2 for what the user has to mend.
+        The exit code: 0, or 2 for options that are not valid.
     """
     options = _parser(program).parse_args(arguments)
     try:
@@ -52,7 +52,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="table, the default, is for the terminal"
     )
-    parser.add_argument("--xla", action="store_true", help="ask XLA for its own count too")
+    parser.add_argument("--xla", action="store_true", help="add XLA's own count of operations")
     return parser
 
 
@@ -104,7 +104,7 @@ _HEADINGS = (
 
 
 def _all(options: argparse.Namespace) -> str:
-    """A line for each registered network, with the published figures beside ours."""
+    """Returns a line for each registered network, with the published figures beside ours."""
     number = "{}" if options.format == "csv" else "{:,}"
     lines = []
     for name in models.list_models():
@@ -127,7 +127,7 @@ def _all(options: argparse.Namespace) -> str:
                 shape_text(fields[-1]) if fields else "",
             )
         )
-    # The column is there where XLA was asked.
+    # Without --xla the column would be empty.
     shown = [i for i, name in enumerate(_HEADINGS) if options.xla or name != _XLA]
     return table_text(
         [_HEADINGS[i] for i in shown],

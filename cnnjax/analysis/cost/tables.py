@@ -1,4 +1,4 @@
-"""Tables of text in the four forms in which they are handed out."""
+"""Tables of text, for the terminal, as CSV, as Markdown and as HTML."""
 
 import csv
 import html
@@ -9,7 +9,11 @@ FORMATS = ("table", "csv", "markdown", "html")
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """A shape as "28x28x6"."""
+    """Returns a shape as "28x28x6".
+
+    Args:
+        shape: the lengths of the axes.
+    """
     return "x".join(map(str, shape))
 
 
@@ -21,17 +25,17 @@ def table_text(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> str:
-    """A table as text.
+    """Returns a table as text.
 
-    Columns after the first in which every cell begins with a digit, or is empty, are set to the
-    right.
+    Columns after the first in which every cell starts with a digit or a minus sign, or is empty,
+    are aligned to the right.
 
     Args:
-        headings: a heading a column.
+        headings: a heading for each column.
         rows: the cells, as text.
         form: "table" for the terminal, "csv", "markdown" or "html" for a page of its own.
         title: a line above; not in CSV.
-        notes: lines beneath; not in CSV.
+        notes: lines below; not in CSV.
 
     Returns:
         The text, ending in a newline.
@@ -44,6 +48,7 @@ def table_text(
     numeric = [
         column > 0
         and all(not row[column] or row[column][0] in "-0123456789" for row in rows)
+        # Shapes such as 28x28x6 start with a digit too, but are no numbers.
         and not any("x" in row[column] and column < 3 for row in rows)
         for column in range(len(headings))
     ]
@@ -71,8 +76,10 @@ def _terminal(headings, rows, numeric, title, notes) -> str:
     for row in rows:
         table.add_row(*row)
     stream = io.StringIO()
-    # Wide enough for every table; a terminal breaks lines as it likes, a file keeps them whole.
-    Console(file=stream, width=1000, color_system=None).print(table)
+    # Wide enough for every table: the terminal wraps long lines, and a file keeps them whole.
+    # Names are printed as they are, though brackets would be markup to rich.
+    console = Console(file=stream, width=1000, color_system=None, markup=False, emoji=False)
+    console.print(table)
     lines = [line.rstrip() for line in stream.getvalue().splitlines()]
     return "\n".join([*lines, *notes]) + "\n"
 

@@ -1,4 +1,4 @@
-"""The activations of a network by name: what every module of any Flax model put out."""
+"""The activations of a network by name: the output of every module of any Flax model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as linen
 import jax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Shaped
 
 from cnnjax import compiler
 from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
@@ -17,24 +17,24 @@ from cnnjax.models.net import Net
 def activations(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Shaped[ArrayLike, "batch ..."],
     *,
     names: Sequence[str] | None = None,
     **apply_arguments: Any,
 ) -> dict[str, Array]:
-    """The output of every module call of one application, in the order of the calls.
+    """Returns the output of every module call of one application, in the order of the calls.
 
     Args:
         model: any Flax module.
         variables: its variables.
-        images: network inputs, [batch, height, width, channels].
-        names: the calls to keep, as `module_calls` names them; `None` keeps the leaves: the modules
+        images: network inputs, usually [batch, height, width, channels].
+        names: the calls to keep, as `module_calls` names them; None keeps the leaves: the modules
             that call no other module.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         Name to output array with the batch first; [batch, height, width, channels] for feature
-        maps. Calls that return no single array are left out.
+        maps. Calls that do not return a single array are left out.
 
     Raises:
         KeyError: a name is no module call of the model; the message gives the nearest.
@@ -58,18 +58,23 @@ def activation_shapes(
     names: Sequence[str] | None = None,
     **apply_arguments: Any,
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes and dtypes of `activations`, without running the model.
+    """Returns the shapes and dtypes of `activations`, without running the model.
 
     Args:
-        model, names, **apply_arguments: as there.
-        variables, images: as there, or their shapes.
+        model: any Flax module.
+        variables: its variables, or their shapes.
+        images: network inputs, or the shape of them.
+        names: the calls to keep, as in `activations`.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         Name to shape and dtype, in the order of the calls.
 
     Raises:
-        KeyError, TypeError: as there.
+        KeyError: a name is no module call of the model; the message gives the nearest.
+        TypeError: `__call__` needs arguments that were not given.
     """
+    # Filled while the shapes are traced.
     order: list[str] = []
 
     def run(variables: Any, images: Any) -> list[Array]:
@@ -83,23 +88,29 @@ def activation_shapes(
 def stage_activations(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch height width channels"],
+    images: Shaped[ArrayLike, "batch ..."],
     *,
     limit: int = 16,
     **apply_arguments: Any,
 ) -> dict[str, Array]:
-    """The activations that show the way through the network in a handful of steps.
+    """Returns the activations that show the way through a network in a few steps.
 
-    The features that a network of `cnnjax.models` names, where there are few. Of other models all
-    leaves where there are few; for a deep network the outputs of the finest level of its modules
-    that has at most `limit` calls (the blocks of a ResNet, say).
+    These are the features that a network of `cnnjax.models` names, if they are at most `limit`. Of
+    other models they are all leaves, if these are at most `limit`; else the outputs of the finest
+    level of modules that has at most `limit` calls (for example, the blocks of a ResNet).
 
     Args:
-        model, variables, images, **apply_arguments: as for `activations`.
+        model: any Flax module.
+        variables: its variables.
+        images: network inputs, usually [batch, height, width, channels].
         limit: the largest number of activations, at least 1.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         Name to output array, in the order of the calls, at most `limit` of them.
+
+    Raises:
+        ValueError: the limit is below 1.
     """
     if limit < 1:
         raise ValueError(f"stage_activations: limit {limit} is below 1")
@@ -115,13 +126,13 @@ def stage_activations(
 
 
 def _stages(calls: Sequence[ModuleCall], outputs: Mapping[str, Array], limit: int) -> Sequence[str]:
-    """Names of all leaves where they are few, else of the finest level that has few modules."""
+    """Returns the names of all leaves if they are few, else of the finest short level."""
     leaves = [call.name for call in calls if _shown(call, outputs)]
     if len(leaves) <= limit:
         return leaves
     level: list[str] = []
     for depth in range(max(len(call.path) for call in calls), 0, -1):
-        # A leaf above this depth stands for itself.
+        # A leaf above this depth has no modules at it: it is shown itself.
         level = [
             call.name
             for call in calls
@@ -130,7 +141,7 @@ def _stages(calls: Sequence[ModuleCall], outputs: Mapping[str, Array], limit: in
         ]
         if len(level) <= limit:
             return level
-    # Even the outermost modules are too many: evenly spaced ones, the last included.
+    # There are too many outermost modules: evenly spaced ones are shown, the last included.
     return [level[(i + 1) * len(level) // limit - 1] for i in range(limit)]
 
 
@@ -139,7 +150,7 @@ def _shown(call: ModuleCall, outputs: Mapping[str, Array]) -> bool:
 
 
 def _features(model: Net, variables: Any, images: Any) -> dict[str, Array]:
-    """The features that the network names, from first to last, without auxiliary logits."""
+    """Returns the features that the network names, in order, without auxiliary logits."""
     order: list[str] = []
 
     def run(variables, images):
@@ -159,10 +170,10 @@ def _captured(
     apply_arguments: Mapping[str, Any],
     choose: Callable[[Sequence[ModuleCall], Mapping[str, Array]], Sequence[str]],
 ) -> dict[str, Array]:
-    """The chosen ones of the output arrays, by call name.
+    """Returns some output arrays by call name.
 
-    Args:
-        choose: given the calls and the arrays, returns names; the others are not even kept.
+    `choose` gets the calls and the arrays, and returns names. It is called while the program is
+    traced, so that the other arrays are never computed to the end.
     """
     arguments = evaluation_arguments(model, apply_arguments)
     names: list[str] = []
@@ -173,6 +184,7 @@ def _captured(
                 variables,
                 images,
                 **arguments,
+                # Flax stores each module's outputs under its path, one for each call.
                 capture_intermediates=True,
                 mutable=["intermediates"],
             )[1]["intermediates"]
@@ -186,7 +198,7 @@ def _captured(
 
 
 def _by_name(calls: Sequence[ModuleCall], captured: Any) -> dict[str, Array]:
-    """The output arrays by call name, in the order of the calls."""
+    """Returns the output arrays by call name, in the order of the calls."""
     outputs = {}
     for call in calls:
         tree = captured

@@ -1,4 +1,4 @@
-"""Where a network looks: which pixels and places a class's score depends on."""
+"""Where a network looks: the pixels and places that a class's score depends on."""
 
 from typing import Any
 
@@ -22,20 +22,21 @@ def saliency(
     classes: Int[ArrayLike, "batch"],
     **apply_arguments: Any,
 ) -> Float[Array, "batch height width"]:
-    """How strongly a class's score changes with each pixel.
+    """Returns how strongly a class's score changes with each pixel.
 
     Args:
         model: any Flax module that returns logits [batch, classes].
         variables: its variables.
         images: network inputs.
-        classes: the class of each image whose score is looked at.
+        classes: for each image, the class whose score is differentiated.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         The largest absolute gradient over the channels.
 
     Raises:
-        ValueError: the images or classes have another form, or the network has no such class.
+        ValueError: the images or classes have another shape or dtype, or the network has no such
+            class.
 
     Source: Simonyan, Vedaldi and Zisserman, 2014, section 3.1.
     """
@@ -45,6 +46,7 @@ def saliency(
 
     def score(images: Array, variables: Any) -> Array:
         logits: Any = model.apply(variables, images, **arguments)
+        # A score depends on its own image alone, so the sum's gradient holds each score's.
         return class_scores(logits, chosen).sum()
 
     gradient = compiler.jit(jax.grad(score))(images, variables)
@@ -59,20 +61,24 @@ def grad_cam(
     layer: str,
     **apply_arguments: Any,
 ) -> Float[Array, "batch rows columns"]:
-    """Which places of a layer's maps speak for a class.
+    """Returns how much each place of a layer's maps raises a class's score.
 
     Args:
-        model, variables, images, classes, **apply_arguments: as in `saliency`.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        classes: for each image, the class whose score is differentiated.
         layer: a module call with maps, usually the last convolution or block, as `module_calls`
             names it.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        The positive part of the layer's maps, each weighted with the mean gradient of the score by
-        it. One value a place of the layer; enlarge it to lay it over the image.
+        The positive part of the sum of the layer's maps, each weighted with the mean gradient of
+        the score by it: one value for each place of the layer. Enlarge it to the image's size.
 
     Raises:
         KeyError: there is no such layer; the message gives the nearest.
-        ValueError: the layer's output is no stack of maps; or as in `saliency`.
+        ValueError: the layer's output is not a stack of maps; or as in `saliency`.
 
     Source: Selvaraju et al., 2017, equations 1 and 2.
     """
@@ -81,7 +87,7 @@ def grad_cam(
     shape = activation_shapes(model, variables, images, names=[layer], **apply_arguments)[layer]
     if len(shape.shape) != 4:
         raise ValueError(
-            f"grad_cam: {layer!r} puts out {shape.shape}; choose a layer with maps "
+            f"grad_cam: {layer!r} returns {shape.shape}; choose a layer with maps "
             "[batch, height, width, channels]"
         )
 
@@ -95,6 +101,7 @@ def grad_cam(
         logits = apply_edited(model, variables, images, layer, edit, **apply_arguments)
         return class_scores(logits, chosen).sum(), kept[0]
 
+    # Zeros added to the maps: the gradient by them is the gradient by the maps.
     start = jnp.zeros(shape.shape, shape.dtype)
     gradient, maps = compiler.jit(jax.grad(score, has_aux=True))(start, images, variables)
     weights = gradient.mean(axis=(1, 2), keepdims=True)
@@ -112,17 +119,21 @@ def occlusion_map(
     fill: float = 0.0,
     **apply_arguments: Any,
 ) -> Float[Array, "batch rows columns"]:
-    """The probability of a class while a square hides a part of the image.
+    """Returns the probability of a class while a square hides a part of the image.
 
     Args:
-        model, variables, images, classes, **apply_arguments: as in `saliency`.
+        model: any Flax module that returns logits [batch, classes].
+        variables: its variables.
+        images: network inputs.
+        classes: for each image, the class whose probability is returned.
         patch: side of the square in pixels.
         stride: pixels between the square's places.
         fill: value of the hidden pixels, on the scale of the network's input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        The probability for each place of the square: low where what is hidden speaks for the class.
-        Place (i, j) hides the pixels from row i * stride and column j * stride on.
+        The probability for each place of the square: low where the hidden pixels matter for the
+        class. Place (i, j) hides the pixels from row i * stride and column j * stride on.
 
     Raises:
         ValueError: the patch is larger than the image, or a size is below 1; or as in `saliency`.
@@ -140,17 +151,11 @@ def occlusion_map(
         )
     tops = jnp.arange(0, height - patch + 1, stride)
     lefts = jnp.arange(0, width - patch + 1, stride)
-    rows, columns = jnp.arange(height), jnp.arange(width)
 
-    def hidden(image: Array, top: Array, left: Array) -> Array:
-        inside = ((rows >= top) & (rows < top + patch))[:, None] & (
-            (columns >= left) & (columns < left + patch)
-        )[None]
-        return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
-
+    # A row of places at a time: all places of an image might not fit into memory.
     @compiler.jit
     def probabilities(variables: Any, image: Array, label: Array, top: Array) -> Array:
-        batch = jax.vmap(lambda left: hidden(image, top, left))(lefts)
+        batch = jax.vmap(lambda left: _hidden(image, top, left, patch, fill))(lefts)
         logits: Any = model.apply(variables, batch, **arguments)
         check_classes(logits, chosen)
         return jax.nn.softmax(logits)[:, label]
@@ -163,13 +168,24 @@ def occlusion_map(
     )
 
 
+def _hidden(
+    image: Float[Array, "height width channels"], top: Array, left: Array, patch: int, fill: float
+) -> Float[Array, "height width channels"]:
+    """Returns the image with a square of one value; its corner may be traced."""
+    rows, columns = jnp.arange(image.shape[0]), jnp.arange(image.shape[1])
+    inside = ((rows >= top) & (rows < top + patch))[:, None] & (
+        (columns >= left) & (columns < left + patch)
+    )[None]
+    return jnp.where(inside[..., None], jnp.asarray(fill, image.dtype), image)
+
+
 def class_of_each(images: ArrayLike, classes: ArrayLike, function: str) -> Int[Array, "batch"]:
     """Returns classes as an array.
 
     Args:
         images: the images.
-        classes: what was given as the class of each.
-        function: who asks, for the message.
+        classes: the class of each, as the caller gave it.
+        function: the caller's name, for the message.
 
     Raises:
         ValueError: there is not one whole number for each image.
@@ -186,29 +202,37 @@ def class_of_each(images: ArrayLike, classes: ArrayLike, function: str) -> Int[A
 def class_scores(
     logits: Float[Array, "batch classes"], classes: Int[Array, "batch"]
 ) -> Float[Array, "batch"]:
-    """The logit of one class for each image.
+    """Returns the logit of one class for each image.
+
+    Args:
+        logits: a network's output.
+        classes: the class of each image.
 
     Raises:
-        ValueError: as `check_classes`.
+        ValueError: as in `check_classes`.
     """
     check_classes(logits, classes)
     return jnp.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
 
 
 def check_classes(logits: Array, classes: Int[Array, "batch"]) -> None:
-    """Refuses what are no logits, and classes that they do not have.
+    """Raises an error if an output is not logits, or has no such class.
 
-    Classes that are not known yet, within `jax.jit`, are not checked.
+    Classes that are traced by `jax.jit` have no values yet, and are not checked.
+
+    Args:
+        logits: a network's output.
+        classes: the class of each image.
 
     Raises:
-        ValueError: the network's output is no [batch, classes], or has no such class.
+        ValueError: the network's output is not [batch, classes], or has no such class.
     """
     if logits.ndim != 2:
-        raise ValueError(f"the network puts out {logits.shape}; expected logits [batch, classes]")
+        raise ValueError(f"the network returns {logits.shape}; expected logits [batch, classes]")
     if isinstance(classes, Tracer):
         return
     wrong = sorted({c for c in np.asarray(classes).tolist() if not 0 <= c < logits.shape[1]})
     if wrong:
         raise ValueError(
-            f"classes {wrong} were asked for; the network has {logits.shape[1]}, counted from 0"
+            f"classes: there is no class {wrong}; the network has {logits.shape[1]}, counted from 0"
         )

@@ -1,4 +1,4 @@
-"""The deconvolutional network: a feature projected back to the pixels that it came from."""
+"""The deconvolutional network: a feature projected back to the pixels that it comes from."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def deconvnet(
 
     Raises:
         KeyError: there is no such layer; the message gives the nearest.
-        ValueError: the layer puts out no maps, or has no such channel.
+        ValueError: the layer's output is not a stack of maps, or has no such channel.
 
     Source: Zeiler and Fergus, 2014, section 2.1.
     """
@@ -55,7 +55,7 @@ def deconvnet(
     known = isinstance(channel, int)
     if len(shape) != 4 or (known and not 0 <= channel < shape[-1]):
         raise ValueError(
-            f"deconvnet: {layer!r} puts out {shape}, which has no map {channel}; choose a layer "
+            f"deconvnet: {layer!r} returns {shape}, which has no map {channel}; choose a layer "
             "with maps [batch, height, width, channels] and one of its channels"
         )
 
@@ -63,11 +63,13 @@ def deconvnet(
         chosen = jnp.take(maps(variables, images), channel, axis=-1)
         return chosen.max(axis=(1, 2)).sum()
 
+    # The map is an argument, so that an outer `jax.jit` may trace it.
     return compiler.jit(jax.grad(strongest))(images, variables, jnp.asarray(channel))
 
 
 @jax.custom_vjp
 def _rectified(x: Array) -> Array:
+    """Returns max(x, 0), whose backward rule rectifies the signal."""
     return jnp.maximum(x, 0)
 
 

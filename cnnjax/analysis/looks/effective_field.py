@@ -1,4 +1,4 @@
-"""The effective receptive field: how strongly each pixel moves the unit in the middle."""
+"""The effective receptive field: how strongly each pixel changes the unit in the middle."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def effective_receptive_field(
     layer: str,
     **apply_arguments: Any,
 ) -> Float[Array, "height width"]:
-    """The mean size of the gradient of a layer's middle unit by each pixel.
+    """Returns the mean size of the gradient of a layer's middle unit by each pixel.
 
     Args:
         model: any Flax module.
@@ -36,7 +36,7 @@ def effective_receptive_field(
 
     Raises:
         KeyError: there is no such layer; the message gives the nearest.
-        ValueError: the layer's output is no stack of maps.
+        ValueError: the layer's output is not a stack of maps.
 
     Source: Luo, Li, Urtasun and Zemel, 2016, section 3.
     """
@@ -45,22 +45,24 @@ def effective_receptive_field(
         maps = activations(model, variables, images, names=[layer], **apply_arguments)[layer]
         if maps.ndim != 4:
             raise ValueError(
-                f"effective_receptive_field: {layer!r} puts out {maps.shape}; choose a layer with "
+                f"effective_receptive_field: {layer!r} returns {maps.shape}; choose a layer with "
                 "maps [batch, height, width, channels]"
             )
+        # The sum over images is enough, because a unit depends on its own image alone.
         return maps[:, maps.shape[1] // 2, maps.shape[2] // 2].sum()
 
     images = image_batch(images, "effective_receptive_field")
     gradients = compiler.jit(jax.grad(middle))(images, variables)
     gradient = jnp.abs(gradients).mean(axis=0).sum(axis=-1)
     largest = gradient.max()
+    # The gradients of a dead unit are 0, and stay 0.
     return gradient / jnp.where(largest > 0, largest, 1)
 
 
 def effective_size(field: Float[ArrayLike, "height width"]) -> float:
-    """The side of a square with as many pixels as move the unit noticeably.
+    """Returns the side of a square with as many pixels as change the unit noticeably.
 
-    Noticeable is what exceeds 1 - 0.9545 of the largest, as in the source's section 3.2.
+    A change is noticeable above 1 - 0.9545 of the largest, as in Luo et al., 2016, section 3.2.
 
     Args:
         field: of `effective_receptive_field`.

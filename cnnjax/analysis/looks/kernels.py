@@ -13,7 +13,7 @@ from cnnjax.analysis.calls import check_names, module_calls
 def convolution_kernels(
     model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> dict[str, Array]:
-    """The kernels of all convolutions, in the order in which the model applies them.
+    """Returns the kernels of all convolutions, in the order in which the model applies them.
 
     Args:
         model: any Flax module.
@@ -31,6 +31,7 @@ def convolution_kernels(
         for part in call.path:
             own = own.get(part, {})
         kernel = own.get("kernel")
+        # A layer that is called again has the same kernel.
         if call.occurrence == 0 and getattr(kernel, "ndim", 0) == 4:
             kernels[call.name] = kernel
     return kernels
@@ -39,10 +40,13 @@ def convolution_kernels(
 def first_layer_kernels(
     model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
 ) -> tuple[str, Array]:
-    """The kernels of the first convolution: the ones that can be read as pictures.
+    """Returns the kernels of the first convolution: they act on pixels, and are shown as pictures.
 
     Args:
-        model, variables, images, **apply_arguments: as for `convolution_kernels`.
+        model: any Flax module.
+        variables: its variables, with the collection "params".
+        images: its input [batch, height, width, channels], or the shape of it.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
         The layer's name, and its kernel [kernel_height, kernel_width, in_channels, out_channels].
@@ -62,7 +66,17 @@ def first_layer_kernels(
 def layer_kernels(
     model: linen.Module, variables: Any, images: Any, layer: str, **apply_arguments: Any
 ) -> Array:
-    """The kernels of one convolution by name.
+    """Returns the kernels of one convolution by name.
+
+    Args:
+        model: any Flax module.
+        variables: its variables, with the collection "params".
+        images: its input [batch, height, width, channels], or the shape of it.
+        layer: the convolution, as `module_calls` names it.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        The kernel [kernel_height, kernel_width, in_channels / groups, out_channels].
 
     Raises:
         KeyError: no convolution has that name; the message gives the nearest.
@@ -75,7 +89,7 @@ def layer_kernels(
 def kernel_pictures(
     kernel: Float[ArrayLike, "height width in_channels out_channels"],
 ) -> Float[np.ndarray, "pictures height width channels"]:
-    """Scales kernels to pictures, one for each output channel.
+    """Scales kernels to pictures, one for each output channel or each pair of channels.
 
     Args:
         kernel: [height, width, in_channels, out_channels].
@@ -83,7 +97,8 @@ def kernel_pictures(
     Returns:
         float32. Three input channels are colors: [out_channels, height, width, 3] in 0..1, each
         kernel scaled to its own range. Otherwise one gray picture for each pair of channels,
-        [out_channels * in_channels, height, width, 1] in -1..1, 0 staying 0 and one scale for all.
+        [out_channels * in_channels, height, width, 1] in -1..1, where 0 stays 0 and all pictures
+        have one scale.
 
     Raises:
         ValueError: the kernel does not have four dimensions.

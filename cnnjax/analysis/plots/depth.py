@@ -1,6 +1,6 @@
-"""Thin plotters of what initializers and activations do with depth, for `signals.depth_study`.
+"""Plots of what initializers and activations do with depth, for `signals.depth_study`.
 
-Colors are told apart with every kind of color vision, and marks differ too.
+Colors are distinguishable with every kind of color vision, and marks differ too.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,16 @@ _MARKERS = "osD^vPX"
 
 
 def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
-    """What initializers or activations do layer by layer: spread, gradient, saturation, variety.
+    """Draws spread, gradient, saturation and variety layer by layer, a line for each study.
 
-    Where lines cover each other, the marks of those beneath are larger.
+    Where lines cover each other, the lower ones have larger marks, so that all are seen.
 
     Args:
         studies: name to study.
         title: a line above.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -34,6 +37,7 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
         ("saturated", "share of saturated units", False),
         ("variety", "variety among the units of a layer", False),
     )
+    # A logarithmic axis has no place for 0, so that the smallest values are drawn at 1e-12.
     for axes, (field, label, log) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         for number, (name, study) in enumerate(studies.items()):
             values = getattr(study, field)
@@ -48,6 +52,7 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
         if log:
             axes.set_yscale("log")
         else:
+            # Room for the marks at 0 and at 1.
             axes.set_ylim(-0.06, 1.1)
         axes.set_xlabel("layer")
         axes.set_title(label, fontsize=11)
@@ -59,16 +64,16 @@ def plot_depth(studies: Mapping[str, DepthStudy], title: str = "") -> Any:
 
 
 def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str = "") -> Any:
-    """What is left after the last layer, for each initializer and activation, as figures.
+    """Draws tables of what is left after the last layer, by initializer and activation.
 
     Args:
         studies: initializer to activation to study; the same activations for each initializer.
         title: a line above.
 
     Returns:
-        Four tables: the spread of the last layer's activations, the gradient at the first layer's
-        output, the share of saturated units and the variety in the last layer. Sizes are colored
-        by their logarithm, white at 1.
+        A `matplotlib.figure.Figure` of four tables: the spread of the last layer's activations, the
+        gradient at the first layer's output, the share of saturated units and the variety in the
+        last layer. The first two are colored by their logarithm, white at 1.
     """
     with installed_with("report"):
         from matplotlib.colors import Normalize
@@ -85,7 +90,7 @@ def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str 
     for axes, (field, layer, label, size) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         values = np.array([[getattr(studies[r][c], field)[layer] for c in columns] for r in rows])
         if size:
-            # From a thousandth, which is as good as gone, to a thousand, which is as good as lost.
+            # Beyond a thousandth and a thousand all have vanished or exploded alike.
             shown = np.log10(np.clip(values, 1e-3, 1e3))
             drawn = axes.imshow(shown, cmap="PuOr_r", norm=Normalize(-3, 3), aspect="auto")
         else:
@@ -94,7 +99,7 @@ def plot_depth_grid(studies: Mapping[str, Mapping[str, DepthStudy]], title: str 
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
             text = f"{value:.2f}" if not size or 0.01 <= value < 100 else f"{value:.0e}"
-            # The eye sees mostly green: dark letters on what is light, white ones on what is dark.
+            # Black letters on light cells, white ones on dark cells, by the perceived brightness.
             red, green, blue, _ = drawn.to_rgba(shown[row, column])
             ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
             axes.text(column, row, text, ha="center", va="center", fontsize=10, color=ink)

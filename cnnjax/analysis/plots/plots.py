@@ -1,6 +1,7 @@
-"""Thin plotters for the arrays that the analysis returns; each gives a `matplotlib` figure.
+"""Plots of the arrays that the analysis returns; each is a `matplotlib` figure.
 
-Colors are Okabe and Ito's, maps are viridis and PuOr: told apart with every kind of color vision.
+Colors are Okabe and Ito's, maps are viridis and PuOr: distinguishable with every kind of color
+vision.
 """
 
 import math
@@ -22,12 +23,19 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 def plot_kernels(
     kernel: Float[ArrayLike, "height width in out"], title: str = "", *, limit: int = 64
 ) -> Any:
-    """A convolution's kernels: colors for three input channels, else one picture for each pair.
+    """Draws a convolution's kernels: in color for three input channels, else one for each pair.
 
     Args:
         kernel: [height, width, in_channels, out_channels].
         title: a line above.
-        limit: of more pictures than this the first ones are drawn, which a line above says.
+        limit: the largest number of pictures; of more, the first ones are drawn, and the title
+            gives their number.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: the kernel does not have four dimensions.
     """
     pictures = kernel_pictures(np.asarray(kernel))
     gray = pictures.shape[-1] == 1
@@ -36,22 +44,26 @@ def plot_kernels(
 
 
 def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: int = 64) -> Any:
-    """Maps side by side, on one scale.
+    """Draws maps side by side, on one scale.
 
     Args:
         maps: [height, width, channels], one map a channel; or [maps, height, width, 3], colors.
         title: a line above.
         signed: whether 0 is the middle of the scale.
-        limit: of more maps than this the first ones are drawn, which a line above says.
+        limit: the largest number of maps; of more, the first ones are drawn, and the title gives
+            their number.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: the array has another rank.
+        ValueError: the array has another rank, or no maps.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
 
     array = np.asarray(maps)
-    if array.ndim not in (3, 4):
+    if array.ndim not in (3, 4) or not array.size:
         raise ValueError(
             f"plot_maps: maps of shape {array.shape}; expected [height, width, channels] of one "
             "image, or [maps, height, width, 3]"
@@ -64,9 +76,11 @@ def plot_maps(maps: ArrayLike, title: str = "", *, signed: bool = False, limit: 
     rows = math.ceil(len(tiles) / columns)
     figure = Figure(figsize=(1.15 * columns + 0.6, 1.15 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
+    # The scale is that of all maps, not of the drawn ones alone.
     largest = float(np.abs(array).max())
     low, high = (-largest, largest) if signed else (float(array.min()), float(array.max()))
     shown = None
+    # Places of the grid without a map stay empty too.
     for axes in grid.flat:
         axes.axis("off")
     for axes, tile in zip(grid.flat, tiles, strict=False):
@@ -84,7 +98,7 @@ def plot_gallery(
     rows: Sequence[str],
     title: str = "",
 ) -> Any:
-    """Pictures in rows and columns, each on its own scale.
+    """Draws pictures in rows and columns, each on its own scale.
 
     Args:
         pictures: by row and column: [height, width], drawn in viridis, or [height, width, 1 or 3],
@@ -92,6 +106,12 @@ def plot_gallery(
         columns: a heading for each column.
         rows: a name for each row.
         title: a line above.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: there are more or fewer pictures than rows and columns.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -118,7 +138,7 @@ def plot_overlay(
     *,
     row: Row | None = None,
 ) -> Any:
-    """An image, and beside it a map laid over the image.
+    """Draws an image, and beside it the same image with a map over it.
 
     For saliency, Grad-CAM, occlusion and effective receptive fields.
 
@@ -126,8 +146,11 @@ def plot_overlay(
         image: values in 0..1.
         heat: the map, enlarged to the image where it is smaller.
         title: a line above.
-        row: a layer's row of a summary: the closed-form receptive field of the layer's middle unit
-            is drawn as a box.
+        row: a layer's row of a summary: the receptive field of the layer's middle unit, counted
+            from shapes, is drawn as a box.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
     """
     with installed_with("report"):
         from matplotlib.figure import Figure
@@ -137,6 +160,7 @@ def plot_overlay(
     height, width = picture.shape[:2]
     figure = Figure(figsize=(7.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
+    # The map is stretched over the image, whose pixels have their centers at whole numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     gray = picture.shape[-1] == 1
     for axes in (left, right):
@@ -159,7 +183,14 @@ def plot_overlay(
 
 
 def plot_invariance(curves: Sequence[InvarianceCurve]) -> Any:
-    """Accuracy and probability of the true class against the amount of each change."""
+    """Draws accuracy and probability of the true class against the amount of each change.
+
+    Args:
+        curves: the curves, one for each panel.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
     with installed_with("report"):
         from matplotlib.figure import Figure
 
@@ -179,11 +210,14 @@ def plot_invariance(curves: Sequence[InvarianceCurve]) -> Any:
 
 
 def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) -> Any:
-    """What stacks of square kernels see, and how many weights they cost, layer by layer.
+    """Draws the receptive fields of stacks of square kernels, with their numbers of weights.
 
     Args:
         stacks: name to kernel sizes, from the first layer to the last, all of stride 1.
         channels: input and output channels of each layer, for the number of weights.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
 
     Source: Simonyan and Zisserman, 2014, section 2.3.
     """
@@ -201,13 +235,14 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
             axes.axvline(line, color="#bbbbbb", linewidth=0.7)
         side = 1 + sum(k - 1 for k in sizes)
         for number, kernel in enumerate(sizes):
+            # In the middle of the widest stack, so that sizes can be compared.
             corner = (widest - side) / 2
             axes.add_patch(
                 Rectangle(
                     (corner, corner),
                     side,
                     side,
-                    facecolor=COLORS[number],
+                    facecolor=COLORS[number % len(COLORS)],
                     alpha=0.35,
                     edgecolor="black",
                 )
@@ -221,8 +256,16 @@ def plot_field_stack(stacks: Mapping[str, Sequence[int]], channels: int = 64) ->
     return figure
 
 
-def plot_embedding(canvas: Float[np.ndarray, "size size channels"], title: str = "") -> Any:
-    """A canvas of `embedding.canvas` with a title."""
+def plot_embedding(canvas: Float[np.ndarray, "side side channels"], title: str = "") -> Any:
+    """Draws a canvas of `embedding.canvas` with a title.
+
+    Args:
+        canvas: values in 0..1, gray or RGB.
+        title: a line above.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
     with installed_with("report"):
         from matplotlib.figure import Figure
 

@@ -5,11 +5,11 @@ import numpy as np
 from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.files import write_atomically
 from cnnjax.data.kinds import Kind
 from cnnjax.data.read.decode import decode_image
 from cnnjax.data.read.sources import open_source
 from cnnjax.data.read.tfds_store import require_prepared
+from cnnjax.writing import write_array
 
 
 def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> ArrayExamples:
@@ -44,8 +44,8 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
     # Without decoding, neither TFDS, whose import takes seconds, nor OpenCV is needed.
     if not (images_file.exists() and labels_file.exists()):
         images, labels = _decode(dataset, dataset.image_shape, split, data_dir)
-        write_atomically(images_file, images)
-        write_atomically(labels_file, labels)
+        write_array(images_file, images)
+        write_array(labels_file, labels)
     images, labels = np.load(images_file), np.load(labels_file)
     expected = (dataset.split_sizes[split], *dataset.image_shape)
     if images.shape != expected or labels.shape != expected[:1]:

@@ -10,9 +10,9 @@ from jaxtyping import Int32
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.files import write_atomically
 from cnnjax.data.folders import list_split
 from cnnjax.data.read.tfds_store import open_prepared, require_prepared
+from cnnjax.writing import write_array
 
 
 class Encoded(NamedTuple):
@@ -157,7 +157,7 @@ class PreparedSource:
         path = self._folder / f"{self._stored_split}-labels.npy"
         if not path.exists():
             labels = [self[position].label for position in range(len(self))]
-            write_atomically(path, np.array(labels, np.int32))
+            write_array(path, np.array(labels, np.int32))
         return np.load(path)
 
 

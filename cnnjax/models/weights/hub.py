@@ -12,6 +12,7 @@ from pathlib import Path
 from cnnjax.models.weights.files import sha256
 from cnnjax.models.weights.mismatch import WeightsError
 from cnnjax.nearest import did_you_mean
+from cnnjax.writing import write_json
 
 # Registered networks and the repositories of their weights, all for `source="timm"`: torchvision's
 # first weights ("tv") where there are any. From timm 1.0's table of pretrained networks.
@@ -119,10 +120,7 @@ def _verify(path: Path, key: str, kept_in: Path) -> None:
         )
     if key not in kept:
         kept_in.parent.mkdir(parents=True, exist_ok=True)
-        # A process that stops while writing leaves the old file whole.
-        partial = kept_in.with_suffix(".partial")
-        partial.write_text(json.dumps({**kept, key: found}, indent=2, sort_keys=True) + "\n")
-        partial.replace(kept_in)
+        write_json(kept_in, {**kept, key: found}, sort_keys=True)
 
 
 def _checksums_file(cache_dir: str | os.PathLike[str] | None) -> Path:

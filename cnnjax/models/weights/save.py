@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnjax import writing
 from cnnjax.models.net import Net
 from cnnjax.models.weights.files import check_folder
 from cnnjax.models.weights.sources import find_table, own_slots, shapes_at
@@ -86,10 +87,5 @@ def _write(
     # The format has no strides, and the library writes an array's memory in its order.
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     # A write that fails must not replace a good file.
-    partial = f"{os.fspath(path)}.partial"
-    try:
-        safetensors.numpy.save_file(contiguous, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with writing.aside(path) as temporary:
+        safetensors.numpy.save_file(contiguous, temporary, metadata)

@@ -42,54 +42,79 @@ class Placement(abc.ABC):
         return self.mesh.shape[DATA]
 
     def round_up(self, size: int) -> int:
-        """Returns the least batch size from `size` on that can be cut evenly."""
+        """Returns the least batch size from `size` on that can be cut evenly.
+
+        Args:
+            size: number of examples.
+        """
         return -(-size // self.shards) * self.shards
 
     @abc.abstractmethod
     def batch_statistics(self, scope: NormScope, batch: int) -> AbstractContextManager[Any]:
-        """Returns `nn.batch_statistics` with what makes batch norms share what the scope says.
+        """Returns `nn.batch_statistics` for batch norms that share statistics within the scope.
 
-        To be entered inside the function that is compiled, around the passes through the network.
+        It is entered inside the function that is compiled, around the passes through the network.
 
         Args:
-            scope: which examples share their statistics: a `BatchNormScope`, or whatever has its
-                attributes.
+            scope: which examples share their statistics: a `BatchNormScope`, or another object
+                with its attributes.
             batch: examples, on all devices together, of one pass through the network.
 
         Raises:
-            ConfigError: they cannot be grouped like that.
+            ConfigError: the examples cannot be grouped like that.
         """
 
     @abc.abstractmethod
     def split(self, values: Array) -> Array:
-        """Inside a compiled function: a batch's values [batch, ...], on each device its part."""
+        """Returns, inside a compiled function, each device's part of a batch's values.
+
+        Args:
+            values: those of the whole batch, [batch, ...].
+        """
 
     @abc.abstractmethod
     def replicate(self, tree: Any) -> Any:
-        """Puts arrays whole on every device."""
+        """Puts arrays whole on every device.
+
+        Args:
+            tree: a pytree of arrays in the host's memory.
+        """
 
     @abc.abstractmethod
     def place(self, state: TrainState) -> TrainState:
-        """Puts a state on the devices, as it is to be trained."""
+        """Puts a state on the devices, as it is trained.
+
+        Args:
+            state: a whole state.
+        """
 
     @abc.abstractmethod
     def put_batch(self, rows: Any) -> Any:
         """Puts a batch on the devices, each its part.
 
         Args:
-            rows: arrays [rows, ...] with this process's rows of the batch: of P processes, the
-                first holds the first P-th of the batch, and so on.
+            rows: a pytree of arrays [rows, ...] with this process's rows of the batch: of P
+                processes, the first holds the first P-th of the batch, and so on.
         """
 
     @abc.abstractmethod
     def fetch(self, tree: Any) -> Any:
-        """Returns whole arrays on the host from placed ones; all processes must call it."""
+        """Returns whole arrays on the host from placed ones; all processes must call it.
+
+        Args:
+            tree: a pytree of placed arrays.
+        """
 
     @abc.abstractmethod
     def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
         """Compiles a function from (state, *arguments) to (state, sums) for placed arguments.
 
         The state's buffers are given to the result; the sums are whole on every device.
+
+        Args:
+            step: the function.
+            state: a placed state, whose shapes and shardings are compiled for.
+            *arguments: placed arguments, likewise.
         """
 
     @abc.abstractmethod
@@ -120,7 +145,12 @@ class Placement(abc.ABC):
         }
 
     def describe(self, state: TrainState) -> dict[str, Any]:
-        """Returns layout, devices and bytes of a placed state's parameters as JSON values."""
+        """Returns layout, devices and bytes of a placed state's parameters as JSON values.
+
+        Args:
+            state: a placed state.
+        """
+        # Under pmap an array has a leading axis with a copy for each device.
         copies = 1 if self.axis_name is None else self.shards
         devices = self.mesh.devices.flat
         return {

@@ -1,4 +1,4 @@
-"""What a run asks of its devices: the kind of parallelism, the mesh, which parameters are cut."""
+"""How a run uses its devices: the kind of parallelism, the mesh, which parameters are cut."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ DATA = "data"
 """The mesh axis along which a batch is cut."""
 
 MODEL = "model"
-"""The mesh axis along which parameters are cut, where rules say so."""
+"""The mesh axis along which parameters are cut, where rules require it."""
 
 MODES = ("jit", "pmap")
 _REPLICATED = "replicated"
@@ -20,15 +20,15 @@ _REPLICATED = "replicated"
 
 @dataclass(frozen=True)
 class Parallel:
-    """How a run is spread over devices; no part of its identity, since the numbers are the same.
+    """How a run is spread over devices; not part of its identity, since the numbers are the same.
 
     Attributes:
         mode: "jit" (one program over a mesh), "pmap" (a replica on each device, joined by sums), or
             None for the first device alone.
         mesh: sizes of the mesh's axes, as in "data:4,model:2"; None for all devices along `data`.
-        sharding: rules such as ".*kernel=-1", the first of which that matches a parameter's whole
-            path says which of its dimensions is cut along `model`, or "replicated" for none. Every
-            parameter must match one. None leaves all of them whole.
+        sharding: rules such as ".*kernel=-1". The first one that matches a parameter's whole path
+            gives the dimension that is cut along `model`, or "replicated" for none. Every
+            parameter must match a rule. Without rules all parameters are whole.
     """
 
     mode: str | None = None
@@ -36,10 +36,13 @@ class Parallel:
     sharding: tuple[str, ...] = ()
 
     def axes(self, devices: int) -> dict[str, int]:
-        """Returns the sizes of the axes `data` and `model` on that many devices.
+        """Returns the sizes of the axes `data` and `model`.
+
+        Args:
+            devices: number of devices that there are.
 
         Raises:
-            ConfigError: what is asked for cannot be made of them.
+            ConfigError: the attributes contradict each other, or have no meaning.
         """
         if self.mode not in (None, *MODES):
             raise ConfigError(
@@ -60,7 +63,7 @@ class Parallel:
         if (axes[MODEL] > 1) != bool(self.sharding):
             raise ConfigError(
                 f"--mesh, --sharding: the model axis has {axes[MODEL]} devices and "
-                f"{len(self.sharding)} rules say what is cut along it; give both or neither, e.g. "
+                f"{len(self.sharding)} rules cut parameters along it; give both or neither, e.g. "
                 "--mesh=data:4,model:2 --sharding='(.*/)?kernel=-1' --sharding='.*=replicated'"
             )
         return axes
@@ -75,17 +78,17 @@ class Parallel:
 
 
 def make_mesh(parallel: Parallel, batch_size: int, parts: int = 1) -> Mesh:
-    """Returns the mesh that is asked for, the devices of each process side by side along `data`.
+    """Returns the mesh of a run, the devices of each process side by side along `data`.
 
     Args:
-        parallel: what is asked for.
+        parallel: how the run is spread over devices.
         batch_size: examples of a step.
         parts: number of parts into which a step cuts its batch.
 
     Raises:
-        ConfigError: the devices do not give it, or it does not divide the batch.
+        ConfigError: there are too few devices, or the mesh does not divide the batch.
     """
-    # One device: one of this process's own.
+    # Without parallelism the one device has to be one of this process's own.
     devices = jax.local_devices() if parallel.mode is None else jax.devices()
     axes = parallel.axes(len(devices))
     size = axes[DATA] * axes[MODEL]
@@ -97,7 +100,8 @@ def make_mesh(parallel: Parallel, batch_size: int, parts: int = 1) -> Mesh:
     if jax.process_count() > 1 and parallel.mode is not None:
         _check_processes(axes, text)
     _check_batch(axes[DATA], batch_size, parts)
-    # Explicit axes, the default of jax.make_mesh, would ask every operation for its sharding.
+    # With explicit axes, the default of jax.make_mesh, every operation would have to state its
+    # sharding.
     return Mesh(
         np.asarray(devices[:size]).reshape(axes[DATA], axes[MODEL]),
         (DATA, MODEL),

@@ -1,4 +1,4 @@
-"""How a run is spread over devices: a program over a mesh, and which placement is asked for."""
+"""How a run is spread over devices: a program over a mesh, and the choice of a placement."""
 
 import functools
 from collections.abc import Callable
@@ -38,36 +38,68 @@ class MeshPlacement(Placement):
         self._rows = NamedSharding(mesh, PartitionSpec(DATA))
 
     def batch_statistics(self, scope: NormScope, batch: int) -> AbstractContextManager[Any]:
-        """See `Placement.batch_statistics`."""
+        """See `Placement.batch_statistics`.
+
+        Args:
+            scope: which examples share their statistics.
+            batch: examples, on all devices together, of one pass through the network.
+        """
         return nn.batch_statistics(groups=norm_groups(scope, batch, self.shards))
 
     def split(self, values: Array) -> Array:
-        """See `Placement.split`."""
+        """See `Placement.split`.
+
+        Args:
+            values: those of the whole batch, [batch, ...].
+        """
         return jax.lax.with_sharding_constraint(values, self._rows)
 
     def replicate(self, tree: Any) -> Any:
-        """See `Placement.replicate`."""
+        """See `Placement.replicate`.
+
+        Args:
+            tree: a pytree of arrays in the host's memory.
+        """
         return jax.tree.map(lambda leaf: _put(leaf, self._whole), tree)
 
     def place(self, state: TrainState) -> TrainState:
-        """See `Placement.place`."""
+        """See `Placement.place`.
+
+        Args:
+            state: a whole state.
+        """
         specs = state_specs(state, self._specs)
         return jax.tree.map(
             lambda leaf, spec: _put(leaf, NamedSharding(self.mesh, spec)), state, specs
         )
 
     def put_batch(self, rows: Any) -> Any:
-        """See `Placement.put_batch`."""
+        """See `Placement.put_batch`.
+
+        Args:
+            rows: a pytree of this process's rows of the batch, [rows, ...].
+        """
         return jax.tree.map(
             lambda leaf: jax.make_array_from_process_local_data(self._rows, leaf), rows
         )
 
     def fetch(self, tree: Any) -> Any:
-        """See `Placement.fetch`."""
+        """See `Placement.fetch`.
+
+        Args:
+            tree: a pytree of placed arrays.
+        """
         return jax.tree.map(_host_array, tree)
 
     def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
-        """See `Placement.compile_step`."""
+        """See `Placement.compile_step`.
+
+        Args:
+            step: the function from (state, *arguments) to (state, sums).
+            state: a placed state.
+            *arguments: placed arguments.
+        """
+        # The new state lies as the old one does, whose buffers it takes over.
         shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
         jitted = jax.jit(
             self._cut(step),
@@ -78,7 +110,11 @@ class MeshPlacement(Placement):
         return jitted.lower(state, *arguments).compile()
 
     def compile_sums(self, function: Callable) -> Callable:
-        """See `Placement.compile_sums`."""
+        """See `Placement.compile_sums`.
+
+        Args:
+            function: from placed arguments to sums over the examples that it chose.
+        """
         return compiler.jit(self._cut(function), out_shardings=self._whole)
 
     compile_evaluation = compile_sums
@@ -95,16 +131,16 @@ class MeshPlacement(Placement):
 
 
 def make_placement(parallel: Parallel, params: Any, batch_size: int, parts: int = 1) -> Placement:
-    """Returns the placement that is asked for.
+    """Returns the placement of a run.
 
     Args:
-        parallel: what is asked for.
+        parallel: how the run is spread over devices.
         params: the parameters' shapes.
         batch_size: examples of a step.
         parts: number of parts into which a step cuts its batch, one after another.
 
     Raises:
-        ConfigError: devices, batch or parameters do not allow it; how to mend it is said.
+        ConfigError: devices, batch or parameters do not allow it; the message names a fix.
     """
     mesh = make_mesh(parallel, batch_size, parts)
     if parallel.mode == "pmap":
@@ -114,6 +150,7 @@ def make_placement(parallel: Parallel, params: Any, batch_size: int, parts: int 
 
 def _put(leaf: Any, sharding: NamedSharding) -> Array:
     """Puts an array that every process has whole on the devices, each its part."""
+    # device_put reaches the devices of this process only.
     if sharding.is_fully_addressable:
         return jax.device_put(jnp.asarray(leaf), sharding)
     whole = np.asarray(leaf)
@@ -121,6 +158,7 @@ def _put(leaf: Any, sharding: NamedSharding) -> Array:
 
 
 def _host_array(leaf: Array) -> np.ndarray:
+    # An array that is cut over processes has to be gathered from them.
     if leaf.is_fully_addressable or leaf.is_fully_replicated:
         return np.asarray(leaf)
     return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))

@@ -1,9 +1,9 @@
 """Several processes that train as one: how they find, wait for and lose each other.
 
-`jax.distributed` brings them together. What it does when one of them is gone is to abort the others
-after `HEARTBEAT_SECONDS`, since a collective that misses a member waits for ever. The watch here
-is for the common case, a process that ended or was killed: the system closes its connections at
-once, and the others leave within `NOTICE_SECONDS` with a message and the exit code `PEER_LOST`.
+`jax.distributed` brings them together. When one of them is gone it aborts the others after
+`HEARTBEAT_SECONDS`, since a collective operation without all its members waits for ever. The
+connections here are for the common case, a process that ended or was killed: the system closes them
+at once, and the others leave within `NOTICE_SECONDS` with a message and the exit code `PEER_LOST`.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from jax.experimental import multihost_utils
 from cnnjax.training.errors import ConfigError, TrainingDiverged, TrainingStopped
 
 AUTO = "auto"
-"""The coordinator's address where a cluster (Slurm, Open MPI, Kubernetes, TPU) tells it."""
+"""Takes the coordinator's address from the cluster (Slurm, Open MPI, Kubernetes, TPU)."""
 
 START_SECONDS = 120
 """How long processes wait for each other at the start."""
@@ -30,7 +30,7 @@ NOTICE_SECONDS = 10
 """Time in which the end of a process is noticed by the others."""
 
 HEARTBEAT_SECONDS = 30
-"""Time in which a process, or machine, that only fell silent is noticed by the others."""
+"""Time in which the others notice a process, or machine, that is silent but not closed."""
 
 PEER_LOST = 5
 """Exit code of a process that left because another one was gone."""
@@ -45,7 +45,11 @@ def is_first() -> bool:
 
 
 def from_first(value: Callable[[], int]) -> int:
-    """Returns what the first process gets by calling `value`, which only it calls."""
+    """Returns in every process what `value` returns in the first one.
+
+    Args:
+        value: a function without arguments, called in the first process only.
+    """
     if jax.process_count() == 1:
         return value()
     given = value() if is_first() else 0
@@ -84,8 +88,9 @@ def joined(
     if coordinator is None:
         yield
         return
+    # Collective operations between CPU processes need a library: gloo comes with jaxlib.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    # It would take SIGTERM for itself; the training loop saves and stops on it.
+    # That service would handle SIGTERM itself; here the training loop saves and stops at it.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -99,13 +104,13 @@ def joined(
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"--coordinator={coordinator}: {error}") from error
     host = None if coordinator == AUTO else coordinator.rpartition(":")[0]
-    watch = _Watch(host)
+    peers = _Peers(host)
     try:
         yield
     except (TrainingDiverged, TrainingStopped):
-        watch.part()  # all processes stop at the same step
+        peers.part()  # all processes stop at the same step
         raise
-    watch.part()
+    peers.part()
 
 
 def is_joined() -> bool:
@@ -114,7 +119,11 @@ def is_joined() -> bool:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends this process, also where others still wait for it: they then notice that it is gone."""
+    """Ends this process, also where others still wait for it: they then notice that it is gone.
+
+    Args:
+        code: the exit code.
+    """
     if is_joined():
         # Leaving the usual way would wait for them to leave too.
         sys.stdout.flush()
@@ -136,7 +145,7 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
     if not host or not port.isdigit():
         raise ConfigError(
             f"--coordinator: {coordinator!r} was given; write HOST:PORT of process 0, or "
-            f"{AUTO!r} on a cluster that tells it"
+            f"{AUTO!r} on a cluster that knows it"
         )
     if num_processes is None or process_id is None or not 0 <= process_id < num_processes:
         raise ConfigError(
@@ -145,34 +154,36 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
         )
 
 
-class _Watch:
-    """Connections from process 0 to each other process, whose closing tells that one is gone.
+class _Peers:
+    """Connections from process 0 to each other process; one that closes means a lost process.
 
     Args:
-        host: name of the machine of process 0; None to ask that machine.
+        host: name of the machine of process 0; None to use the machine's own name for itself.
     """
 
     def __init__(self, host: str | None):
         self._parted = False
         if jax.process_count() == 1:
-            self._peers = []
+            self._connections = []
             return
         address = np.zeros(_ADDRESS_BYTES, np.uint8)
         listener = None
         if is_first():
+            # At port 0 the system chooses a free one.
             listener = socket.create_server(("", 0), backlog=jax.process_count())
             text = f"{host or socket.getfqdn()}:{listener.getsockname()[1]}".encode()
             address[: len(text)] = np.frombuffer(text, np.uint8)
-        told = multihost_utils.broadcast_one_to_all(address)
+        shared = multihost_utils.broadcast_one_to_all(address)
         if listener is not None:
-            self._peers = self._accept(listener)
+            self._connections = self._accept(listener)
         else:
-            name, _, port = bytes(told).rstrip(b"\0").decode().rpartition(":")
+            name, _, port = bytes(shared).rstrip(b"\0").decode().rpartition(":")
             peer = socket.create_connection((name, int(port)), timeout=START_SECONDS)
             peer.sendall(jax.process_index().to_bytes(4, "big"))
-            self._peers = [(0, peer)]
-        for number, peer in self._peers:
+            self._connections = [(0, peer)]
+        for number, peer in self._connections:
             peer.settimeout(None)
+            # A daemon thread does not keep the process alive.
             threading.Thread(target=self._listen, args=(number, peer), daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> list[tuple[int, socket.socket]]:
@@ -198,14 +209,15 @@ class _Watch:
                 file=sys.stderr,
                 flush=True,
             )
+            # The main thread may wait for the lost process for ever: only this call ends it.
             os._exit(PEER_LOST)
 
     def part(self) -> None:
-        """Waits for the other processes to come here, and leaves them."""
-        if self._peers:
+        """Waits until all processes are here, and leaves them."""
+        if self._connections:
             multihost_utils.sync_global_devices("part")
         self._parted = True
-        for _, peer in self._peers:
+        for _, peer in self._connections:
             # The other one may have closed it by now.
             with contextlib.suppress(OSError):
                 peer.sendall(_GOODBYE)

@@ -7,13 +7,17 @@ from cnnjax.training.errors import ConfigError
 
 
 class NormScope(Protocol):
-    """Whatever has the attributes of `BatchNormScope`."""
+    """Any object with the attributes of `BatchNormScope`."""
 
     @property
-    def scope(self) -> Literal["global", "device", "group"]: ...
+    def scope(self) -> Literal["global", "device", "group"]:
+        """See `BatchNormScope.scope`."""
+        ...
 
     @property
-    def group_size(self) -> int | None: ...
+    def group_size(self) -> int | None:
+        """See `BatchNormScope.group_size`."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def parameter_specs(params: Any, rules: Rules, size: int) -> Any:
     """
     if not rules:
         return jax.tree.map(lambda leaf: PartitionSpec(), params)
-    # None is no leaf to a pytree.
+    # None is not a leaf of a pytree, so each value is wrapped in a tuple.
     try:
         matched = patterns.match([(pattern, (value,)) for pattern, value in rules], params)
     except ValueError as error:
@@ -80,6 +80,7 @@ def state_specs(state: Any, specs: Any) -> Any:
 
     def spec_of(path: str, shape: tuple[int, ...]) -> PartitionSpec:
         parts = path.split("/")
+        # The longest end of the path is tried first: it is the most specific.
         for start in range(len(parts)):
             found = parameters.get("/".join(parts[start:]))
             if found is not None and found[0] == shape:
@@ -94,7 +95,11 @@ def state_specs(state: Any, specs: Any) -> Any:
 
 
 def bytes_per_device(arrays: Any) -> int:
-    """Returns the bytes that one device holds of a tree of arrays: those of the fullest device."""
+    """Returns the bytes that the fullest device holds of a tree of arrays.
+
+    Args:
+        arrays: a pytree of placed arrays.
+    """
     held: dict[Any, int] = {}
     for leaf in jax.tree.leaves(arrays):
         for shard in leaf.addressable_shards:

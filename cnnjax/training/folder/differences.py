@@ -1,4 +1,4 @@
-"""In which entries two nested tables of JSON values differ."""
+"""The entries in which two nested tables of JSON values differ."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,12 +7,12 @@ from typing import Any
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], path: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yields each entry that differs: its dotted name, and both values; None for none.
+    """Yields each entry that differs: its dotted name, and both values; None where one is missing.
 
     Args:
-        old: nested mappings.
-        new: others.
-        path: what the names begin with.
+        old: nested mappings of JSON values.
+        new: the mappings that they are compared with.
+        path: prefix of the names.
     """
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)

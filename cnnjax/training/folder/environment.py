@@ -24,6 +24,7 @@ def describe_environment() -> dict[str, Any]:
         },
         "devices": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
         "machine": platform.machine(),
+        # XLA shares sums among its threads, so their number can change the last bit.
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -38,6 +39,7 @@ def describe_code() -> dict[str, Any]:
     return {
         "command": " ".join(sys.orig_argv),
         "commit": _git(repository, "rev-parse", "HEAD"),
+        # New files do not count: runs and data often lie in the checkout.
         "dirty": bool(_git(repository, "status", "--porcelain", "--untracked-files=no")),
     }
 
@@ -55,5 +57,10 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 
 def environment_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Returns a line for each entry in which two environments differ."""
+    """Returns a line for each entry in which two environments differ.
+
+    Args:
+        old: an environment, as `describe_environment` gives it.
+        new: another one.
+    """
     return [f"{name}: {before} before, {now} now" for name, before, now in differences(old, new)]

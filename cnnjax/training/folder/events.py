@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
-
-EVENTS_FILE = "events.jsonl"
+from cnnjax.training.folder.names import EVENTS_FILE
 
 
 class EventLog:
@@ -25,7 +24,7 @@ class EventLog:
         Args:
             event: what happened: "started", "resumed", "compiled", "saved", "stopped", "diverged",
                 "profiled", "finished" or "failed".
-            step: the number of steps done when it did.
+            step: number of steps done at that time.
             **details: JSON values that belong to it.
         """
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -37,5 +36,9 @@ class EventLog:
 
 
 def read_events(workdir: Path) -> list[dict[str, Any]]:
-    """Returns the events of a run in the order in which they were written."""
+    """Returns the events of a run in the order in which they were written.
+
+    Args:
+        workdir: the run's folder.
+    """
     return read_json_lines(workdir / EVENTS_FILE)

@@ -1,4 +1,4 @@
-"""Where NaN and infinity hide in a training state."""
+"""The arrays of a training state that hold NaN or infinity."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +11,16 @@ from cnnjax import compiler, patterns
 
 
 def nonfinite_names(state: Any) -> list[str]:
-    """Returns the paths of the arrays of a state that hold what must not be saved.
+    """Returns the paths of the arrays of a state that hold NaN or infinity.
 
-    That is NaN or infinity, but for single infinite numbers in the optimizer's state: bookkeeping
-    such as the lowest loss so far begins at infinity.
+    Single infinite numbers in the optimizer's state are allowed: bookkeeping, such as the lowest
+    loss so far, starts at infinity.
 
     Args:
         state: any pytree that flax can turn into a state dict, on the host or on devices.
     """
     tree = serialization.to_state_dict(state)
+    # One program for all arrays, of which only the flags come to the host.
     bad = jax.tree.leaves(jax.device_get(_flags(tree)))
     return [name for name, is_bad in zip(patterns.path_names(tree), bad, strict=True) if is_bad]
 

@@ -15,12 +15,18 @@ class JsonLines:
 
     def __init__(self, path: Path):
         cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        # With line buffering, a finished line survives a killed process.
         self._file = path.open("a", buffering=1)
-        if cut:  # by the end of a process: what follows must not be joined to it
+        if cut:
+            # A process ended within the last line; the next line must not be joined to it.
             self._file.write("\n")
 
     def append(self, values: Mapping[str, Any]) -> None:
-        """Writes one line."""
+        """Writes one line.
+
+        Args:
+            values: the JSON object.
+        """
         self._file.write(json.dumps(values) + "\n")
 
     def close(self) -> None:
@@ -29,7 +35,11 @@ class JsonLines:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of a file in their order, without those that a process's end cut off."""
+    """Returns the objects of a file in their order, without lines that a process's end cut off.
+
+    Args:
+        path: the file; where it does not exist there are no lines.
+    """
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -9,10 +9,10 @@ import numpy as np
 
 from cnnjax.extras import installed_with
 from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
-from cnnjax.training.folder.run_folder import METRICS_FILE
+from cnnjax.training.folder.names import METRICS_FILE, TENSORBOARD_FOLDER
 
 HISTOGRAM_VALUES = 100_000
-"""Of a larger array, this many evenly spaced values stand in a histogram."""
+"""A histogram takes at most about this many values of an array, evenly spaced."""
 
 
 class MetricsWriter:
@@ -20,7 +20,7 @@ class MetricsWriter:
 
     Args:
         workdir: the run's folder.
-        resumed_step: the step that the run goes on from; TensorBoard forgets what lies past it.
+        resumed_step: the step that the run continues from; TensorBoard drops what lies past it.
     """
 
     def __init__(self, workdir: Path, resumed_step: int = 0):
@@ -34,42 +34,63 @@ class MetricsWriter:
 
         event_pb2: Any = generated  # its classes are made at run time
         self._lines = JsonLines(workdir / METRICS_FILE)
-        folder = workdir / "tensorboard"
+        folder = workdir / TENSORBOARD_FOLDER
         folder.mkdir(exist_ok=True)
         # Without the process in its name, a file would be lost to a restart in the same second.
         self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")
         self._event, self._summary = event_pb2.Event, summary
         if resumed_step:
+            # After this event TensorBoard drops what it has of later steps.
             restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._events.write_event(self._event(step=resumed_step + 1, session_log=restart))
 
     def write(self, split: str, step: int, epoch: float, values: dict[str, float]) -> None:
-        """Writes scalars of a split ("train", "test", "validation") after a step."""
+        """Writes scalars after a step.
+
+        Args:
+            split: "train", "test" or "validation".
+            step: number of steps done.
+            epoch: the same in epochs, fractions included.
+            values: metrics by name.
+        """
         self._lines.append({"step": step, "epoch": epoch, "split": split, **values})
         for name, value in values.items():
             self._add(self._summary.scalar(f"{split}/{name}", value), step)
 
     def write_images(self, name: str, step: int, images: np.ndarray) -> None:
-        """Writes uint8 images [examples, height, width, channels] to TensorBoard."""
+        """Writes images to TensorBoard.
+
+        Args:
+            name: prefix of their names.
+            step: number of steps done.
+            images: uint8, or numbers from 0 to 1, [examples, height, width, channels].
+        """
         for number, image in enumerate(images):
             self._add(self._summary.image(f"{name}/{number}", image, dataformats="HWC"), step)
 
     def write_histogram(self, name: str, step: int, values: np.ndarray) -> None:
-        """Writes how an array's values are spread, and its Euclidean norm, to TensorBoard."""
+        """Writes the distribution of an array's values and its Euclidean norm to TensorBoard.
+
+        Args:
+            name: the array's name.
+            step: number of steps done.
+            values: the array, of any shape.
+        """
+        # In float16 the norm could overflow.
         flat = np.asarray(values, np.float64).reshape(-1)
         shown = flat[:: max(1, len(flat) // HISTOGRAM_VALUES)]
         self._add(self._summary.histogram(name, shown, bins=64), step)
         self._add(self._summary.scalar(f"{name}/norm", float(np.linalg.norm(flat))), step)
 
     def flush(self) -> None:
-        """Sees everything written so far into the files."""
+        """Writes everything so far into the files."""
         self._events.flush()
 
     def _add(self, summary: Any, step: int) -> None:
         self._events.write_event(self._event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self) -> None:
-        """Writes what is left and closes the files."""
+        """Writes the rest and closes the files."""
         self._lines.close()
         self._events.close()
 
@@ -78,6 +99,9 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """Returns the lines of `metrics.jsonl`, in order of step; of repeated ones, the last written.
 
     A run that was killed repeats the steps after its last checkpoint, and its last line may be cut.
+
+    Args:
+        workdir: the run's folder.
     """
     latest: dict[tuple[int, str], dict[str, Any]] = {}
     for line in read_json_lines(workdir / METRICS_FILE):

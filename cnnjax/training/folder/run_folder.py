@@ -1,6 +1,6 @@
 """The folder of a run: who may write to it, what it holds, and how it is read again.
 
-`config.json` tells the run from others. What it says is made and understood by who made the run.
+`config.json` identifies the run. Its content is made and read by the code that made the run.
 """
 
 import fcntl
@@ -14,25 +14,22 @@ from typing import Any, NamedTuple
 
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder.differences import differences
+from cnnjax.training.folder.names import CONFIG_FILE, LOCK_FILE, RUN_FILE
+from cnnjax.writing import write_json
 
-CONFIG_FILE = "config.json"
 FORMAT = 2
 """Version of what a run folder holds; folders of another one are refused."""
-
-RUN_FILE = "run.json"
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINTS = "checkpoints"
 
 _PREFIXES = {"configuration": "config.", "python": "run."}
 
 
 class RunIdentity(NamedTuple):
-    """What a folder says of its run.
+    """What identifies the run of a folder.
 
     Attributes:
         made_by: "configuration", or "python" for a run made of objects.
-        values: JSON values that tell the run from others.
-        parts: records of foreign parts that names in them stand for.
+        values: JSON values that distinguish the run from others.
+        parts: records of foreign parts, for the names of such parts in `values`.
     """
 
     made_by: str
@@ -41,13 +38,17 @@ class RunIdentity(NamedTuple):
 
 
 def check_folder(workdir: Path, identity: RunIdentity) -> bool:
-    """Makes sure, without writing anything, that a run can live in a folder.
+    """Checks, without writing anything, that a folder can hold a run.
+
+    Args:
+        workdir: the folder, which may not exist yet.
+        identity: that of the run.
 
     Returns:
         Whether the folder already holds this run, which is then resumed.
 
     Raises:
-        RunFolderError: it cannot be made or written, or holds something else.
+        RunFolderError: the folder cannot be made or written, or holds something else.
     """
     if (workdir / CONFIG_FILE).exists():
         there = read_identity(workdir)
@@ -67,6 +68,7 @@ def check_folder(workdir: Path, identity: RunIdentity) -> bool:
             )
         _check_writable(workdir)
         return True
+    # Hidden files, such as the lock of an earlier attempt, do not count.
     if workdir.is_dir() and any(not path.name.startswith(".") for path in workdir.iterdir()):
         raise RunFolderError(f"workdir: {workdir} holds files but no run; give an empty folder")
     _check_writable(workdir)
@@ -75,11 +77,12 @@ def check_folder(workdir: Path, identity: RunIdentity) -> bool:
 
 def _check_writable(workdir: Path) -> None:
     existing = workdir.absolute()
+    # A dangling link counts as existing: no folder can be made in its place.
     while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.is_dir():
         raise RunFolderError(f"workdir: {workdir} cannot be made, {existing} is not a folder")
-    # access() alone does not know of read-only file systems that root runs into.
+    # For root, access() alone allows writing to read-only file systems.
     read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
     if read_only or not os.access(existing, os.W_OK | os.X_OK):
         raise RunFolderError(f"workdir: {existing} is not writable; choose another --workdir")
@@ -87,7 +90,7 @@ def _check_writable(workdir: Path) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
     return [
-        f"{name} is {_short(there)} there, {_short(here)} was asked for"
+        f"{name} is {_short(there)} there, {_short(here)} was given"
         for name, there, here in differences(old, new, path)
     ]
 
@@ -98,7 +101,10 @@ def _short(value: Any) -> str:
 
 
 def read_identity(workdir: Path) -> RunIdentity:
-    """Returns what the folder says of its run.
+    """Returns what identifies the run of a folder.
+
+    Args:
+        workdir: the folder.
 
     Raises:
         RunFolderError: there is no run, its description cannot be read, or the folder is of another
@@ -127,7 +133,7 @@ def read_identity(workdir: Path) -> RunIdentity:
 
 
 def start_run(workdir: Path, identity: RunIdentity, facts: dict[str, Any]) -> None:
-    """Makes the folder and writes what is known at the start.
+    """Makes the folder and writes the facts of a start.
 
     Args:
         workdir: the run's folder.
@@ -148,34 +154,35 @@ def start_run(workdir: Path, identity: RunIdentity, facts: dict[str, Any]) -> No
 
 
 def read_run_facts(workdir: Path) -> dict[str, Any]:
-    """Returns what `run.json` holds; nothing if there is none."""
+    """Returns the values of `run.json`; an empty mapping if there is none.
+
+    Args:
+        workdir: the run's folder.
+    """
     path = workdir / RUN_FILE
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Writes a JSON file in full before it gets its name."""
-    aside = path.with_name(f".{path.name}.incomplete")
-    aside.write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(aside, path)
-
-
 @contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Holds a folder against a second process; the lock goes with the process, however it ends.
+    """Keeps other processes out of a folder; the lock ends with the process, however that ends.
+
+    Args:
+        workdir: the folder, made if it does not exist.
 
     Raises:
-        RunFolderError: another process holds it.
+        RunFolderError: another process holds the lock.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
+        lock = (workdir / LOCK_FILE).open("w")
     except OSError as error:
         raise RunFolderError(
             f"workdir: {workdir} cannot be written: {error}; choose another --workdir"
         ) from error
     with lock as file:
         try:
+            # The system releases this lock when the process ends, also when it is killed.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunFolderError(

@@ -1,1 +1,1 @@
-"""The steps of a run, what feeds them and what is written between them."""
+"""The steps of a run, their batches, and what is written between them."""

@@ -1,4 +1,4 @@
-"""What the compiled step makes its batch of: sets on the device, or batches read ahead of it."""
+"""The source of a compiled step's batch: sets on the device, or batches read ahead of it."""
 
 import abc
 import time
@@ -17,7 +17,7 @@ from cnnjax.training.step.batch import Stored, draws_of
 
 
 class Source(abc.ABC):
-    """Gives each step a stream's stored examples: which ones depends on seed and step alone.
+    """Gives each step stored examples of a stream, which depend on seed and step alone.
 
     Attributes:
         waited_seconds: how long the steps waited for their examples, in all.
@@ -29,23 +29,36 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def arguments(self, step: int) -> tuple[Any, ...]:
-        """Returns placed arrays from which the compiled step of that number takes its examples."""
+        """Returns placed arrays from which a compiled step takes its examples.
+
+        Args:
+            step: number of steps done before that step.
+        """
 
     @abc.abstractmethod
     def stored(self, step: Array, *arguments: Any) -> Stored:
-        """Inside the compiled step: the examples as they are stored, on each device its part."""
+        """Returns, inside the compiled step, each device's part of the examples as they are stored.
+
+        Args:
+            step: number of steps done.
+            *arguments: what `arguments` returned for the step.
+        """
 
     @abc.abstractmethod
     def host_batch(self, step: int) -> Mapping[str, np.ndarray]:
-        """Returns a step's whole batch of the stream as it is stored, in the host's memory."""
+        """Returns a step's whole batch of the stream as it is stored, in the host's memory.
+
+        Args:
+            step: number of steps done before that step.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Stops what works ahead."""
+        """Stops reading ahead."""
 
 
 class ResidentSource(Source):
-    """A set that lies on every device whole.
+    """A set that is whole on every device.
 
     Args:
         arrays: its parts.
@@ -62,15 +75,25 @@ class ResidentSource(Source):
         self._placed_block: Any = None
 
     def arguments(self, step: int) -> tuple[Any, ...]:
-        """See `Source.arguments`."""
+        """See `Source.arguments`.
+
+        Args:
+            step: number of steps done.
+        """
         block = step // self._order.block_steps
+        # The positions of a block are placed once for all its steps.
         if block != self._block:
             self._block = block
             self._placed_block = self._placement.replicate(jnp.asarray(self._order.block(block)))
         return self._placed, self._placed_block
 
     def stored(self, step: Array, *arguments: Any) -> Stored:
-        """See `Source.stored`."""
+        """See `Source.stored`.
+
+        Args:
+            step: number of steps done.
+            *arguments: what `arguments` returned for the step.
+        """
         arrays, block = arguments
         whole = jax.lax.dynamic_index_in_dim(block, step % self._order.block_steps, keepdims=False)
         positions = self._placement.split(whole)
@@ -83,7 +106,11 @@ class ResidentSource(Source):
         }
 
     def host_batch(self, step: int) -> Mapping[str, np.ndarray]:
-        """See `Source.host_batch`."""
+        """See `Source.host_batch`.
+
+        Args:
+            step: number of steps done.
+        """
         number, place = divmod(step, self._order.block_steps)
         positions = np.asarray(self._order.block(number)[place])
         rows = np.arange(len(positions), dtype=np.int32)
@@ -95,7 +122,7 @@ class ResidentSource(Source):
         }
 
     def close(self) -> None:
-        """See `Source.close`; nothing works ahead."""
+        """See `Source.close`; nothing is read ahead."""
 
 
 class ReadSource(Source):
@@ -145,20 +172,25 @@ class ReadSource(Source):
     def arguments(self, step: int) -> tuple[Any, ...]:
         """See `Source.arguments`.
 
+        Args:
+            step: number of steps done.
+
         Raises:
             DamagedImages: too many images cannot be read.
             DataError: the set is gone.
         """
+        # Compiling takes the arguments of the first step before that step does.
         if self._given is None or self._given[0] != step:
             start = time.perf_counter()
             batch = self._take(step)
             self.waited_seconds += time.perf_counter() - start
             first = jax.process_index() * len(batch["position"])
-            # The host runs ahead of the devices: the batch is there before they come to it.
+            # The host runs ahead of the devices, so that the batch is there when they need it.
             self._given = step, self._placement.put_batch(self._with_draws(batch, first))
         return (self._given[1],)
 
     def _take(self, step: int) -> Mapping[str, np.ndarray]:
+        # The reader reads ahead in order; another step than the next one starts it anew.
         if self._batches is None or step != self._next_step:
             self.close()
             self._batches = self._reader.batches(step)
@@ -171,13 +203,23 @@ class ReadSource(Source):
         return {**batch, "draw": draws_of(positions, rows, self._order.repeats)}
 
     def stored(self, step: Array, *arguments: Any) -> Stored:
-        """See `Source.stored`."""
+        """See `Source.stored`.
+
+        Args:
+            step: number of steps done.
+            *arguments: what `arguments` returned for the step.
+        """
         del step  # the order was made on the host
         (batch,) = arguments
         return batch
 
     def host_batch(self, step: int) -> Mapping[str, np.ndarray]:
-        """See `Source.host_batch`."""
+        """See `Source.host_batch`.
+
+        Args:
+            step: number of steps done.
+        """
+        # Another reader, since the run's own one has read ahead and reads only its part.
         batches = self._open(process_index=0, process_count=1).batches(step)
         try:
             return self._with_draws(next(batches), 0)
@@ -197,7 +239,7 @@ class Batches:
     Args:
         run: the run.
         placement: the devices.
-        options: how examples are read that are not in memory.
+        options: how examples that are not in memory are read.
 
     Raises:
         ValueError: the processes cannot share a batch evenly.
@@ -216,15 +258,28 @@ class Batches:
                 )
 
     def arguments(self, step: int) -> dict[str, tuple[Any, ...]]:
-        """Returns the placed arrays of every stream for the step of that number."""
+        """Returns the placed arrays of every stream for a step.
+
+        Args:
+            step: number of steps done before that step.
+        """
         return {name: source.arguments(step) for name, source in self.sources.items()}
 
     def stored(self, step: Array, given: Mapping[str, tuple[Any, ...]]) -> dict[str, Stored]:
-        """Inside the compiled step: every stream's examples as they are stored."""
+        """Returns, inside the compiled step, every stream's examples as they are stored.
+
+        Args:
+            step: number of steps done.
+            given: what `arguments` returned for the step.
+        """
         return {name: source.stored(step, *given[name]) for name, source in self.sources.items()}
 
     def host_batch(self, step: int) -> dict[str, Mapping[str, np.ndarray]]:
-        """Returns every stream's whole batch as it is stored, in the host's memory."""
+        """Returns every stream's whole batch as it is stored, in the host's memory.
+
+        Args:
+            step: number of steps done before that step.
+        """
         return {name: source.host_batch(step) for name, source in self.sources.items()}
 
     @property
@@ -240,6 +295,6 @@ class Batches:
         }
 
     def close(self) -> None:
-        """Stops what reads ahead of the steps."""
+        """Stops reading ahead of the steps."""
         for source in self.sources.values():
             source.close()

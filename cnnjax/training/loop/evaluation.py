@@ -14,9 +14,10 @@ from cnnjax.tasks.values import Moment
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import Placement, make_placement
 from cnnjax.training.loop.prediction import paced
-from cnnjax.training.run import kinds_of
+from cnnjax.training.step.batch import kinds_of
 
 EVAL_BATCH = 512
+"""Examples evaluated at once, on all devices together, where nothing else is given."""
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def make_evaluator(
 ) -> Callable[[Mapping[str, Any], Any], dict[str, float]]:
     """Returns a function from variables and the task's state to metrics over all the examples.
 
-    It is compiled at its first call.
+    The function is compiled at its first call.
 
     Args:
         model: the network.
@@ -41,8 +42,8 @@ def make_evaluator(
         preprocess: from stored examples to network inputs.
         examples: what is evaluated, the same in all processes.
         batch_size: examples evaluated at once, on all devices together.
-        placement: where the variables lie, and who shares each batch; None for one device.
-        read: how examples are read that are not in memory.
+        placement: the devices of the variables and of each batch; None for one device.
+        read: how examples that are not in memory are read.
     """
     placement = placement or one_device()
     kinds = kinds_of(examples)
@@ -50,7 +51,7 @@ def make_evaluator(
     def batch_values(variables: Any, state: Any, batch: Batch) -> tuple[Sums, Rows]:
         inputs = preprocess({name: batch[name] for name in kinds}, kinds)
         whole = {**batch, **inputs}
-        # Nothing is random in evaluation: the key only fills its place.
+        # Nothing is random in evaluation, but a moment has a key.
         moment = Moment(jax.random.key(0), train=False, totals=task.totals(whole), state=state)
         sums, rows = task.evaluate(model, variables, whole, moment)
         return sums, {**rows, "weight": batch["weight"]} if rows else {}
@@ -75,19 +76,20 @@ def placed_batches(
 
     Args:
         examples: the same in all processes.
-        batch_size: examples in a batch, on all devices; rounded up to what they share evenly.
+        batch_size: examples in a batch, on all devices; rounded up so that all have equally many.
         placement: the devices.
-        read: how examples are read that are not in memory; one that cannot be read is logged and
+        read: how examples that are not in memory are read; one that cannot be read is logged and
             does not count.
 
     Yields:
-        The parts as stored, and `weight`, which is 0 for what fills up the last batch.
+        The parts as stored, and `weight`, which is 0 for the padding of the last batch.
 
     Raises:
         DamagedImages: too many images cannot be read.
     """
     size = placement.round_up(min(batch_size, len(examples)))
     for rows in _host_batches(examples, size, read or data.ReadOptions()):
+        # A reader gives positions too, which only training uses.
         yield placement.put_batch({name: rows[name] for name in (*examples.spec, "weight")})
 
 
@@ -97,6 +99,7 @@ def _host_batches(
     """Yields this process's rows of each batch."""
     processes, process = jax.process_count(), jax.process_index()
     if examples.arrays is not None:
+        # Arrays in memory need no reader: each process takes its rows of every batch.
         rows = slice(process * size // processes, (process + 1) * size // processes)
         for positions, weights in data.evaluation_batches(len(examples), size):
             yield {**examples.take(positions[rows]), "weight": weights[rows]}
@@ -127,17 +130,25 @@ def all_devices() -> Placement:
 def add_up(
     parts: Iterable[tuple[Sums, Rows]],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-    """Returns totals of sums that are still being computed, in float64, and all rows that count.
+    """Returns the totals of sums, in float64, and all rows of weight above 0.
+
+    Args:
+        parts: sums and rows of each batch, which may still be being computed.
+
+    Returns:
+        The totals by name, and the rows by name; None for the rows where there are none.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no parts.
     """
     total: dict[str, np.ndarray] = {}
     collected: list[Mapping[str, np.ndarray]] = []
     for sums, rows in paced(parts):
         for name, values in sums.items():
+            # In float64 the sums of a large set lose no digits.
             total[name] = total.get(name, 0) + np.asarray(values, np.float64)
         if rows:
+            # The padding of the last batch has weight 0.
             kept = rows["weight"] > 0
             collected.append({name: rows[name][kept] for name in rows if name != "weight"})
     if not total:

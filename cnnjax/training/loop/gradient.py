@@ -6,14 +6,15 @@ from cnnjax import compiler, nn
 from cnnjax.tasks.base import Batch
 from cnnjax.training.run import Run
 from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.keys import step_key
 from cnnjax.training.step.state import TrainState
-from cnnjax.training.step.step import step_key
 
 
 def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
     """Returns the gradient of the training loss with respect to the parameters, as the step has it.
 
-    Only where devices or groups of examples have batch statistics of their own it is another.
+    Where devices or groups of examples have batch statistics of their own, it differs from the
+    step's: here the whole batch shares them.
 
     Args:
         run: the run.
@@ -27,6 +28,7 @@ def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
     @compiler.jit
     def gradient(state: TrainState, batch: Batch) -> Any:
         key = step_key(run.keys["dropout"], state.step)
+        # The step compiles with the same frozen norms.
         with nn.batch_statistics(frozen=run.frozen_norms(state.variables)):
             return batch_gradients(
                 state, batch, key, model=run.model, task=run.task, parts=run.accumulate

@@ -13,15 +13,15 @@ from cnnjax.tasks.base import Task
 from cnnjax.training.loop.trainer import StepMetrics
 
 STEPS_AHEAD = 8
-"""Steps that may be on their way at once: they hide what the host does between two steps."""
+"""Steps that may be under way at once: they hide the host's work between two steps."""
 
 
 class LossNotFinite(Exception):
     """A step's loss is NaN or infinite.
 
     Attributes:
-        step: the number of steps done when it was: the loss is that of step `step`.
-        loss: the value.
+        step: the number of the step with that loss, counted from 1.
+        loss: the loss.
     """
 
     def __init__(self, step: int, loss: float):
@@ -38,8 +38,8 @@ class Interval:
         step: the last of them.
         metrics: the task's over them, `learning_rate` of the last where it is known,
             `images_per_second`, and, where examples are not on the device, `waiting_share`: the
-            share of the time in which the host waited for them (the devices may have had steps on
-            their way meanwhile).
+            share of the time in which the host waited for them (the devices may have run steps
+            meanwhile).
     """
 
     step: int
@@ -52,15 +52,15 @@ class _InFlight(NamedTuple):
 
 
 class Intervals:
-    """Gathers the steps' metric sums, and reads them in intervals once the device is past them.
+    """Collects the steps' metric sums, and reads them in intervals once the device has them.
 
     Nothing is fetched between two intervals. The host runs at most `STEPS_AHEAD` steps ahead, so
-    that the device finds its next step waiting while an interval is read and written.
+    that the device has a next step while an interval is read and written.
 
     Args:
         task: turns sums into metrics.
         batch_size: examples of a step.
-        log_every: an interval ends at every step that this divides.
+        log_every: number of steps between the ends of two intervals.
         waited: returns how many seconds the steps have waited for their examples so far.
     """
 
@@ -75,21 +75,28 @@ class Intervals:
         self._batch_size = batch_size
         self._log_every = log_every
         self._waited = waited
-        # Several processes have to find the same step at fault after having sent off as many.
+        # Several processes have to stop at the same step: none may look which steps are done.
         self._polls = jax.process_count() == 1
         self._in_flight: deque[_InFlight] = deque()
         self._done: list[_InFlight] = []
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """Leaves out of the speed what happened since the last step."""
+        """Excludes the time since the last step from the speed."""
         self._since, self._waited_since = time.perf_counter(), self._waited()
 
     def add(self, step: int, metrics: StepMetrics) -> Iterator[Interval]:
-        """Takes the metrics of a step that was just sent off; yields intervals that are over.
+        """Takes the metrics of a step that was just started; yields finished intervals.
+
+        Args:
+            step: the number of the step, counted from 1.
+            metrics: its metrics, which the device may still be computing.
+
+        Yields:
+            Each interval whose steps are done.
 
         Raises:
-            LossNotFinite: a step of an interval that is over had a loss that is not.
+            LossNotFinite: a step of a finished interval had a loss that is not finite.
         """
         self._in_flight.append(_InFlight(step, metrics))
         while self._in_flight and (
@@ -99,10 +106,10 @@ class Intervals:
             yield from self._land()
 
     def flush(self) -> Iterator[Interval]:
-        """Waits for all steps, and yields what is left, as an interval cut short at its end.
+        """Waits for all steps and yields the rest, the last interval shorter than the others.
 
         Raises:
-            LossNotFinite: a step had a loss that is not.
+            LossNotFinite: a step had a loss that is not finite.
         """
         while self._in_flight:
             yield from self._land()
@@ -126,11 +133,13 @@ class Intervals:
         for (step, _), known in zip(steps, fetched, strict=True):
             if not np.isfinite(known.loss):
                 raise LossNotFinite(step, float(known.loss))
+        # Sums are added before they become metrics, so that every example weighs the same.
         sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
         metrics = self._task.metrics(sums)
         if (rate := fetched[-1].learning_rate) is not None:
             metrics["learning_rate"] = float(rate)
         metrics["images_per_second"] = len(steps) * self._batch_size / seconds
+        # Without waiting the examples are on the device, and there is no share to report.
         if waited:
             metrics["waiting_share"] = min(waited / seconds, 1.0)
         return Interval(steps[-1].step, metrics)

@@ -1,4 +1,4 @@
-"""What a network predicts of stored images, batch by batch."""
+"""Predictions for stored images, batch by batch."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,9 +13,10 @@ from cnnjax import compiler, data, nn
 from cnnjax.tasks.base import Task
 
 PREDICT_BATCH = 128
+"""Images predicted at once, where nothing else is given."""
 
 _IN_FLIGHT = 3
-"""Batches that may be on their way at once: more would fill the device with images."""
+"""Batches that may be under way at once: more would fill the device with images."""
 
 Images = Shaped[np.ndarray, "examples h w channels"]
 
@@ -32,7 +33,7 @@ def make_predictor(
         batch_size: examples at once.
 
     Returns:
-        A function whose result is what `Task.predict` gives, as NumPy arrays [examples, ...].
+        A function that returns the predictions of `Task.predict` as NumPy arrays [examples, ...].
     """
 
     @compiler.jit
@@ -53,16 +54,27 @@ def predict_all(
 
     Args:
         predict: from stored images [batch, h, w, channels] to predictions [batch, ...].
-        images: as stored; what is not in memory is read where it is indexed.
+        images: as stored; those that are not in memory are read where they are indexed.
         batch_size: examples at once.
     """
+    # All batches have one size, so that the network is compiled once.
     batches = data.evaluation_batches(len(images), min(batch_size, len(images)))
     parts = list(paced(predict(images[positions]) for positions, _ in batches))
+    # The last batch is filled up to the size of the others; its padding is cut off here.
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(images)], *parts)
 
 
 def paced(results: Iterable[Any]) -> Iterator[Any]:
-    """Fetches results in order, a few behind the device, which so neither waits nor runs full."""
+    """Fetches results in order, a few behind the device.
+
+    So the device always has a next batch, and never holds many results.
+
+    Args:
+        results: pytrees of arrays, each started when it is taken from the iterable.
+
+    Yields:
+        Each result in the host's memory.
+    """
     pending: deque[Any] = deque()
     for result in results:
         pending.append(result)

@@ -1,4 +1,4 @@
-"""How far a run is: a line that moves on a terminal, now and then a line in a log."""
+"""The progress of a run: a moving line on a terminal, or a line in a log now and then."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from cnnjax.training.run import Run
 _logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
-"""Time between two lines where standard error is no terminal."""
+"""Time between two lines where standard error is not a terminal."""
 
 
 class Progress:
@@ -28,6 +28,7 @@ class Progress:
         self._last = self._started
         self._bar = None
         if shown and sys.stderr.isatty():
+            # Imported only where a line is shown on a terminal.
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -39,7 +40,12 @@ class Progress:
             )
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """Takes the newest training metrics."""
+        """Shows the newest training metrics.
+
+        Args:
+            step: number of steps done.
+            metrics: those of the last interval, with `loss` and `images_per_second`.
+        """
         if not self._shown:
             return
         epochs = -(-self._run.total_steps // self._run.epoch_steps)
@@ -55,6 +61,7 @@ class Progress:
         if now - self._last < LOG_SECONDS:
             return
         self._last = now
+        # The speed is that of this start, with its evaluations and checkpoints.
         left = (self._run.total_steps - step) * (now - self._started) / (step - self._first_step)
         _logger.info(
             "step %d/%d, epoch %s, loss %s, %s images/s, %s left",
@@ -62,7 +69,7 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Leaves the line as it is."""
+        """Ends the line, which stays on the terminal."""
         if self._bar is not None:
             self._bar.close()
 

@@ -1,4 +1,4 @@
-"""What a run writes as it goes, in one object that only the first process fills."""
+"""All that a run writes while it trains; only the first process writes."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ class RunLog:
     Args:
         run: the run.
         workdir: its folder; None to write no files.
-        step: the step it starts at or goes on from.
-        callbacks: what is called besides.
-        progress: whether to show how far it is.
-        active: whether this process is the one that writes; every other does nothing.
+        step: the step that the run starts at or continues from.
+        callbacks: what is called at logs, evaluations and checkpoints.
+        progress: whether progress is shown.
+        active: whether this process is the one that writes; the others do nothing.
 
     Attributes:
         history: the metrics written so far, in order: `step`, `epoch`, `split` and the values.
@@ -58,13 +58,26 @@ class RunLog:
         self._progress = Progress(run, step, progress and active)
 
     def event(self, event: str, step: int, **details: Any) -> None:
-        """Notes what happened to the run."""
+        """Writes an event of the run.
+
+        Args:
+            event: what happened, as in `EventLog.write`.
+            step: number of steps done.
+            **details: JSON values that belong to it.
+        """
         if self._events is not None:
             with self._writing():
                 self._events.write(event, step, **details)
 
     def saved(self, step: int, folder: Path, score: float | None, metrics: Any) -> None:
-        """Notes a checkpoint, and by which metric it may be chosen."""
+        """Writes that a checkpoint was saved, and the metric by which it may be chosen.
+
+        Args:
+            step: number of steps done.
+            folder: the checkpoint's folder.
+            score: how good the state is; None where that chooses nothing.
+            metrics: the evaluation's metrics; None where there was no evaluation.
+        """
         metric = self._run.task.score.metric
         chosen = {} if score is None else {"metric": metric, "value": metrics[metric]}
         self.event("saved", step, score=score, **chosen)
@@ -72,7 +85,11 @@ class RunLog:
             callback.on_checkpoint(step, folder)
 
     def trained(self, interval: Interval) -> None:
-        """Writes the metrics of an interval of training."""
+        """Writes the metrics of an interval of training.
+
+        Args:
+            interval: the interval.
+        """
         if not self._active:
             return
         self._write("train", interval.step, interval.metrics)
@@ -81,7 +98,12 @@ class RunLog:
             callback.on_log(interval.step, interval.metrics)
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
-        """Writes the metrics of an evaluation."""
+        """Writes the metrics of an evaluation.
+
+        Args:
+            step: number of steps done.
+            metrics: the task's metrics.
+        """
         if not self._active:
             return
         self._write(self._run.split, step, metrics)
@@ -99,13 +121,24 @@ class RunLog:
                 self._writer.write(split, step, epoch, metrics)
 
     def pictures(self, step: int, images: np.ndarray) -> None:
-        """Writes images worth a look, uint8 [examples, height, width, channels]."""
+        """Writes pictures of the evaluation to TensorBoard.
+
+        Args:
+            step: number of steps done.
+            images: uint8, or numbers from 0 to 1, [examples, height, width, channels].
+        """
         if self._writer is not None:
             with self._writing():
                 self._writer.write_images(f"{self._run.split}/pictures", step, images)
 
     def histograms(self, step: int, kind: str, tree: Any) -> None:
-        """Writes how the values of every array of a tree are spread, and their norms."""
+        """Writes the distribution of the values of every array of a tree, and their norms.
+
+        Args:
+            step: number of steps done.
+            kind: "parameters" or "gradients", a prefix of the arrays' names.
+            tree: a pytree of arrays.
+        """
         if self._writer is not None:
             arrays = jax.device_get(jax.tree.leaves(tree))
             with self._writing():

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a request that the training loop answers between two steps."""
+"""SIGTERM and Ctrl-C as a request to stop, which the training loop reads between two steps."""
 
 import logging
 import signal
@@ -15,14 +15,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Within its block, notes SIGTERM and Ctrl-C instead of dying of them.
+    """Within its block, records SIGTERM and Ctrl-C, which then do not end the process.
 
-    A Ctrl-C after either leaves at once, as Python does by itself; a repeated SIGTERM changes
-    nothing, since schedulers send it more than once. Where signals cannot be handled, outside of a
-    program's main thread, nothing is noted.
+    A Ctrl-C after either leaves at once, as it does without this class; a repeated SIGTERM changes
+    nothing, since schedulers send it more than once. Outside of a program's main thread signals
+    cannot be handled, and nothing is recorded.
 
     Attributes:
-        signal: name of the signal that came, such as "SIGTERM"; None as long as none has.
+        signal: name of the signal that was received, such as "SIGTERM"; None before that.
     """
 
     def __init__(self) -> None:
@@ -30,21 +30,22 @@ class StopRequest:
         self._before: dict[signal.Signals, Any] = {}
 
     def agreed(self) -> bool:
-        """Returns whether any of the run's processes has been asked to stop.
+        """Returns whether any of the run's processes has received a signal to stop.
 
-        All processes must call it after the same step, and all get the same answer.
+        All processes must call it after the same step, and it returns the same in all of them.
         """
         if jax.process_count() == 1:
             return self.signal is not None
+        # Imported only where there are several processes.
         from jax.experimental import multihost_utils
 
-        asked = multihost_utils.process_allgather(np.array(self.signal is not None))
-        return bool(np.any(asked))
+        received = multihost_utils.process_allgather(np.array(self.signal is not None))
+        return bool(np.any(received))
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -57,16 +58,16 @@ class StopRequest:
             signal.signal(number, handler)
         self._before.clear()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return
         self.signal = signal.Signals(number).name
-        # A log record from inside a handler can meet a lock that the interrupted code holds.
-        threading.Thread(target=self._tell, daemon=True).start()
+        # A handler that logs itself could wait for a lock that the interrupted code holds.
+        threading.Thread(target=self._log, daemon=True).start()
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         _logger.info(
             "%s: finishing the current step and saving; Ctrl-C leaves at once, without saving",
             self.signal,

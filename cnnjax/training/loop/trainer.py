@@ -20,12 +20,12 @@ from cnnjax.training.step.step import train_step
 
 
 class StepMetrics(NamedTuple):
-    """What is known of a step; the device may still be at it.
+    """The metrics of a step; the device may still be computing them.
 
     Attributes:
         loss: the batch's loss before the update.
         sums: the task's metric sums of the batch.
-        learning_rate: that of the step; None where the run does not know it.
+        learning_rate: that of the step; None where the run has no schedule.
     """
 
     loss: Float[Array, ""]
@@ -36,14 +36,14 @@ class StepMetrics(NamedTuple):
 class Trainer:
     """Moves a state through the steps of a run.
 
-    Which examples a step takes and what is done to them depends on the seed and the step's number
-    alone, so that a resumed run sees what it would have seen.
+    The examples of a step, and their augmentation, depend on the seed and the step's number alone,
+    so that a resumed run trains on the same batches.
 
     Args:
         run: the run.
-        state: where to go on from, in one piece; its buffers are not to be used again.
+        state: the state to start from, in one piece; its buffers must not be used again.
         placement: how the steps are spread over devices.
-        read: how examples are read that are not in memory.
+        read: how examples that are not in memory are read.
 
     Attributes:
         state: the state as it is placed; `host_state` gives it in one piece.
@@ -69,7 +69,7 @@ class Trainer:
 
     @cached_property
     def _compiled(self) -> Callable[..., tuple[TrainState, StepMetrics]]:
-        """The step, compiled when it is first needed: a finished run does without."""
+        """The step, compiled when it is first needed: a finished run never needs it."""
         given = self._batches.arguments(self.step)
         start = time.perf_counter()
         compiled = self._placement.compile_step(self._advance, self.state, given)
@@ -77,19 +77,23 @@ class Trainer:
         return compiled
 
     def compile(self) -> float:
-        """Compiles the step, unless it is, and returns how many seconds that took."""
+        """Compiles the step, unless it is compiled, and returns how many seconds that took."""
         _ = self._compiled
         return self.compile_seconds
 
     def advance(self) -> StepMetrics:
-        """Does the next step and returns what is known of it."""
+        """Runs the next step and returns its metrics."""
         compiled = self._compiled
         self.state, metrics = compiled(self.state, self._batches.arguments(self.step))
         self.step += 1
         return metrics
 
     def batch(self, step: int) -> Batch:
-        """Returns the batch that the step after `step` steps takes, whole on one device."""
+        """Returns the whole batch of a step, on one device.
+
+        Args:
+            step: number of steps done before that step.
+        """
         stored = jax.tree.map(jnp.asarray, self._batches.host_batch(step))
         return self._run.make_batch(stored, step)
 
@@ -101,7 +105,11 @@ class Trainer:
         return self._placement.fetch(self.state)
 
     def restart(self, state: TrainState) -> None:
-        """Goes on from another state of the same run."""
+        """Continues from another state of the same run.
+
+        Args:
+            state: the state, in one piece.
+        """
         self.step = int(state.step)
         self.state = self._placement.place(state)
 
@@ -116,12 +124,13 @@ class Trainer:
         return self._batches.damaged
 
     def close(self) -> None:
-        """Stops what reads ahead of the steps."""
+        """Stops reading ahead of the steps."""
         self._batches.close()
 
     def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
         run, axis_name = self._run, self._placement.axis_name
         batch = run.make_batch(self._batches.stored(state.step, given), state.step, axis_name)
+        # Batch norm sees one part of a batch at a time.
         examples = run.first_batch_size // run.accumulate
         statistics = self._placement.batch_statistics(run.batch_norm, examples)
         with statistics, nn.batch_statistics(frozen=self._frozen):
@@ -137,6 +146,6 @@ class Trainer:
             )
         rate = None
         if run.schedule is not None:
-            # Known to the device alone where it depends on the losses.
+            # Computed on the device, since it may depend on the losses.
             rate = current_rate(run.schedule, state.step, after.opt_state)
         return after, StepMetrics(result.loss, result.sums, rate)

@@ -1,4 +1,4 @@
-"""The steps of one start of a run, and what happens between them: writing, saving, stopping."""
+"""The steps of one start of a run, and the work between them: writing, saving, stopping."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from cnnjax.training.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Cadence:
-    """How often a run writes; none of it changes what it learns.
+    """How often a run writes; this does not change what it learns.
 
     Attributes:
         log_every: steps between two lines of training metrics.
@@ -40,7 +40,7 @@ class Cadence:
     histograms_every: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses what is no cadence."""
+        """Refuses numbers out of range."""
         for name in ("log_every", "checkpoint_every"):
             if (value := getattr(self, name)) < 1:
                 raise ConfigError(f"{name}: {value} was given; give 1 or more")
@@ -51,19 +51,19 @@ class Cadence:
 
 @dataclass(kw_only=True)
 class TrainingLoop:
-    """Takes a run from where its state is to its end.
+    """Trains a run from its current state to its end.
 
     Attributes:
         run: the run.
-        trainer: does the steps.
+        trainer: runs the steps.
         evaluate: from variables and the task's state to metrics; None where nothing is evaluated.
         checkpoints: where the state is saved; None to save nothing.
         log: what is written.
-        stop: whether to leave early.
+        stop: whether to stop early.
         profiler: traces some steps.
         cadence: how often something is written.
-        record: what every checkpoint says besides: identity and environment.
-        metrics: of the evaluation after the step that the state is at; None if there was none.
+        record: further values of every checkpoint's record: identity and environment.
+        metrics: those of the evaluation at the current step; None if there was none.
     """
 
     run: Run
@@ -99,13 +99,14 @@ class TrainingLoop:
             LossNotFinite: a loss was not finite.
             StateNotFinite: the state was not finite when it was to be saved or evaluated.
             CheckpointError: a checkpoint could not be written.
-            TrainingStopped: the run was asked to stop, and has saved.
+            TrainingStopped: a signal to stop was received, and the state is saved.
         """
         if self.trainer.step < self.run.total_steps:
             self.log.event("compiled", self.trainer.step, seconds=self.trainer.compile())
         self._intervals.restart_clock()
         while True:
-            self._stop_if_asked()
+            self._stop_if_requested()
+            # A run that resumes at the end of an epoch may have its metrics already.
             if self._at_epoch_end() and self.metrics is None:
                 self._end_epoch()
             if self.trainer.step >= self.run.total_steps:
@@ -122,6 +123,7 @@ class TrainingLoop:
         step = self.trainer.step + 1
         self.profiler.before(step)
         metrics = self.trainer.advance()
+        # The last evaluation was that of another state.
         self.metrics = None
         for interval in self._intervals.add(step, metrics):
             self.log.trained(interval)
@@ -136,6 +138,7 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         step = self.trainer.step
+        # The losses of all steps are written, and known to be finite, before the evaluation.
         self._flush()
         self.metrics = self._evaluated()
         if self.metrics:
@@ -144,10 +147,13 @@ class TrainingLoop:
         every = self.cadence.histograms_every
         if every and epoch % every == 0:
             self._histograms()
+        # A step that is a multiple of checkpoint_steps and ends an epoch is saved here, after the
+        # evaluation.
         inside = self.cadence.checkpoint_steps
         due = epoch % self.cadence.checkpoint_every == 0 or (inside and step % inside == 0)
         if due or step >= self.run.total_steps:
             self._save()
+        # The training speed does not include evaluation and saving.
         self._intervals.restart_clock()
 
     def _flush(self) -> None:
@@ -162,11 +168,12 @@ class TrainingLoop:
         self.log.histograms(step, "gradients", loss_gradient(self.run, state, batch))
 
     def _save(self) -> None:
-        """Saves the state, once all its steps are done and their losses known to be finite."""
+        """Saves the state once all its steps are done and their losses are finite."""
         step = self.trainer.step
         self._flush()
         state = self.trainer.host_state()
-        if bad := nonfinite_names(state):  # all processes are to find it
+        # Checked in all processes, though only the first one saves: all have to raise.
+        if bad := nonfinite_names(state):
             raise StateNotFinite(step, bad)
         self._saved = step
         if self.checkpoints is None:
@@ -196,14 +203,15 @@ class TrainingLoop:
             return None
         return self.run.task.score.value(self.metrics)
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_requested(self) -> None:
         step = self.trainer.step
-        # Processes agree where they wait for each other anyway.
+        # Processes exchange requests only where they wait for each other anyway.
         together = step % self.cadence.log_every == 0 or self._at_epoch_end()
         if (jax.process_count() > 1 and not together) or not self.stop.agreed():
             return
         if step >= self.run.total_steps and self.metrics is not None:
             return
+        # The state may have been saved at this step already.
         if step > self._saved:
             self._save()
         signal = self.stop.signal or "another process"

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 
 from cnnjax.data.augment.policy import Policy, augment_batch, example_keys
+from cnnjax.data.examples import Examples
 from cnnjax.data.kinds import Kind
 from cnnjax.data.preprocess import Preprocess
+from cnnjax.training.step.keys import step_key, view_key
 
 Stored = Mapping[str, Array]
 """A stream's parts as they are stored, with `weight`, `position` and `draw`, all [batch, ...]."""
@@ -26,11 +27,11 @@ class Pipeline:
 
     Attributes:
         preprocess: the fixed part.
-        views: what is done at random, by the view's name; "" for a stream without views.
+        views: the augmentation of each view, by the view's name; "" for a stream without views.
         kinds: what each stored part is.
         number: the stream's place among the run's streams, from 0.
         repeats: whether an example may come twice before all have come once.
-        num_classes: number of labels, which mixing needs; None where there are none.
+        num_classes: number of labels, which mixing needs; None without labels.
     """
 
     preprocess: Preprocess
@@ -64,11 +65,11 @@ class Pipeline:
         parts = {name: value for name, value in stored.items() if name not in _BESIDE}
         beside = {name: stored[name] for name in ("weight", "position")}
         unit = self.preprocess.to_unit(parts, self.kinds)
-        # An example that comes twice is to look different each time.
+        # An example that comes twice in a block has to be augmented differently each time.
         when = step if self.repeats else block
         made: dict[str, Any] = {}
         for place, (name, policy) in enumerate(self.views.items()):
-            own = jax.random.fold_in(view_key(key, self.number, place), when)
+            own = step_key(view_key(key, self.number, place), when)
             keys = example_keys(own, stored["draw"])
             augmented = augment_batch(policy, keys, unit, self.kinds)
             view = {**self.preprocess.normalize(augmented, self.kinds), **beside}
@@ -79,20 +80,21 @@ class Pipeline:
         return {**made, **beside}
 
 
-def view_key(key: Key[Array, ""], stream: int, view: int) -> Key[Array, ""]:
-    """Returns the key of a stream's view; that of the first stream's first view is the run's."""
-    if stream == 0 and view == 0:
-        return key
-    # Far beyond the numbers of epochs, which are folded into the same key.
-    return jax.random.fold_in(key, 0x5EED0000 + 256 * stream + view)
+def kinds_of(examples: Examples) -> dict[str, Kind]:
+    """Returns the kind of each part of examples.
+
+    Args:
+        examples: the examples.
+    """
+    return {name: part.kind for name, part in examples.spec.items()}
 
 
 def draws_of(positions: Rows, rows: Rows, repeats: bool) -> Rows:
     """Returns the numbers under which examples draw their augmentation.
 
     Args:
-        positions: each example's place in its set, which tells examples apart within an epoch.
-        rows: each example's row in the whole batch, which tells them apart where they repeat.
-        repeats: which of the two counts.
+        positions: each example's place in its set, which distinguishes examples within an epoch.
+        rows: each example's row in the whole batch, which distinguishes them where they repeat.
+        repeats: whether examples repeat, so that their rows count.
     """
     return rows if repeats else positions

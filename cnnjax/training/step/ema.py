@@ -1,4 +1,4 @@
-"""Exponential moving averages of what training changes, to be evaluated in its place."""
+"""Exponential moving averages of a network's variables, which are evaluated in their place."""
 
 from typing import Any
 
@@ -8,7 +8,12 @@ from jaxtyping import Array, Int32
 
 
 def start_average(params: Any, collections: dict[str, Any]) -> dict[str, Any]:
-    """Returns the averages before the first step: copies, which may be donated apart."""
+    """Returns the averages before the first step: copies, so that buffers can be donated.
+
+    Args:
+        params: the parameters.
+        collections: the other collections by name.
+    """
     return jax.tree.map(jnp.array, {"params": params, "collections": collections})
 
 
@@ -21,9 +26,9 @@ def update_average(
 ) -> dict[str, Any]:
     """Moves the averages towards the state after a step.
 
-    Early on, when the decay would keep the initial parameters for long, it is (1 + t) / (10 + t)
-    where that is less, as TensorFlow's `ExponentialMovingAverage(num_updates=t)` has it.
-    Batch statistics are averaged alike: those of the trained network belong to other parameters.
+    In early steps the decay would keep the initial parameters for long. It is (1 + t) / (10 + t)
+    where that is less, as in TensorFlow's `ExponentialMovingAverage(num_updates=t)`.
+    Batch statistics are averaged too: those of the trained network belong to other parameters.
 
     Args:
         average: the averages so far, as `start_average` makes them.
@@ -38,6 +43,7 @@ def update_average(
     def move(old: Array, new: Array) -> Array:
         if not jnp.issubdtype(new.dtype, jnp.floating):
             return new  # a counter has no average
+        # The cast keeps the dtype of the average.
         return old + (1 - decay_now).astype(old.dtype) * (new - old)
 
     return jax.tree.map(move, average, {"params": params, "collections": collections})

@@ -18,9 +18,9 @@ def freeze(
     no state and do not decay.
 
     Args:
-        optimizer: what moves the others.
-        rules: pairs of a pattern of `cnnjax.patterns` and whether the parameter is frozen; none for
-            an optimizer that is left as it is.
+        optimizer: the update rule of the others.
+        rules: pairs of a pattern of `cnnjax.patterns` and whether the parameter is frozen; without
+            rules the optimizer is returned as it is.
         params: arrays or their shapes.
 
     Raises:
@@ -33,6 +33,7 @@ def freeze(
     labels = patterns.match(
         [(pattern, "frozen" if frozen else "trained") for pattern, frozen in rules], params
     )
+    # optax itself would accept this and train nothing.
     if "trained" not in jax.tree.leaves(labels):
         raise ValueError("frozen: every parameter is frozen; leave some to train")
     return optax.partition({"trained": optimizer, "frozen": optax.set_to_zero()}, labels)

@@ -40,7 +40,7 @@ def batch_gradients(
         batch: a pytree of arrays with examples along their first axis, as the task describes it.
         key: the step's key; each part and each device draws its own.
         model: the network.
-        task: gives the loss.
+        task: computes the loss.
         parts: number of parts; every stream's batch size is a multiple of it.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread; gradients, sums and
             collections are then those of all its devices together.
@@ -53,9 +53,30 @@ def batch_gradients(
     """
     totals = task.totals(batch)
     if axis_name is not None:
+        # Every loss is divided by the totals of the whole batch, so that gradients of devices add
+        # up.
         totals = jax.lax.psum(totals, axis_name)
+        # Devices must not drop the same units.
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     scale = None if state.loss_scale is None else state.loss_scale.scale
+    gradients_of = _part_gradients(state, totals, scale, model, task)
+    # A single pass has nothing to average: its collections are returned as they are, to the bit.
+    if parts == 1 and axis_name is None:
+        gradients, loss, sums, updated = gradients_of(batch, key)
+    else:
+        gradients, loss, sums, updated = _joined(
+            gradients_of, batch, key, state.collections, parts, axis_name
+        )
+    if scale is not None:
+        # The scale is a power of two: dividing by it does not round.
+        gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
+    return gradients, loss, sums, updated
+
+
+def _part_gradients(
+    state: TrainState, totals: Any, scale: Array | None, model: linen.Module, task: Task
+) -> Callable[[Batch, Key[Array, ""]], Result]:
+    """Returns a function from a part of the batch and its key to gradients of the scaled loss."""
 
     def gradients_of(part: Batch, key: Key[Array, ""]) -> Result:
         moment = Moment(
@@ -75,15 +96,7 @@ def batch_gradients(
         gradients, (loss, sums, updated) = jax.grad(share, has_aux=True)(state.params)
         return gradients, loss, sums, dict(updated)
 
-    if parts == 1 and axis_name is None:
-        gradients, loss, sums, updated = gradients_of(batch, key)
-    else:
-        gradients, loss, sums, updated = _joined(
-            gradients_of, batch, key, state.collections, parts, axis_name
-        )
-    if scale is not None:
-        gradients = jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
-    return gradients, loss, sums, updated
+    return gradients_of
 
 
 def _joined(
@@ -128,8 +141,10 @@ def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) ->
         added = jax.tree.map(jnp.add, total[:3], tuple(sums))
         return (*added, add_changes(total[3], changed)), None
 
+    # Parts are interleaved: each has examples of all devices, so that none are moved.
     cut_batch = jax.tree.map(cut, batch)
     first = jax.tree.map(lambda values: values[0], cut_batch)
+    # The scan adds to zeros, whose shapes are found without computing.
     shapes = jax.eval_shape(changes_of, first, key)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     total, _ = jax.lax.scan(add, zeros, (cut_batch, jnp.arange(parts)))
@@ -139,8 +154,12 @@ def _added_up(changes_of: Any, batch: Batch, key: Key[Array, ""], parts: int) ->
 def check_parts(batch: Mapping[str, Any], parts: int) -> None:
     """Refuses a batch that cannot be cut into equal parts.
 
+    Args:
+        batch: a pytree of arrays with examples along their first axis.
+        parts: number of parts.
+
     Raises:
-        ValueError: naming the size and what to do.
+        ValueError: a size is not a multiple of it; the message names both and a fix.
     """
     for size in sorted({len(leaf) for leaf in jax.tree.leaves(batch)}):
         if size % parts:

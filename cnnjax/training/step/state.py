@@ -5,17 +5,17 @@ from typing import Any
 import flax.struct
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int32
+from jaxtyping import Array
 
 from cnnjax.training.step.ema import start_average
 from cnnjax.training.step.loss_scaling import LossScale
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """What a step takes and gives back.
+    """What a step takes and returns.
 
     Attributes:
-        step: number of steps done, int32.
+        step: number of steps done, an int32 scalar.
         params: the trained parameters.
         collections: the model's other collections (`batch_stats`), by name.
         opt_state: the optimizer's state.
@@ -24,7 +24,8 @@ class TrainState(flax.struct.PyTreeNode):
         task_state: the task's own state; empty where it has none.
     """
 
-    step: Int32[Array, ""]
+    # No shape: tree maps also put shapes, shardings and one value per device here.
+    step: Array
     params: Any
     collections: dict[str, Any]
     opt_state: optax.OptState
@@ -34,7 +35,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What is trained, as `model.apply` takes it."""
+        """The trained variables, as `model.apply` takes them."""
         return {"params": self.params, **self.collections}
 
     @property
@@ -46,7 +47,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def eval_variables(self) -> dict[str, Any]:
-        """What is evaluated, as `model.apply` takes it: the moving averages where there are any."""
+        """The variables to evaluate: the moving averages where there are any."""
         return self.average_variables or self.variables
 
 
@@ -62,7 +63,7 @@ def create_state(
 
     Args:
         variables: the network's, as `nn.init_network` makes them.
-        optimizer: whose state is made.
+        optimizer: the update rule, whose state is made.
         ema: whether moving averages are kept.
         loss_scaling: whether the loss is scaled, as float16 needs it.
         task_state: the task's state, as `Task.init_state` makes it.

@@ -1,23 +1,23 @@
 """One step of training as a pure function."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as linen
-import jax
 import optax
 from jaxtyping import Array, Float, Key
 
 from cnnjax.tasks.base import Batch, Sums, Task
 from cnnjax.training.step.ema import update_average
 from cnnjax.training.step.gradients import batch_gradients
+from cnnjax.training.step.keys import step_key
 from cnnjax.training.step.loss_scaling import all_finite, choose
 from cnnjax.training.step.state import TrainState
 
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a batch becomes a step, besides the task and the optimizer.
+    """Options of a step besides the task and the optimizer.
 
     Attributes:
         accumulate: number of parts into which a batch is cut, one after another.
@@ -29,7 +29,7 @@ class StepOptions:
 
 
 class StepResult(NamedTuple):
-    """What a step computed of its batch, before the update.
+    """What a step computed from its batch, before the update.
 
     Attributes:
         loss: what training minimizes.
@@ -51,7 +51,7 @@ def train_step(
     options: StepOptions = StepOptions(),
     axis_name: str | None = None,
 ) -> tuple[TrainState, StepResult]:
-    """Does one gradient step.
+    """Runs one gradient step.
 
     Where the state has a loss scale, a step whose gradients are not finite changes nothing but the
     scale and the step's number.
@@ -59,11 +59,11 @@ def train_step(
     Args:
         state: the state before.
         batch: a pytree as the task describes it.
-        key: the run's key; what a step draws from it depends on the step's number alone.
+        key: the run's key; the step's own key follows from it and the step's number.
         model: the network.
-        task: gives the loss.
-        optimizer: gives the update; it is given the batch's loss as `value`.
-        options: how the batch is taken.
+        task: computes the loss.
+        optimizer: computes the update; it gets the batch's loss as `value`.
+        options: how the batch is cut and variables are averaged.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, where there is one;
             the state after the step is then the same on all its devices.
 
@@ -71,7 +71,7 @@ def train_step(
         The state after, and the loss and metric sums of the batch.
 
     Raises:
-        ValueError: the batch cannot be cut as the options say.
+        ValueError: the batch cannot be cut as the options require.
     """
     gradients, loss, sums, updated = batch_gradients(
         state,
@@ -82,6 +82,21 @@ def train_step(
         parts=options.accumulate,
         axis_name=axis_name,
     )
+    new = _updated(state, gradients, loss, updated, optimizer, options.ema_decay)
+    # The task may use the sums of this batch for its next state.
+    new = new.replace(task_state=task.next_state(state.task_state, sums))
+    return _unless_overflown(state, new, gradients), StepResult(loss, sums)
+
+
+def _updated(
+    state: TrainState,
+    gradients: Any,
+    loss: Float[Array, ""],
+    updated: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    ema_decay: float,
+) -> TrainState:
+    """Returns the state with parameters, optimizer, collections and averages after the step."""
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
         gradients, state.opt_state, state.params, value=loss
     )
@@ -89,22 +104,22 @@ def train_step(
     collections = {**state.collections, **updated}
     ema = None
     if state.ema is not None:
-        ema = update_average(state.ema, params, collections, options.ema_decay, state.step)
-    new = state.replace(
+        # The average is of the variables after the update.
+        ema = update_average(state.ema, params, collections, ema_decay, state.step)
+    return state.replace(
         step=state.step + 1,
         params=params,
         collections=collections,
         opt_state=opt_state,
         ema=ema,
-        task_state=task.next_state(state.task_state, sums),
     )
-    if state.loss_scale is not None:
-        finite = all_finite(gradients)
-        skipped = state.replace(step=state.step + 1)
-        new = choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))
-    return new, StepResult(loss, sums)
 
 
-def step_key(key: Key[Array, ""], step: Array | int) -> Key[Array, ""]:
-    """Returns the key of a step: a function of the run's key and the number of steps done."""
-    return jax.random.fold_in(key, step)
+def _unless_overflown(state: TrainState, new: TrainState, gradients: Any) -> TrainState:
+    """Returns the new state, or the old one where scaled gradients have overflown."""
+    if state.loss_scale is None:
+        return new
+    finite = all_finite(gradients)
+    # A skipped step is counted too: order and keys follow the number of steps.
+    skipped = state.replace(step=state.step + 1)
+    return choose(finite, new, skipped).replace(loss_scale=state.loss_scale.after(finite))

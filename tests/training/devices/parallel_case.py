@@ -24,10 +24,23 @@ CLASSES = 10
 GLOBAL = BatchNormScope()
 SHARD_KERNELS = ("stage[23].*/kernel=-1", ".*=replicated")
 
-MULTI_PROCESS = {
-    "jit": Parallel("jit", "data:4,model:2", SHARD_KERNELS),
-    "pmap": Parallel("pmap"),
-}
+ONE = Parallel()
+JIT = Parallel("jit")
+SHARDED = Parallel("jit", "data:4,model:2", SHARD_KERNELS)
+PMAP = Parallel("pmap")
+LAYOUTS = {"jit": JIT, "sharded": SHARDED, "pmap": PMAP}
+"""Layouts of eight devices."""
+
+MULTI_PROCESS = {"jit": SHARDED, "pmap": PMAP}
+
+SHAPES = {"kernel": jax.ShapeDtypeStruct((3, 3, 3, 8), jnp.float32)}
+"""Parameters of a placement that places none."""
+
+
+def largest_difference(tree, other):
+    """Returns the largest absolute difference of two trees of arrays."""
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
+    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
 def examples(dtype):
@@ -40,7 +53,7 @@ def examples(dtype):
 
 
 class PlainLinen(linen.Module):
-    """A network that knows nothing of this package: grouped convolution and batch norm of flax."""
+    """A network without layers of this package: grouped convolution and batch norm of flax."""
 
     @linen.compact
     def __call__(self, x, train=False):
@@ -81,7 +94,7 @@ class Case:
     def first_state(self, dtype):
         """The state before the first step, all of it in one dtype."""
 
-        @jax.jit  # op by op, it takes longer than compiling it once
+        @jax.jit  # without it, one operation at a time, it takes longer
         def init(key):
             variables = nn.init_network(self.net, key, jnp.zeros((1, 16, 16, 3), jnp.float32))
             variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)

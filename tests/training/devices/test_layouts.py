@@ -1,4 +1,4 @@
-"""Whole runs on several devices: saved on some, resumed on others, told in the run's folder."""
+"""Whole runs on several devices: saved on some, resumed on others, recorded in the run's folder."""
 
 import shutil
 
@@ -64,7 +64,7 @@ def test_a_run_goes_on_in_another_layout_with_the_same_numbers(
         assert abs(lines[line["step"], line["split"]] - line["loss"]) < 1e-4
 
 
-def test_the_folder_tells_devices_and_bytes(whole):
+def test_the_folder_records_devices_and_bytes(whole):
     facts = run_folder.read_run_facts(whole[0])["layout"]
     assert facts["mesh"] == {"data": 2, "model": 2}
     assert facts["parallel"] == "jit" and facts["processes"] == 1 and len(facts["devices"]) == 4

@@ -1,36 +1,22 @@
 """Training on eight devices against training on one: the same losses, parameters and statistics."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import training
-from cnnjax.data import evaluation_batches
 from cnnjax.training.devices.mesh import Parallel
-from cnnjax.training.devices.placement import BatchNormScope, make_placement
+from cnnjax.training.devices.placement import BatchNormScope
 from tests.training.devices.parallel_case import (
-    BATCH,
-    EXAMPLES,
-    GLOBAL,
-    SHARD_KERNELS,
+    JIT,
+    LAYOUTS,
+    ONE,
+    PMAP,
     Case,
     PlainLinen,
-    examples,
+    largest_difference,
 )
 
-ONE = Parallel()
-JIT = Parallel("jit")
-SHARDED = Parallel("jit", "data:4,model:2", SHARD_KERNELS)
-PMAP = Parallel("pmap")
-LAYOUTS = {"jit": JIT, "sharded": SHARDED, "pmap": PMAP}
 STEPS = 20
-SHAPES = {"kernel": jax.ShapeDtypeStruct((3, 3, 3, 8), jnp.float32)}
-
-
-def largest_difference(tree, other):
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
 def assert_same_training(trained, expected):
@@ -110,30 +96,13 @@ def test_the_copies_on_all_devices_agree(doubles, name):
     for leaf in jax.tree.leaves(doubles[name][1].state):
         copies = {}
         for shard in leaf.addressable_shards:
-            # Under pmap the leading index tells devices apart.
+            # Under pmap the leading index is that of the device.
             index = str(shard.index[1:] if name == "pmap" else shard.index)
             copies.setdefault(index, []).append(np.asarray(shard.data))
         held = [len(values) for values in copies.values()]
         assert sum(held) == 8 and min(held) >= 4
         for first, *others in copies.values():
             assert all(np.array_equal(first, other) for other in others)
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_every_device_has_its_own_examples(name):
-    placement = make_placement(LAYOUTS[name], SHAPES, BATCH)
-    positions = np.random.default_rng(0).permutation(BATCH).astype(np.int32)
-    whole = placement.replicate(positions)
-    if name == "pmap":
-        parts = np.asarray(jax.pmap(placement.split, axis_name=placement.axis_name)(whole))
-    else:
-        rows = {
-            str(shard.index): np.asarray(shard.data)
-            for shard in jax.jit(placement.split)(whole).addressable_shards
-        }
-        parts = np.stack(list(rows.values()))
-    assert parts.shape == (placement.shards, BATCH // placement.shards)
-    np.testing.assert_array_equal(parts.reshape(-1), positions)
 
 
 def test_cut_parameters_take_their_part_of_the_bytes(doubles):
@@ -177,158 +146,3 @@ def test_in_float32_the_first_gradients_agree(net, names):
     largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(gradients["one"]))
     for name in names:
         assert largest_difference(gradients[name], gradients["one"]) < 1e-5 * largest
-
-
-DEVICE = BatchNormScope(scope="device")
-WIDE = BatchNormScope(scope="group", group_size=16)
-NARROW = BatchNormScope(scope="group", group_size=4)
-EIGHTHS = BatchNormScope(scope="group", group_size=8)
-
-
-@pytest.fixture(scope="module")
-def scoped():
-    """Losses and fetched states after four steps of a very small net, by layout and scope."""
-
-    def run(layout, scope, parts=1):
-        case = Case(layout, np.float64, scope, parts, blocks=(1,), widths=(4,))
-        losses = case.run(4)
-        return losses, case.placement.fetch((case.state.params, case.state.collections))
-
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        return {
-            "one": run(ONE, GLOBAL),
-            "one, eighths": run(ONE, EIGHTHS),
-            "jit, device": run(JIT, DEVICE),
-            "pmap, device": run(PMAP, DEVICE),
-            "jit, wide": run(JIT, WIDE),
-            "pmap, wide": run(PMAP, WIDE),
-            "jit, narrow": run(JIT, NARROW),
-            "pmap, narrow": run(PMAP, NARROW),
-            "one, parts": run(ONE, GLOBAL, parts=2),
-            "jit, parts": run(JIT, GLOBAL, parts=2),
-            "pmap, parts": run(PMAP, GLOBAL, parts=2),
-        }
-
-
-@pytest.mark.parametrize(
-    ("name", "like"),
-    [
-        ("pmap, device", "jit, device"),
-        ("jit, device", "one, eighths"),
-        ("pmap, wide", "jit, wide"),
-        ("pmap, narrow", "jit, narrow"),
-        ("jit, parts", "one, parts"),
-        ("pmap, parts", "one, parts"),
-    ],
-)
-def test_the_same_batch_norm_scope_gives_the_same_numbers(scoped, name, like):
-    np.testing.assert_allclose(scoped[name][0], scoped[like][0], rtol=0, atol=1e-9)
-    assert largest_difference(scoped[name][1], scoped[like][1]) < 1e-9
-
-
-def test_other_batch_norm_scopes_give_other_numbers(scoped):
-    names = ["one", "jit, device", "jit, wide", "jit, narrow", "one, parts"]
-    for position, name in enumerate(names):
-        for other in names[:position]:
-            assert largest_difference(scoped[name][1], scoped[other][1]) > 1e-3, (name, other)
-
-
-@pytest.mark.parametrize("layout", [ONE, JIT, SHARDED, PMAP], ids=["one", *LAYOUTS])
-@pytest.mark.parametrize("size", [7, 50, 128])
-def test_an_evaluation_counts_every_example_once(layout, size):
-    placement = make_placement(layout, SHAPES, BATCH)
-    images, labels = examples(np.float32)
-    data = placement.replicate((images, labels))
-
-    def sums(images, labels, positions, weights):
-        positions, weights = placement.split(positions), placement.split(weights)
-        seen = jnp.zeros(EXAMPLES).at[positions].add(weights)
-        return {
-            "weight": weights.sum(),
-            "seen": seen,
-            "pixel": (images[positions, 0, 0, 0] * weights).sum(),
-        }
-
-    def rows(images, labels, positions, weights):
-        return labels[placement.split(positions)]
-
-    both = placement.compile_evaluation(lambda *given: (sums(*given), {"label": rows(*given)}))
-    total, gathered = [], []
-    batch = placement.round_up(size)
-    for positions, weights in evaluation_batches(EXAMPLES, batch):
-        chosen = placement.replicate((positions, weights))
-        added_up, whole = jax.device_get(both(*data, *chosen))
-        total.append(added_up)
-        gathered.append(whole["label"])
-    added = jax.tree.map(lambda *parts: sum(parts), *total)
-    assert added["weight"] == EXAMPLES
-    np.testing.assert_array_equal(added["seen"], np.ones(EXAMPLES))
-    np.testing.assert_allclose(added["pixel"], images[:, 0, 0, 0].sum(dtype=np.float64), rtol=1e-5)
-    np.testing.assert_array_equal(np.concatenate(gathered)[:EXAMPLES], labels)
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_hosts_rows_become_the_batch(name):
-    placement = make_placement(LAYOUTS[name], SHAPES, BATCH)
-    rows = {"label": np.arange(BATCH, dtype=np.int32), "image": np.ones((BATCH, 2, 2, 1), np.uint8)}
-    placed = placement.put_batch(rows)
-    total = placement.compile_sums(
-        lambda batch: {"label": batch["label"].sum(), "image": jnp.int32(batch["image"]).sum()}
-    )(placed)
-    assert int(total["label"]) == BATCH * (BATCH - 1) // 2
-    assert int(total["image"]) == 4 * BATCH
-    sizes = {shard.data.size for shard in placed["label"].addressable_shards}
-    assert sizes == {BATCH // placement.shards}
-
-
-def test_a_placed_state_leaves_the_hosts_arrays_alone():
-    with jax.numpy_dtype_promotion("standard"):
-        case = Case(PMAP, np.float32, blocks=(1,), widths=(4,))
-    before = case.placement.fetch(case.state)
-    kept = jax.tree.map(np.copy, before)
-    case.state = case.placement.place(before)
-    case.run(2)
-    assert largest_difference(before, kept) == 0
-
-
-@pytest.mark.parametrize(
-    ("parallel", "batch", "message"),
-    [
-        (Parallel("vmap"), 64, "--parallel: 'vmap' was given; choose jit or pmap"),
-        (Parallel(mesh="data:2"), 64, "--mesh: needs --parallel"),
-        (Parallel("jit", "date:4"), 64, "its axes are data and model"),
-        (Parallel("jit", "data:x"), 64, "'x' was given for the axis data"),
-        (Parallel("jit", "data:16"), 64, "data:16,model:1 is 16 devices; there are 8"),
-        (
-            JIT,
-            60,
-            r"60 examples cannot be spread evenly over 8 .*size=56 or .*=64 or --mesh=data:6",
-        ),
-        (Parallel("jit", "data:4,model:2"), 64, "give both or neither"),
-        (Parallel("pmap", "data:4,model:2", (".*=replicated",)), 64, "give --parallel=jit"),
-        (Parallel("jit", "data:4,model:2", ("kernel",)), 64, "write PATTERN=DIMENSION"),
-        (Parallel("jit", "data:4,model:2", ("bias=-1",)), 64, "kernel match none of the patterns"),
-        (
-            Parallel("jit", "data:4,model:2", ("kernel=0",)),
-            64,
-            "kernel of shape .3, 3, 3, 8. along",
-        ),
-        (Parallel("jit", "data:4,model:2", ("kernel=4",)), 64, "along dimension 4"),
-    ],
-)
-def test_layouts_that_cannot_be_made_are_refused(parallel, batch, message):
-    with pytest.raises(training.ConfigError, match=message):
-        make_placement(parallel, SHAPES, batch)
-
-
-def test_a_batch_cut_into_parts_must_divide_too():
-    with pytest.raises(training.ConfigError, match="64 examples in 3 parts cannot be spread"):
-        make_placement(JIT, SHAPES, 64, parts=3)
-
-
-def test_groups_across_devices_that_pmap_cannot_make_are_refused():
-    placement = make_placement(Parallel("pmap", "data:6"), SHAPES, 60)
-    with pytest.raises(training.ConfigError, match="do not begin and end with the 10 of a device"):
-        placement.batch_statistics(BatchNormScope("group", 15), 60)
-    with pytest.raises(training.ConfigError, match="give a divisor of the 60 examples"):
-        placement.batch_statistics(BatchNormScope("group", 7), 60)

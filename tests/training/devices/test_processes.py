@@ -68,9 +68,9 @@ def start(*command):
 
 
 @contextlib.contextmanager
-def both(begin):
+def both(start_one):
     """Starts two processes, and leaves none of them running."""
-    processes = [begin(number) for number in range(2)]
+    processes = [start_one(number) for number in range(2)]
     try:
         yield processes
     finally:
@@ -88,8 +88,8 @@ def test_two_processes_compute_what_one_device_does(tmp_path):
     output = str(tmp_path / "result")
     with both(lambda number: start(*program, str(number), str(STEPS), output)) as processes:
         for process in processes:
-            said, _ = process.communicate(timeout=PATIENCE)
-            assert process.returncode == 0, said
+            printed, _ = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, printed
     results = [dict(np.load(tmp_path / f"result-{number}.npz")) for number in range(2)]
     with jax.enable_x64(True):
         one = Case(Parallel(), np.float64)
@@ -142,14 +142,14 @@ def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, dat
         processes[victim].send_signal(signal.SIGKILL)
         killed = time.monotonic()
         survivor = processes[1 - victim]
-        said, _ = survivor.communicate(timeout=distributed.HEARTBEAT_SECONDS)
+        printed, _ = survivor.communicate(timeout=distributed.HEARTBEAT_SECONDS)
         seconds = time.monotonic() - killed
-    # Where the coordinator is gone, jax may abort before the watch has its say.
+    # Where the coordinator is gone, jax may abort before the lost connection is reported.
     allowed = {distributed.PEER_LOST, -signal.SIGABRT} if victim == 0 else {distributed.PEER_LOST}
-    assert survivor.returncode in allowed, said
+    assert survivor.returncode in allowed, printed
     if survivor.returncode == distributed.PEER_LOST:
-        assert f"process {victim} of this run has ended" in said
-    assert "another task died" in said or "start all processes again" in said
+        assert f"process {victim} of this run has ended" in printed
+    assert "another task died" in printed or "start all processes again" in printed
     assert seconds < distributed.NOTICE_SECONDS
 
     if victim == 0:

@@ -82,7 +82,7 @@ def test_nothing_that_is_not_finite_is_saved(checkpoints):
     assert checkpoints.steps() == [1, 2]
 
 
-def test_bookkeeping_that_begins_at_infinity_is_saved(checkpoints):
+def test_bookkeeping_that_starts_at_infinity_is_saved(checkpoints):
     optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
     state = state_at(3)
     state = state.replace(opt_state=optimizer.init(state.params))
@@ -129,7 +129,7 @@ def large_state():
     return {"params": jax.random.normal(jax.random.key(0), (100_000,))}
 
 
-def test_a_full_disk_is_told_and_leaves_the_last_good_checkpoint(tiny_disk, capfd):
+def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny_disk, capfd):
     made = Checkpoints(tiny_disk / "checkpoints")
     made.save(1, {"params": jnp.ones(10)}, {})
     with pytest.raises(
@@ -155,14 +155,14 @@ def test_a_file_that_cannot_be_written_whole_is_no_checkpoint(checkpoints):
 
 
 def test_nothing_is_pruned_when_what_was_written_cannot_be_read_back(checkpoints, monkeypatch):
-    flush = checkpoints_module._flush
+    flush = checkpoints_module.flush_tree
 
     def lose_a_bit(folder):
         flush(folder)
         record = folder / "record.json"
         record.write_bytes(record.read_bytes()[:-1] + b"!")
 
-    monkeypatch.setattr(checkpoints_module, "_flush", lose_a_bit)
+    monkeypatch.setattr(checkpoints_module, "flush_tree", lose_a_bit)
     with pytest.raises(CheckpointError, match=r"not read back .* step 2"):
         checkpoints.save(3, state_at(3), {})
     assert checkpoints.steps() == [1, 2]

@@ -9,7 +9,7 @@ from cnnjax.training.folder import run_folder
 
 
 def identity_of(**values):
-    """What a folder says of a run of a configuration."""
+    """The identity of a run of a configuration."""
     config = recipes.parse_config(values)
     values = json.loads(json.dumps(config.model_dump()))
     return run_folder.RunIdentity("configuration", values, [])
@@ -37,7 +37,7 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path):
     with pytest.raises(RunFolderError) as raised:
         run_folder.check_folder(tmp_path, other)
     rate = RUN.values["optimizer"]["learning_rate"]
-    assert f"config.optimizer.learning_rate is {rate} there, 0.5 was asked for" in str(raised.value)
+    assert f"config.optimizer.learning_rate is {rate} there, 0.5 was given" in str(raised.value)
     assert "config.epochs is" in str(raised.value)
     assert "extend_to makes a run longer" in str(raised.value)
     assert (tmp_path / "config.json").read_bytes() == before
@@ -56,7 +56,7 @@ def test_a_file_in_the_way_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_writable_is_refused(tmp_path, monkeypatch):
-    # Root may write anywhere: what the system answers others is put in its place.
+    # Root may write anywhere, so the result that other users get is put in its place.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(RunFolderError, match="is not writable; choose another --workdir"):
         run_folder.check_folder(tmp_path / "run", RUN)
@@ -72,11 +72,11 @@ def test_a_run_made_otherwise_is_refused(tmp_path):
 def test_an_object_of_another_run_is_named_as_the_runs(tmp_path):
     run_folder.start_run(tmp_path, run_folder.RunIdentity("python", {"seed": 0}, []), {})
     other = run_folder.RunIdentity("python", {"seed": 1}, [])
-    with pytest.raises(RunFolderError, match=r"run\.seed is 0 there, 1 was asked for"):
+    with pytest.raises(RunFolderError, match=r"run\.seed is 0 there, 1 was given"):
         run_folder.check_folder(tmp_path, other)
 
 
-def test_a_damaged_configuration_is_told(tmp_path):
+def test_a_damaged_configuration_is_reported(tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{"epochs": ')
     with pytest.raises(RunFolderError, match="cannot be read"):
@@ -112,7 +112,7 @@ def test_no_description_is_no_run(tmp_path):
         run_folder.read_identity(tmp_path)
 
 
-def test_starting_again_keeps_what_the_first_start_said(tmp_path):
+def test_starting_again_keeps_the_facts_of_the_first_start(tmp_path):
     run_folder.start_run(tmp_path, RUN, {"commit": "abc"})
     run_folder.start_run(tmp_path, RUN, {"commit": "def"})
     facts = json.loads((tmp_path / "run.json").read_text())

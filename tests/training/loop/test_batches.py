@@ -65,7 +65,7 @@ def test_a_streamed_set_gives_the_batches_of_the_resident_one(run, placement):
 
 
 def test_a_stream_that_goes_around_gives_the_same_batches_kept_and_streamed(placement):
-    """Its examples come again within a batch, and are told apart by their rows."""
+    """Its examples come again within a batch, and are distinguished by their rows."""
     images = np.arange(48 * 16, dtype=np.uint16).reshape(48, 4, 4, 1).astype(np.uint8)
     examples = data.from_arrays(image=images)
     order = data.Stream(examples, 64).make_order(jax.random.key(3), first=False)
@@ -97,7 +97,7 @@ def test_the_batch_on_the_host_is_that_of_the_step(run):
         source.close()
 
 
-def test_a_step_asked_for_again_gets_the_same_batch_without_waiting(run):
+def test_a_repeated_step_gets_the_same_batch_without_waiting(run):
     placement = make_placement(Parallel(), {}, batch_size=64)
     _, source = sources(run, placement)
     (first,) = source.arguments(1)

@@ -1,4 +1,4 @@
-"""Where NaN and infinity are said to begin."""
+"""The reported origin of NaN and infinity."""
 
 import flax.linen as linen
 import jax
@@ -89,7 +89,7 @@ def run_of(data_dir):
 
 @pytest.fixture
 def explain(tmp_path):
-    """Says what is said of a run that was noticed to have failed, and of its checkpoint's step."""
+    """Returns the message about a run that failed, with a checkpoint at the step saved."""
 
     def explain(run, noticed, saved=None):
         checkpoints = Checkpoints(tmp_path / "checkpoints")
@@ -108,42 +108,47 @@ def explain(tmp_path):
 @pytest.mark.parametrize("saved", [None, 2])
 def test_the_step_and_the_layer_that_divides_by_zero_are_named(run_of, explain, saved):
     # 1 - 4 * 0.25 = 0 divides in the fifth step; the loss was read two steps later.
-    said = explain(run_of(Countdown()), LossNotFinite(7, float("nan")), saved)
-    assert "the loss of step 7 is nan. It began at step 5: " in said
-    assert "the output of the layer second (Reciprocal) is the first that is not finite" in said
+    message = explain(run_of(Countdown()), LossNotFinite(7, float("nan")), saved)
+    assert "the loss of step 7 is nan. The origin is step 5: " in message
+    assert "the output of the layer second (Reciprocal) is the first that is not finite" in message
     if saved is None:
-        assert "there is no checkpoint yet" in said
+        assert "there is no checkpoint yet" in message
     else:
-        assert "the last good checkpoint is that of step 2" in said
+        assert "the last good checkpoint is that of step 2" in message
 
 
 def test_a_gradient_that_is_not_finite_is_named(run_of, explain):
-    said = explain(run_of(SquareRoot(), optax.sgd(0.01)), LossNotFinite(2, float("nan")))
-    assert "It began at step 1: all outputs are finite, and the gradient of offset is the" in said
+    message = explain(run_of(SquareRoot(), optax.sgd(0.01)), LossNotFinite(2, float("nan")))
+    assert (
+        "The origin is step 1: all outputs are finite, and the gradient of offset is the" in message
+    )
 
 
-def test_steps_that_come_out_finite_when_repeated_are_told(run_of, explain):
+def test_steps_that_come_out_finite_when_repeated_are_reported(run_of, explain):
     # The steady rule's updates do not look at gradients.
-    said = explain(run_of(SquareRoot()), LossNotFinite(2, float("nan")))
-    assert "did not bring it back" in said
+    message = explain(run_of(SquareRoot()), LossNotFinite(2, float("nan")))
+    assert "The same steps, repeated, gave finite numbers" in message
 
 
 def test_statistics_that_overflow_behind_a_finite_loss_are_named(run_of, explain):
     # 1e30 times 1e3 for each step.
     noticed = StateNotFinite(5, ["collections/batch_stats/size"])
-    said = explain(run_of(BlownStatistics()), noticed)
-    assert "It began at step 3: collections/batch_stats/size is not finite after the update" in said
+    message = explain(run_of(BlownStatistics()), noticed)
+    assert (
+        "The origin is step 3: collections/batch_stats/size is not finite after the update"
+        in message
+    )
 
 
-def test_parameters_that_begin_so_are_named(run_of, explain):
-    class Begun(linen.Module):
+def test_parameters_that_start_so_are_named(run_of, explain):
+    class BadFromTheStart(linen.Module):
         @linen.compact
         def __call__(self, x, train=False):
             x = linen.Dense(10, name="head")(x.reshape(x.shape[0], -1))
             return x + self.param("offset", linen.initializers.constant(jnp.inf), ())
 
-    said = explain(run_of(Begun()), LossNotFinite(1, float("inf")))
-    assert "It was there before the first step: params/offset is not finite" in said
+    message = explain(run_of(BadFromTheStart()), LossNotFinite(1, float("inf")))
+    assert "The state before the first step is not finite already: params/offset" in message
 
 
 @pytest.fixture
@@ -153,16 +158,18 @@ def diverging(tiny_config):
     return recipes.parse_config(tiny_config.model_dump() | {"optimizer": wild})
 
 
-def test_a_run_that_explodes_says_where_and_saves_nothing_of_it(diverging, train_config, tmp_path):
+def test_a_run_that_explodes_reports_where_and_saves_nothing_of_it(
+    diverging, train_config, tmp_path
+):
     with pytest.raises(training.TrainingDiverged) as raised:
         train_config(diverging, tmp_path / "run", checkpoint_steps=1)
-    said = str(raised.value)
-    assert "It began at step" in said and "the layer" in said
-    assert "A lower learning rate" in said and "optimizer.learning_rate" in said
+    message = str(raised.value)
+    assert "The origin is step" in message and "the layer" in message
+    assert "A lower learning rate" in message and "optimizer.learning_rate" in message
     checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
     like = state_like(recipes.make_blueprint(diverging))
     for step in checkpoints.steps():
         state = checkpoints.restore(step, like)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
     last = training.read_events(tmp_path / "run")[-1]
-    assert (last["event"], last["message"]) == ("diverged", said)
+    assert (last["event"], last["message"]) == ("diverged", message)

@@ -25,7 +25,7 @@ def evaluation_of(placement, sums):
 
 
 def numbered(count):
-    """Examples whose label is their position, and whose only pixel tells it too."""
+    """Examples whose label is their position, and whose only pixel has it too."""
     positions = np.arange(count, dtype=np.int32)
     return data.from_arrays(image=positions.astype(np.uint8).reshape(-1, 1, 1, 1), label=positions)
 
@@ -37,14 +37,14 @@ def test_every_example_counts_once(count, batch_size, mode, devices):
 
     def sums(batch):
         seen = jnp.zeros(count).at[batch["label"]].add(batch["weight"])
-        told = jnp.zeros(count).at[batch["image"].ravel()].add(batch["weight"])
-        return {"seen": seen, "told": told, "places": jnp.ones_like(batch["weight"]).sum()}
+        by_pixel = jnp.zeros(count).at[batch["image"].ravel()].add(batch["weight"])
+        return {"seen": seen, "by_pixel": by_pixel, "places": jnp.ones_like(batch["weight"]).sum()}
 
     batches = list(placed_batches(numbered(count), batch_size, placement))
     total, _ = add_up(map(evaluation_of(placement, sums), batches))
     np.testing.assert_array_equal(total["seen"], np.ones(count))
-    np.testing.assert_array_equal(total["told"], np.ones(count))
-    # Batches of one size, the least that is asked for and can be shared.
+    np.testing.assert_array_equal(total["by_pixel"], np.ones(count))
+    # Batches of one size, the smallest one that all devices can share.
     size = -(-min(batch_size, count) // devices) * devices
     assert total["places"] == size * len(batches) == -(-count // size) * size
     if mode == "jit":
@@ -74,18 +74,18 @@ def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog
 
 
 @pytest.mark.parametrize(
-    ("loss", "told"),
+    ("loss", "unit"),
     [("softmax", "nats"), ("sigmoid", "nats"), ("hinge", ""), ("squared", "")],
 )
-def test_the_unit_of_the_loss_is_its_own(loss, told):
+def test_the_unit_of_the_loss_is_its_own(loss, unit):
     task = Classification(("a", "b"), loss_function=loss)
     metrics = {"loss": 1.25, "accuracy": 0.5, "top5_error": 0.0}
     lines = training.format_lines(task.lines("test", metrics)).splitlines()
-    assert lines[2].split() == ["loss", "1.2500", *told.split()]
+    assert lines[2].split() == ["loss", "1.2500", *unit.split()]
     assert lines[2] == lines[2].rstrip()
 
 
-def test_nothing_to_evaluate_is_told():
+def test_nothing_to_evaluate_is_refused():
     with pytest.raises(ValueError, match="there are no examples"):
         add_up([])
 
@@ -121,7 +121,7 @@ def test_assessment_is_the_same_on_any_batch_size_and_devices(finished, data_dir
     assert shared.metrics == pytest.approx(dict(alone.metrics), rel=1e-5)
     assert alone.metrics["accuracy"] == finished[1].metrics["accuracy"]
     assert alone.metrics["nll"] == pytest.approx(finished[1].metrics["loss"], rel=1e-6)
-    # What the images' log-probabilities say, one by one.
+    # The same from the log-probabilities of each image.
     network = ensemble.members[0]
     predicted = network.predict(network.examples.column("image"))
     own = predicted[np.arange(1309), network.examples.column("label")]

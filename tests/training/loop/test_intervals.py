@@ -50,7 +50,7 @@ def gathered(intervals, losses):
     return [*found, *intervals.flush()]
 
 
-def test_intervals_are_means_and_end_where_log_every_says():
+def test_intervals_are_means_and_end_where_log_every_divides():
     intervals = gathered(every(3), [1.0, 2.0, 6.0, 4.0, 5.0])
     assert [interval.step for interval in intervals] == [3, 5]
     assert [interval.metrics["loss"] for interval in intervals] == [3.0, 4.5]

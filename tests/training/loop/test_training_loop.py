@@ -139,7 +139,7 @@ def test_the_test_split_chooses_nothing(tiny_config, train_config, tmp_path):
     assert checkpoints.best() is None
 
 
-def test_histograms_and_a_trace_are_written_where_asked_for(tiny_config, train_config, tmp_path):
+def test_histograms_and_a_trace_are_written_where_requested(tiny_config, train_config, tmp_path):
     config = tiny_config.model_copy(update={"epochs": 2})
     workdir = tmp_path / "run"
     train_config(config, workdir, histograms_every=2, profile_steps="2:3")

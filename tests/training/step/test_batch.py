@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import data
-from cnnjax.training.step.batch import Pipeline, draws_of, view_key
+from cnnjax.training.step.batch import Pipeline, draws_of
 
 KEY = jax.random.key(7)
 KINDS = {"image": "image", "label": "label"}
@@ -104,20 +104,8 @@ def test_views_and_streams_draw_from_keys_of_their_own():
         assert not any(np.any(image == other) for other in seen[:place])
 
 
-def test_keys_of_views_are_none_that_an_epoch_has():
-    keys = {
-        tuple(np.asarray(jax.random.key_data(view_key(KEY, stream, view))).tolist())
-        for stream in range(3)
-        for view in range(3)
-    }
-    epochs = jax.vmap(lambda epoch: jax.random.fold_in(KEY, epoch))(jnp.arange(1000))
-    assert len(keys) == 9
-    assert not keys & set(map(tuple, np.asarray(jax.random.key_data(epochs)).tolist()))
-    assert view_key(KEY, 0, 0) is KEY
-
-
 @pytest.mark.parametrize(("repeats", "expected"), [(False, [4, 4, 9]), (True, [0, 1, 2])])
-def test_what_repeats_is_told_apart_by_its_row(repeats, expected):
+def test_what_repeats_is_distinguished_by_its_row(repeats, expected):
     draws = draws_of(jnp.array([4, 4, 9]), jnp.arange(3), repeats)
     np.testing.assert_array_equal(draws, expected)
 

@@ -73,7 +73,7 @@ def test_batch_norms_are_frozen_whose_every_parameter_is():
         (((".*", True),), "frozen: every parameter is frozen; leave some to train"),
         (
             (("c9/.*", True), (".*", False)),
-            r"frozen: the patterns 'c9/\.\*' are the first",
+            r"frozen: the patterns 'c9/\.\*' give no parameter its value",
         ),
     ],
 )

@@ -1,9 +1,9 @@
-"""How each primitive operation of a jaxpr moves the dependence on the image."""
+"""How the results of each primitive operation of a jaxpr depend on the image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cnnjax.analysis.cost.reach import Reach, union
+from cnnjax.analysis.cost.receptive_field import Reach, union
 
 Rule = Callable[[Mapping[str, Any], Sequence[Reach | None], tuple[int, ...]], Reach | None]
 
@@ -14,18 +14,18 @@ def propagate(
     inputs: Sequence[Reach | None],
     shapes: Sequence[tuple[int, ...]],
 ) -> list[Reach | None]:
-    """The dependence of an operation's results.
+    """Returns the dependence of an operation's results on the image.
 
     Args:
-        primitive: its name.
+        primitive: the operation's name.
         params: its parameters, and the shapes of all operands as "_shapes".
         inputs: the dependence of its operands along one axis of the image; None for operands that
             do not depend on the image.
         shapes: the shapes of its results.
 
     Returns:
-        One entry a result. Operations without a rule count as elementwise where the shapes agree,
-        and as seeing everything otherwise.
+        One entry a result. Operations without a rule count as elementwise where the shapes agree;
+        otherwise each result depends on everything.
     """
     if all(reach is None for reach in inputs):
         return [None] * len(shapes)
@@ -56,7 +56,7 @@ def _cumulative(params, inputs, shape):
 
 
 def _select(params, inputs, shape):
-    """Of `select_n` and `clamp`: the condition and the bounds may be scalars."""
+    """The rule of `select_n` and `clamp`, whose condition and bounds may be scalars."""
     return _joined([r if r is None or r.shape == shape else r.everywhere(shape) for r in inputs])
 
 
@@ -104,12 +104,13 @@ def _slice(params, inputs, shape):
     reach = inputs[0]
     for axis, start in enumerate(params["start_indices"]):
         stride = params["strides"][axis] if params["strides"] else 1
+        # A slice is a window of one element, which starts later.
         reach = reach.windowed(axis, shape[axis], 1, stride=stride, padding=-start)
     return reach
 
 
 def _dynamic_slice(params, inputs, shape):
-    """The place is not known: every place that could be read counts."""
+    """The rule of a slice whose place is not known: every place that could be read counts."""
     operand = inputs[0]
     if operand is None:
         return _everywhere(params, inputs, shape)
@@ -133,12 +134,14 @@ def _concatenate(params, inputs, shape):
     axis, start, parts = params["dimension"], 0, []
     for reach, own in zip(inputs, params["_shapes"], strict=True):
         if reach is not None:
+            # A later part is as a window that starts before its first element.
             parts.append(reach.windowed(axis, shape[axis], 1, padding=start))
         start += own[axis]
     return _joined(parts)
 
 
 def _reduce_window(params, inputs, shape):
+    # The first half of the operands are arrays, the second half their initial values.
     reach = _joined(inputs[: max(len(inputs) // 2, 1)])
     if reach is None:
         return None
@@ -158,7 +161,8 @@ def _reduce_window(params, inputs, shape):
 
 def _convolution(params, inputs, shape):
     image, kernel = inputs
-    if kernel is not None:  # A kernel that depends on the image: the form is not kept.
+    # A kernel that depends on the image moves with it, so no fixed window describes the result.
+    if kernel is not None:
         return _everywhere(params, inputs, shape)
     numbers = params["dimension_numbers"]
     spatial, out_spatial = numbers.lhs_spec[2:], numbers.out_spec[2:]
@@ -174,6 +178,7 @@ def _convolution(params, inputs, shape):
             base_dilation=params["lhs_dilation"][i],
         )
     sources: list[int | None] = [None] * len(shape)
+    # An output channel depends on every input channel, so that only the other axes have sources.
     sources[numbers.out_spec[0]] = numbers.lhs_spec[0]
     for axis, target in zip(spatial, out_spatial, strict=True):
         sources[target] = axis

@@ -32,23 +32,34 @@ class Reach:
 
     @classmethod
     def of_image(cls, shape: Sequence[int], axis: int) -> "Reach":
-        """The image itself: element i of `axis` is pixel i."""
+        """Returns the dependence of the image itself: element i of `axis` is pixel i.
+
+        Args:
+            shape: the image's shape.
+            axis: the axis whose pixels are followed.
+        """
         coefficients = tuple(Fraction(int(a == axis)) for a in range(len(shape)))
         return cls(tuple(shape), coefficients, Fraction(0), Fraction(0))
 
     @property
     def size(self) -> int:
-        """Pixels that one element depends on, at most."""
+        """The number of pixels that one element depends on, at most."""
+        # Only whole positions are pixels; after a transposed convolution the ends may lie between
+        # them.
         return math.floor(self.high) - math.ceil(self.low) + 1
 
     @property
     def stride(self) -> Fraction | None:
-        """Pixels between neighbors; 0 where all elements see the same, None where it varies."""
+        """Pixels between neighbors; 0 if all elements see the same, None if it varies."""
         moving = [c for c in self.coefficients if c]
         return Fraction(0) if not moving else moving[0] if len(moving) == 1 else None
 
     def widened(self, axes: Sequence[int]) -> "Reach":
-        """The same for every element along these axes: the union over them."""
+        """Returns the dependence in which all elements along some axes depend on all their pixels.
+
+        Args:
+            axes: the axes; the union over them is taken.
+        """
         spans = [self.coefficients[a] * (self.shape[a] - 1) for a in axes]
         return replace(
             self,
@@ -60,7 +71,11 @@ class Reach:
         )
 
     def everywhere(self, shape: Sequence[int]) -> "Reach":
-        """An array of this shape, each of whose elements depends on all of this one's."""
+        """Returns the dependence of an array each of whose elements depends on all of this array.
+
+        Args:
+            shape: the new array's shape.
+        """
         whole = self.widened(range(len(self.shape)))
         return Reach(tuple(shape), (Fraction(0),) * len(shape), whole.low, whole.high)
 
@@ -75,17 +90,19 @@ class Reach:
         dilation: int = 1,
         base_dilation: int = 1,
     ) -> "Reach":
-        """Windows slid along an axis, as in convolution and pooling.
+        """Returns the dependence of windows slid along an axis, as in convolution and pooling.
 
         Args:
             axis: the axis.
             size: the number of windows.
-            window: taps of a window; `dilation` is the step between them.
+            window: number of taps of a window.
             stride: step between windows.
-            padding: elements before the first one.
+            padding: elements before the first one; negative to start later.
+            dilation: step between the taps of a window.
             base_dilation: elements are first set this far apart, as in transposed convolution.
         """
         step = self.coefficients[axis] / base_dilation
+        # The step is negative along a reversed axis, which exchanges the ends.
         ends = (-padding * step, ((window - 1) * dilation - padding) * step)
         coefficients = list(self.coefficients)
         coefficients[axis] = step * stride
@@ -94,7 +111,11 @@ class Reach:
         return Reach(tuple(shape), tuple(coefficients), self.low + min(ends), self.high + max(ends))
 
     def reversed(self, axis: int) -> "Reach":
-        """The axis run backwards."""
+        """Returns the dependence with one axis in the opposite order.
+
+        Args:
+            axis: the axis.
+        """
         coefficients = list(self.coefficients)
         end = coefficients[axis] * (self.shape[axis] - 1)
         coefficients[axis] = -coefficients[axis]
@@ -103,12 +124,13 @@ class Reach:
         )
 
     def selected(self, sources: Sequence[int | None], shape: Sequence[int]) -> "Reach":
-        """Axes dropped, reordered or added.
+        """Returns the dependence with axes dropped, reordered or added.
 
         Args:
             sources: for each new axis the old one, or None for a new axis.
             shape: the new shape; an axis of 1 that grows is repeated.
         """
+        # An element of the result depends on all elements along a dropped axis.
         gone = [a for a in range(len(self.shape)) if a not in sources]
         kept = self.widened(gone)
         coefficients = tuple(
@@ -118,9 +140,14 @@ class Reach:
         return Reach(tuple(shape), coefficients, kept.low, kept.high)
 
     def reshaped(self, shape: Sequence[int]) -> "Reach":
-        """Axes split and merged, in row-major order."""
+        """Returns the dependence with axes split and merged, in row-major order.
+
+        Args:
+            shape: the new shape, of as many elements.
+        """
         reach, coefficients = self, [Fraction(0)] * len(shape)
         for old, new in _groups(self.shape, shape):
+            # A group is followed exactly if it is evenly spaced as one axis, and widened if not.
             linear = _as_one_axis([(self.shape[a], self.coefficients[a]) for a in old])
             if linear is None:
                 reach = reach.widened(old)
@@ -133,7 +160,13 @@ class Reach:
 
 
 def union(first: Reach, second: Reach) -> Reach:
-    """What elements at the same place of two arrays of one shape depend on together."""
+    """Returns what elements at the same place of two arrays depend on together.
+
+    Args:
+        first: the dependence of one array.
+        second: that of the other, of the same shape.
+    """
+    # Along axes of different strides the intervals drift apart, so both are widened.
     apart = [
         a
         for a, (c, d) in enumerate(zip(first.coefficients, second.coefficients, strict=True))
@@ -144,7 +177,7 @@ def union(first: Reach, second: Reach) -> Reach:
 
 
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Runs of old and new axes (longer than 1) that hold the same elements."""
+    """Returns runs of old and new axes (longer than 1) that contain the same elements."""
     left = [a for a, n in enumerate(old) if n != 1]
     right = [a for a, n in enumerate(new) if n != 1]
     groups = []
@@ -163,7 +196,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
 
 
 def _as_one_axis(axes: Sequence[tuple[int, Fraction]]) -> Fraction | None:
-    """The coefficient of merged axes, (size, coefficient) each; None if they do not fit."""
+    """Returns the coefficient of merged axes (size, coefficient); None if they do not fit."""
     last = axes[-1][1]
     step = 1
     for size, coefficient in reversed(axes):
