@@ -87,8 +87,9 @@ def check_dtype(op: str, name: str, value: Any) -> None:
 
 
 def _items(value: Any) -> list[Any] | None:
-    row = isinstance(value, np.ndarray) and value.ndim == 1
-    return list(value) if row or is_sequence(value) else None
+    # An iterator would be empty afterwards.
+    rows = isinstance(value, np.ndarray) and value.ndim > 0
+    return list(value) if rows or is_sequence(value) else None
 
 
 def _check_most(op: str, name: str, sizes: list[Any]) -> None:

@@ -219,7 +219,8 @@ def _check_elements(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, arguments["dimension_numbers"])
     batch, features, *axes = numbers.lhs_spec
     none = [1] * len(axes)
-    spread, holes = (arguments[name] or none for name in ("lhs_dilation", "rhs_dilation"))
+    given_steps = (arguments[name] for name in ("lhs_dilation", "rhs_dilation"))
+    spread, holes = (none if steps is None else steps for steps in given_steps)
     sizes_ = [
         sizes.span(lhs.shape[i], s) + sizes.span(rhs.shape[k], h)
         for i, k, s, h in zip(axes, numbers.rhs_spec[2:], spread, holes, strict=True)
