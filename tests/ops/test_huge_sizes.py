@@ -84,6 +84,17 @@ def test_a_long_window_is_counted_without_a_list_of_its_elements():
     assert mean.shape == (1, 1, 2, 1) and np.isnan(mean).all()
 
 
+def test_a_stride_beyond_the_image_is_any_stride():
+    for stride in (10**6, BIG):
+        options = dict(window=2, strides=stride, padding=1)
+        y, places = ops.max_pool_with_argmax(X, **options)
+        expected, found = ops.max_pool_with_argmax(X, 2, strides=9, padding=1)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(places, found)
+        gradient = jax.grad(lambda x, options=options: ops.max_pool(x, **options).sum())(X)
+        assert gradient.sum() == y.size
+
+
 def test_neighbors_beyond_the_channels_change_nothing():
     def gradient(size):
         norm = lambda x: ops.local_response_norm(x, size=size, alpha=0.1).sum()  # noqa: E731

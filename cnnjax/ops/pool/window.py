@@ -78,27 +78,30 @@ class PoolWindow:
             only(self.output, other),
         )
 
-    def elements_within(self, output: int, axis: int, first: int, last: int) -> range:
-        """Returns which elements of a window, along one axis, lie between two positions.
+    def elements_inside(self, output: int, axis: int) -> range:
+        """Returns which elements of a window, along one axis, lie inside the image.
 
         Args:
             output: the window.
             axis: 0 for rows, 1 for columns.
-            first: the first position, 0 for the first pixel of the image.
-            last: one more than the last position.
         """
         start = output * self.strides[axis] - self.pads[axis][0]
         step = self.dilation[axis]
-        # Rounded up: the first element at or after a position.
-        low = max(-((start - first) // step), 0)
-        high = min(-((start - last) // step), self.window[axis])
-        return range(low, max(low, high))
+        # Rounded up: the first element at or after an edge.
+        low = max(-(start // step), 0)
+        high = min(-((start - self.size[axis]) // step), self.window[axis])
+        return range(low, high) if low < high else range(0)
 
     def _axis_counts(self, axis: int, include_pad: bool) -> np.ndarray:
         low, high = self.counted_pads[axis] if include_pad else (0, 0)
-        starts = range(self.output[axis])
-        inside = [self.elements_within(o, axis, -low, self.size[axis] + high) for o in starts]
-        return np.array([len(elements) for elements in inside], np.float64)
+        starts = np.arange(self.output[axis]) * self.strides[axis] - self.pads[axis][0]
+        # As `elements_inside`, within the image and the counted padding.
+        edges = (-low, self.size[axis] + high)
+        first, last = (
+            np.clip(-((starts - edge) // self.dilation[axis]), 0, self.window[axis])
+            for edge in edges
+        )
+        return np.maximum(last - first, 0).astype(np.float64)
 
 
 def pool_window(
