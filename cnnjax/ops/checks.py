@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 """The dtypes of convolutions and matrix products."""
@@ -59,7 +60,7 @@ def is_real(value: Any) -> TypeGuard[float]:
         value: any object.
     """
     if isinstance(value, np.ndarray | np.generic | jax.Array):
-        traced = isinstance(value, jax.core.Tracer)
+        traced = isinstance(value, Tracer)
         return not traced and value.ndim == 0 and is_a(value, np.integer, np.floating)
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 

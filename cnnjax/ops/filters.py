@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -236,7 +237,7 @@ def _filtered(op: str, x: jax.Array, kernel: np.ndarray, padding_mode: str | flo
     advice = f"apply {op} to the tangent of x, in which it is linear"
     if not isinstance(padding_mode, str):
         advice += ', with padding_mode="zeros"'
-    options = dict(padding="SAME", groups=channels, padding_mode=padding_mode)
+    options: dict[str, Any] = dict(padding="SAME", groups=channels, padding_mode=padding_mode)
     return cross_correlation(op, x, depthwise, advice=advice, **options)
 
 

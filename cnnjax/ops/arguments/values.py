@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from cnnjax.ops.checks import (
     MOST_STEPS,
@@ -177,7 +177,7 @@ def check_number(
         (0, -math.inf): "a finite number of at least 0",
         (-math.inf, 0): "a finite number and positive",
     }[least, above]
-    scalar = traced and isinstance(value, jax.core.Tracer) and value.ndim == 0
+    scalar = traced and isinstance(value, Tracer) and value.ndim == 0
     if scalar and is_a(value, np.floating, np.integer):
         return
     if not is_real(value):

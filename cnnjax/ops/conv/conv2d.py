@@ -68,9 +68,10 @@ def conv2d(
         Array([[18., 18.],
                [18., 18.]], dtype=float32)
     """
-    options = dict(strides=strides, padding=padding, dilation=dilation, groups=groups)
-    how = dict(precision=precision, algorithm=algorithm, backward=backward)
-    return cross_correlation("conv2d", x, kernel, padding_mode=padding_mode, **options, **how)
+    options: dict[str, Any] = dict(padding=padding, padding_mode=padding_mode, groups=groups)
+    steps: dict[str, Any] = dict(strides=strides, dilation=dilation)
+    how: dict[str, Any] = dict(precision=precision, algorithm=algorithm, backward=backward)
+    return cross_correlation("conv2d", x, kernel, **options, **steps, **how)
 
 
 @checked(**CONVOLUTION)

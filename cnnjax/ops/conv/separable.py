@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -126,8 +126,8 @@ def separable_conv2d(
     column, row, error = _separated(op, kernel)
     (down, across), (rows, columns) = spec.strides, spec.padding
     options = dict(strides=(down, 1), dilation=(spec.dilation[0], 1), groups=spec.groups)
-    first = dict(padding=(rows, (0, 0)), backward=backward) | options
+    first: dict[str, Any] = dict(padding=(rows, (0, 0)), backward=backward) | options
     options = dict(strides=(1, across), dilation=(1, spec.dilation[1]), groups=kernel.shape[3])
-    second = dict(padding=((0, 0), columns), backward=backward) | options
+    second: dict[str, Any] = dict(padding=((0, 0), columns), backward=backward) | options
     down_columns = cross_correlation(op, x, column, **first)
     return cross_correlation(op, down_columns, row, **second), error
