@@ -20,4 +20,5 @@ if [ $# -eq 0 ] || [ "$*" = lint ]; then
         exit
     fi
 fi
-exec "$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-2}" "$@"
+# Each process takes neighboring tests, which share fixtures and compiled programs.
+exec "$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-2}" --dist worksteal "$@"

@@ -5,10 +5,8 @@ Each started process takes two or three seconds, so that one process does what c
 
 import json
 import os
-import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -17,8 +15,7 @@ import numpy as np
 import pytest
 
 from cnnjax import compiler, ops
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.processes import ROOT, run_python
 
 FAULTY = metadata.version("jaxlib") not in ("0.10.0", "0.10.1")
 """Whether this jaxlib was seen to be wrong; the tests fail with a newer one that is right."""
@@ -75,14 +72,9 @@ print(json.dumps({
 
 def run(program: str, **environment: str) -> str:
     """Returns what a new Python prints, without this process's flags of XLA; warnings as well."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", compiler.OPT_OUT)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=kept | {"JAX_PLATFORMS": "cpu"} | environment,
-    )
+    other = ("XLA_FLAGS", compiler.OPT_OUT, "JAX_DISABLE_MOST_OPTIMIZATIONS")
+    kept = {k: v for k, v in os.environ.items() if k not in other}
+    done = run_python("-c", program, environment=kept | {"JAX_PLATFORMS": "cpu"} | environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from cnnjax import parts
+from tests.helpers.registries import keep_as_it_is
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -25,7 +26,7 @@ PAGES = (
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"print\(.*\)  # (\([^)]*\)|[\d.]+)")
-"""A line that says what it prints: a tuple or a number, and maybe words after it."""
+"""A line whose comment shows what it prints: a tuple or a number, and maybe words after it."""
 
 MOST_LINES = 15
 """Of a block of docs/your_own.md that brings one part."""
@@ -46,21 +47,12 @@ def test_code_keeps_the_lines_of_its_page():
 def own_registries(monkeypatch):
     """What a page registers is forgotten after it."""
     for registry in parts._registries.values():
-        for table in ("_parts", "_places"):
-            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+        keep_as_it_is(registry, monkeypatch)
 
 
-@pytest.fixture
-def quick_compiler():
-    """Compiling is what takes a page's time, and its programs are small."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.mark.usefixtures("own_registries", "quick_compiler")
+@pytest.mark.usefixtures("own_registries")
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = DOCS / page
     text = path.read_text()
@@ -77,8 +69,8 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeyp
         for block in blocks:
             exec(compile(block, path, "exec"), namespace)
     for number, line in enumerate(text.splitlines(), 1):
-        said = PRINTED.search(line)
-        assert said is None or printed[number].startswith(said[1]), (number, line)
+        expected = PRINTED.search(line)
+        assert expected is None or printed[number].startswith(expected[1]), (number, line)
 
 
 def test_each_case_of_ones_own_is_short():

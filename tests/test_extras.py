@@ -2,16 +2,13 @@
 
 import ast
 import configparser
-import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
 from cnnjax import extras
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.processes import ROOT, run_python
 
 
 def distributions(requirements: str) -> set[str]:
@@ -116,13 +113,7 @@ def test_the_core_alone_imports_all_but_configurations_and_commands():
         if {name.lower().replace("_", "-") for name in names} & brought
     ]
     assert {"cv2", "pydantic", "PIL", "sklearn", "matplotlib", "grain"} <= set(absent)
-    done = subprocess.run(
-        [sys.executable, "-c", CORE_ALONE, " ".join(absent)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=120,
-    )
+    done = run_python("-c", CORE_ALONE, " ".join(absent))
     message = 'needs pydantic, which is not installed; install with pip install "cnnjax[train]"'
     assert message in done.stdout, done.stderr
     # The command ends as after any mistake of its user.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.processes import ROOT, run_python
 
 LINES = (
-    ("compiler", "extras", "nearest", "patterns", "pixel_statistics", "writing"),
+    ("compiler", "digests", "extras", "nearest", "patterns", "pixel_statistics", "writing"),
     ("importing",),
     ("parts", "ops"),
     ("nn",),
@@ -84,10 +84,7 @@ def test_heavy_packages_are_imported_where_they_are_used():
         "print([name for name in ('tensorflow_datasets', 'sklearn', 'matplotlib', 'safetensors', "
         "'huggingface_hub', 'tensorflow', 'torch', 'orbax') if name in sys.modules])"
     )
-    import subprocess
-
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = run_python("-c", program)
+    assert done.returncode == 0, done.stderr
     # flax itself imports orbax.
     assert done.stdout.strip() in ("[]", "['orbax']")

@@ -1,8 +1,6 @@
 """Parts by name and by path: finding, refusing, recording, restoring in another process."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +8,7 @@ import pytest
 
 from cnnjax import parts
 from cnnjax.parts import PartError, Registry
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.processes import ROOT, run_python
 
 
 @pytest.fixture
@@ -153,14 +150,8 @@ REGISTERS = "from cnnjax import parts\nparts._registries['rule'].add('mine', 'fo
 
 def restored(record: dict, cwd: Path) -> str:
     """Returns what another process prints: the part, or the error's message."""
-    done = subprocess.run(
-        [sys.executable, "-c", RESTORE.format(name=record["name"])],
-        input=json.dumps([{}, record]),
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    program = RESTORE.format(name=record["name"])
+    done = run_python("-c", program, cwd=cwd, text=json.dumps([{}, record]))
     return done.stdout or done.stderr
 
 

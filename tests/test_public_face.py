@@ -2,11 +2,9 @@
 
 import configparser
 import re
-from pathlib import Path
 
 import cnnjax
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers.processes import ROOT
 
 
 def tried() -> list[str]:

@@ -4,7 +4,7 @@ USAGE_ERROR = 2
 """After a wrong flag or configuration, or a folder that cannot be used."""
 
 RUN_ERROR = 3
-"""After a run that could not continue: diverged, damaged checkpoints or images."""
+"""After what could not continue: diverged, damaged checkpoints or images, a full disk."""
 
 INPUT_ERROR = 4
 """After work that was done, except for some inputs that could not be read."""
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 MEANINGS = {
     0: "done",
     USAGE_ERROR: "a wrong flag or configuration, or a folder that cannot be used",
-    RUN_ERROR: "a run that could not continue: diverged, damaged checkpoints or images",
+    RUN_ERROR: "what could not continue: diverged, damaged checkpoints or images, a full disk",
     INPUT_ERROR: "done, except for some inputs that could not be read",
     PEER_LOST: "another process of the run was gone",
     STOPPED: "stopped by SIGTERM or Ctrl-C, and saved: the same command continues from there",

@@ -53,7 +53,12 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
         MissingPackage,
     ) as error:
         command_line.stop(str(error), USAGE_ERROR)
-    except (training.CheckpointError, training.TrainingDiverged, data.DamagedImages) as error:
+    except (
+        training.CheckpointError,
+        training.TrainingDiverged,
+        data.DamagedImages,
+        data.DataFolderError,
+    ) as error:
         command_line.stop(str(error), RUN_ERROR)
     except training.TrainingStopped as stopped:
         print(stopped, file=sys.stderr)

@@ -19,6 +19,7 @@ from absl import flags
 
 from cnnjax import inference, training
 from cnnjax.commands.exit_codes import INPUT_ERROR
+from cnnjax.commands.flags.max_pixels import read_max_pixels
 from cnnjax.commands.flags.views import read_ensemble
 from cnnjax.commands.launch import launch
 
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str]) -> None:
     paths = inference.find_images(arguments[1:])
     predictions = []
     for prediction in inference.predict_files(
-        read_ensemble(), paths, top=_TOP.value, invert=_INVERT.value
+        read_ensemble(),
+        paths,
+        top=_TOP.value,
+        invert=_INVERT.value,
+        max_pixels=read_max_pixels(),
     ):
         # Standard output holds predictions alone, so that it can be piped.
         print(prediction, file=sys.stderr if prediction.problem else sys.stdout)

@@ -13,7 +13,7 @@ import sys
 
 from cnnjax import data
 from cnnjax.commands.columns import WIDTH
-from cnnjax.commands.exit_codes import MEANINGS, USAGE_ERROR
+from cnnjax.commands.exit_codes import MEANINGS, RUN_ERROR, USAGE_ERROR
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the command line without the program; None reads `sys.argv`.
 
     Returns:
-        The exit code: 0, or 2 for what the user has to fix.
+        The exit code: 0, 2 for what the user has to fix, or 3 for a data folder that cannot be
+        written.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except data.DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except data.DataFolderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return RUN_ERROR
     sizes = ", ".join(f"{size:,} {split}" for split, size in prepared.split_sizes.items())
     took = "before" if prepared.seconds is None else f"in {prepared.seconds:.0f} s"
     print(f"prepared   {took}, in {prepared.folder}")
@@ -46,7 +50,7 @@ def run() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    codes = "\n".join(f"  {code}  {MEANINGS[code]}" for code in (0, USAGE_ERROR))
+    codes = "\n".join(f"  {code}  {MEANINGS[code]}" for code in (0, USAGE_ERROR, RUN_ERROR))
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=WIDTH),

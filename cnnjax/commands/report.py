@@ -68,12 +68,13 @@ def _network_page(given: Sequence[str]) -> Path:
         raise training.ConfigError("--analysis: it is for a run's page; leave it out beside images")
     output = inference.check_output(_OUTPUT.value, [".html"])
     paths = inference.find_images(given)
-    inference.check_images(paths)
-    network = networks.read_network(read_options())
+    read = read_options()
+    inference.check_images(paths, read.max_pixels)
+    network = networks.read_network(read)
     images = {
-        str(read.path): read.image
-        for read in inference.read_images(paths, network.form, _INVERT.value)
-        if read.image is not None
+        str(file.path): file.image
+        for file in inference.read_images(paths, network.form, _INVERT.value, read.max_pixels)
+        if file.image is not None
     }
     return reports.write_network_page(network, images, output)
 

@@ -16,7 +16,7 @@ from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.derived import JoinedExamples, RelabeledExamples
-from cnnjax.data.errors import DamagedImages, DataError
+from cnnjax.data.errors import DamagedImages, DataError, DataFolderError
 from cnnjax.data.examples import Examples, PartSpec, Spec, choose
 from cnnjax.data.kinds import Kind
 from cnnjax.data.lazy_images import lazy_images
@@ -34,7 +34,7 @@ from cnnjax.data.own_examples import from_arrays, from_generator, from_source
 from cnnjax.data.prepare.prepare import Prepared, prepare
 from cnnjax.data.preprocess import Preprocess
 from cnnjax.data.read.arrays import load_arrays
-from cnnjax.data.read.decode import DamagedImage
+from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage
 from cnnjax.data.read.encoded import EncodedImages
 from cnnjax.data.read.framing import Framing
 from cnnjax.data.read.order import (
@@ -50,11 +50,13 @@ from cnnjax.data.streams import Episodes, Stream
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
+    "MAX_PIXELS",
     "ArrayExamples",
     "BalancedOrder",
     "DamagedImage",
     "DamagedImages",
     "DataError",
+    "DataFolderError",
     "Dataset",
     "EncodedImages",
     "EpisodeOrder",

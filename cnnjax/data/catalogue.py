@@ -1,6 +1,6 @@
 """The image sets that are read by name."""
 
-from pathlib import Path
+import os
 from typing import Any
 
 from cnnjax.data import classes
@@ -149,7 +149,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     if folder is not None:
         return _described(name, folder)
     # After the sets, so that a folder in the working directory does not hide one.
-    if Path(name).expanduser().is_dir():
+    if os.path.isdir(os.path.expanduser(name)):
         return folder_dataset(name)
     # Last, since `_tfds_names` imports TFDS, which takes seconds.
     base = name.partition("/")[0]

@@ -8,6 +8,7 @@ import numpy as np
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import Examples
+from cnnjax.data.read.decode import MAX_PIXELS
 from cnnjax.data.read.reader import Workers
 
 Resident = Literal["auto", "always", "never"]
@@ -26,11 +27,24 @@ class ReadOptions:
             and take `RESIDENT_BYTES` at most, "always", or "never".
         workers: threads and processes that decode streamed images.
         max_damaged: largest number of unreadable images with which a reader goes on.
+        max_pixels: largest number of pixels of a streamed image; larger ones count as unreadable,
+            and no memory is taken for them.
+
+    Raises:
+        ValueError: a number is too small.
     """
 
     resident: Resident = "auto"
     workers: Workers = field(default_factory=Workers)
     max_damaged: int = 10
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.max_damaged < 0 or self.max_pixels < 1:
+            raise ValueError(
+                f"max_damaged: {self.max_damaged} and max_pixels: {self.max_pixels} were given; "
+                "give 0 images or more, and 1 pixel or more"
+            )
 
 
 def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from cnnjax.data import MAX_PIXELS
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
@@ -43,7 +44,12 @@ class FilePrediction(NamedTuple):
 
 
 def predict_files(
-    ensemble: Ensemble, paths: Sequence[Path], *, top: int = 3, invert: bool = False
+    ensemble: Ensemble,
+    paths: Sequence[Path],
+    *,
+    top: int = 3,
+    invert: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[FilePrediction]:
     """Yields predictions for image files, in their order; for damaged ones it yields the problem.
 
@@ -52,9 +58,11 @@ def predict_files(
         paths: image files.
         top: guesses to name for each, where the task has several.
         invert: whether light and dark are swapped.
+        max_pixels: larger images count as damaged, and are not decoded.
     """
     for start in range(0, len(paths), _BATCH):
-        files = list(read_images(paths[start : start + _BATCH], ensemble.form, invert))
+        batch = paths[start : start + _BATCH]
+        files = list(read_images(batch, ensemble.form, invert, max_pixels))
         images = [file.image for file in files if file.image is not None]
         predictions = ensemble.predict(np.stack(images), _BATCH) if images else None
         row = 0

@@ -1,5 +1,6 @@
 """Image files brought to the form of a dataset's images."""
 
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cnnjax.data.folders import IMAGE_SUFFIXES
-from cnnjax.data.read.decode import DamagedImage, decode_image, opencv
+from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image, opencv
 from cnnjax.data.read.framing import Framing
+from cnnjax.data.user_files import read_regular
 from cnnjax.training.errors import ConfigError
 
 Image = UInt8[np.ndarray, "height width channels"]
@@ -45,28 +47,38 @@ class ReadImage(NamedTuple):
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
     """Returns image files: those of `paths`, and all below its folders, in alphabetical order.
 
+    Pipes, sockets, devices and broken links below a folder are returned too, if they end as images
+    do, so that `read_images` reports them.
+
     Args:
         paths: files, whatever their names, and folders.
 
     Raises:
-        ConfigError: a path does not exist, or a folder holds no file that ends as images do; all of
-            them are named.
+        ConfigError: a path does not exist or is neither file nor folder, or a folder holds no file
+            that ends as images do; all of them are named.
     """
     found, problems = [], []
     for path in map(Path, paths):
-        if path.is_dir():
+        try:
+            kind = stat.S_IFMT(path.stat().st_mode)
+        except (OSError, ValueError):
+            kind = None
+        if kind == stat.S_IFDIR:
             inside = sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+                if file.suffix.lower() in IMAGE_SUFFIXES and not file.is_dir()
             )
             if not inside:
                 problems.append(
                     f"{path}: the folder holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})"
                 )
             found += inside
-        elif path.exists():
+        elif kind == stat.S_IFREG:
             found.append(path)
+        elif kind is not None:
+            # A named pipe would be waited for, and a device may have no end.
+            problems.append(f"{path}: it is neither a regular file nor a folder")
         else:
             problems.append(f"{path}: there is no such file or folder")
     if problems:
@@ -74,24 +86,28 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def check_images(paths: Sequence[str | Path]) -> None:
+def check_images(paths: Sequence[str | Path], max_pixels: int = MAX_PIXELS) -> None:
     """Refuses image files that cannot be read, before any work.
 
     Args:
         paths: the files.
+        max_pixels: larger images count as damaged.
 
     Raises:
         ConfigError: some cannot be read; all of them are named.
     """
     # Any form will do: only decoding can fail.
-    read = read_images(paths, ImageForm((1, 1, 3)))
+    read = read_images(paths, ImageForm((1, 1, 3)), max_pixels=max_pixels)
     problems = [f"{image.path}: {image.problem}" for image in read if image.image is None]
     if problems:
         raise ConfigError("cannot read images:\n  " + "\n  ".join(problems))
 
 
 def read_images(
-    paths: Sequence[str | Path], form: ImageForm, invert: bool = False
+    paths: Sequence[str | Path],
+    form: ImageForm,
+    invert: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[ReadImage]:
     """Reads image files one by one; for a damaged one it yields the problem, and goes on.
 
@@ -99,10 +115,11 @@ def read_images(
         paths: files in a format that OpenCV reads.
         form: the form of the images that are returned.
         invert: whether light and dark are swapped.
+        max_pixels: larger images count as damaged, and are not decoded.
     """
     for path in map(Path, paths):
         try:
-            image = decode_image(path.read_bytes(), form.shape[2])
+            image = decode_image(read_regular(path), form.shape[2], max_pixels)
         except (OSError, DamagedImage) as error:
             yield ReadImage(path, None, str(error))
             continue

@@ -127,7 +127,14 @@ def _loader(
             splits = ["test"]
         chosen = None if dataset.image_shape is not None else other or framing
         sets = [
-            data.load_examples(dataset, split, data_dir, framing=chosen, resident=read.resident)
+            data.load_examples(
+                dataset,
+                split,
+                data_dir,
+                framing=chosen,
+                resident=read.resident,
+                max_pixels=read.max_pixels,
+            )
             for split in splits
         ]
         whole = sets[0] if len(sets) == 1 else data.JoinedExamples(tuple(sets))

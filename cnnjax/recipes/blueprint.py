@@ -9,6 +9,7 @@ import flax.linen as linen
 from cnnjax import data
 from cnnjax.data.augment.language import call_names
 from cnnjax.data.own_datasets import DATASETS, Splits, own_dataset, own_name
+from cnnjax.extras import installed_with
 from cnnjax.models.registry import record_model
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
@@ -20,6 +21,9 @@ from cnnjax.recipes.tasks import make_task
 from cnnjax.tasks.base import Task
 from cnnjax.tasks.registry import TASKS
 from cnnjax.training.errors import ConfigError
+
+with installed_with("train"):
+    from ml_collections import ConfigDict
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Blueprint:
         return "validation" if self.config.data.validation_examples else "test"
 
 
-def make_blueprint(config: RunConfig | Mapping[str, Any], data_dir: str | None = None) -> Blueprint:
+def make_blueprint(
+    config: RunConfig | ConfigDict | Mapping[str, Any], data_dir: str | None = None
+) -> Blueprint:
     """Returns the run that a configuration describes, without its examples.
 
     Args:

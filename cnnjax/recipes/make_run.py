@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from cnnjax import data
+from cnnjax.extras import installed_with
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.schema import DataConfig, RunConfig, StreamConfig
@@ -19,12 +20,15 @@ from cnnjax.training.devices import processes
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.run import MAIN_STREAM, Run
 
+with installed_with("train"):
+    from ml_collections import ConfigDict
+
 VALIDATION_SEED = 0
 """Which examples are held out: the same for every run, so that runs are compared on them."""
 
 
 def make_run(
-    config: RunConfig | Mapping[str, Any],
+    config: RunConfig | ConfigDict | Mapping[str, Any],
     *,
     extend_to: int | None = None,
     data_dir: str | None = None,
@@ -113,6 +117,7 @@ def _load(
         framing=framing or blueprint.framing,
         chosen=chosen,
         resident=read.resident,
+        max_pixels=read.max_pixels,
     )
 
 

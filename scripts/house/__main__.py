@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, Callable[[Counts], str]], ...] = (
 
 def main() -> None:
     """Measures both checkouts and writes the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--before", required=True, help="an earlier commit")
     parser.add_argument("--time_tests", action="store_true", help="run both checkouts' tests")
     parser.add_argument("--noprograms", action="store_true", help="compare no compiled steps")

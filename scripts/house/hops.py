@@ -6,6 +6,7 @@ It stands alone, so that it measures any checkout: CHECKOUT is where `cnnjax` an
 found. Prints one line of JSON.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -63,9 +64,10 @@ def main() -> None:
     os.chdir(checkout)
     import jax
 
-    rule = jax.custom_vjp.defvjp
+    custom_vjp: Any = jax.custom_vjp
+    rule = custom_vjp.defvjp
     # Whichever rule comes first ends the run, whatever its name is.
-    jax.custom_vjp.defvjp = lambda self, forward, backward, **options: rule(
+    custom_vjp.defvjp = lambda self, forward, backward, **options: rule(
         self, forward, _stop, **options
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -94,9 +96,9 @@ def _program() -> Any:
     try:
         from cnnjax.commands import train
     except ImportError:
-        from experiments import launch, train
-
-        return lambda: launch.launch(train.main)
+        launch: Any = importlib.import_module("experiments.launch")
+        older: Any = importlib.import_module("experiments.train")
+        return lambda: launch.launch(older.main)
     return train.run
 
 

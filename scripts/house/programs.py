@@ -52,7 +52,7 @@ def main() -> None:
             continue
         program = contestants(net, False, ("ours",))["ours"].program
         assert program is not None
-        text = without_names(program.as_text())
+        text = without_names(program.as_text() or "")
         (folder / f"{net.model}.hlo").write_text(text)
         digests[net.label] = hashlib.sha256(text.encode()).hexdigest()
     print(json.dumps(digests))

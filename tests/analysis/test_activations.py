@@ -1,3 +1,5 @@
+from typing import Any
+
 import flax.linen as linen
 import jax
 import numpy as np
@@ -35,12 +37,12 @@ def test_activations_are_what_the_layers_compute(net):
     model, variables, images = net
     outputs = activations(model, variables, images)
     params = variables["params"]
-    first = linen.Conv(4, (3, 3)).apply({"params": params["Block_0"]["Conv_0"]}, images)
+    first: Any = linen.Conv(4, (3, 3)).apply({"params": params["Block_0"]["Conv_0"]}, images)
     np.testing.assert_allclose(outputs["Block_0/Conv_0"], first, rtol=1e-5, atol=1e-6)
     pooled = linen.max_pool(linen.relu(first), (2, 2), (2, 2))
     shared = linen.Conv(4, (3, 3))
-    once = shared.apply({"params": params["shared"]["Conv_0"]}, pooled)
-    twice = shared.apply({"params": params["shared"]["Conv_0"]}, linen.relu(once))
+    once: Any = shared.apply({"params": params["shared"]["Conv_0"]}, pooled)
+    twice: Any = shared.apply({"params": params["shared"]["Conv_0"]}, linen.relu(once))
     np.testing.assert_allclose(outputs["shared/Conv_0"], once, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(outputs["shared/Conv_0#2"], twice, rtol=1e-5, atol=1e-6)
     logits = model.apply(variables, images, train=False)
@@ -108,7 +110,8 @@ def test_outputs_that_are_no_single_array_are_left_out():
     with pytest.raises(KeyError, match="no layer of Net is named 'pair'"):
         activations(Net(), variables, inputs, names=["pair"])
     whole = activations(Net(), variables, inputs, names=[""])[""]
-    np.testing.assert_allclose(whole, Net().apply(variables, inputs), rtol=1e-5)
+    applied: Any = Net().apply(variables, inputs)
+    np.testing.assert_allclose(whole, applied, rtol=1e-5)
 
 
 class Deep(linen.Module):

@@ -202,7 +202,8 @@ def test_pixels_above_the_threshold_are_counted():
 def test_classes_are_a_whole_number_for_each_image(classes, message):
     with pytest.raises(ValueError, match=f"look: classes of .*{message}"):
         class_of_each(np.zeros((2, 4, 4, 1)), classes, "look")
-    assert class_of_each(np.zeros((2, 4, 4, 1)), [1, 0], "look").tolist() == [1, 0]
+    classes = np.array([1, 0])
+    assert class_of_each(np.zeros((2, 4, 4, 1)), classes, "look").tolist() == [1, 0]
 
 
 def test_scores_are_the_logits_of_the_classes():

@@ -1,3 +1,5 @@
+from typing import Any
+
 import flax.linen as linen
 import jax
 import numpy as np
@@ -44,7 +46,7 @@ def test_many_images_and_changes_trace_a_model_once():
     images = np.random.default_rng(0).normal(size=(150, 8, 8, 1)).astype(np.float32)
     variables = model.init(jax.random.key(0), images[:1])
     traces.clear()
-    changes = {"shift": [0.0, 1.0], "rotation": [30.0], "scale": [0.5, 2.0]}
+    changes: Any = {"shift": [0.0, 1.0], "rotation": [30.0], "scale": [0.5, 2.0]}
     curves = invariance_curves(model, variables, images, np.arange(150) % 3, changes)
     assert [len(curve.accuracy) for curve in curves] == [2, 1, 2]
     assert len(traces) == 1

@@ -1,5 +1,7 @@
 """The recording of module calls, and the checks that all of the analysis shares."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -80,7 +82,7 @@ def test_an_observer_sees_inputs_and_replaces_outputs():
         return proceed() + (1 if call.name == "double" else 0)
 
     with observe_calls(around):
-        result = Chain().apply({}, jnp.float32(3.0))
+        result: Any = Chain().apply({}, jnp.float32(3.0))
     # 2 (2·3 + 1) + 1.
     assert float(result) == 15
     assert inputs == [("", 3.0), ("double", 3.0), ("double#2", 7.0)]

@@ -1,5 +1,7 @@
 """Equivariance and invariance: maps and predictions for images that are changed."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -57,7 +59,7 @@ def test_quarter_turns_shifts_and_enlargements_move_pixels():
     doubled = transform_images(images, "scale", 2.0)
     np.testing.assert_allclose(doubled[:, ::2, ::2], images[:, 1:4, 1:4], atol=1e-6)
     with pytest.raises(ValueError, match="'shear' is not known"):
-        transform_images(images, "shear", 1.0)
+        transform_images(images, "shear", 1.0)  # pyright: ignore[reportArgumentType]
 
 
 def test_invariance_curve_counts_right_answers():
@@ -182,7 +184,8 @@ def test_changes_that_are_not_known_are_refused():
     images = np.ones((1, 2, 2, 1), np.float32)
     variables = Brighter().init(jax.random.key(0), images)
     with pytest.raises(ValueError, match="change 'shear' is not known"):
-        invariance_curve(Brighter(), variables, images, np.array([0]), "shear", [1.0])
+        shear: Any = "shear"
+        invariance_curve(Brighter(), variables, images, np.array([0]), shear, [1.0])
     with pytest.raises(ValueError, match=r"images of shape \(2, 2, 1\)"):
         invariance_curve(Brighter(), variables, images[0], np.array([0]), "shift", [1.0])
 

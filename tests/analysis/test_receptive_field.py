@@ -1,5 +1,7 @@
 """Receptive fields against the definition: which outputs a poisoned pixel reaches."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ class Branches(linen.Module):
     @linen.compact
     def __call__(self, x):
         x = linen.Conv(2, (7, 7), strides=2, padding=3)(x)
-        x = linen.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        x = linen.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))  # pyright: ignore[reportArgumentType]
         narrow = linen.Conv(2, (1, 1))(x)
         wide = linen.Conv(2, (5, 5), padding=2)(x)
         x = jnp.concatenate([narrow, wide, linen.max_pool(x, (3, 3), padding="SAME")], axis=-1)
@@ -71,7 +73,7 @@ def _reached(model, size):
     [(Branches(), 48), (Dilated(), 30), (BlocksToChannels(), 24)],
 )
 def test_field_stride_and_padding_are_those_of_the_definition(model, size):
-    row = summarize(model, (size, size, 1)).rows[-1]
+    row: Any = summarize(model, (size, size, 1)).rows[-1]
     for axis, reached in enumerate(_reached(model, size)):
         for i in range(reached.shape[1]):
             first = i * row.stride[axis] - row.padding[axis]
@@ -91,7 +93,7 @@ def test_slices_pads_and_flips_move_the_field():
 
 def test_transposed_convolution_halves_the_stride():
     model = Upsampled()
-    row = summarize(model, (24, 24, 1)).rows[-1]
+    row: Any = summarize(model, (24, 24, 1)).rows[-1]
     assert row.stride == (1, 1)
     reached = _reached(model, 24)[0]
     widest = max(np.ptp(np.flatnonzero(reached[:, i])) + 1 for i in range(4, 20))

@@ -1,5 +1,7 @@
 """The dependence of single operations on the image against its definition by perturbed pixels."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ SHAPE = (1, 6, 4, 2)
 class Function(linen.Module):
     """A function of an image as a model without parameters."""
 
-    function: object
+    function: Any
 
     def __call__(self, x):
         return self.function(x)
@@ -67,7 +69,8 @@ EXACT = {
 @pytest.mark.parametrize("name", EXACT)
 def test_the_interval_is_the_dependence(name):
     function = EXACT[name]
-    reaches, depends = _traced(function), [_depends(function, axis) for axis in (1, 2)]
+    reaches: Any = _traced(function)
+    depends = [_depends(function, axis) for axis in (1, 2)]
     for index in np.ndindex(reaches[0].shape):
         intervals = [_pixels(reach, index) for reach in reaches]
         # What lies in the padding depends on no pixel, whichever its other index.
@@ -101,6 +104,7 @@ def test_the_interval_contains_the_dependence(name):
     function = WIDENED[name]
     for reach, axis in zip(_traced(function), (1, 2), strict=True):
         depends = _depends(function, axis)
+        assert reach is not None
         assert reach.shape == depends.shape[1:]
         for index in np.ndindex(reach.shape):
             low, high = _pixels(reach, index)
@@ -117,7 +121,7 @@ def test_operations_without_a_rule_depend_on_everything_where_shapes_differ():
     reach = Reach.of_image((6,), 0)
     (same,) = propagate("unknown", {"_shapes": ((6,),)}, [reach], [(6,)])
     (other,) = propagate("unknown", {"_shapes": ((6,),)}, [reach], [(3,)])
-    assert same == reach
+    assert same == reach and other is not None
     assert (other.shape, other.stride, other.size) == ((3,), 0, 6)
 
 
@@ -173,4 +177,5 @@ def test_unions_of_equal_strides_keep_them():
 
 
 def test_axes_that_move_alike_have_no_stride_of_their_own():
-    assert Reach((3, 4), (4, 1), 0, 0).stride is None
+    reach: Any = Reach
+    assert reach((3, 4), (4, 1), 0, 0).stride is None

@@ -1,5 +1,6 @@
 import csv
 import io
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -174,7 +175,8 @@ def test_xla_counts_without_padding():
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="without the batch"):
         summarize(PlainNet(), (8, 0, 3))
-    for shape in ((), (8, 8), (1, 8, 8, 3), (8.0, 8, 3)):
+    shapes: list[Any] = [(), (8, 8), (1, 8, 8, 3), (8.0, 8, 3)]
+    for shape in shapes:
         with pytest.raises(ValueError, match="three positive integers"):
             summarize(PlainNet(), shape)
 

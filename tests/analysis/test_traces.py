@@ -1,5 +1,7 @@
 """The traced operations of a model: their calls, scopes, turns and products."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from tests.analysis.nets import PlainNet
 class Function(linen.Module):
     """A function of an image as a model without parameters."""
 
-    function: object
+    function: Any
 
     def __call__(self, x):
         return self.function(x)
@@ -63,7 +65,8 @@ def test_a_loop_carries_the_field_from_turn_to_turn():
     def turn(x, _):
         return jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 1, 1), (1, 1, 1, 1), "SAME"), None
 
-    rows, columns = _operations(lambda x: jax.lax.scan(turn, x, None, length=4)[0])[-1].reaches
+    reaches: Any = _operations(lambda x: jax.lax.scan(turn, x, None, length=4)[0])[-1].reaches
+    rows, columns = reaches
     assert (rows.size, rows.stride, columns.size) == (1 + 4 * 2, 1, 1)
 
 
@@ -71,7 +74,8 @@ def test_what_a_loop_stacks_depends_on_everything():
     def turn(x, row):
         return x, row * 2
 
-    rows, _ = _operations(lambda x: jax.lax.scan(turn, 0.0, x[0])[1])[-1].reaches
+    reaches: Any = _operations(lambda x: jax.lax.scan(turn, 0.0, x[0])[1])[-1].reaches
+    rows, _ = reaches
     assert (rows.low, rows.high) == (0, 5)
 
 

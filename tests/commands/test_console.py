@@ -1,29 +1,18 @@
 """The console command and the thin shells: help, unknown commands, a tiny run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from cnnjax.commands import exit_codes
 from cnnjax.commands.__main__ import COMMANDS, main, overview
 from cnnjax.training.devices import processes
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import ROOT, run_python
 
 
 def run(*arguments, environment=None, cwd=ROOT):
     """Returns exit code, standard output and standard error of a Python process."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment,
-        timeout=300,
-    )
+    done = run_python(*arguments, cwd=cwd, environment=environment)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,10 +1,6 @@
 """`cnnjax report` of a network and images: its page, and what it refuses before any work."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import models
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import run_python
 
 # Many calls in one process, of which each would take seconds to start.
 CALLS = """
@@ -70,14 +65,8 @@ def test_the_page_of_images_is_written_and_bad_input_named(tmp_path):
     for name in ("photo.png", "more/other.jpg"):
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "text.png").write_text("no image")
-    done = subprocess.run(
-        [sys.executable, "-c", CALLS, json.dumps([arguments for arguments, _ in CASES])],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=300,
-    )
+    calls = json.dumps([arguments for arguments, _ in CASES])
+    done = run_python("-c", CALLS, calls, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout.splitlines()[-1])
     for (arguments, expected), outcome in zip(CASES, outcomes, strict=True):

@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,12 +74,12 @@ def test_the_catalogue_states_what_is_published(name):
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "oxford_iiit_pet"])
 def test_classes_are_in_the_order_of_the_stock_builder(name, tmp_path):
-    stock = tfds.builder_cls(name)(data_dir=str(tmp_path))
+    stock: Any = tfds.builder_cls(name)(data_dir=str(tmp_path))
     assert list(data.dataset(name).class_names) == stock.info.features["label"].names
 
 
 def test_imagenets_classes_have_english_names_in_the_order_of_the_stock_builder(tmp_path):
-    stock = tfds.builder_cls("imagenet2012")(data_dir=str(tmp_path))
+    stock: Any = tfds.builder_cls("imagenet2012")(data_dir=str(tmp_path))
     synsets = list(classes.imagenet_synsets())
     assert synsets == stock.info.features["label"].names
     names = data.dataset("imagenet2012").class_names

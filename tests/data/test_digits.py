@@ -14,10 +14,10 @@ def splits(tmp_path_factory):
 
 
 def test_the_split_is_the_fixed_stratified_one(splits):
-    labels = load_digits().target
+    labels = load_digits(return_X_y=True)[1]
     train, test = train_test_split(range(1797), test_size=360, stratify=labels, random_state=0)
     for name, indices in (("train", train), ("test", test)):
-        wanted = np.round(load_digits().images[indices] * 255 / 16).astype(np.uint8)
+        wanted = np.round(load_digits(return_X_y=True)[0][indices] * 255 / 16).astype(np.uint8)
         # TFDS shuffles the examples it stores: compare them as multisets of (pixels, label).
         expected = sorted((w.tobytes(), labels[i]) for w, i in zip(wanted, indices, strict=True))
         arrays = splits[name].arrays

@@ -33,3 +33,12 @@ def test_a_batch_larger_than_the_split_is_refused():
 
 def test_steps_per_epoch_counts_full_batches():
     assert data.steps_per_epoch(1437, 128) == 11
+
+
+@pytest.mark.parametrize("batch_size", [0, -3, 2.5, True, "4", None, float("nan")])
+def test_a_batch_size_of_an_evaluation_that_is_none_is_refused(batch_size):
+    message = rf"batch_size: {batch_size!r} was given; give a whole number from 1 on"
+    with pytest.raises(ValueError, match=message):
+        data.evaluation_batches(10, batch_size)
+    with pytest.raises(ValueError, match=message):
+        data.EvaluationOrder(10, batch_size)

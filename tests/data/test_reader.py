@@ -140,10 +140,10 @@ def test_chosen_examples_are_renumbered(photographs):
     assert images.name(0) == everything.name(20)
 
 
-def test_a_streamed_set_of_one_size_gives_what_is_stored(tfds_dir):
+def test_a_streamed_set_of_one_size_gives_what_is_stored(data_dir):
     digits = data.dataset("digits")
-    arrays = data.load_arrays(digits, "test", tfds_dir)
-    streamed = data.load_examples(digits, "test", tfds_dir, resident="never")
+    arrays = data.load_arrays(digits, "test", data_dir)
+    streamed = data.load_examples(digits, "test", data_dir, resident="never")
     np.testing.assert_array_equal(streamed.column("label"), arrays.column("label"))
     images = data.lazy_images(streamed)
     np.testing.assert_array_equal(images[:], arrays.arrays["image"])
@@ -195,8 +195,8 @@ def test_a_vanished_folder_is_reported(photographs, tmp_path):
         take(training(images), 1)
 
 
-def test_an_image_of_another_size_is_damaged_where_all_have_one(tfds_dir):
-    digits = data.load_examples(data.dataset("digits"), "test", tfds_dir, resident="never")
+def test_an_image_of_another_size_is_damaged_where_all_have_one(data_dir):
+    digits = data.load_examples(data.dataset("digits"), "test", data_dir, resident="never")
     assert isinstance(digits, data.EncodedImages)
     larger = data.EncodedImages(digits.source, None, (9, 8, 1))
     with pytest.raises(data.DamagedImages, match=r"it is \(8, 8, 1\), expected \(9, 8, 1\)"):
@@ -236,8 +236,8 @@ def test_batches_do_not_depend_on_the_number_of_processes(photographs):
     assert_equal(take(training(images), 5), there)
 
 
-def test_prepared_sets_travel_to_other_processes(tfds_dir):
-    digits = data.load_examples(data.dataset("digits"), "test", tfds_dir, resident="never")
+def test_prepared_sets_travel_to_other_processes(data_dir):
+    digits = data.load_examples(data.dataset("digits"), "test", data_dir, resident="never")
     first = data.lazy_images(digits)[:3]  # opens the files, which stay behind
     again = data.lazy_images(pickle.loads(pickle.dumps(digits)))
     np.testing.assert_array_equal(again[:3], first)

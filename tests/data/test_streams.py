@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ KEY = jax.random.key(3)
 
 def examples(count=20, **parts):
     images = np.zeros((count, 4, 4, 1), np.uint8)
-    return data.from_arrays(image=images, **({"label": np.arange(count) % 3} | parts))
+    columns: dict[str, Any] = {"image": images, "label": np.arange(count) % 3} | parts
+    return data.from_arrays(**columns)
 
 
 def test_a_stream_is_shuffled_by_default():
@@ -108,6 +111,7 @@ def test_an_example_that_comes_twice_is_drawn_twice():
             return 2
 
         def read(self, position, generator=None):
+            assert generator is not None
             return {"value": np.float32(generator.uniform())}
 
         def identity(self):

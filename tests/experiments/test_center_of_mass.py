@@ -24,6 +24,7 @@ def test_the_file_has_less_than_100_lines():
 
 def test_centers_are_those_of_the_ink():
     test = center_of_mass.load().test
+    assert test is not None
     images = data.load_arrays(data.dataset("digits"), "test").column("image")
     np.testing.assert_array_equal(test.column("image"), images)
     for image, center in zip(images[:20, :, :, 0], test.column("center"), strict=False):

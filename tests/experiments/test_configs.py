@@ -30,7 +30,7 @@ def config_of(name):
 def test_a_configuration_parses_and_names_its_command(name):
     module, config = config_of(name)
     assert config.data.name in data.list_datasets() or own_name(config.data.name)
-    assert f"--config=experiments/configs/{name}.py" in module.__doc__
+    assert f"--config=experiments/configs/{name}.py" in (module.__doc__ or "")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What the quickstart promises of LeNet-5 on the embedded digits."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ def test_ten_seeds_reach_the_stated_accuracy(tmp_path):
     accuracies = []
     with jax.numpy_dtype_promotion("standard"):
         for seed in range(10):
-            config = get_config()
+            config: Any = get_config()
             config.seed = seed
             result = training.fit(
                 recipes.make_run(config),

@@ -2,37 +2,24 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from cnnjax import training
 from cnnjax.training.folder.checkpoints import Checkpoints
 from tests.experiments.test_train import TINY
+from tests.helpers.processes import start_python
 
-ROOT = Path(__file__).parents[2]
 STOPPED = 75
 pytestmark = pytest.mark.process
 
 
 def start(workdir, environment, *flags):
     """Starts a run far too long to end by itself, that logs every step."""
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "experiments.train"),
-            *TINY,
-            f"--workdir={workdir}",
-            *("--config.epochs=100000", "--checkpoint_every=100000", "--log_every=5"),
-            *flags,
-        ],
-        cwd=ROOT,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    endless = ("--config.epochs=100000", "--checkpoint_every=100000", "--log_every=5")
+    arguments = ("-m", "experiments.train", *TINY, f"--workdir={workdir}", *endless, *flags)
+    return start_python(*arguments, environment=environment, stdout=None)
 
 
 def wait_for_step(workdir, step, processes):

@@ -3,16 +3,14 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import start_python
+
 pytestmark = pytest.mark.process
 
 CONFIG = "--config=experiments/configs/lenet5_digits.py"
@@ -34,14 +32,7 @@ TINY = (
 def start(program, *arguments, environment):
     """Starts a program of experiments; or a command, "cnnjax NAME"."""
     name = program.split() if " " in program else [f"experiments.{program}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", *name, *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return start_python("-m", *name, *arguments, environment=environment)
 
 
 def run(program, *arguments, environment):

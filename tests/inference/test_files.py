@@ -38,6 +38,7 @@ def test_files_get_the_predictions_of_their_images(ensemble, files):
     assert str(damaged).startswith(f"{files[2]}: damaged, ")
     for prediction, probabilities in zip(found, expected, strict=True):
         assert prediction.problem == ""
+        assert prediction.answer is not None
         guesses = prediction.answer.values["classes"]
         shares = {guess["name"]: guess["probability"] for guess in guesses}
         assert list(shares.values()) == sorted(shares.values(), reverse=True)
@@ -61,7 +62,8 @@ def test_predictions_are_written_as_csv_and_json(ensemble, files, tmp_path):
     images = json.loads((tmp_path / "found.json").read_text())["images"]
     assert [image["file"] for image in images] == list(map(str, files))
     assert images[2]["problem"] and "classes" not in images[2]
-    assert images[0]["classes"] == predictions[0].answer.values["classes"]
+    answer = predictions[0].answer
+    assert answer is not None and images[0]["classes"] == answer.values["classes"]
 
 
 def test_an_evaluation_is_written_whole(ensemble, tmp_path):
@@ -91,3 +93,10 @@ def test_files_that_cannot_be_written_are_refused_before_any_work(tmp_path):
 def test_no_predictions_make_a_file_without_rows(tmp_path):
     inference.write_predictions(tmp_path / "found.csv", [])
     assert (tmp_path / "found.csv").read_text().split() == ["file,problem"]
+
+
+def test_images_above_the_limit_are_damaged(ensemble, files):
+    found = list(inference.predict_files(ensemble, files[:1], max_pixels=63))
+    assert str(found[0]).startswith(
+        f"{files[0]}: damaged, it has 8x8 pixels, more than the 63 that"
+    )

@@ -1,5 +1,7 @@
 """Image files found, read, and brought to the form of a dataset's images."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +18,7 @@ def save(path, pixels):
 
 def read(path, shape, **options):
     (found,) = read_images([path], ImageForm(shape), **options)
-    assert found.problem == ""
+    assert found.problem == "" and found.image is not None
     return found.image
 
 
@@ -91,3 +93,27 @@ def test_files_are_checked_before_they_are_read(tmp_path):
         str(tmp_path / "text.png"),
         str(tmp_path / "gone.png"),
     ]
+
+
+def test_pipes_are_named_and_not_waited_for(tmp_path):
+    good = save(tmp_path / "folder" / "good.png", np.zeros((9, 9), np.uint8))
+    os.mkfifo(tmp_path / "folder" / "pipe.png")
+    os.mkfifo(tmp_path / "folder" / "other")
+    (tmp_path / "folder" / "broken.png").symlink_to("nowhere")
+    found = find_images([tmp_path / "folder"])
+    assert [path.name for path in found] == ["broken.png", "good.png", "pipe.png"]
+    broken, read_good, pipe = read_images(found, ImageForm((8, 8, 1)))
+    assert "No such file" in broken.problem
+    assert (read_good.path, read_good.problem) == (good, "")
+    assert pipe.problem == "it is a named pipe, and only regular files are read"
+    with pytest.raises(training.ConfigError, match=r"other: it is neither a regular file"):
+        find_images([good, tmp_path / "folder" / "other"])
+
+
+def test_images_above_the_limit_are_named(tmp_path):
+    path = save(tmp_path / "a.png", np.zeros((9, 9), np.uint8))
+    (found,) = read_images([path], ImageForm((8, 8, 1)), max_pixels=80)
+    assert found.problem == "it has 9x9 pixels, more than the 80 that --max_pixels allows"
+    check_images([path], 81)
+    with pytest.raises(training.ConfigError, match="9x9 pixels"):
+        check_images([path], 80)

@@ -1,4 +1,5 @@
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_inputs_and_outputs_are_those_of_the_run(finished, data_dir):
     images = network.examples.column("image")[:3]
     assert network.inputs(images).shape == (3, 16, 16, 1)
     logits = network.outputs(images)
-    expected = network.model.apply(network.variables, network.inputs(images), train=False)
+    expected: Any = network.model.apply(network.variables, network.inputs(images), train=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
 
 

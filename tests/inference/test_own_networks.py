@@ -1,16 +1,13 @@
 """Runs whose network is a user's: another process finds it, or the message names what is gone."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from cnnjax import recipes, training
+from tests.helpers.processes import run_python
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.process
 
 FILE = """
@@ -59,14 +56,8 @@ def test_another_process_finds_them_or_names_what_is_gone(tmp_path, data_dir, mo
         workdirs.append(str(tmp_path / str(len(workdirs))))
         run = recipes.make_run(config, data_dir=data_dir)
         results.append(training.fit(run, workdirs[-1], progress=False))
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(file), data_dir, *workdirs],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,  # where the user's file is not
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=300,
-    )
+    # In a folder where the user's file is not.
+    done = run_python("-c", LOAD, file, data_dir, *workdirs, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     messages, metrics = json.loads(done.stdout.splitlines()[-1])
     for message, name in zip(messages, ("'test_own_registered'", "own_parts_of_test"), strict=True):

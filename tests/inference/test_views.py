@@ -1,5 +1,7 @@
 """Several views of the same image, against slices and sums written out in NumPy."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -43,7 +45,7 @@ def softmax(logits):
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def logs_of(views, images, preprocess=PREPROCESS, model=None, task=TASK):
+def logs_of(views, images, preprocess=PREPROCESS, model=None, task: Any = TASK):
     def predict(images):
         return views.predictions(model or Linear(), VARIABLES, task, preprocess, images, SIZE)
 

@@ -1,8 +1,6 @@
 """Networks from a name and a file of weights, without a run."""
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -14,11 +12,11 @@ from PIL import Image
 from cnnjax import inference, models, training
 from cnnjax.data.classes import imagenet_names
 from cnnjax.models import registry
+from tests.helpers.processes import start_python
+from tests.helpers.registries import keep_as_it_is
 from tests.models.shapes import drawn
-from tests.photographs import write_photographs
 
-ROOT = Path(__file__).parents[2]
-SMALL = {"blocks": (1, 1), "widths": (64, 8)}
+SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
 NAMES = ("ants", "bees", "cats")
 
 
@@ -35,21 +33,12 @@ class Tiny(linen.Module):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setattr(registry.MODELS, "_parts", dict(registry.MODELS._parts))
-    monkeypatch.setattr(registry.MODELS, "_places", dict(registry.MODELS._places))
+    keep_as_it_is(registry.MODELS, monkeypatch)
     models.register_model("test_tiny", input_size=(16, 16, 3))(Tiny)
 
 
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """7 images to test, of three classes."""
-    folder = tmp_path_factory.mktemp("photographs")
-    write_photographs(folder)
-    return folder
-
-
 def resnet(classes):
-    model = models.create_model("resnet18", classes, **SMALL)
+    model: Any = models.create_model("resnet18", classes, **SMALL)
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     return model, drawn(jax.eval_shape(model.init, jax.random.key(0), images))
 
@@ -88,7 +77,7 @@ def test_a_thousand_classes_have_imagenets_english_names(tmp_path):
     model, variables = resnet(1000)
     path = tmp_path / "weights.safetensors"
     models.export_torchvision(model, variables, path)
-    network = inference.from_weights("resnet18", path, **SMALL)
+    network: Any = inference.from_weights("resnet18", path, **SMALL)
     assert network.task.class_names == imagenet_names()
     logs = np.full(1000, -10.0, np.float32)
     logs[[0, 1]] = [0.0, -1.0]
@@ -97,7 +86,7 @@ def test_a_thousand_classes_have_imagenets_english_names(tmp_path):
 
 def test_a_network_of_another_project_is_evaluated_on_a_folder(own_file, photographs):
     path, model, variables = own_file
-    network = inference.from_weights("test_tiny", path, data_name=f"folder:{photographs}")
+    network: Any = inference.from_weights("test_tiny", path, data_name=f"folder:{photographs}")
     assert network.task.class_names == NAMES
     assert network.form.framing.crop == 16
     metrics = network.evaluate()
@@ -148,13 +137,7 @@ def test_the_programs_take_a_network_and_its_weights(photographs, tmp_path):
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(photo)
     given = ("--model=resnet8_cifar", f"--weights={path}", f"--data=folder:{photographs}")
     programs = [
-        subprocess.Popen(
-            [sys.executable, "-m", f"experiments.{program}", *given, *more],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        start_python("-m", f"experiments.{program}", *given, *more)
         for program, *more in (("evaluate",), ("predict", str(photo)))
     ]
     (evaluated, problem), (predicted, other) = (p.communicate(timeout=300) for p in programs)

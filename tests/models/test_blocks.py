@@ -1,5 +1,7 @@
 """The parts that make the papers' networks different: shortcuts, modules, outputs, dropout."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from tests.models.shapes import drawn, registered, variables_of
 
 def test_option_a_takes_every_second_pixel_and_pads_new_channels_with_zeros():
     x = np.arange(2 * 5 * 4 * 3, dtype=np.float32).reshape(2, 5, 4, 3)
-    y = Shortcut("A", 8, 2, nn.Conv, nn.BatchNorm).apply({}, jnp.asarray(x))
+    y: Any = Shortcut("A", 8, 2, nn.Conv, nn.BatchNorm).apply({}, jnp.asarray(x))
     assert y.shape == (2, 3, 2, 8)
     np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
     np.testing.assert_array_equal(y[..., 3:], np.zeros((2, 3, 2, 5)))

@@ -1,5 +1,7 @@
 """reset_classifier: other classes on the same network."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from tests.models.shapes import drawn, variables_of
 
 
 def test_everything_but_the_classifiers_is_kept():
-    model = models.create_model("googlenet", variant="torchvision", num_classes=6)
+    model: Any = models.create_model("googlenet", variant="torchvision", num_classes=6)
     variables = drawn(variables_of(model, (64, 64, 3)))
     new_model, new = models.reset_classifier(model, variables, 3, jax.random.key(0))
     assert new_model == model.clone(num_classes=3)
@@ -34,7 +36,7 @@ def test_everything_but_the_classifiers_is_kept():
 
 
 def test_the_new_classifier_is_drawn_as_at_the_start():
-    model = models.create_model("resnet8_cifar")
+    model: Any = models.create_model("resnet8_cifar")
     variables = drawn(variables_of(model, (32, 32, 3)))
     _, new = models.reset_classifier(model, variables, 4000, jax.random.key(0))
     head = new["params"]["classifier"]
@@ -44,7 +46,7 @@ def test_the_new_classifier_is_drawn_as_at_the_start():
 
 
 def test_what_cannot_be_reset_is_refused():
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     variables = drawn(variables_of(model, (32, 32, 1)))
     with pytest.raises(ValueError, match="num_classes must be an int of at least 1, got 0"):
         models.reset_classifier(model, variables, 0, jax.random.key(0))
@@ -54,4 +56,4 @@ def test_what_cannot_be_reset_is_refused():
     with pytest.raises(ValueError, match=r"no collection 'params'; they have batch_stats"):
         models.reset_classifier(model, {"batch_stats": {}}, 5, jax.random.key(0))
     with pytest.raises(TypeError, match="the model is a Dense; expected a network made by"):
-        models.reset_classifier(linen.Dense(3), variables, 5, jax.random.key(0))
+        models.reset_classifier(linen.Dense(3), variables, 5, jax.random.key(0))  # pyright: ignore[reportArgumentType]

@@ -1,5 +1,7 @@
 """What every registered network promises, so that registering a new one is enough to test it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 
 from cnnjax import models
 from cnnjax.models.net import Net
+from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, registered, variables_of
-from tests.quick import quickly
 
 NAMES = models.list_models()
 
@@ -158,7 +160,7 @@ def drops_something(model):
     )
 
 
-def without_drop_path(name):
+def without_drop_path(name) -> dict[str, Any]:
     return {"local_drop_rate": 0.0, "global_fraction": 0.0} if "fractal" in name else {}
 
 

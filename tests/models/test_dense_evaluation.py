@@ -85,7 +85,7 @@ def test_what_cannot_slide_is_refused():
     with pytest.raises(ValueError, match="LeNet1989 has parameters of its own for each unit"):
         slide((16, 16), 24)
     with pytest.raises(ValueError, match="average over crops instead"):
-        models.apply_densely(linen.Dense(3), {}, images(24, 1))
+        models.apply_densely(linen.Dense(3), {}, jnp.asarray(images(24, 1)))
 
 
 @pytest.mark.parametrize(

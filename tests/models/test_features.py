@@ -1,5 +1,7 @@
 """Named features with stride and channels, as in the papers' tables."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,7 +64,7 @@ GRIDS = [
 
 @pytest.mark.parametrize(("name", "settings", "expected"), GRIDS, ids=[row[0] for row in GRIDS])
 def test_grids_channels_and_strides_are_the_papers(name, settings, expected):
-    model = models.create_model(name, **settings)
+    model: Any = models.create_model(name, **settings)
     found = {f.name: f for f in models.feature_info(model, models.model_info(name).input_size)}
     for feature, size, channels, stride in expected:
         info = found[feature]
@@ -74,12 +76,13 @@ def test_grids_channels_and_strides_are_the_papers(name, settings, expected):
 
 
 def test_vectors_have_no_stride():
-    (*_, last) = models.feature_info(models.create_model("resnet8_cifar"), (32, 32, 3))
+    model: Any = models.create_model("resnet8_cifar")
+    (*_, last) = models.feature_info(model, (32, 32, 3))
     assert (last.name, last.shape, last.stride) == ("pooled", (64,), None)
 
 
 def test_features_come_with_the_logits_of_apply():
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     images = jax.random.normal(jax.random.key(0), (2, 32, 32, 1))
     variables = model.init(jax.random.key(1), images)
     assert set(variables) == {"params"}
@@ -93,7 +96,7 @@ def test_features_come_with_the_logits_of_apply():
 
 
 def test_auxiliary_logits_are_features_where_the_variables_have_the_heads():
-    model = models.create_model("googlenet", num_classes=5)
+    model: Any = models.create_model("googlenet", num_classes=5)
     images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)
 

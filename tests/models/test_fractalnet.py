@@ -1,5 +1,7 @@
 """FractalNet: joins, columns as plain networks, both join orders, and drop-path."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,8 +73,9 @@ def test_a_column_is_a_plain_network_with_its_own_variables(column):
         expected = unit(variables, column, number, expected)
     _, features = models.apply_with_features(alone, own, images())
     np.testing.assert_allclose(features["block1"], pool(expected), atol=1e-4)
-    with_all = alone.apply(variables, images())
-    np.testing.assert_allclose(alone.apply(own, images()), with_all, atol=1e-6)
+    with_all: Any = alone.apply(variables, images())
+    by_itself: Any = alone.apply(own, images())
+    np.testing.assert_allclose(by_itself, with_all, atol=1e-6)
 
 
 def test_a_global_path_is_one_column():

@@ -1,6 +1,7 @@
 """Initialization: the papers' own with the scale it predicts, and He's or Glorot's by a flag."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def key(seed):
     ],
 )
 def test_first_layers_start_as_in_the_paper(name, layer, kernel_deviation, bias):
-    settings = {"hidden": (64, 64)} if name in ("alexnet", "zfnet", "vgg11") else {}
+    settings: dict[str, Any] = {"hidden": (64, 64)} if name in ("alexnet", "zfnet", "vgg11") else {}
     model, info = models.create_model(name, **settings), models.model_info(name)
     size = (67, 67, 3) if settings else info.input_size
 

@@ -1,10 +1,7 @@
 """Networks of one's own: registered, given by path, and found again in another process."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -14,14 +11,14 @@ from ml_collections import config_flags
 
 from cnnjax import models
 from cnnjax.models import registry
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import run_python
+from tests.helpers.registries import keep_as_it_is
 
 
 class Tiny(linen.Module):
     num_classes: int = 10
     width: int = 4
-    dtype: jnp.dtype = jnp.float32
+    dtype: Any = jnp.float32
 
     @linen.compact
     def __call__(self, x):
@@ -56,8 +53,7 @@ TINY = Tiny()
 
 @pytest.fixture(autouse=True)
 def forgotten_afterwards(monkeypatch):
-    monkeypatch.setattr(registry.MODELS, "_parts", dict(registry.MODELS._parts))
-    monkeypatch.setattr(registry.MODELS, "_places", dict(registry.MODELS._places))
+    keep_as_it_is(registry.MODELS, monkeypatch)
 
 
 def test_a_registered_class_is_a_network_like_any_other():
@@ -68,7 +64,8 @@ def test_a_registered_class_is_a_network_like_any_other():
     assert (model.num_classes, model.width, model.dtype) == (7, 5, jnp.bfloat16)
     assert models.create_model("tiny", width=6).width == 6
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
-    assert model.apply(variables, jnp.zeros((2, 8, 8, 3))).shape == (2, 7)
+    logits: Any = model.apply(variables, jnp.zeros((2, 8, 8, 3)))
+    assert logits.shape == (2, 7)
     info = models.model_info("tiny")
     assert (info.input_size, info.mean, info.std) == ((8, 8, 3), (0, 0, 0), (1, 1, 1))
     assert info.source == "tests.models.test_own_networks:Tiny"
@@ -107,7 +104,7 @@ def test_a_path_makes_a_network():
         ("Fixed", {"width": 1, "parent": None}, "takes no 'parent'"),
         ("NoModule", {}, "makes a NoModule, not a flax.linen.Module"),
         ("TINY", {}, "is a Tiny object; give the path of a flax.linen.Module's class"),
-        ("ROOT", {}, "is a PosixPath object"),
+        ("CONFIGURATION", {}, "is a str object"),
         ("Tinny", {}, "has no 'Tinny'; did you mean Tiny"),
         ("Tiny", {"variant": "torchvision"}, "has no variant 'torchvision'; there is none"),
     ],
@@ -174,20 +171,14 @@ def test_a_network_of_a_configuration_file_is_found_again_in_another_process(tmp
     file = tmp_path / "mine.py"
     file.write_text(CONFIGURATION)
     for _ in range(2):  # as a notebook may
-        module = config_flags.config_flags._ConfigFileParser("config").parse(str(file))
+        module: Any = config_flags.config_flags._ConfigFileParser("config").parse(str(file))
     assert module.model.name == "mine"
     assert models.create_model("mine", 5).num_classes == 5
     record = models.record_model("mine")
     assert record["file"] == str(file)
 
     def restore():
-        return subprocess.run(
-            [sys.executable, "-c", RESTORE, json.dumps(record)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        return run_python("-c", RESTORE, json.dumps(record), cwd=tmp_path)
 
     assert restore().stdout == "3\n"
     file.rename(tmp_path / "moved.py")

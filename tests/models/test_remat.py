@@ -1,6 +1,7 @@
 """remat keeps less for the backward pass, scan compiles equal blocks once, and values stay."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from cnnjax import models
+from tests.helpers.programs import quickly, temporary_bytes
 from tests.models.shapes import drawn, variables_of
-from tests.quick import quickly
 
 BATCH = 4
 
@@ -55,16 +56,16 @@ def test_remat_halves_what_a_step_of_preact_resnet164_keeps():
 
 @pytest.mark.slow
 def test_remat_halves_the_memory_of_the_compiled_step_with_equal_blocks_scanned():
-    def temporary_bytes(**settings):
+    def needed(**settings):
         model = models.create_model("preact_resnet164_cifar", scan=True, **settings)
         step = quickly(jax.grad(loss_of(model)))
-        return step.lower(*shapes_of(model)).compile().memory_analysis().temp_size_in_bytes
+        return temporary_bytes(step, *shapes_of(model))
 
-    assert temporary_bytes(remat=True) < temporary_bytes() / 2
+    assert needed(remat=True) < needed() / 2
 
 
 def test_remat_and_scan_change_no_value():
-    one_stage = {"blocks": (3,), "widths": (8,)}
+    one_stage: dict[str, Any] = {"blocks": (3,), "widths": (8,)}
     plain = models.create_model("preact_resnet29_cifar", **one_stage)
     scanned = plain.clone(remat=True, scan=True)
     variables = drawn(variables_of(plain, (8, 8, 3)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnjax.models.weights.layouts import CONV, DENSE, dense_as_conv, flattened
-from tests import reference
+from tests.helpers import reference
 
 GENERATOR = np.random.default_rng(0)
 

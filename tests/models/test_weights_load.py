@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from cnnjax import models
-from cnnjax.models.weights.files import sha256
+from cnnjax import digests, models
+from tests.helpers.trees import assert_equal
 from tests.models.shapes import drawn
 
-SMALL = {"blocks": (1, 1), "widths": (64, 8)}
-MODEL = models.create_model("resnet18", 5, **SMALL)
+SMALL: dict[str, Any] = {"blocks": (1, 1), "widths": (64, 8)}
+MODEL: Any = models.create_model("resnet18", 5, **SMALL)
 
 
 def variables_for(model, seed=0, size=(32, 32, 3)):
@@ -45,10 +46,6 @@ def write(tmp_path):
     return write
 
 
-def assert_equal(got, expected):
-    jax.tree.map(np.testing.assert_array_equal, got, expected)
-
-
 def test_counters_may_be_absent_and_a_wrappers_prefix_is_taken_off(state, variables, write):
     bare = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
     assert 0 < len(bare) < len(state)
@@ -72,7 +69,7 @@ def test_all_mismatches_are_listed_at_once_with_the_nearest_names(state, write):
     broken["layer2.0.bn2.bias"] = np.zeros(9, np.float32)
     with pytest.raises(models.WeightsError) as caught:
         models.load_pretrained(MODEL, write(broken))
-    mismatch = caught.value.mismatch
+    mismatch: Any = caught.value.mismatch
     assert set(mismatch.missing) == {"layer1.0.conv1.weight", "bn1.running_var"}
     assert set(mismatch.unexpected) == {"layer1.0.konv1.weight", "entirely.different"}
     assert dict(mismatch.wrong_shape) == {
@@ -91,7 +88,7 @@ def test_all_mismatches_are_listed_at_once_with_the_nearest_names(state, write):
 
 
 def test_a_classifier_of_ones_own_is_kept_and_all_else_is_strict(state, variables, write):
-    model = models.create_model("resnet18", 3, **SMALL)
+    model: Any = models.create_model("resnet18", 3, **SMALL)
     fresh = variables_for(model, seed=1)
     path = write(state)
     with pytest.raises(models.WeightsError, match="classifiers=False"):
@@ -152,14 +149,14 @@ def test_invalid_arguments_are_refused(arguments, message, state, write, variabl
     ],
 )
 def test_networks_that_compute_something_else_are_refused(name, variant, source, message):
-    model = models.create_model(name, variant=variant)
+    model: Any = models.create_model(name, variant=variant)
     with pytest.raises(ValueError, match=message):
         models.load_pretrained(model, "weights.safetensors", source)
 
 
 def test_auxiliary_heads_are_needed_unless_the_network_is_made_without(tmp_path):
-    with_heads = models.create_model("googlenet", 5, variant="torchvision")
-    without = models.create_model("googlenet", 5, variant="torchvision", aux_heads=False)
+    with_heads: Any = models.create_model("googlenet", 5, variant="torchvision")
+    without: Any = models.create_model("googlenet", 5, variant="torchvision", aux_heads=False)
     images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     shapes = jax.eval_shape(with_heads.init, jax.random.key(0), images)
     full = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -176,7 +173,8 @@ def test_auxiliary_heads_are_needed_unless_the_network_is_made_without(tmp_path)
     assert jax.tree.structure(loaded) == jax.tree.structure(bare)
     with pytest.raises(models.WeightsError, match="aux_heads=False") as caught:
         models.load_pretrained(with_heads, path, variables=full)
-    assert {name.partition(".")[0] for name in caught.value.mismatch.missing} == {"aux1", "aux2"}
+    mismatch: Any = caught.value.mismatch
+    assert {name.partition(".")[0] for name in mismatch.missing} == {"aux1", "aux2"}
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
@@ -196,7 +194,7 @@ def test_integers_are_no_weights(state, write):
 
 
 def test_images_of_another_size_or_depth_need_input_size(tmp_path):
-    model = models.create_model("lenet5", 10)
+    model: Any = models.create_model("lenet5", 10)
     variables = variables_for(model, size=(28, 28, 1))
     path = tmp_path / "weights.safetensors"
     models.save_pretrained(variables, path)
@@ -215,7 +213,7 @@ def test_a_folder_that_is_not_there_cannot_be_written_in(variables, tmp_path):
 
 @pytest.mark.parametrize("name", ["lenet5_1998", "wrn16_4"])
 def test_our_own_files_come_back(name, tmp_path):
-    model = models.create_model(name)
+    model: Any = models.create_model(name)
     variables = variables_for(model, size=models.model_info(name).input_size)
     path = tmp_path / "weights.safetensors"
     models.save_pretrained(variables, path)
@@ -244,7 +242,9 @@ def test_files_that_are_missing_damaged_or_swapped_are_refused(state, variables,
     with pytest.raises(FileNotFoundError, match="no file of weights"):
         models.load_pretrained(MODEL, tmp_path / "none.safetensors")
     path = write(state)
-    assert_equal(models.load_pretrained(MODEL, path, sha256=sha256(path).upper()), variables)
+    assert_equal(
+        models.load_pretrained(MODEL, path, sha256=digests.of_file(path).upper()), variables
+    )
     with pytest.raises(models.WeightsError, match="has the SHA-256"):
         models.load_pretrained(MODEL, path, sha256="0" * 64)
     path.write_bytes(path.read_bytes()[:-8])

@@ -1,5 +1,7 @@
 """State dicts in PyTorch's layout give the logits that PyTorch's definitions give."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,7 +87,7 @@ def random_variables(model, size):
 def test_exported_and_loaded_weights_give_torchvisions_logits(
     name, overrides, definition, arguments, size, tmp_path
 ):
-    model = models.create_model(name, 5, variant="torchvision", **overrides)
+    model: Any = models.create_model(name, 5, variant="torchvision", **overrides)
     variables = random_variables(model, size)
     path = tmp_path / "weights.safetensors"
     models.export_torchvision(model, variables, path)
@@ -140,7 +142,7 @@ def test_timms_preactivation_resnet(scan, tmp_path):
     state = random_state(resnetv2_shapes(blocks, widths, classes=5))
     path = tmp_path / "weights.safetensors"
     safetensors.numpy.save_file(state, path)
-    model = models.create_model(
+    model: Any = models.create_model(
         "preact_resnet50", 5, variant="timm", blocks=blocks, widths=widths, scan=scan
     )
     variables = models.load_pretrained(model, path, "timm")
@@ -172,8 +174,8 @@ def test_timms_vgg_with_dense_layers_as_convolutions(tmp_path):
 
 
 def test_blocks_under_scan_are_exported_one_by_one(tmp_path):
-    overrides = {"blocks": (3, 1), "widths": (64, 8)}
-    model = models.create_model("resnet18", 5, scan=True, **overrides)
+    overrides: dict[str, Any] = {"blocks": (3, 1), "widths": (64, 8)}
+    model: Any = models.create_model("resnet18", 5, scan=True, **overrides)
     variables = random_variables(model, (32, 32))
     path = tmp_path / "weights.safetensors"
     models.export_torchvision(model, variables, path)

@@ -1,6 +1,7 @@
 """The names and shapes that the tables name are those of the libraries' own state dicts."""
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ CASES = [
 
 @pytest.mark.parametrize(("source", "name", "variant", "overrides", "count", "digest"), CASES)
 def test_names_and_shapes_are_the_librarys(source, name, variant, overrides, count, digest):
-    model = models.create_model(name, variant=variant, **dict(overrides))
+    model: Any = models.create_model(name, variant=variant, **dict(overrides))
     table = find_table(model, source)
     places = slots(model, table.rules_for(model), shapes_at(model, table.input_size))
     lines = sorted(f"{place.name} {place.layout.their_shape(place.shape)}" for place in places)

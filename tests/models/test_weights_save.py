@@ -1,5 +1,7 @@
 """Written files hold what torchvision needs, and a failed write leaves no file."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -9,7 +11,7 @@ from tests.models.test_weights_load import variables_for
 
 
 def test_batch_norms_get_pytorchs_counter(tmp_path):
-    model = models.create_model("resnet18", 5, blocks=(1,), widths=(64,))
+    model: Any = models.create_model("resnet18", 5, blocks=(1,), widths=(64,))
     path = tmp_path / "weights.safetensors"
     models.export_torchvision(model, variables_for(model), path)
     state = safetensors.numpy.load_file(path)
@@ -20,7 +22,7 @@ def test_batch_norms_get_pytorchs_counter(tmp_path):
 
 
 def test_dense_layers_for_other_sizes_are_refused(tmp_path):
-    model = models.create_model("vgg11", 5, hidden=(4, 4))
+    model: Any = models.create_model("vgg11", 5, hidden=(4, 4))
     variables = variables_for(model, size=(448, 448, 3))
     path = tmp_path / "weights.safetensors"
     with pytest.raises(ValueError, match=r"fc6/kernel has shape \(100352, 4\).*224x224"):
@@ -29,7 +31,7 @@ def test_dense_layers_for_other_sizes_are_refused(tmp_path):
 
 
 def test_networks_that_torchvision_lacks_are_refused(tmp_path):
-    model = models.create_model("wrn16_4")
+    model: Any = models.create_model("wrn16_4")
     with pytest.raises(ValueError, match="torchvision has no PreActResNet"):
         models.export_torchvision(model, {}, tmp_path / "weights.safetensors")
 

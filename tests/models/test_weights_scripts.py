@@ -2,9 +2,8 @@
 
 import argparse
 import pickle
-import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import jax
 import jax.export
@@ -15,9 +14,9 @@ import safetensors.numpy
 from cnnjax import models
 from scripts import convert_torch_weights, export_model
 from scripts.convert_torch_weights import find_state_dict
+from tests.helpers.processes import run_python
 from tests.models.test_weights_load import MODEL, Explosive, variables_for
 
-ROOT = Path(__file__).parents[2]
 ARRAY = np.ones(2, np.float32)
 
 
@@ -113,9 +112,7 @@ def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):
 def test_without_torch_the_scripts_name_what_to_install(command):
     hide = "import sys, runpy; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; "
     run = "runpy.run_module(sys.argv[0], run_name='__main__')"
-    done = subprocess.run(
-        [sys.executable, "-c", hide + run, *command], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_python("-c", hide + run, *command)
     assert done.returncode == 1
     assert "pip install torch" in done.stderr
     assert "Traceback" not in done.stderr
@@ -143,7 +140,7 @@ def test_a_missing_folder_is_an_error_before_anything_is_exported(tmp_path, monk
 
 
 def test_a_network_without_finite_logits_leaves_no_file(tmp_path):
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     broken = jax.tree.map(lambda leaf: leaf * np.nan, variables_for(model, size=(32, 32, 1)))
     path = tmp_path / "network.stablehlo"
     with pytest.raises(SystemExit, match="no file is left"):
@@ -152,7 +149,7 @@ def test_a_network_without_finite_logits_leaves_no_file(tmp_path):
 
 
 def test_the_command_exports_loaded_weights(tmp_path, monkeypatch, capsys):
-    model = models.create_model("lenet5")
+    model: Any = models.create_model("lenet5")
     weights = tmp_path / "weights.safetensors"
     models.save_pretrained(variables_for(model, size=(32, 32, 1)), weights)
     output = tmp_path / "lenet5.stablehlo"

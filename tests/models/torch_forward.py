@@ -18,7 +18,7 @@ class Network:
     def has(self, name):
         return any(key.startswith(f"{name}.") for key in self.state)
 
-    def conv(self, name, x, stride=1, padding=0, groups=1):
+    def conv(self, name, x, stride=1, padding: int | tuple[int, int] = 0, groups=1):
         """y(o, r, c) = Σ_i Σ_a Σ_b x(i, r·s + a, c·s + b) w(o, i, a, b) + bias(o)."""
         weight = self.state[f"{name}.weight"]
         (top, left) = padding if isinstance(padding, tuple) else (padding, padding)
@@ -43,7 +43,7 @@ class Network:
     def linear(self, name, x):
         return x @ self.state[f"{name}.weight"].T + self.state[f"{name}.bias"]
 
-    def unit(self, name, x, stride=1, padding=0):
+    def unit(self, name, x, stride=1, padding: int | tuple[int, int] = 0):
         """torchvision's BasicConv2d."""
         return relu(self.norm(f"{name}.bn", self.conv(f"{name}.conv", x, stride, padding)))
 

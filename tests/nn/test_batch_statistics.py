@@ -1,5 +1,7 @@
 """nn.batch_statistics: a context that sets which examples share statistics."""
 
+import functools
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -7,8 +9,11 @@ import numpy as np
 import pytest
 
 from cnnjax import models, nn
+from tests.helpers import trees
 
 X = 2.0 + 3.0 * jax.random.normal(jax.random.key(0), (8, 5, 5, 6))
+
+assert_close = functools.partial(trees.assert_close, atol=1e-5)
 
 
 class Ours(linen.Module):
@@ -54,10 +59,6 @@ def trained(model, variables, x):
     return model.apply(variables, x, mutable=["batch_stats"])
 
 
-def assert_close(tree, other, atol=1e-5):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=atol), tree, other)
-
-
 @pytest.mark.parametrize("model", [Ours(), Theirs()], ids=["ours", "flax"])
 @pytest.mark.parametrize("mapped", [jax.vmap, jax.pmap], ids=["vmap", "pmap"])
 def test_statistics_are_averaged_over_the_axis_that_the_context_names(model, mapped):
@@ -98,7 +99,7 @@ def test_a_layers_own_fields_come_first():
     variables = bn.init(jax.random.key(0), X)
     expected = trained(bn, variables, X)
     with nn.batch_statistics(groups=4):
-        assert_close(trained(bn, variables, X), expected, 0)
+        assert_close(trained(bn, variables, X), expected, atol=0)
     flax_norm = linen.BatchNorm(use_running_average=False, axis_name="outer")
     parts = X.reshape(2, 4, *X.shape[1:])
 
@@ -124,7 +125,7 @@ def test_frozen_modules_use_and_keep_their_running_statistics(model, frozen):
         assert all(jax.tree.leaves(same)) == (name == frozen), name
     with nn.batch_statistics(frozen=["bn", "last"]):
         both = trained(model, variables, X)[0]
-    assert_close(both, model.apply(variables, X, train=False), 1e-6)
+    assert_close(both, model.apply(variables, X, train=False), atol=1e-6)
     assert float(jnp.abs(y - both).max()) > 1e-2
 
 
@@ -176,7 +177,7 @@ def test_a_context_inside_a_compiled_function_reaches_its_gradient():
     parts = jax.pmap(jax.grad(lambda x: loss(x, None)), axis_name="device")(
         X.reshape(4, 2, *X.shape[1:])
     )
-    assert_close(parts.reshape(X.shape), gradient, 2e-5)
+    assert_close(parts.reshape(X.shape), gradient, atol=2e-5)
 
 
 def test_nested_contexts_add_up():

@@ -1,6 +1,7 @@
 """nn.Conv: flax.linen.Conv's fields, parameters and values, with clearer refusals."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -47,9 +48,9 @@ def test_agrees_with_flax_conv_from_the_same_parameters(fields):
     def loss(module, variables, x):
         return jnp.sum(jnp.sin(module.apply(variables, x)))
 
-    np.testing.assert_allclose(
-        ours.apply(variables, IMAGES), theirs.apply(variables, IMAGES), atol=2e-5
-    )
+    values: Any = ours.apply(variables, IMAGES)
+    expected_values: Any = theirs.apply(variables, IMAGES)
+    np.testing.assert_allclose(values, expected_values, atol=2e-5)
     for got, expected in zip(
         jax.tree.leaves(jax.grad(loss, (1, 2))(ours, variables, IMAGES)),
         jax.tree.leaves(jax.grad(loss, (1, 2))(theirs, variables, IMAGES)),
@@ -63,15 +64,17 @@ def test_takes_any_number_of_batch_dimensions(shape):
     x = jax.random.normal(jax.random.key(2), shape)
     conv = nn.Conv(4, (3, 3), strides=2)
     variables = conv.init(jax.random.key(0), x)
-    expected = linen.Conv(4, (3, 3), strides=2).apply(variables, x)
-    np.testing.assert_allclose(conv.apply(variables, x), expected, atol=1e-5)
+    expected: Any = linen.Conv(4, (3, 3), strides=2).apply(variables, x)
+    found: Any = conv.apply(variables, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_native_backward_allows_forward_mode():
     conv = nn.Conv(4, (3, 3), backward="native")
     variables = conv.init(jax.random.key(0), IMAGES)
     _, tangent = jax.jvp(lambda x: conv.apply(variables, x), (IMAGES,), (jnp.ones_like(IMAGES),))
-    difference = conv.apply(variables, IMAGES + 1.0) - conv.apply(variables, IMAGES)
+    moved: Any = conv.apply(variables, IMAGES + 1.0)
+    difference = moved - conv.apply(variables, IMAGES)
     np.testing.assert_allclose(tangent, difference, atol=1e-4)
 
 
@@ -79,7 +82,8 @@ def test_computes_in_dtype_with_float32_parameters():
     conv = nn.Conv(4, (3, 3), dtype=jnp.bfloat16)
     variables = conv.init(jax.random.key(0), IMAGES)
     assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    assert conv.apply(variables, IMAGES).dtype == jnp.bfloat16
+    y: Any = conv.apply(variables, IMAGES)
+    assert y.dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """nn.Dense: flax.linen.Dense's fields, parameters and values."""
 
 import dataclasses
+from typing import Any
 
 import flax.errors
 import flax.linen as linen
@@ -35,12 +36,14 @@ def test_agrees_with_flax_dense_from_the_same_parameters(fields):
     found, expected = (jax.grad(loss, (1, 2))(m, variables, X) for m in (ours, theirs))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-    np.testing.assert_allclose(ours.apply(variables, X), theirs.apply(variables, X), rtol=tolerance)
+    y: Any = ours.apply(variables, X)
+    expected_y: Any = theirs.apply(variables, X)
+    np.testing.assert_allclose(y, expected_y, rtol=tolerance)
 
 
 def test_native_gradients_allow_forward_mode():
     layer = nn.Dense(4, backward="native")
-    variables = layer.init(jax.random.key(0), X)
+    variables: Any = layer.init(jax.random.key(0), X)
     _, tangent = jax.jvp(lambda x: layer.apply(variables, x), (X,), (X,))
     np.testing.assert_allclose(tangent, X @ variables["params"]["kernel"], rtol=1e-5, atol=1e-6)
 

@@ -1,5 +1,7 @@
 """nn.BatchNorm and nn.LocalResponseNorm."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -45,7 +47,7 @@ def test_groups_are_normalized_separately_and_averaged_in_the_running_statistics
     mean, var = parts.mean(axis=(1, 2, 3)), parts.var(axis=(1, 2, 3))
     expected = (parts - mean[:, None, None, None]) / np.sqrt(var[:, None, None, None] + 1e-5)
     np.testing.assert_allclose(y, expected.reshape(IMAGES.shape), atol=1e-5)
-    stats = updated["batch_stats"]
+    stats: Any = updated["batch_stats"]
     np.testing.assert_allclose(stats["mean"], 0.1 * mean.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var.mean(axis=0), atol=1e-5)
 

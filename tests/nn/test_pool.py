@@ -1,5 +1,7 @@
 """nn.MaxPool, nn.AvgPool and nn.AdaptiveAvgPool against sums written out in NumPy."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,14 +38,16 @@ def test_pools_are_the_maximum_and_the_mean_of_each_window(window, strides, back
         expected = windows(
             IMAGES, window, strides or window, lambda w, reduce=reduce: reduce(w, axis=(1, 2))
         )
-        np.testing.assert_allclose(pool.apply({}, x), expected, atol=1e-5)
+        found: Any = pool.apply({}, x)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_average_can_leave_padding_out_of_the_divisor():
     ones = jnp.ones((1, 4, 4, 1))
-    inside = nn.AvgPool(3, 1, padding=1, count_include_pad=False).apply({}, ones)
+    inside: Any = nn.AvgPool(3, 1, padding=1, count_include_pad=False).apply({}, ones)
     np.testing.assert_allclose(inside, np.ones((1, 4, 4, 1)), atol=1e-6)
-    assert float(nn.AvgPool(3, 1, padding=1).apply({}, ones)[0, 0, 0, 0]) == pytest.approx(4 / 9)
+    counted: Any = nn.AvgPool(3, 1, padding=1).apply({}, ones)
+    assert float(counted[0, 0, 0, 0]) == pytest.approx(4 / 9)
 
 
 @pytest.mark.parametrize("module", [nn.MaxPool, nn.AvgPool])
@@ -65,5 +69,8 @@ def test_adaptive_average_divides_the_input_into_cells(cells):
             cell = IMAGES[:, int(top) : int(bottom), int(left) : int(right)]
             expected[:, r, c] = cell.mean(axis=(1, 2))
     x = jnp.asarray(IMAGES, jnp.float32)
-    np.testing.assert_allclose(nn.AdaptiveAvgPool(cells).apply({}, x), expected, atol=1e-5)
-    assert nn.AdaptiveAvgPool(cells).apply({}, x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+    pool = nn.AdaptiveAvgPool(cells)
+    found: Any = pool.apply({}, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    half: Any = pool.apply({}, x.astype(jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16

@@ -1,5 +1,7 @@
 """nn.SparseConv: each output map is connected to the maps of its row in the table only."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +23,7 @@ def test_has_weights_only_for_connections():
 def test_each_output_is_the_sum_over_its_input_maps():
     x = np.asarray(jax.random.normal(jax.random.key(1), (2, 6, 7, 3)), np.float64)
     conv = nn.SparseConv(TABLE, (3, 3))
-    variables = conv.init(jax.random.key(0), jnp.asarray(x, jnp.float32))
+    variables: Any = conv.init(jax.random.key(0), jnp.asarray(x, jnp.float32))
     kernel = np.asarray(variables["params"]["kernel"], np.float64)
     expected = np.zeros((2, 4, 5, 3))
     connection = 0
@@ -32,7 +34,7 @@ def test_each_output_is_the_sum_over_its_input_maps():
                     window = x[:, r : r + 3, c : c + 3, map_]
                     expected[:, r, c, output] += np.sum(window * kernel[..., connection], (1, 2))
             connection += 1
-    got = conv.apply(variables, jnp.asarray(x, jnp.float32))
+    got: Any = conv.apply(variables, jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 

@@ -13,18 +13,19 @@ def _normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
-X, KERNEL, GRAD = _normal(0, 2, 5, 5, 2), _normal(1, 3, 3, 2, 4), _normal(2, 2, 5, 5, 4)
+X_SHAPE, KERNEL_SHAPE = (2, 5, 5, 2), (3, 3, 2, 4)
+X, KERNEL, GRAD = _normal(0, *X_SHAPE), _normal(1, *KERNEL_SHAPE), _normal(2, 2, 5, 5, 4)
 Y, PLACES = ops.max_pool_with_argmax(X[:, :4, :4], 2)
 
 # Public functions without an argument `backward`, one of their operands, and the advice.
 REFUSED = {
     "conv2d_input_grad": (
-        lambda g: ops.conv2d_input_grad(g, KERNEL, X.shape),
+        lambda g: ops.conv2d_input_grad(g, KERNEL, X_SHAPE),
         GRAD,
         r'differentiate conv2d\(..., backward="native"\) with jax.vjp for dL/dx',
     ),
     "conv2d_kernel_grad": (
-        lambda g: ops.conv2d_kernel_grad(X, g, KERNEL.shape),
+        lambda g: ops.conv2d_kernel_grad(X, g, KERNEL_SHAPE),
         GRAD,
         r'differentiate conv2d\(..., backward="native"\) with jax.vjp for dL/dk',
     ),
@@ -97,10 +98,10 @@ def test_native_convolution_gives_both_gradients_in_forward_mode():
     _, vjp = jax.vjp(lambda x, k: ops.conv2d(x, k, backward="native"), X, KERNEL)
     _, (dx, dk) = jax.jvp(vjp, (GRAD,), (direction,))
     np.testing.assert_allclose(
-        dx, ops.conv2d_input_grad(direction, KERNEL, X.shape), rtol=1e-4, atol=1e-4
+        dx, ops.conv2d_input_grad(direction, KERNEL, X_SHAPE), rtol=1e-4, atol=1e-4
     )
     np.testing.assert_allclose(
-        dk, ops.conv2d_kernel_grad(X, direction, KERNEL.shape), rtol=1e-4, atol=1e-4
+        dk, ops.conv2d_kernel_grad(X, direction, KERNEL_SHAPE), rtol=1e-4, atol=1e-4
     )
 
 

@@ -17,7 +17,7 @@ from cnnjax.ops import rules
 from cnnjax.ops.conv.spec import parse
 from cnnjax.ops.norm.local_response import _Constants
 from cnnjax.ops.pool.window import pool_window
-from tests.quick import quickly
+from tests.helpers.programs import quickly
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from cnnjax import recipes, training
@@ -16,7 +18,8 @@ def test_the_default_config_dict_is_the_schema():
 
 def test_the_default_config_dict_refuses_unknown_keys():
     with pytest.raises(AttributeError):
-        recipes.default_config().optimizer.lr = 0.1
+        config: Any = recipes.default_config()
+        config.optimizer.lr = 0.1
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ def two_updates(config):
     """Returns both updates of the kernel and of the bias at a learning rate of 0.1."""
     rule = make_optimizer(config, lambda step: 0.1, PARAMS)
     state = rule.init(PARAMS)
+    first: Any
+    second: Any
     first, state = rule.update(GRADIENTS, state, PARAMS)
     second, _ = rule.update(GRADIENTS, state, PARAMS)
     return [np.asarray(u["c1"][name]) for u in (first, second) for name in ("kernel", "bias")]
@@ -97,7 +101,10 @@ def test_rules_scale_the_rate(name):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rates": (("c2/.*", 2.0), (".*", 1.0))}, r"optimizer\.rates: the patterns 'c2/\.\*' are"),
+        (
+            {"rates": (("c2/.*", 2.0), (".*", 1.0))},
+            r"optimizer\.rates: the patterns 'c2/\.\*' give",
+        ),
         ({"decay": (("(", True),)}, r"optimizer\.decay: pattern '\(' is not a regular expression"),
         ({"beta2": 0.9}, r"optimizer\.beta2: 0\.9 was given with sgd, which has none"),
     ],

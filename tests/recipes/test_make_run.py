@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +33,7 @@ def test_a_run_counts_steps_and_knows_the_input(tiny_config, data_dir):
 
 def test_settings_are_given_as_a_dict_or_a_config_dict(data_dir):
     values = settings_with(data=DIGITS_28, epochs=2)
-    config = recipes.default_config()
+    config: Any = recipes.default_config()
     config.model.name, config.epochs = "lenet5", 2
     config.data.resize, config.data.pad = 28, 2
     runs = [recipes.make_run(c, data_dir=data_dir) for c in (values, ConfigDict(values), config)]
@@ -52,6 +54,7 @@ def test_held_out_examples_are_apart_and_the_same_for_every_seed(tiny_config, da
     run = recipes.make_run(tiny_config, data_dir=data_dir)
     other = recipes.make_run(tiny_config.model_copy(update={"seed": 5}), data_dir=data_dir)
     train, held_out = run.main.examples, run.test
+    assert held_out is not None and other.test is not None
     assert (len(train), len(held_out)) == (128, 1309)
     np.testing.assert_array_equal(held_out.column("image"), other.test.column("image"))
     whole = np.concatenate([train.column("image"), held_out.column("image")])
@@ -117,7 +120,8 @@ def test_what_cannot_work_is_refused_without_data_or_compiling(values, message, 
 def test_extending_keeps_the_schedule(tiny_config, data_dir):
     run = recipes.make_run(tiny_config, extend_to=5, data_dir=data_dir)
     assert run.total_steps == 10
-    assert float(run.schedule(9)) == float(run.schedule(0))
+    schedule: Any = run.schedule
+    assert float(schedule(9)) == float(schedule(0))
 
 
 def test_extending_past_a_rate_of_zero_is_refused(tiny_config):

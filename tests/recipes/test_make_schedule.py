@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -11,7 +13,7 @@ from cnnjax.training.step.rate import current_rate
 
 def test_cosine_schedule_meets_its_closed_form():
     config = ScheduleConfig(name="cosine", warmup_epochs=1, final_factor=0.1)
-    schedule = make_schedule(config, 2.0, total_steps=110, epoch_steps=10)
+    schedule: Any = make_schedule(config, 2.0, total_steps=110, epoch_steps=10)
     # Ten rising steps, then half a cosine over a hundred steps, then the last value.
     assert float(schedule(0)) == pytest.approx(0.2)
     assert float(schedule(5)) == pytest.approx(1.1)
@@ -21,7 +23,7 @@ def test_cosine_schedule_meets_its_closed_form():
 
 
 def test_constant_schedule_stays():
-    schedule = make_schedule(ScheduleConfig(), 0.3, total_steps=10, epoch_steps=5)
+    schedule: Any = make_schedule(ScheduleConfig(), 0.3, total_steps=10, epoch_steps=5)
     assert float(schedule(0)) == float(schedule(9)) == pytest.approx(0.3)
 
 
@@ -32,7 +34,7 @@ def test_a_warm_up_longer_than_the_run_is_refused():
 
 def test_step_schedule_is_multiplied_at_each_boundary():
     config = ScheduleConfig(name="step", warmup_epochs=1, boundaries=(2, 3.5), factor=0.2)
-    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    schedule: Any = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
     rates = [float(schedule(step)) for step in (0, 9, 10, 19, 20, 34, 35, 49)]
     assert rates == pytest.approx([0.1, 0.91, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04])
 
@@ -59,12 +61,12 @@ def test_keys_of_another_schedule_are_refused(settings, message):
 
 def test_exponential_schedule_meets_its_closed_form():
     config = ScheduleConfig(name="exponential", warmup_epochs=1, factor=0.5)
-    schedule = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
+    schedule: Any = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
     rates = [float(schedule(step)) for step in (9, 10, 15, 20, 40)]
     assert rates == pytest.approx([0.2 + 1.8 * 0.9, 2.0, 2 * 0.5**0.5, 1.0, 0.25])
     options = {"decay_epochs": 2, "staircase": True}
     config = ScheduleConfig(name="exponential", factor=0.94, options=options, final_factor=0.9)
-    schedule = make_schedule(config, 1.0, total_steps=90, epoch_steps=10)
+    schedule: Any = make_schedule(config, 1.0, total_steps=90, epoch_steps=10)
     rates = [float(schedule(step)) for step in (0, 19, 20, 39, 40, 80)]
     assert rates == pytest.approx([1, 1, 0.94, 0.94, 0.9, 0.9])
 
@@ -73,14 +75,14 @@ def test_polynomial_schedule_meets_its_closed_form():
     config = ScheduleConfig(
         name="polynomial", warmup_epochs=1, final_factor=0.1, options={"power": 2.0}
     )
-    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    schedule: Any = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
     rates = [float(schedule(step)) for step in (10, 20, 50, 70)]
     assert rates == pytest.approx([1.0, 0.9 * 0.75**2 + 0.1, 0.1, 0.1])
 
 
 def test_one_cycle_rises_and_falls():
     config = ScheduleConfig(name="onecycle", options={"pct_start": 0.4})
-    schedule = make_schedule(config, 1.0, total_steps=100, epoch_steps=10)
+    schedule: Any = make_schedule(config, 1.0, total_steps=100, epoch_steps=10)
     rates = [float(schedule(step)) for step in (0, 20, 40, 100)]
     # Half cosines from 1/25 to 1, and from there to 1/25/10,000.
     assert rates == pytest.approx([0.04, (1 + 0.04) / 2, 1.0, 0.04 / 1e4])
@@ -88,9 +90,9 @@ def test_one_cycle_rises_and_falls():
 
 @pytest.mark.parametrize("name", ["constant", "plateau", "cosine", "polynomial", "step"])
 def test_every_schedule_warms_up(name):
-    settings = {"boundaries": (3,)} if name == "step" else {}
+    settings: dict[str, Any] = {"boundaries": (3,)} if name == "step" else {}
     config = ScheduleConfig(name=name, warmup_epochs=2, **settings)
-    schedule = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
+    schedule: Any = make_schedule(config, 1.0, total_steps=50, epoch_steps=10)
     assert [float(schedule(step)) for step in (0, 19, 20)] == pytest.approx(
         [0.05, 0.05 + 0.95 * 19 / 20, 1.0]
     )
@@ -99,7 +101,7 @@ def test_every_schedule_warms_up(name):
 def test_a_schedule_of_ones_own_is_given_by_its_path():
     name = "tests.recipes.rules:inverse_root"
     config = ScheduleConfig(name=name, options={"power": 1.0}, final_factor=0.5, warmup_epochs=1)
-    schedule = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
+    schedule: Any = make_schedule(config, 2.0, total_steps=50, epoch_steps=10)
     assert float(schedule(10)) == pytest.approx(3.0)
     assert float(schedule(20)) == pytest.approx(2.0 * (1 / 2 + 0.5))
 
@@ -123,7 +125,7 @@ def test_what_no_schedule_takes_is_refused(settings, message):
 
 def test_plateau_lowers_the_rate_after_epochs_without_a_lower_mean_loss():
     config = ScheduleConfig(name="plateau", factor=0.5, patience=2)
-    schedule = make_schedule(config, 0.4, total_steps=100, epoch_steps=2)
+    schedule: Any = make_schedule(config, 0.4, total_steps=100, epoch_steps=2)
     rule = make_optimizer(
         OptimizerConfig(momentum=0.0), schedule, jnp.ones(1), make_plateau(config, 2)
     )
@@ -131,6 +133,7 @@ def test_plateau_lowers_the_rate_after_epochs_without_a_lower_mean_loss():
     updates, rates = [], []
     # Epoch means 3, 2, 2.5, 2, 1.9, 5, 5: only the second and the fifth are lower than all before.
     for step, loss in enumerate([2, 4, 2, 2, 1, 4, 3, 1, 1.9, 1.9, 5, 5, 5, 5]):
+        update: Any
         update, state = rule.update(jnp.ones(1), state, jnp.ones(1), value=jnp.float32(loss))
         updates.append(-float(update[0]))
         rates.append(float(current_rate(schedule, step, state)))

@@ -1,6 +1,7 @@
 """Update rules beyond the classic four: optax's aliases, Muon, and those of a user's."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,8 @@ def updates_of(config, count=2, params=None, wrap=lambda rule, params: rule):
     params = network_params() if params is None else params
     rule = wrap(make_optimizer(config, optax.constant_schedule(0.01), params), params)
     state = rule.init(params)
-    gradients, updates = network_params(seed=1), None
+    gradients = network_params(seed=1)
+    updates: Any = None
     for _ in range(count):
         updates, state = rule.update(gradients, state, params, value=jnp.float32(2.0))
     return updates

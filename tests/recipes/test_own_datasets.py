@@ -1,5 +1,7 @@
 """Datasets of one's own in a configuration: by path, and by registration."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from tests.recipes import own_parts
 PATH = "tests.recipes.own_parts:colors"
 
 
-def run_of(**data):
+def run_of(**data) -> Any:
     return recipes.make_run({"data": {"batch_size": 20, **data}})
 
 

@@ -51,6 +51,7 @@ def test_a_further_stream_has_the_examples_that_it_names(which, count):
         validation_examples=10,
         streams={"more": {"examples": which, "batch_size": 5}},
     )
+    assert run.test is not None
     held_out = {image.tobytes() for image in run.test.column("image")}
     taken = [image.tobytes() for image in run.streams["more"].examples.column("image")]
     assert len(taken) == len(set(taken)) == count

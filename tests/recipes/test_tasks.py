@@ -1,5 +1,7 @@
 """The section `task` of a configuration: which task, and its own settings."""
 
+from typing import Any
+
 import pytest
 
 from cnnjax import recipes, tasks, training
@@ -23,7 +25,7 @@ def test_settings_that_are_not_given_have_the_tasks_defaults():
 
 
 def test_a_setting_may_be_the_path_of_a_function():
-    task = task_of(loss_function="tests.recipes.own_parts:absolute")
+    task: Any = task_of(loss_function="tests.recipes.own_parts:absolute")
     assert task.loss_function is own_parts.absolute
 
 
@@ -37,7 +39,7 @@ def test_another_task_is_given_by_its_path_and_sets_the_number_of_outputs():
 
 def test_settings_of_the_default_task_are_no_settings_of_another():
     # Every configuration file starts with them.
-    config = recipes.default_config()
+    config: Any = recipes.default_config()
     with config.unlocked():
         config.task.name, config.task.factor = OWN, 2.0
     assert recipes.parse_config(config).task.settings == {"factor": 2.0, "power": 2}

@@ -129,7 +129,7 @@ class PointTask(Task):
         worst = np.argsort(-distances)[:4]
         line = Series("exact", [0, 8], [0, 8], marks=False, dashed=True)
         scatter = [
-            Series(name, points[:, axis], predictions[:, axis], line=False)
+            Series(name, points[:, axis].tolist(), predictions[:, axis].tolist(), line=False)
             for axis, name in enumerate(("row", "column"))
         ]
         table = Table(
@@ -139,7 +139,7 @@ class PointTask(Task):
                 (
                     f"point <{i}>",
                     Cell(f"{distances[i]:.2f}", tone=0.5, good=False, title="in pixels"),
-                    Cell("", bar=distances[i] / distances.max()),
+                    Cell("", bar=float(distances[i] / distances.max())),
                 )
                 for i in worst
             ],

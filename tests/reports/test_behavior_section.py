@@ -1,5 +1,7 @@
 """The sections on cost and behavior, for given numbers and for networks of every kind."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -82,7 +84,7 @@ def test_signals_are_the_statistics_of_the_outputs(network):
     model, variables, inputs, _ = network
     section = health_section(model, variables, inputs, np.arange(12) % 3)
     assert [row["name"] for row in section["rows"]] == ["maps", "head"]
-    maps = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, inputs)
+    maps: Any = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, inputs)
     first = section["rows"][0]
     assert float(first["mean"]) == pytest.approx(float(maps.mean()), rel=0.01)
     assert float(first["std"]) == pytest.approx(float(maps.std()), rel=0.01)
@@ -164,7 +166,7 @@ def _classes(count, names, wrong=0):
 def test_pictures_of_looks_are_of_as_many_classes_as_are_predicted(network):
     model, variables, inputs, images = network
     summary = summarize(model, (6, 6, 1), variables=variables)
-    section = looking_section(
+    section: Any = looking_section(
         model, variables, inputs, images, _classes(12, ("a", "b", "c"), wrong=1), summary
     )
     assert section["layer"] == "maps"
@@ -190,11 +192,11 @@ def test_one_class_and_no_finite_prediction_are_shown(monkeypatch):
     )
     model, variables, inputs, images = _network(Tiny(1), count=2)
     summary = summarize(model, (6, 6, 1), variables=variables)
-    one = looking_section(model, variables, inputs, images, _classes(2, ("only",)), summary)
+    one: Any = looking_section(model, variables, inputs, images, _classes(2, ("only",)), summary)
     assert [e["predicted"] for e in one["examples"]] == ["only"]
     assert [e["lowest"] for e in one["examples"]] == [1.0]
     missing = ClassPredictions(np.full((2, 1), np.nan, np.float32), np.zeros(2, int), ("only",))
-    none = looking_section(model, variables, inputs, images, missing, summary)
+    none: Any = looking_section(model, variables, inputs, images, missing, summary)
     assert none["examples"] == []
     assert [(c["name"], c["score"]) for c in none["classes"]] == [("only", 7.0)]
 
@@ -221,7 +223,7 @@ def test_pools_norms_and_single_places_are_no_layers_to_look_at():
 @pytest.mark.parametrize(("channels", "tiles", "color"), [(3, 4, True), (1, 4, False)])
 def test_kernels_are_in_color_or_by_pair(channels, tiles, color):
     model, variables, inputs, _ = _network(Tiny(), channels=channels)
-    section = kernel_section(model, variables, inputs)
+    section: Any = kernel_section(model, variables, inputs)
     kernel = np.asarray(variables["params"]["maps"]["kernel"])
     assert (section["layer"], section["color"], section["total"]) == ("maps", color, 4)
     assert section["shape"] == f"3 × 3 × {channels} × 4" and len(section["tiles"]) == tiles
@@ -244,7 +246,7 @@ def test_activations_of_one_image_have_their_ranges(network):
     section = activation_section(model, variables, inputs[:1], images[0], example)
     assert section["name"] == "Test image 5" and section["input_shape"] == "6 × 6 × 1"
     maps, head = section["layers"]
-    outputs = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, inputs[:1])
+    outputs: Any = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, inputs[:1])
     assert (maps["name"], maps["shape"], maps["total"]) == ("maps", "6 × 6 × 4", 4)
     assert maps["low"] == pytest.approx(float(outputs.min()), rel=1e-5)
     assert maps["high"] == pytest.approx(float(outputs.max()), rel=1e-5)

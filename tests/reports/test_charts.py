@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as xml
+from typing import Any
 
 import pytest
 
@@ -9,16 +10,18 @@ from cnnjax.reports.bars_chart import bars_chart
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.tasks.sections import Bars, Bin
 
-NAMES = {"across": "epoch", "up": "loss"}
+NAMES: dict[str, Any] = {"across": "epoch", "up": "loss"}
 
 
 def _marks(svg):
     """How often each color of the style sheet marks a point."""
-    return [re.search(r"var\(--\w+\)", use).group() for use in re.findall(r"<use [^>]*>", svg)]
+    return [re.findall(r"var\(--\w+\)", use)[0] for use in re.findall(r"<use [^>]*>", svg)]
 
 
 def test_points_are_drawn_in_the_colors_of_the_page():
-    svg = line_chart([Line(1, [1, 2, 3], [4, 5, 6]), Line(2, [1, 2], [4, 5])], name="a", **NAMES)
+    svg: Any = line_chart(
+        [Line(1, [1, 2, 3], [4, 5, 6]), Line(2, [1, 2], [4, 5])], name="a", **NAMES
+    )
     assert svg.startswith("<svg ")
     xml.fromstring(svg)
     marks = _marks(svg)
@@ -37,7 +40,7 @@ def test_points_are_drawn_in_the_colors_of_the_page():
     ],
 )
 def test_points_that_an_axis_cannot_show_are_left_out(values, log, drawn):
-    svg = line_chart([Line(3, [1, 2, 3], values)], name="a", log=log, **NAMES)
+    svg: Any = line_chart([Line(3, [1, 2, 3], values)], name="a", log=log, **NAMES)
     assert _marks(svg).count("var(--c3)") == drawn
 
 
@@ -55,22 +58,23 @@ def test_a_chart_without_points_is_none(lines, log):
 
 
 def test_a_line_without_a_color_is_thin_and_dashed():
-    svg = line_chart([Line(0, [0, 1], [0, 1], marker="")], name="a", **NAMES)
+    svg: Any = line_chart([Line(0, [0, 1], [0, 1], marker="")], name="a", **NAMES)
     assert "stroke-dasharray" in svg and "var(--c1)" not in svg
     (thin,) = re.findall(r"stroke-dasharray[^\"]*stroke: var\(--muted\)[^\"]*", svg)
     assert "stroke-width: 1.2" in thin
 
 
 def test_points_that_are_not_joined_have_no_line():
-    joined, loose = (
+    drawn: Any = (
         line_chart([Line(1, [0, 1], [0, 1], joined=j)], name="a", **NAMES) for j in (True, False)
     )
+    joined, loose = drawn
     line = r'<path d="[^"]*"[^>]*style="fill: none; stroke: var\(--c1\)'
     assert re.search(line, joined) and not re.search(line, loose)
 
 
 def test_charts_of_one_page_share_no_ids():
-    charts = [
+    charts: list[Any] = [
         line_chart([Line(1, [0, 1], [1, 2])], name=name, log=log, **NAMES)
         for name, log in (("a", False), ("a", True), ("b c", False))
     ]
@@ -85,18 +89,19 @@ def test_charts_of_one_page_share_no_ids():
 
 
 def test_names_of_axes_are_escaped():
-    svg = line_chart([Line(1, [0, 1], [1, 2])], name="<x>", across="a < b & c", up="y")
+    svg: Any = line_chart([Line(1, [0, 1], [1, 2])], name="<x>", across="a < b & c", up="y")
     assert "a &lt; b &amp; c" in svg
     xml.fromstring(svg)
 
 
 def _bars(*bins):
-    svg = bars_chart(Bars("Reliability", bins, "a < b", "accuracy", "share", ("bar", "mark")))
+    svg: Any = bars_chart(Bars("Reliability", bins, "a < b", "accuracy", "share", ("bar", "mark")))
     groups = xml.fromstring(svg).findall("g")
     shapes = []
     for group in groups:
-        bar, strip = group.findall("rect")
-        line = group.find("line")
+        rectangles: Any = group.findall("rect")
+        bar, strip = rectangles
+        line: Any = group.find("line")
         shapes.append(
             [float(bar.get(k)) for k in ("x", "width", "y", "height")]
             + [float(line.get("y1")), float(strip.get("height"))]
@@ -117,7 +122,7 @@ def test_bars_are_as_high_and_as_wide_as_their_bins():
     # Shares are compared with the largest one.
     assert share == pytest.approx(other[5] / 4)
     assert [group.get("opacity") for group in groups] == [None, ".35"]
-    assert groups[1].find("title").text == "a & b"
+    assert groups[1].findtext("title") == "a & b"
     assert "a &lt; b" in svg
 
 

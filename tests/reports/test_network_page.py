@@ -1,6 +1,7 @@
 """The page of a network and photos, without a run."""
 
 import re
+from typing import Any
 
 import cv2
 import jax
@@ -39,8 +40,10 @@ def photos(tmp_path_factory):
 def test_the_page_shows_each_photo_with_its_prediction_and_where_the_network_looks(
     weights, photos, tmp_path
 ):
-    network = inference.from_weights("resnet20_cifar", weights)
-    images = {read.path.name: read.image for read in inference.read_images(photos, network.form)}
+    network: Any = inference.from_weights("resnet20_cifar", weights)
+    images: dict[str, Any] = {
+        read.path.name: read.image for read in inference.read_images(photos, network.form)
+    }
     path = reports.write_network_page(network, images, tmp_path / "page.html")
     assert path == tmp_path / "page.html" and list(tmp_path.iterdir()) == [path]
     text = path.read_text()
@@ -69,7 +72,7 @@ def test_the_page_shows_each_photo_with_its_prediction_and_where_the_network_loo
 
 
 def test_a_network_without_classes_has_its_prediction_in_words(tmp_path):
-    network = fake_regression(count=3)
+    network: Any = fake_regression(count=3)
     images = {"one.png": network.images[0], "two.png": network.images[1]}
     network.predicted = np.array([[1.5, 2.25], [3.0, 4.0]])
     text = reports.write_network_page(network, images, tmp_path / "page.html").read_text()
@@ -79,7 +82,7 @@ def test_a_network_without_classes_has_its_prediction_in_words(tmp_path):
 
 
 def test_a_network_without_maps_has_no_grad_cam(tmp_path):
-    network = fake_network(model=NoConvolution(10))
+    network: Any = fake_network(model=NoConvolution(10))
     network.predicted = network.predictions[:1]
     images = {"one.png": network.images[0]}
     text = reports.write_network_page(network, images, tmp_path / "page.html").read_text()
@@ -97,7 +100,8 @@ def test_a_network_without_maps_has_no_grad_cam(tmp_path):
 )
 def test_images_of_another_form_are_refused(tmp_path, images, message):
     with pytest.raises(ValueError, match=message):
-        reports.write_network_page(fake_network(), images, tmp_path / "page.html")
+        network: Any = fake_network()
+        reports.write_network_page(network, images, tmp_path / "page.html")
 
 
 @pytest.mark.parametrize("output", ["page.txt", "nowhere/page.html"])

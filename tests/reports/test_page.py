@@ -2,6 +2,7 @@ import dataclasses
 import html.parser
 import importlib.util
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,7 +184,8 @@ def test_sections_with_an_anchor_that_is_taken_are_refused(tmp_path, monkeypatch
 
 
 def test_parts_of_an_unknown_kind_are_refused():
-    section = sections.Section("points", "Points", "", (sections.Bar("bar", 0.5),))
+    unknown: Any = sections.Bar("bar", 0.5)
+    section = sections.Section("points", "Points", "", (unknown,))
     with pytest.raises(TypeError, match="holds a Bar; give Table, Chart"):
         draw_section(section)
 

@@ -1,5 +1,7 @@
 """What a task gives as data, drawn for the template."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -164,7 +166,7 @@ def _evaluated(predictions, **parts):
 def test_classes_of_chosen_examples_are_those_of_their_places():
     predictions = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]))
     evaluated = _evaluated(predictions, label=np.array([0, 0, 1]))
-    classes = chosen_classes(Classification(("a", "b")), evaluated, np.array([2, 1]))
+    classes: Any = chosen_classes(Classification(("a", "b")), evaluated, np.array([2, 1]))
     assert classes.predicted.tolist() == [1, 1] and classes.labels.tolist() == [1, 0]
     assert classes.right.tolist() == [True, False] and classes.class_names == ("a", "b")
 

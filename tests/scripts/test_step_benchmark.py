@@ -17,16 +17,10 @@ from scripts.benchmarks.peaks import peak_flops
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
 from scripts.benchmarks.step_contestants import COLUMNS, default_columns
 from scripts.benchmarks.whole_nets import NETS, WholeNet
-from tests.quick import quickly
+from tests.helpers.fixtures import standard_promotion  # noqa: F401
+from tests.helpers.programs import quickly
 
 TINY = WholeNet("LeNet-5", "lenet5", 4, (16, 16, 1))
-
-
-@pytest.fixture(autouse=True)
-def standard_promotion():
-    """flax's batch norm and optax mix dtypes in their own arithmetic."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 ROWS = (

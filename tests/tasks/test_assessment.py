@@ -1,6 +1,7 @@
 """Figures of predictions, against scikit-learn's and the definitions written out."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,8 @@ def test_figures_agree_with_scikit_learn():
     np.testing.assert_array_equal(
         assessed.confusion, metrics.confusion_matrix(labels, predicted, labels=every)
     )
-    recalls = metrics.recall_score(labels, predicted, labels=every[:-1], average=None)
+    each_class: Any = None
+    recalls = metrics.recall_score(labels, predicted, labels=every[:-1], average=each_class)
     np.testing.assert_allclose(assessed.class_accuracy[:-1], recalls, rtol=1e-12)
     assert np.isnan(assessed.class_accuracy[-1])
 

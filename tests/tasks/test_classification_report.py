@@ -86,6 +86,7 @@ def test_mistakes_show_position_truth_and_three_classes():
 
 def test_the_example_is_the_surest_right_one():
     example = report().example
+    assert example is not None
     assert (example.place, example.name) == (0, "test image 100, of class a")
     assert [bar.name for bar in example.bars] == list("abcde")
 

@@ -35,7 +35,7 @@ def test_series_have_both_numbers_of_each_point():
 def test_charts_have_known_axes_and_as_many_lines_as_colors():
     line = sections.Series("s", [1], [1])
     with pytest.raises(ValueError, match="'linear', 'logarithmic'"):
-        sections.Chart("C", [line], "x", "y", views=("log",))
+        sections.Chart("C", [line], "x", "y", views=("log",))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="has 7; at most 6"):
         sections.Chart("C", [line] * 7, "x", "y")
     dashed = sections.Series("s", [1], [1], dashed=True)

@@ -1,38 +1,9 @@
-import jax
 import pytest
 
 from cnnjax import data, recipes, training
-from tests.tiny_run import TINY
+from tests.helpers.fixtures import standard_promotion
 
-
-@pytest.fixture(autouse=True)
-def standard_promotion():
-    """optax mixes dtypes in its own arithmetic."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """Runs of one configuration are compiled once, for all tests and all worker processes."""
-    # Each worker of one test run has its folder beneath a common one.
-    folder = tmp_path_factory.getbasetemp().parent / "compiled"
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """A TFDS folder that the tests of one process share."""
-    return str(tmp_path_factory.mktemp("tfds"))
-
-
-@pytest.fixture(scope="session")
-def tiny_config():
-    """Two steps an epoch, three epochs: 128 examples to train on, the others are evaluated."""
-    return recipes.parse_config(TINY)
+__all__ = ["standard_promotion"]
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +32,3 @@ def train_config(data_dir):
         )
 
     return train
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_config, train_config):
-    """The folder of a finished tiny run, not to be changed, and its result."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    with jax.numpy_dtype_promotion("standard"):
-        return workdir, train_config(tiny_config, workdir)

@@ -1,6 +1,6 @@
 """A training run that prints where it is, for tests that kill it: a program of its own.
 
-python -m tests.training.killable_run CONFIG.json WORKDIR DATA_DIR COMPILED [PLACE NUMBER]
+python -m tests.training.killable_run CONFIG.json WORKDIR DATA_DIR [PLACE NUMBER]
 
 It prints a line at every step ("step 17") and at every place within the writing of a checkpoint
 ("arrays 3": in the third). At PLACE and NUMBER, if given, it waits to be killed.
@@ -12,8 +12,6 @@ import os
 import sys
 import threading
 import time
-
-import jax
 
 PLACES = ("start", "arrays", "digests", "flush", "rename", "read back", "pruned")
 """Moments in the writing of a checkpoint, in their order."""
@@ -67,11 +65,9 @@ def instrument(waits_at):
     Trainer.advance = reported_advance
 
 
-def main(config_file, workdir, data_dir, compiled, *wait):
+def main(config_file, workdir, data_dir, *wait):
     from cnnjax import recipes, training
 
-    jax.config.update("jax_compilation_cache_dir", compiled)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     instrument((wait[0], int(wait[1])) if wait else None)
     with open(config_file) as file:
         config = recipes.parse_config(json.load(file))

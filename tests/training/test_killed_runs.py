@@ -4,10 +4,7 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,11 +13,12 @@ import pytest
 from cnnjax import inference, recipes, training
 from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.folder.checkpoints import Checkpoints
+from tests.helpers.metrics import timeless
+from tests.helpers.processes import start_python
 from tests.training.killable_run import PLACES
 
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).parents[2]
 STEPS = 24
 CHECKPOINTS = 12
 """Of one run: after every third step, inside epochs too, and after every second epoch of two."""
@@ -32,24 +30,16 @@ def run(tiny_config, data_dir, tmp_path_factory):
     shared = tmp_path_factory.mktemp("killed")
     config_file = shared / "config.json"
     config_file.write_text(json.dumps(tiny_config.model_dump() | {"epochs": STEPS // 2}))
-    # That of the other tests: they compile the same step.
-    compiled = jax.config.jax_compilation_cache_dir
 
     def run(workdir, place=None, number=0, seconds=0.0):
         """Lets the run go on to a place, and for some more seconds; None: to its end."""
         waits = () if place in (None, "step") else (place, str(number))
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.training.killable_run"),
-                *(config_file, workdir, data_dir, compiled, *waits),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "JAX_NUMPY_DTYPE_PROMOTION": "standard"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        process = start_python(
+            *("-m", "tests.training.killable_run", config_file, workdir, data_dir, *waits),
+            environment={**os.environ, "JAX_NUMPY_DTYPE_PROMOTION": "standard"},
         )
         printed = "nothing"
+        assert process.stdout is not None
         for line in process.stdout:
             printed = line.strip()
             if printed == f"{place} {number}":
@@ -74,13 +64,14 @@ def outcome(workdir):
     """Returns the last checkpoint's arrays as bytes, and all metrics but those of time."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     step = checkpoints.newest_verified(move_damaged=False)
+    assert step is not None
     like = state_like(recipes.make_blueprint(inference.load(workdir).config))
     state = checkpoints.restore(step, like)
     arrays = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
-    lines = training.read_metrics(workdir)
-    return arrays, [{k: v for k, v in x.items() if k != "images_per_second"} for x in lines]
+    return arrays, timeless(training.read_metrics(workdir))
 
 
+@pytest.mark.slow
 def test_a_run_killed_three_times_loses_no_bit(run, undisturbed, tmp_path):
     workdir = tmp_path / "run"
     # In its fourth checkpoint's arrays; between two steps; before a checkpoint has its name.

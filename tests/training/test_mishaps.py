@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.folder import run_folder
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
+from tests.helpers import disks
 
 
 def start(workdir, config):
@@ -34,13 +34,8 @@ def parameters(workdir):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
-    if mounted.returncode:
-        pytest.skip("a file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disks.small_disk(tmp_path / "disk", "8m") as folder:
+        yield folder
 
 
 def test_a_disk_that_fills_up_is_reported_and_the_run_goes_on_when_there_is_room(

@@ -3,30 +3,17 @@
 import subprocess
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cnnjax import inference, training
+from tests.helpers.metrics import timeless
+from tests.helpers.trees import equal
 from tests.training import own_parts
 from tests.training.own_parts import KINDS, Interrupted, StopAt, make
 
 EVERY_STEP = training.Cadence(log_every=1, checkpoint_steps=2)
-
-
-def equal(tree, other):
-    leaves = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in leaves)
-
-
-def timeless(history):
-    """Metrics by step and split, without what depends on the clock."""
-    kept = [
-        {k: v for k, v in line.items() if k not in ("images_per_second", "waiting_share")}
-        for line in history
-    ]
-    return sorted(kept, key=lambda line: (line["step"], line["split"]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,6 +41,7 @@ def test_a_killed_process_resumes_bit_identically(kind, tmp_path):
     )
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             if line.strip() == "step 5":
                 process.kill()

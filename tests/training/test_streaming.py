@@ -1,5 +1,6 @@
 import json
 import shutil
+from typing import Any
 
 import jax
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from cnnjax import data, inference, recipes, training
 from cnnjax.training.folder.checkpoints import Checkpoints
-from tests.photographs import write_photographs
+from tests.helpers.photographs import write_photographs
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,8 @@ def test_a_set_without_test_images_needs_some_held_out(folder, tmp_path):
     with pytest.raises(training.ConfigError, match=r"has no test split; hold out some of its 24"):
         recipes.make_run({"data": values})
     run = recipes.make_run({"data": {**values, "validation_examples": 5}})
-    held_out, trained = run.test, run.main.examples
+    splits: Any = (run.test, run.main.examples)
+    held_out, trained = splits
     assert held_out.arrays is None and trained.arrays is None
     names = [split.name(i) for split in (held_out, trained) for i in range(len(split))]
     assert (len(held_out), len(set(names))) == (5, 24)

@@ -1,6 +1,7 @@
 """Several streams and a task's state: a consistency task trained on one device and on eight."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -13,6 +14,7 @@ from cnnjax import data, nn, tasks, training
 from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
+from tests.helpers.trees import largest_difference
 from tests.training.own_parts import Interrupted, StopAt
 
 ONE = training.Parallel()
@@ -24,11 +26,11 @@ STEPS = 9
 class Small(linen.Module):
     """Convolution, batch norm over whatever shares it, dense; computed in one dtype."""
 
-    dtype: type = jnp.float32
+    dtype: Any = jnp.float32
 
     @linen.compact
     def __call__(self, x, train=False):
-        options = {"dtype": self.dtype, "param_dtype": self.dtype}
+        options: dict[str, Any] = {"dtype": self.dtype, "param_dtype": self.dtype}
         x = linen.Conv(4, (3, 3), strides=2, **options)(x)
         x = linen.relu(nn.BatchNorm(not train, dtype=self.dtype)(x))
         return linen.Dense(3, **options)(x.mean(axis=(1, 2)))
@@ -63,6 +65,7 @@ class Consistency(tasks.Task):
         images = jnp.concatenate([batch["image"], other["strong"]["image"]])
         outputs, updated = nn.apply_network(model, variables, images, train=True, key=moment.key)
         labelled, strong = jnp.split(outputs, [len(batch["image"])])
+        assert moment.averages is not None
         target = nn.apply_network(model, moment.averages, other["weak"]["image"], train=False)
         losses = self.example_losses(labelled, batch, moment)
         distances = optax.softmax_cross_entropy(strong, jax.nn.softmax(target))
@@ -99,7 +102,7 @@ def speckle(key, example):
     return {**example, "image": image + 0.1 * jax.random.normal(key, image.shape, image.dtype)}
 
 
-def make(dtype=np.float32, accumulate=1):
+def make(dtype: Any = np.float32, accumulate=1):
     """A run of three epochs of three steps; the unlabelled stream goes around its examples."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, LABELLED)
@@ -129,11 +132,6 @@ def make(dtype=np.float32, accumulate=1):
     # Batch statistics start in float32.
     first = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), run.init_state().variables)
     return run.replace(variables=first)
-
-
-def largest_difference(tree, other):
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 
 
 EVERY_STEP = training.Cadence(log_every=1, checkpoint_steps=2)

@@ -1,5 +1,7 @@
 """A network is traced as often as its checks and its programs need, and not more."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import numpy as np
@@ -118,7 +120,7 @@ def test_examples_of_another_form_than_the_checked_one_are_checked(
 
     def with_counts(*arguments, **options):
         found = load(*arguments, **options)
-        arrays = {name: found.column(name) for name in found.spec}
+        arrays: dict[str, Any] = {name: found.column(name) for name in found.spec}
         return data.from_arrays(**arrays, count=np.zeros(len(found), np.int32))
 
     load = data.load_examples

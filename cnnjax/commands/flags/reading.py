@@ -5,6 +5,7 @@ from typing import cast
 from absl import flags
 
 from cnnjax import data
+from cnnjax.commands.flags.max_pixels import read_max_pixels
 
 GROUP = "Data"
 
@@ -41,4 +42,5 @@ def read_options() -> data.ReadOptions:
         cast(data.Resident, _RESIDENT.value),
         data.Workers(_DECODE_THREADS.value, _DECODE_PROCESSES.value),
         _MAX_DAMAGED.value,
+        read_max_pixels(),
     )

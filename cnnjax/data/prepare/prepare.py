@@ -1,6 +1,7 @@
 """Preparing a set on disk, once, and reading it back to check it."""
 
 import importlib.util
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,21 @@ from typing import Any
 import numpy as np
 
 from cnnjax.data.catalogue import dataset, list_datasets
+from cnnjax.data.data_folder import is_unwritable, preparing
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX
 from cnnjax.data.prepare.published_files import IDX_FILES, READERS, read_original
 from cnnjax.data.read.arrays import load_arrays
-from cnnjax.data.read.decode import decode_image
-from cnnjax.data.read.sources import open_source
-from cnnjax.data.read.tfds_store import data_folder, find_prepared, quiet_tfds
+from cnnjax.data.read.decode import DamagedImage, decode_image
+from cnnjax.data.read.sources import Source, open_source
+from cnnjax.data.read.tfds_store import (
+    data_folder,
+    find_prepared,
+    prepare_again,
+    quiet_tfds,
+    refuse_unfinished,
+)
 
 MEAN_TOLERANCE = 5e-4
 """Largest allowed difference of the mean and deviation from the catalogue's, which are rounded.
@@ -62,15 +70,17 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
     Raises:
         DataError: the name is unknown, files are missing or not the published ones, TensorFlow is
             needed and not installed, or the set that was read back differs from the catalogue.
+        DataFolderError: the data folder cannot be written.
     """
-    if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and Path(name).is_dir()):
+    if name.startswith(FOLDER_PREFIX) or (name not in list_datasets() and os.path.isdir(name)):
         raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
     start = time.perf_counter()
     tfds_name = _known_name(name, data_dir)
     done = find_prepared(tfds_name, data_dir) is not None
     if not done:
+        refuse_unfinished(tfds_name, data_dir)
         if name in READERS and source is not None:
-            _build_from_originals(name, Path(source).expanduser(), data_dir)
+            _build_from_originals(name, Path(os.path.expanduser(source)), data_dir)
         elif name != "digits":
             _build_stock(tfds_name, source, data_dir)
     described = dataset(name, data_dir)
@@ -98,9 +108,11 @@ def _build_from_originals(name: str, source: Path, data_dir: str | None) -> None
     # Imported after the files were checked, since it imports TFDS, which takes seconds.
     from cnnjax.data.prepare.builders import BUILDERS
 
-    builder = BUILDERS[name](splits, str(data_folder(data_dir)))
-    with quiet_tfds():
-        builder.download_and_prepare()
+    folder = data_folder(data_dir)
+    with preparing(folder, name), quiet_tfds():
+        # Another process may have prepared it during the wait.
+        if find_prepared(name, data_dir) is None:
+            BUILDERS[name](splits, str(folder)).download_and_prepare()
 
 
 def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> None:
@@ -114,9 +126,15 @@ def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> No
             f"dataset: TFDS's builder of {tfds_name} needs TensorFlow to prepare the set, not to "
             f"train: {remedy}{'or ' if remedy else ''}pip install cnnjax[tf]"
         )
+    folder = data_folder(data_dir)
+    with preparing(folder, tfds_name):
+        if find_prepared(tfds_name, data_dir) is None:
+            _download(tfds_name, source, folder)
+
+
+def _download(tfds_name: str, source: str | None, folder: Path) -> None:
     import tensorflow_datasets as tfds
 
-    folder = data_folder(data_dir)
     builder: Any = tfds.builder(tfds_name, data_dir=str(folder), file_format="array_record")
     options = tfds.download.DownloadConfig(manual_dir=source)
     # A download folder for each set: in a common one, files of equal names would be confused.
@@ -125,6 +143,8 @@ def _build_stock(tfds_name: str, source: str | None, data_dir: str | None) -> No
         builder.download_and_prepare(download_dir=str(downloads), download_config=options)
     # TFDS raises AssertionError for a manual download that is missing.
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
+        if isinstance(error, OSError) and is_unwritable(error):
+            raise
         hint = "\n(manual_dir is the folder of --source)" if "manual_dir" in str(error) else ""
         raise DataError(f"dataset: {tfds_name} could not be prepared: {error}{hint}") from error
 
@@ -157,9 +177,18 @@ def _read_back(
         if split == "train":
             # Evenly spread over the split, which may be sorted by class.
             chosen = np.unique(np.linspace(0, len(source) - 1, _SAMPLE).astype(int))
-            pixels = [decode_image(source[int(i)].content).reshape(-1, 3) for i in chosen]
+            remedy = prepare_again(described.tfds_name, data_dir)
+            pixels = [_pixels(source, int(position), remedy) for position in chosen]
     mean, std = _moments(np.concatenate(pixels))
     return sizes, mean, std, len(pixels)
+
+
+def _pixels(source: Source, position: int, remedy: str) -> np.ndarray:
+    """Returns the pixels of a photograph, [pixels, 3]."""
+    try:
+        return decode_image(source[position].content).reshape(-1, 3)
+    except (DamagedImage, OSError) as error:
+        raise DataError(f"{source.name(position)} cannot be read: {error}; {remedy}") from error
 
 
 def _check_moments(described: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> None:

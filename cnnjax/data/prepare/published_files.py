@@ -1,18 +1,19 @@
 """MNIST, Fashion-MNIST and CIFAR-10 in the files of their authors, checked by their digests."""
 
-import gzip
 import hashlib
-import lzma
+import math
+import os
 import pickle
-import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from cnnjax import digests
 from cnnjax.data.errors import DataError
+from cnnjax.data.prepare.packed_files import read_gzip, read_tar, read_xz, require_file
 
 
 class OriginalSplit(NamedTuple):
@@ -149,7 +150,7 @@ def read_original(name: str, folder: Path) -> Splits:
         DataError: the folder or a file is missing, or a file is not the published one (the message
             names both digests, and the set that the file belongs to if it is known).
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"source: there is no folder {folder}")
     return READERS[name](folder)
 
@@ -168,8 +169,7 @@ def _read_idx_set(name: str, folder: Path) -> Splits:
             raise DataError(
                 f"source: {folder} has no {file}; {name} needs {', '.join(_IDX_DIGESTS[name])}"
             )
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        _check_digest(str(path), digest, expected, others)
+        _check_digest(str(path), digests.of_file(require_file(path)), expected, others)
     return {
         split: OriginalSplit(
             read_idx(folder / images)[..., None], read_idx(folder / labels).astype(np.int32)
@@ -190,13 +190,19 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         DataError: the file has another format, or its header another number of values.
     """
-    content = gzip.decompress(path.read_bytes())
-    if content[:3] != b"\0\0\x08":
+    content = read_gzip(path)
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise DataError(f"source: {path} is no IDX file of unsigned bytes")
     rank = content[3]
-    shape = np.frombuffer(content, ">u4", rank, offset=4).astype(np.int64)
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank)
-    if values.size != shape.prod():
+    start = 4 + 4 * rank
+    if len(content) < start:
+        raise DataError(
+            f"source: {path} has {len(content)} bytes; its header of {rank} dimensions has {start}"
+        )
+    shape = np.frombuffer(content, ">u4", rank, offset=4).tolist()
+    values = np.frombuffer(content[start:], np.uint8)
+    # Python's numbers do not overflow, whatever the header holds.
+    if values.size != math.prod(shape):
         raise DataError(f"source: {path} holds {values.size} values, its header has {shape}")
     return values.reshape(shape)
 
@@ -206,21 +212,15 @@ def _cifar10_contents(folder: Path) -> Callable[[str], bytes]:
 
     def from_files(name: str) -> bytes:
         if (folder / name).exists():
-            return (folder / name).read_bytes()
+            return require_file(folder / name).read_bytes()
         if (folder / f"{name}.xz").exists():
-            return lzma.decompress((folder / f"{name}.xz").read_bytes())
+            return read_xz(folder / f"{name}.xz")
         raise DataError(f"source: {folder} has neither {name} nor {name}.xz nor {_CIFAR10_ARCHIVE}")
 
-    # The archive is read once and in order: jumping in a compressed file is slow.
     archive = folder / _CIFAR10_ARCHIVE
     if not archive.exists():
         return from_files
-    members: dict[str, bytes] = {}
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            file: Any = tar.extractfile(member)
-            if file is not None and member.name.startswith(_CIFAR10_MEMBERS):
-                members[Path(member.name).name] = file.read()
+    members = read_tar(archive, _CIFAR10_MEMBERS)
 
     def from_archive(name: str) -> bytes:
         if name not in members:

@@ -5,17 +5,18 @@ import numpy as np
 from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
+from cnnjax.data.kept_arrays import kept_arrays
 from cnnjax.data.kinds import Kind
-from cnnjax.data.read.decode import decode_image
+from cnnjax.data.read.decode import DamagedImage, decode_image
 from cnnjax.data.read.sources import open_source
-from cnnjax.data.read.tfds_store import require_prepared
-from cnnjax.writing import write_array
+from cnnjax.data.read.tfds_store import prepare_again, require_prepared
 
 
 def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> ArrayExamples:
     """Reads a whole split; `digits` is prepared first where it is missing.
 
-    The decoded arrays are kept beside the prepared set, so that only the first call decodes.
+    The decoded arrays are kept beside the prepared set, so that only the first call decodes. Their
+    digests are kept too, and compared once in a process; damaged arrays are decoded again.
 
     Args:
         dataset: the set, from `catalogue.dataset`; its images must have one size.
@@ -28,9 +29,9 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
         int32 [examples].
 
     Raises:
-        DataError: the split is unknown, the set is not prepared, its images have many sizes, or
-            the arrays do not have the sizes in the catalogue.
-        OSError: the data folder cannot be written.
+        DataError: the split is unknown, the set is not prepared or damaged, its images have many
+            sizes, or the arrays do not have the sizes in the catalogue.
+        DataFolderError: arrays are to be kept, and the data folder cannot be written.
     """
     if split not in dataset.split_sizes:
         raise DataError(
@@ -40,13 +41,13 @@ def load_arrays(dataset: Dataset, split: str, data_dir: str | None = None) -> Ar
         raise DataError(f"dataset: the images of {dataset.name} have many sizes, and fit no array")
     folder = require_prepared(dataset, data_dir)
     stored = dataset.stored_split(split)
-    images_file, labels_file = (folder / f"{stored}-{part}.npy" for part in ("images", "labels"))
-    # Without decoding, neither TFDS, whose import takes seconds, nor OpenCV is needed.
-    if not (images_file.exists() and labels_file.exists()):
-        images, labels = _decode(dataset, dataset.image_shape, split, data_dir)
-        write_array(images_file, images)
-        write_array(labels_file, labels)
-    images, labels = np.load(images_file), np.load(labels_file)
+    shape = dataset.image_shape
+    images, labels = kept_arrays(
+        [folder / f"{stored}-{part}.npy" for part in ("images", "labels")],
+        f"{dataset.name}/{split}",
+        # Without decoding, neither TFDS, whose import takes seconds, nor OpenCV is needed.
+        lambda: _decode(dataset, shape, split, data_dir),
+    )
     expected = (dataset.split_sizes[split], *dataset.image_shape)
     if images.shape != expected or labels.shape != expected[:1]:
         raise DataError(
@@ -65,7 +66,16 @@ def _decode(
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
     for position in range(len(source)):
-        example = source[position]
-        images[position] = decode_image(example.content, shape[2])
+        try:
+            example = source[position]
+            image = decode_image(example.content, shape[2])
+            if image.shape != shape:
+                raise DamagedImage(f"it is {image.shape}, expected {shape}")
+        except (DamagedImage, OSError) as error:
+            raise DataError(
+                f"{source.name(position)} cannot be read: {error}; "
+                f"{prepare_again(dataset.tfds_name, data_dir)}"
+            ) from error
+        images[position] = image
         labels[position] = example.label
     return images, labels

@@ -1,13 +1,17 @@
 """Decoding image files with OpenCV, which releases Python's lock meanwhile."""
 
-import io
 from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from cnnjax.data.read.image_header import BrokenHeader, open_header, stored_size
 from cnnjax.extras import installed_with
+
+MAX_PIXELS = 178_956_970
+"""Largest number of pixels of an image that is decoded by default: as in Pillow, which needs at
+most half a gigabyte for so many in RGB."""
 
 
 class DamagedImage(ValueError):
@@ -27,16 +31,21 @@ def opencv() -> Any:
     return cv2
 
 
-def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height width channels"]:
+def decode_image(
+    content: bytes, channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "height width channels"]:
     """Decodes an image file, turned upright according to its EXIF data.
 
     Args:
         content: content of a file in a format that OpenCV reads (JPEG, PNG, WebP, BMP, …).
         channels: 3 for RGB, 1 for gray.
+        max_pixels: largest number of pixels; the header is compared with it before anything is
+            decoded.
 
     Raises:
-        DamagedImage: the file is in no such format, or its end is missing.
+        DamagedImage: the file is in no such format, its end is missing, or it is too large.
     """
+    _check_size(content, max_pixels)
     cv2 = opencv()
     # OpenCV's default order of channels is B, G, R.
     flag = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
@@ -53,13 +62,23 @@ def decode_image(content: bytes, channels: int = 3) -> UInt8[np.ndarray, "height
     return image.reshape(*image.shape[:2], channels)
 
 
+def _check_size(content: bytes, max_pixels: int) -> None:
+    """Raises an error if a header is damaged, or states more pixels than allowed."""
+    try:
+        width, height = stored_size(content)
+    except BrokenHeader as error:
+        raise DamagedImage(f"cannot be decoded: {error}") from None
+    if width * height > max_pixels:
+        raise DamagedImage(
+            f"it has {width}x{height} pixels, more than the {max_pixels:,} that --max_pixels allows"
+        )
+
+
 def _check_whole(content: bytes) -> None:
     """Raises an error if Pillow, which is slower and stricter, cannot decode a JPEG."""
-    with installed_with("train"):
-        from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_header(content) as image:
             image.load()
-    except (OSError, SyntaxError) as error:
+    # Pillow raises errors of a dozen kinds for damaged images.
+    except Exception as error:
         raise DamagedImage(str(error)) from None

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.examples import Examples, PartSpec, Spec
-from cnnjax.data.read.decode import DamagedImage, decode_image
+from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image
 from cnnjax.data.read.framing import Framing
 from cnnjax.data.read.sources import Source, open_source
 
@@ -26,12 +26,14 @@ class EncodedImages(Examples):
         framing: how photographs of many sizes get one; None for images that have one size.
         image_shape: height, width and channels of the resulting images.
         described: what identifies the split, as JSON.
+        max_pixels: larger images count as damaged; see `decode_image`.
     """
 
     source: Source
     framing: Framing | None
     image_shape: tuple[int, int, int]
     described: Mapping[str, Any] = field(default_factory=dict)
+    max_pixels: int = MAX_PIXELS
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -60,7 +62,7 @@ class EncodedImages(Examples):
             DataError: the whole set is gone.
         """
         content, label = self.source[position]
-        image = decode_image(content, self.image_shape[2])
+        image = decode_image(content, self.image_shape[2], self.max_pixels)
         if self.framing is not None:
             framed = self.framing.train(image, generator) if generator else None
             image = self.framing.evaluate(image) if framed is None else framed
@@ -104,6 +106,7 @@ def load_encoded(
     data_dir: str | None = None,
     *,
     framing: Framing | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> EncodedImages:
     """Opens a split for reading by position.
 
@@ -112,6 +115,7 @@ def load_encoded(
         split: "train" or "test".
         data_dir: TFDS data folder; None means TFDS's default.
         framing: how photographs of many sizes get one; None for a set whose images have one size.
+        max_pixels: larger images count as damaged; see `decode_image`.
 
     Raises:
         DataError: the split is unknown, the set is not prepared, or not in the expected form.
@@ -125,4 +129,4 @@ def load_encoded(
         assert framing is not None  # checked above
         shape = framing.shape
     source = open_source(dataset, split, data_dir)
-    return EncodedImages(source, framing, shape, dataset.describe(split))
+    return EncodedImages(source, framing, shape, dataset.describe(split), max_pixels)

@@ -54,7 +54,14 @@ def evaluation_batches(
 
     Returns:
         Pairs of positions, int32 [batch_size], and weights, float32 [batch_size], 1 or 0.
+
+    Raises:
+        ValueError: the batch size is no whole number from 1 on.
     """
+    # `bool` is a subclass of `int`.
+    whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
+        raise ValueError(f"batch_size: {batch_size!r} was given; give a whole number from 1 on")
     batches = []
     for start in range(0, num_examples, batch_size):
         positions = np.arange(start, start + batch_size, dtype=np.int32)
@@ -83,6 +90,9 @@ class EvaluationOrder:
     Args:
         num_examples: size of the split.
         batch_size: examples in a batch, over all hosts.
+
+    Raises:
+        ValueError: the batch size is no whole number from 1 on.
     """
 
     def __init__(self, num_examples: int, batch_size: int):

@@ -1,5 +1,6 @@
 """Stored images by position, still encoded: files of a folder, or records of a prepared set."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,10 @@ from jaxtyping import Int32
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import list_split
-from cnnjax.data.read.tfds_store import open_prepared, require_prepared
-from cnnjax.writing import write_array
+from cnnjax.data.kept_arrays import kept_arrays
+from cnnjax.data.read.decode import DamagedImage
+from cnnjax.data.read.tfds_store import open_prepared, prepare_again, require_prepared
+from cnnjax.data.user_files import printable, read_regular
 
 
 class Encoded(NamedTuple):
@@ -34,6 +37,7 @@ class Source(Protocol):
 
         Raises:
             OSError: the example cannot be read, but others may be.
+            DamagedImage: likewise.
             DataError: the whole set is gone.
         """
         ...
@@ -71,14 +75,9 @@ class FolderSource:
 
     def __getitem__(self, position: int) -> Encoded:
         try:
-            content = self._paths[position].read_bytes()
+            content = read_regular(self._paths[position])
         except OSError as error:
-            # One file may be damaged; without the folder, every read would fail.
-            if self._folder is None or not self._folder.is_dir():
-                raise DataError(
-                    f"dataset: the folder {self._folder} is gone; restore it and start the run "
-                    "again: it continues from its last checkpoint"
-                ) from error
+            _require_folder(self._folder, error)
             raise
         return Encoded(content, int(self.labels[position]))
 
@@ -88,7 +87,7 @@ class FolderSource:
         Args:
             position: position of the example.
         """
-        return str(self._paths[position])
+        return printable(self._paths[position])
 
 
 class PreparedSource:
@@ -105,12 +104,14 @@ class PreparedSource:
 
     def __init__(self, dataset: Dataset, split: str, data_dir: str | None):
         self._folder = require_prepared(dataset, data_dir)
+        self._name = dataset.tfds_name
         self._stored_split = dataset.stored_split(split)
         self._size = dataset.split_sizes[split]
+        self._remedy = prepare_again(dataset.tfds_name, data_dir)
         if len(self._records) != self._size:
             raise DataError(
                 f"{dataset.name}/{split} in {self._folder}: {len(self._records)} examples, "
-                f"expected {self._size}; delete that folder and prepare the set again"
+                f"expected {self._size}; {self._remedy}"
             )
 
     @cached_property
@@ -121,7 +122,7 @@ class PreparedSource:
         if self._stored_split not in builder.info.splits:
             raise DataError(
                 f"{self._folder}: there is no split {self._stored_split!r}; it has "
-                f"{sorted(builder.info.splits)}: delete that folder and prepare the set again"
+                f"{sorted(builder.info.splits)}: {self._remedy}"
             )
         images = (tfds.features.Image, tfds.features.LabeledImage)
         # Images stay encoded: OpenCV decodes them, like the files of folders.
@@ -140,7 +141,12 @@ class PreparedSource:
         return self._size
 
     def __getitem__(self, position: int) -> Encoded:
-        record = self._records[int(position)]
+        try:
+            record = self._records[int(position)]
+        # array_record's error for a missing file, and for records that differ from its digests.
+        except RuntimeError as error:
+            _require_folder(self._folder, error)
+            raise DamagedImage(str(error)) from error
         return Encoded(record["image"], int(record["label"]))
 
     def name(self, position: int) -> str:
@@ -155,10 +161,24 @@ class PreparedSource:
     def labels(self) -> Int32[np.ndarray, " examples"]:
         """The labels of all examples; read once, then kept beside the prepared set."""
         path = self._folder / f"{self._stored_split}-labels.npy"
-        if not path.exists():
+        (labels,) = kept_arrays([path], f"{self._name}/{self._stored_split}", self._read_labels)
+        return labels
+
+    def _read_labels(self) -> list[np.ndarray]:
+        try:
             labels = [self[position].label for position in range(len(self))]
-            write_array(path, np.array(labels, np.int32))
-        return np.load(path)
+        except DamagedImage as error:
+            raise DataError(f"{self._folder} is damaged: {error}; {self._remedy}") from error
+        return [np.array(labels, np.int32)]
+
+
+def _require_folder(folder: Path | None, error: Exception) -> None:
+    """Raises an error if a folder is gone: one file may be damaged, but now every read fails."""
+    if folder is None or not os.path.isdir(folder):
+        raise DataError(
+            f"dataset: the folder {printable(folder or '')} is gone; restore it and start the run "
+            "again: it continues from its last checkpoint"
+        ) from error
 
 
 def open_source(dataset: Dataset, split: str, data_dir: str | None) -> Source:

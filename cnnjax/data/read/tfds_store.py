@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnjax.data.data_folder import preparing
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 
@@ -36,7 +37,8 @@ def data_folder(data_dir: str | None) -> Path:
             `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser()
+    # Unlike pathlib's, it takes `~name` of an unknown user as it is.
+    return Path(os.path.expanduser(chosen))
 
 
 def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
@@ -45,16 +47,23 @@ def find_prepared(tfds_name: str, data_dir: str | None) -> Path | None:
     Args:
         tfds_name: name, or name/configuration.
         data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        DataError: the folder of the set cannot be listed.
     """
     folder = data_folder(data_dir) / tfds_name
-    if not folder.is_dir():
+    # Unlike pathlib's, it returns False for names that no file can have.
+    if not os.path.isdir(folder):
         return None
-    # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
-    versions = [
-        path
-        for path in folder.iterdir()
-        if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
-    ]
+    try:
+        # TFDS writes elsewhere and then renames, so that a folder of that name is complete.
+        versions = [
+            path
+            for path in folder.iterdir()
+            if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
+        ]
+    except OSError as error:
+        raise DataError(f"data_dir: {folder} cannot be listed: {error}") from error
     # By numbers: as text, 10.0.0 comes before 9.0.0.
     return max(
         versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None
@@ -77,11 +86,45 @@ def not_prepared(tfds_name: str, data_dir: str | None) -> DataError:
         if path.is_dir() and find_prepared(f"{base}/{path.name}", data_dir)
     )
     others = f" (prepared there: {', '.join(configurations)})" if configurations else ""
-    option = f" --data_dir={data_dir}" if data_dir else ""
     return DataError(
         f"dataset: {tfds_name} is not prepared in {folder}{others}; "
-        f"run: python -m scripts.prepare_data {tfds_name}{option}"
+        f"run: {_command(tfds_name, data_dir)}"
     )
+
+
+def prepare_again(tfds_name: str, data_dir: str | None) -> str:
+    """Returns what a user does about a prepared set that is damaged: the end of a message.
+
+    Args:
+        tfds_name: name, or name/configuration.
+        data_dir: TFDS data folder; None means TFDS's default.
+    """
+    return f"delete that folder and run: {_command(tfds_name, data_dir)}"
+
+
+def refuse_unfinished(tfds_name: str, data_dir: str | None) -> None:
+    """Refuses a set whose folder has the name of a version, and no description.
+
+    TFDS neither reads such a folder nor prepares the set beside it.
+
+    Args:
+        tfds_name: name, or name/configuration.
+        data_dir: TFDS data folder; None means TFDS's default.
+
+    Raises:
+        DataError: there is such a folder.
+    """
+    folder = data_folder(data_dir) / tfds_name
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _VERSION.fullmatch(path.name) and not (path / "dataset_info.json").exists():
+            raise DataError(
+                f"dataset: {path} has no dataset_info.json; {prepare_again(tfds_name, data_dir)}"
+            )
+
+
+def _command(tfds_name: str, data_dir: str | None) -> str:
+    option = f" --data_dir={data_dir}" if data_dir else ""
+    return f"python -m scripts.prepare_data {tfds_name}{option}"
 
 
 def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
@@ -93,18 +136,25 @@ def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
 
     Raises:
         DataError: the set is not prepared; nothing was downloaded.
+        DataFolderError: `digits` is prepared, and the data folder cannot be written.
     """
     folder = find_prepared(dataset.tfds_name, data_dir)
     if folder is not None:
         return folder
     if dataset.name != "digits":
         raise not_prepared(dataset.tfds_name, data_dir)
+    refuse_unfinished(dataset.tfds_name, data_dir)
     from cnnjax.data.prepare.digits import Digits
 
-    builder = Digits(data_dir=str(data_folder(data_dir)), file_format="array_record")
-    _logger.info("building digits in %s", builder.data_dir)
-    with quiet_tfds():
-        builder.download_and_prepare()
+    with preparing(data_folder(data_dir), dataset.tfds_name):
+        # Another process may have prepared it during the wait.
+        folder = find_prepared(dataset.tfds_name, data_dir)
+        if folder is not None:
+            return folder
+        builder = Digits(data_dir=str(data_folder(data_dir)), file_format="array_record")
+        _logger.info("building digits in %s", builder.data_dir)
+        with quiet_tfds():
+            builder.download_and_prepare()
     return Path(builder.data_dir)
 
 
@@ -115,11 +165,19 @@ def open_prepared(folder: Path) -> Any:
         folder: folder of the prepared version of the set.
 
     Raises:
-        DataError: the set has a format on disk that TFDS cannot read without TensorFlow.
+        DataError: the set's description is damaged, or the set has a format on disk that TFDS
+            cannot read without TensorFlow.
     """
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(str(folder))
+    try:
+        builder = tfds.builder_from_directory(str(folder))
+    # TFDS, protobuf and json each raise errors of their own for damaged descriptions.
+    except Exception as error:
+        raise DataError(
+            f"dataset: TFDS cannot read its description of {folder}: {error}; delete that folder "
+            "and prepare the set again, with python -m scripts.prepare_data"
+        ) from error
     form = builder.info.file_format
     if form is None or form.value != "array_record":
         raise DataError(

@@ -1,7 +1,6 @@
-"""Safetensors files: opening them without executing anything, and checksums."""
+"""Safetensors files, opened without executing anything."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,13 +95,3 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {folder}")
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal.
-
-    Args:
-        path: of the file.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

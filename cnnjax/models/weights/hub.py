@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from cnnjax.models.weights.files import sha256
+from cnnjax import digests
 from cnnjax.models.weights.mismatch import WeightsError
 from cnnjax.nearest import did_you_mean
 from cnnjax.writing import write_json
@@ -106,7 +106,7 @@ def _verify(path: Path, key: str, kept_in: Path) -> None:
     blob = path.resolve().name
     # The client's cache names a large file by the checksum that the hub gave for it.
     published = blob if re.fullmatch("[0-9a-f]{64}", blob) else None
-    found = sha256(path)
+    found = digests.of_file(path)
     if published is not None and found != published:
         raise WeightsError(
             f"{path} is damaged: its SHA-256 is {found}, the hub's is {published}; remove it and "

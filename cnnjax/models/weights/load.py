@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax import digests
 from cnnjax.models.create import create_model
 from cnnjax.models.net import Net
 from cnnjax.models.registry import find_entry, list_models, model_info
@@ -70,7 +71,7 @@ def load_pretrained(
     places = slots(model, table.rules_for(model), variables) if table else own_slots(variables)
     kept = _kept(patterns, places)
     wanted = [slot for slot in places if slot.label not in kept]
-    if sha256 is not None and (found := files.sha256(path)) != sha256.lower():
+    if sha256 is not None and (found := digests.of_file(path)) != sha256.lower():
         raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256}")
     with files.open_tensors(path) as tensors:
         optional = _optional(places, kept, table, tensors.shapes)

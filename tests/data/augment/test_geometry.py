@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,7 +108,8 @@ def test_a_quarter_turn_is_counter_clockwise():
 
 def test_what_enters_has_the_fill_color():
     plain = np.full((5, 5, 3), 0.5, np.float32)
-    moved = turn(jnp.asarray(plain), 0.0, 1.0, jnp.array([2.0, 0.0]), (0.1, 0.2, 0.3))
+    fill: Any = (0.1, 0.2, 0.3)
+    moved = turn(jnp.asarray(plain), 0.0, 1.0, jnp.array([2.0, 0.0]), fill)
     np.testing.assert_allclose(moved[:2], np.tile([0.1, 0.2, 0.3], (2, 5, 1)), atol=1e-6)
     np.testing.assert_allclose(moved[2:], plain[2:], atol=1e-6)
 

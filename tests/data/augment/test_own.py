@@ -24,7 +24,7 @@ def inverted(strength: float = 1.0):
     return apply
 
 
-@data.register_augmentation("nothing")
+@data.register_augmentation("nothing")  # pyright: ignore[reportArgumentType]
 def nothing():
     """A maker that forgot to return."""
 

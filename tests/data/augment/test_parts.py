@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cnnjax import data
-from cnnjax.data.augment.motion import Mirror, move_boxes
+from cnnjax.data.augment.motion import Mirror, Window, move_boxes
 from cnnjax.data.augment.resample import ResizedPart, Turn
 
 HEIGHT, WIDTH = 8, 10
@@ -188,7 +188,7 @@ def test_a_box_that_leaves_becomes_zeros_in_its_slot_and_a_point_keeps_its_place
         "boxes": jnp.asarray([[0, 0, 2, 2], [3, 3, 8, 8]], jnp.float32),
         "points": jnp.asarray([[1.5, 1.5]]),
     }
-    away = data.augment.motion.Window(jnp.int32(6), jnp.int32(6), 3)
+    away = Window(jnp.int32(6), jnp.int32(6), 3)
     np.testing.assert_array_equal(
         move_boxes(away, example["boxes"], (8, 8)), [[0, 0, 0, 0], [0, 0, 5, 5]]
     )

@@ -1,6 +1,7 @@
 """Configurations shared by the convolution tests: real layers made small, and unusual ones."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,19 +17,19 @@ class Case:
     input_shape: tuple
     kernel_shape: tuple
     strides: tuple = (1, 1)
-    padding: object = "SAME"
+    padding: Any = "SAME"
     dilation: tuple = (1, 1)
     groups: int = 1
 
     @property
-    def options(self):
+    def options(self) -> dict[str, Any]:
         """The keyword arguments of `ops.conv2d`."""
         return dict(
             strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups
         )
 
     @property
-    def pads(self):
+    def pads(self) -> Any:
         """The padding in pixels, by lax's rule for the words."""
         if isinstance(self.padding, str):
             windows = [
@@ -42,7 +43,7 @@ class Case:
         return self.padding
 
     @property
-    def reference(self):
+    def reference(self) -> dict[str, Any]:
         """The keyword arguments of the defining sums."""
         return dict(
             strides=self.strides, pads=self.pads, dilation=self.dilation, groups=self.groups

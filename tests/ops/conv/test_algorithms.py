@@ -1,6 +1,7 @@
 """Each formulation of convolution computes the same sums, in every pass that it has."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
-from tests import reference
+from tests.helpers import reference
 from tests.ops.conv.conv_cases import CASES, Case, assert_sum_close
 
 ODD = {
@@ -121,21 +122,22 @@ def test_unknown_or_unfit_algorithms_are_refused():
 
 
 def test_im2col_rows_are_the_windows_and_col2im_is_its_adjoint():
-    x = jnp.arange(2 * 5 * 6 * 3, dtype=jnp.float32).reshape(2, 5, 6, 3)
-    options = dict(strides=(2, 1), padding=((1, 0), (0, 2)), dilation=(1, 2))
+    shape = (2, 5, 6, 3)
+    x = jnp.arange(2 * 5 * 6 * 3, dtype=jnp.float32).reshape(shape)
+    options: dict[str, Any] = dict(strides=(2, 1), padding=((1, 0), (0, 2)), dilation=(1, 2))
     columns = ops.im2col(x, (3, 2), **options)
     padded = np.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0)))
     assert columns.shape == (2, 2, 6, 18)
     np.testing.assert_array_equal(columns[1, 1, 4], padded[1, 2:5, [4, 6]].swapaxes(0, 1).ravel())
     other = jnp.sin(columns)
-    back = ops.col2im(other, x.shape, (3, 2), **options)
+    back = ops.col2im(other, shape, (3, 2), **options)
     np.testing.assert_allclose(jnp.vdot(columns, other), jnp.vdot(x, back), rtol=1e-5)
     kernel = jnp.cos(jnp.arange(18.0 * 4).reshape(3, 2, 3, 4))
     np.testing.assert_allclose(
         columns @ kernel.reshape(-1, 4), ops.conv2d(x, kernel, **options), rtol=1e-4, atol=1e-3
     )
     with pytest.raises(ValueError, match=r"col2im: columns must have the shape \(2, 2, 6, 18\)"):
-        ops.col2im(columns[:1], x.shape, (3, 2), **options)
+        ops.col2im(columns[:1], shape, (3, 2), **options)
 
 
 def test_separable_kernels_are_exact_and_others_return_their_error():
@@ -143,7 +145,7 @@ def test_separable_kernels_are_exact_and_others_return_their_error():
     x = jnp.asarray(rng.standard_normal((2, 9, 8, 3)), jnp.float32)
     outer = np.einsum("af,bf->abf", rng.standard_normal((5, 6)), rng.standard_normal((3, 6)))
     exact = jnp.asarray(outer[:, :, None], jnp.float32)
-    options = dict(strides=(2, 1), padding=((1, 2), (0, 1)), dilation=(1, 2))
+    options: dict[str, Any] = dict(strides=(2, 1), padding=((1, 2), (0, 1)), dilation=(1, 2))
     for mode in ("zeros", "replicate"):
         y, error = ops.separable_conv2d(x, exact, padding_mode=mode, **options)
         expected = ops.conv2d(x, exact, groups=3, padding_mode=mode, **options)

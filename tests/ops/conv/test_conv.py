@@ -1,14 +1,16 @@
 """conv2d and its two gradients against the defining sums, finite differences and the lectures."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
+from tests.helpers.programs import quickly
 from tests.ops.conv.conv_cases import CASES, assert_sum_close
-from tests.quick import quickly
 
 
 def _value_and_gradients(options, x, k, g):
@@ -86,14 +88,14 @@ def test_padding_modes_are_numpys(mode, padding):
     case = CASES["resnet_3x3_stride_2"]
     x, k, _ = case.arrays()
     pads = ((1, 1), (1, 1)) if padding == 1 else padding
-    numpy_mode = {"replicate": "edge", "circular": "wrap"}.get(mode, mode)
+    numpy_mode: Any = {"replicate": "edge", "circular": "wrap"}.get(mode, mode)
     widths = ((0, 0), *pads, (0, 0))
     padded = (
         np.pad(x, widths, numpy_mode)
         if isinstance(mode, str)
         else np.pad(x, widths, constant_values=mode)
     )
-    options = dict(strides=2, padding=padding, padding_mode=mode)
+    options: dict[str, Any] = dict(strides=2, padding=padding, padding_mode=mode)
     y = quickly(lambda x, k: ops.conv2d(x, k, **options))(x, k)
     assert_sum_close(y, reference.conv2d(padded, k, (2, 2)), 72)
     _, dx, dk = _value_and_gradients(options, x, k, jnp.ones_like(y))
@@ -160,6 +162,6 @@ def test_mixed_or_integer_dtypes_are_refused():
 def test_gradients_refuse_an_upstream_gradient_of_the_wrong_shape():
     x, k, g = jnp.ones((1, 5, 5, 4)), jnp.ones((3, 3, 4, 6)), jnp.ones((1, 4, 5, 6))
     with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(1, 5, 5, 6\)"):
-        ops.conv2d_input_grad(g, k, x.shape)
+        ops.conv2d_input_grad(g, k, (1, 5, 5, 4))
     with pytest.raises(ValueError, match=r"conv2d_kernel_grad: grad must have the shape"):
-        ops.conv2d_kernel_grad(x, g, k.shape)
+        ops.conv2d_kernel_grad(x, g, (3, 3, 4, 6))

@@ -1,4 +1,6 @@
-"""Random convolutions against the defining sums and lax: 200 by default, 2,000 in the slow run."""
+"""Random convolutions against the defining sums and lax: 50 by default, 2,000 in the slow run."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
+from tests.helpers.programs import quickly
 from tests.ops.conv.conv_cases import Case, assert_sum_close
-from tests.quick import quickly
 
 
 @st.composite
@@ -92,10 +94,12 @@ def _check(case, dtype):
 
 
 DTYPES = st.sampled_from([jnp.float32, jnp.float32, jnp.bfloat16, jnp.float16])
-QUIET = dict(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUIET: dict[str, Any] = dict(
+    deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
-@settings(max_examples=100, **QUIET)
+@settings(max_examples=50, **QUIET)
 @given(cases(), DTYPES)
 def test_random_convolutions_are_the_defining_sums(case, dtype):
     _check(case, dtype)

@@ -9,8 +9,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cnnjax import ops
+from tests.helpers.programs import quickly
 from tests.ops.conv.conv_cases import CASES
-from tests.quick import quickly
 
 # One case for each formulation that the CPU may choose.
 NAMES = ("resnet_3x3", "bottleneck_1x1", "depthwise_stride_2", "resnext_groups", "dilated_strided")

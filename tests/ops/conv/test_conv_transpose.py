@@ -1,5 +1,7 @@
 """conv2d_transpose: the lectures' 2x2 to 4x4, lax's, and the duality of its gradients."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from tests import reference
+from tests.helpers import reference
 from tests.ops.conv.conv_cases import assert_sum_close
 
 
@@ -79,7 +81,9 @@ def test_is_the_gradient_of_conv2d_and_its_gradients_are_conv2d(
     # The kernel of the convolution whose gradient this is: channels and filters exchanged.
     turned = np.asarray(k).reshape(3, 2, 8 // groups, groups, 4 // groups)
     turned = turned.transpose(0, 1, 4, 3, 2).reshape(3, 2, 4 // groups, 8)
-    by_definition = dict(strides=strides, pads=pads, dilation=dilation, groups=groups)
+    by_definition: dict[str, Any] = dict(
+        strides=strides, pads=pads, dilation=dilation, groups=groups
+    )
     expected = reference.conv2d_input_grad(x, turned, y.shape, **by_definition)
     assert_sum_close(y, expected, 48)
     g = _normal(2, *y.shape)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,12 +12,13 @@ from jax import lax
 from cnnjax import ops
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
+from tests.helpers.programs import program_text
 from tests.ops.conv.conv_cases import CASES
 
 
 def _choice(pass_, input_shape, kernel_shape, platform="cpu", **options):
-    options = dict(strides=1, padding="SAME", dilation=1, groups=1) | options
-    spec = conv_spec.parse("test", input_shape, kernel_shape, **options)
+    defaults: dict[str, Any] = dict(strides=1, padding="SAME", dilation=1, groups=1)
+    spec = conv_spec.parse("test", input_shape, kernel_shape, **(defaults | options))
     return dispatch.choose(pass_, spec, input_shape, kernel_shape, platform)
 
 
@@ -73,7 +75,7 @@ def test_on_cpu_lax_own_form_compiles_to_laxs_program(name):
 
 
 def _instructions(function, *arrays):
-    text = jax.jit(function).lower(*arrays).compile().as_text()
+    text = program_text(function, *arrays)
     lines = [line for line in text.split("ENTRY", 1)[1].splitlines() if "=" in line]
     lines = [re.sub(r"metadata=\{[^}]*\}|%[\w.\-]+", "", line).strip() for line in lines]
     return [line for line in lines if "[" in line]

@@ -1,6 +1,7 @@
 """ops.conv_general_dilated: lax's signature, our rules for NHWC, everything else lax's own."""
 
 import inspect
+from typing import Any
 
 import flax.linen
 import flax.nnx
@@ -110,7 +111,12 @@ def test_errors_of_lax_are_quoted_with_the_arguments():
 
 def test_drops_into_flax_linen_and_nnx():
     x = _normal(0, 2, 8, 8, 4)
-    for options in (dict(strides=2), dict(feature_group_count=4), dict(kernel_dilation=2)):
+    cases: list[dict[str, Any]] = [
+        dict(strides=2),
+        dict(feature_group_count=4),
+        dict(kernel_dilation=2),
+    ]
+    for options in cases:
         plain = flax.linen.Conv(8, (3, 3), **options)
         ours = flax.linen.Conv(8, (3, 3), conv_general_dilated=ops.conv_general_dilated, **options)
         variables = plain.init(jax.random.key(0), x)

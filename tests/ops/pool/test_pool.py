@@ -1,6 +1,7 @@
 """Pooling and its gradients against the defining sums, and what it refuses."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnnjax import ops
-from tests import reference_pool
-from tests.quick import quickly
+from tests.helpers import reference_pool
+from tests.helpers.programs import quickly
 
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float64]
 POOLS = {"max": ops.max_pool, "sum": ops.sum_pool, "avg": ops.avg_pool}
@@ -34,7 +35,7 @@ def configurations(draw, largest=3):
 def _check(configuration, seed):
     shape, window, strides, pads, dilation, dtype = configuration
     rng = np.random.default_rng(seed)
-    options = dict(strides=strides, padding=pads, dilation=dilation)
+    options: dict[str, Any] = dict(strides=strides, padding=pads, dilation=dilation)
     with jax.enable_x64(True):
         # Few distinct values, so that ties are common; all sums are exact in every dtype.
         x = jnp.asarray(rng.integers(-3, 4, shape), dtype)
@@ -60,10 +61,12 @@ def _check(configuration, seed):
                 np.testing.assert_array_equal(np.asarray(ours, np.float64), sums)
 
 
-CONFIGURED = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+CONFIGURED: dict[str, Any] = dict(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 
 
-@settings(max_examples=40, **CONFIGURED)
+@settings(max_examples=25, **CONFIGURED)
 @given(configurations(), st.integers(0, 2**16))
 def test_pools_and_gradients_are_the_defining_sums_and_laxs(configuration, seed):
     _check(configuration, seed)
@@ -83,7 +86,7 @@ def test_the_first_of_equal_maxima_gets_the_gradient():
 
 def test_a_window_wholly_in_padding_contains_nothing():
     x = jnp.ones((1, 1, 1, 1))
-    options = dict(strides=1, padding=2)
+    options: dict[str, Any] = dict(strides=1, padding=2)
     assert ops.max_pool(x, 2, **options)[0, 0, 0, 0] == -jnp.inf
     assert ops.sum_pool(x, 2, **options)[0, 0, 0, 0] == 0
     assert ops.avg_pool(x, 2, **options)[0, 0, 0, 0] == 0

@@ -1,6 +1,7 @@
 """Pooling with the output size rounded up, as PyTorch and Caffe do it."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from tests import reference_pool
+from tests.helpers import reference_pool
 
 
 @pytest.mark.parametrize("include_pad", [True, False])
@@ -19,7 +20,7 @@ from tests import reference_pool
 def test_ceil_mode_is_pytorchs(size, window, stride, pad, include_pad):
     output = (reference_pool.ceil_output(size, window, stride, pad, 1),) * 2
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, size, size, 2)), jnp.float32)
-    options = dict(strides=stride, padding=pad, ceil_mode=True)
+    options: dict[str, Any] = dict(strides=stride, padding=pad, ceil_mode=True)
     y = ops.max_pool(x, window, **options)
     mean = ops.avg_pool(x, window, count_include_pad=include_pad, **options)
     assert y.shape[1:3] == mean.shape[1:3] == output

@@ -1,6 +1,7 @@
 """Each form of pooling gives lax's results, and each is used where it should be."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from cnnjax import ops
 from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
 from cnnjax.ops.pool.runs import window_runs
 from cnnjax.ops.pool.window import pool_window
-from tests.quick import quickly
+from tests.helpers.programs import quickly, temporary_bytes
 
 NON_FINITE = [np.nan, np.inf, -np.inf, 0.0, 1.0]
 
@@ -43,7 +44,7 @@ def test_nan_and_infinity_give_what_lax_gives(window, strides, padding):
 
 def test_dilated_native_pooling_has_both_derivatives():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 9, 3)), jnp.float32)
-    options = dict(strides=2, padding=1, dilation=2)
+    options: dict[str, Any] = dict(strides=2, padding=1, dilation=2)
     loss = lambda x, b: jnp.sum(jnp.sin(ops.max_pool(x, 3, backward=b, **options)))  # noqa: E731
     loss = jax.jit(loss, static_argnums=1)
     dx = jax.grad(loss)(x, "ours")
@@ -52,8 +53,8 @@ def test_dilated_native_pooling_has_both_derivatives():
     np.testing.assert_allclose(forward, jnp.sum(dx * jnp.cos(x)), rtol=1e-5)
 
 
-def _where(size, window, strides, padding="VALID", dilation=1):
-    x = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
+def _where(size, window, strides, padding: int | str = "VALID", dilation=1):
+    x: Any = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
     return pool_window("pool", x, window, strides, padding, dilation, False)
 
 
@@ -89,7 +90,7 @@ def test_the_backward_rule_needs_less_memory_than_laxs(window):
             y, vjp = jax.vjp(lambda x: pool(x, window, strides=2, padding=1, backward=backward), x)
             return vjp(y)
 
-        return jax.jit(grad).lower(x).compile().memory_analysis().temp_size_in_bytes
+        return temporary_bytes(grad, x)
 
     for pool in (ops.max_pool, ops.avg_pool):
         assert temporary(pool, "ours") <= 1.25 * temporary(pool, "native")

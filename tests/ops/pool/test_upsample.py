@@ -1,5 +1,7 @@
 """Upsampling and unpooling: the ways back from a pooling."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,13 +42,14 @@ def test_pooling_with_argmax_has_max_poolings_gradient():
 def test_unpooling_puts_maxima_back_where_they_were():
     x = _images()
     y, argmax = ops.max_pool_with_argmax(x, 2)
-    unpooled = ops.max_unpool(y, argmax, x.shape)
+    shape: Any = x.shape
+    unpooled = ops.max_unpool(y, argmax, shape)
     # What is kept is each block's maximum, in its place; the rest is zero.
     blocks = np.asarray(x).reshape(2, 3, 2, 3, 2, 3)
     kept = np.where(blocks == blocks.max((2, 4), keepdims=True), blocks, 0)
     np.testing.assert_array_equal(unpooled, kept.reshape(x.shape))
     weights = jnp.cos(x)
-    dy = jax.grad(lambda y: jnp.sum(ops.max_unpool(y, argmax, x.shape) * weights))(y)
+    dy = jax.grad(lambda y: jnp.sum(ops.max_unpool(y, argmax, shape) * weights))(y)
     taken = np.take_along_axis(
         np.asarray(weights).reshape(2, 36, 3), np.asarray(argmax).reshape(2, 9, 3), 1
     )

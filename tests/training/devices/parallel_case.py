@@ -37,12 +37,6 @@ SHAPES = {"kernel": jax.ShapeDtypeStruct((3, 3, 3, 8), jnp.float32)}
 """Parameters of a placement that places none."""
 
 
-def largest_difference(tree, other):
-    """Returns the largest absolute difference of two trees of arrays."""
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
-
-
 def examples(dtype):
     """Returns images in which each class has a pattern under noise, and their labels."""
     rng = np.random.default_rng(0)

@@ -7,6 +7,8 @@ import pytest
 from cnnjax import training
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
+from tests.helpers.fixtures import optimized  # noqa: F401
+from tests.helpers.trees import largest_difference
 from tests.training.devices.parallel_case import (
     GLOBAL,
     JIT,
@@ -14,7 +16,6 @@ from tests.training.devices.parallel_case import (
     PMAP,
     SHAPES,
     Case,
-    largest_difference,
 )
 
 DEVICE = BatchNormScope(scope="device")

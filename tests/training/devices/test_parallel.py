@@ -1,11 +1,15 @@
 """Training on eight devices against training on one: the same losses, parameters and statistics."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope
+from tests.helpers.fixtures import optimized  # noqa: F401
+from tests.helpers.trees import largest_difference
 from tests.training.devices.parallel_case import (
     JIT,
     LAYOUTS,
@@ -13,7 +17,6 @@ from tests.training.devices.parallel_case import (
     PMAP,
     Case,
     PlainLinen,
-    largest_difference,
 )
 
 STEPS = 20
@@ -142,7 +145,8 @@ def test_in_float32_the_first_gradients_agree(net, names):
         case = Case(layout, np.float32, **net)
         case.run(1)
         # After one step the momentum is the gradient.
-        gradients[name] = case.placement.fetch(case.state.opt_state[0].trace)
+        momentum: Any = case.state.opt_state
+        gradients[name] = case.placement.fetch(momentum[0].trace)
     largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(gradients["one"]))
     for name in names:
         assert largest_difference(gradients[name], gradients["one"]) < 1e-5 * largest

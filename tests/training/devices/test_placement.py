@@ -9,6 +9,7 @@ from cnnjax import training
 from cnnjax.data import evaluation_batches
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
+from tests.helpers.trees import largest_difference
 from tests.training.devices.parallel_case import (
     BATCH,
     EXAMPLES,
@@ -20,7 +21,6 @@ from tests.training.devices.parallel_case import (
     SHARDED,
     Case,
     examples,
-    largest_difference,
 )
 
 

@@ -5,9 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,9 +16,9 @@ from cnnjax.patterns import path_names
 from cnnjax.training.devices import processes as distributed
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.folder.checkpoints import Checkpoints
+from tests.helpers.processes import start_python
 from tests.training.devices.parallel_case import EXAMPLES, MULTI_PROCESS, Case
 
-ROOT = Path(__file__).parents[3]
 STEPS = 20
 PATIENCE = 300
 
@@ -54,17 +52,9 @@ def start(*command):
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or "",
         "PYTHONUNBUFFERED": "1",
     }
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return start_python(*command, environment=environment, stderr=subprocess.STDOUT)
 
 
 @contextlib.contextmanager
@@ -160,7 +150,7 @@ def test_a_killed_process_is_noticed_and_the_run_goes_on_elsewhere(tmp_path, dat
     run = recipes.make_run(config, data_dir=data_dir)
     options = {"progress": False, "cadence": training.Cadence(checkpoint_every=4)}
     reached = Checkpoints(workdir / "checkpoints").newest_verified(move_damaged=False)
-    assert 4 <= reached < 24
+    assert reached is not None and 4 <= reached < 24
     elsewhere = Parallel("pmap", "data:2")
     resumed = training.fit(run, workdir, parallel=elsewhere, **options)
     assert resumed.step == 24

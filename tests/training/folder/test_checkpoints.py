@@ -1,7 +1,6 @@
 import contextlib
 import json
 import resource
-import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from cnnjax.training.errors import CheckpointError
 from cnnjax.training.folder import checkpoints as checkpoints_module
 from cnnjax.training.folder.checkpoints import Checkpoints, StateNotFinite
 from cnnjax.training.step.state import TrainState, create_state
+from tests.helpers import disks
 
 
 def state_at(value):
@@ -94,6 +94,7 @@ def test_averages_and_loss_scale_come_back(checkpoints):
     state = create_state(
         {"params": state_at(3).params}, optax.sgd(0.1), ema=True, loss_scaling=True
     )
+    assert state.ema is not None
     state.ema["params"]["c1"]["kernel"] = jnp.full((3, 4), 7.0)
     checkpoints.save(3, state, {})
     restored = checkpoints.restore(3, jax.eval_shape(lambda: state))
@@ -116,13 +117,8 @@ def file_size_limit(size):
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A file system of 300 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder])
-    if mounted.returncode:
-        pytest.skip("a file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disks.small_disk(tmp_path / "disk", "300k") as folder:
+        yield folder
 
 
 def large_state():

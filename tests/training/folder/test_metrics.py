@@ -2,7 +2,7 @@ import json
 from contextlib import closing
 
 import numpy as np
-from tensorboardX.proto import event_pb2
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
 from cnnjax import training
 from cnnjax.training.folder.metrics import MetricsWriter
@@ -41,7 +41,7 @@ def test_tensorboard_gets_the_same_scalars_and_the_images(tmp_path):
     content, values = events.read_bytes(), {}
     while content:  # records: 8 bytes of length, 4 of checksum, the event, 4 of checksum
         length = int.from_bytes(content[:8], "little")
-        event = event_pb2.Event.FromString(content[12 : 12 + length])
+        event = Event.FromString(content[12 : 12 + length])
         for value in event.summary.value:
             values[value.tag] = (event.step, value)
         content = content[16 + length :]

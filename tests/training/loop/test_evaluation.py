@@ -1,5 +1,7 @@
 """Evaluation counts every example exactly once, on any batch size and number of devices."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def test_streamed_images_count_once_and_damaged_ones_not_at_all(tmp_path, caplog
         folder = tmp_path / "train" / f"class {place % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((9, 7, 3), place, np.uint8)).save(folder / f"{place:02d}.png")
-    (folder / "10.png").write_bytes(b"no image")
+    (tmp_path / "train" / "class 0" / "10.png").write_bytes(b"no image")
     dataset = data.dataset(f"folder:{tmp_path}")
     examples = data.load_examples(dataset, "train", framing=data.Framing(8, 8))
 
@@ -91,7 +93,7 @@ def test_nothing_to_evaluate_is_refused():
 
 
 def test_sums_are_added_in_float64():
-    ones = [({"n": np.float32(2**24)}, {}), ({"n": np.float32(1)}, {})]
+    ones: list[Any] = [({"n": np.float32(2**24)}, {}), ({"n": np.float32(1)}, {})]
     total, rows = add_up(ones)
     assert total["n"] == 2**24 + 1
     assert rows is None
@@ -105,7 +107,7 @@ def test_training_evaluates_the_same_on_any_batch_size_and_devices(
     network = inference.load(workdir, data_dir=data_dir)
     placement = placement_of(mode, devices)
     parts = network.model, network.task, network.preprocess, network.examples
-    evaluate = make_evaluator(*parts, 100, placement=placement)
+    evaluate: Any = make_evaluator(*parts, 100, placement=placement)
     found = evaluate(placement.replicate(network.variables))
     assert found["accuracy"] == result.metrics["accuracy"]
     assert found["top5_error"] == pytest.approx(result.metrics["top5_error"], abs=1e-12)

@@ -11,6 +11,7 @@ from cnnjax import recipes, training
 from cnnjax.recipes.without_examples import state_like
 from cnnjax.training.folder.checkpoints import Checkpoints
 from cnnjax.training.loop.trainer import Trainer
+from tests.helpers.metrics import timeless
 
 
 def contents(workdir, step, config):
@@ -22,8 +23,7 @@ def contents(workdir, step, config):
 
 def metrics(workdir):
     """Returns all metrics but those of time."""
-    lines = training.read_metrics(workdir)
-    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+    return timeless(training.read_metrics(workdir))
 
 
 def events(workdir, *names):

@@ -1,5 +1,7 @@
 """A stream's part of a batch: its names, and what its randomness depends on."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from cnnjax import data
 from cnnjax.training.step.batch import Pipeline, draws_of
 
 KEY = jax.random.key(7)
-KINDS = {"image": "image", "label": "label"}
+KINDS: dict[str, Any] = {"image": "image", "label": "label"}
 PREPROCESS = data.Preprocess(mean=(0.25,), std=(0.5,))
 
 
@@ -31,7 +33,7 @@ def stored(positions, rows=None):
     }
 
 
-def pipeline(*, number=0, repeats=False, num_classes=None, **views):
+def pipeline(*, number=0, repeats=False, num_classes=None, **views: Any):
     policies = {name: data.as_policy(policy) for name, policy in views.items()}
     return Pipeline(PREPROCESS, policies, KINDS, number, repeats, num_classes)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,7 @@ def test_a_frozen_parameter_stays_without_state_or_decay(name):
     rule = freeze(make_optimizer(config, lambda step: 0.1, PARAMS), KERNELS, PARAMS)
     state = rule.init(PARAMS)
     for _ in range(2):
+        updates: Any
         updates, state = rule.update(GRADIENTS, state, PARAMS)
         np.testing.assert_array_equal(updates["c1"]["kernel"], np.zeros(2))
         assert (updates["c1"]["bias"] != 0).all()
@@ -31,6 +34,7 @@ def test_a_frozen_parameter_stays_without_state_or_decay(name):
 
 def test_an_optimizer_of_ones_own_is_frozen_as_well():
     rule = freeze(optax.adabelief(0.1), KERNELS, PARAMS)
+    updates: Any
     updates, _ = rule.update(GRADIENTS, rule.init(PARAMS), PARAMS)
     np.testing.assert_array_equal(updates["c1"]["kernel"], np.zeros(2))
     assert (updates["c1"]["bias"] != 0).all()
@@ -42,6 +46,7 @@ def test_the_loss_reaches_a_frozen_rules_plateau():
     state = rule.init(PARAMS)
     sizes = []
     for _ in range(3):
+        updates: Any
         updates, state = rule.update(GRADIENTS, state, PARAMS, value=jnp.float32(1.0))
         sizes.append(float(updates["c1"]["bias"][0]))
     np.testing.assert_allclose(sizes, [0.02, 0.01, 0.005], rtol=1e-6)

@@ -1,6 +1,7 @@
 """Accumulated gradients against one pass written out with group statistics, in float64."""
 
 from functools import cache, partial
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -14,6 +15,9 @@ from cnnjax.tasks import Classification
 from cnnjax.training.step.gradients import batch_gradients
 from cnnjax.training.step.loss_scaling import LossScale
 from cnnjax.training.step.state import create_state
+from tests.helpers import trees
+
+assert_close = partial(trees.assert_close, rtol=1e-9, atol=1e-9)
 
 RNG = np.random.default_rng(0)
 TASK = Classification(("a", "b", "c"))
@@ -79,12 +83,6 @@ def start(model):
     return jax.jit(lambda key: nn.init_network(model, key, images))(jax.random.key(0))
 
 
-def assert_close(tree, other, tolerance=1e-9):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), tree, other
-    )
-
-
 @pytest.mark.parametrize("parts", [1, PARTS])
 def test_parts_are_groups_of_batch_statistics(parts):
     state, (found, mean, sums, updated) = gradients(Normalised(), parts)
@@ -109,7 +107,7 @@ def test_parts_are_groups_of_batch_statistics(parts):
 @pytest.mark.parametrize("parts", [2, 4, 12])
 def test_without_batch_norm_parts_give_the_whole_batch(parts):
     whole = gradients(Normalised(norm=False), 1)[1]
-    assert_close(gradients(Normalised(norm=False), parts)[1], whole, 1e-12)
+    assert_close(gradients(Normalised(norm=False), parts)[1], whole, rtol=1e-12, atol=1e-12)
 
 
 def test_devices_of_a_mapped_axis_give_the_whole_batch():
@@ -124,14 +122,14 @@ def test_devices_of_a_mapped_axis_give_the_whole_batch():
 
     results = jax.jit(jax.vmap(on_device, axis_name="data"))(spread)
     for device in range(4):
-        assert_close(jax.tree.map(lambda a, d=device: a[d], results), whole, 1e-12)
+        assert_close(jax.tree.map(lambda a, d=device: a[d], results), whole, rtol=1e-12, atol=1e-12)
 
 
 def test_a_scale_leaves_the_gradients():
     whole = gradients(Normalised(), PARTS)[1]
     scale = LossScale(jnp.float32(1024), jnp.int32(0))
     scaled = gradients(Normalised(), PARTS, scale)[1]
-    assert_close(scaled, whole, 1e-12)
+    assert_close(scaled, whole, rtol=1e-12, atol=1e-12)
 
 
 def test_a_batch_that_cannot_be_cut_is_refused():
@@ -140,7 +138,8 @@ def test_a_batch_that_cannot_be_cut_is_refused():
 
 
 def test_a_step_of_parts_counts_as_one():
-    model, optimizer = Normalised(), optax.sgd(0.1)
+    model: Any = Normalised()
+    optimizer = optax.sgd(0.1)
     state = create_state(start(model), optimizer, ema=True)
     step = jax.jit(
         lambda state: training.train_step(

@@ -1,6 +1,7 @@
 """Steps in the half types: what they keep in float32, what they skip, and what scaling saves."""
 
 from functools import cache
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -26,7 +27,7 @@ BATCH = {
 class Small(linen.Module):
     """Dense, batch norm, dense, computed in a dtype."""
 
-    dtype: type = jnp.float32
+    dtype: Any = jnp.float32
 
     @linen.compact
     def __call__(self, x, train=False):

@@ -1,0 +1,3 @@
+from tests.helpers.fixtures import optimized
+
+__all__ = ["optimized"]
