@@ -1,5 +1,7 @@
 """Sizes that no memory holds are refused before anything is built: XLA would end the process."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,7 +88,7 @@ def test_a_long_window_is_counted_without_a_list_of_its_elements():
 
 def test_a_stride_beyond_the_image_is_any_stride():
     for stride in (10**6, BIG):
-        options = dict(window=2, strides=stride, padding=1)
+        options: dict[str, Any] = dict(window=2, strides=stride, padding=1)
         y, places = ops.max_pool_with_argmax(X, **options)
         expected, found = ops.max_pool_with_argmax(X, 2, strides=9, padding=1)
         np.testing.assert_array_equal(y, expected)
