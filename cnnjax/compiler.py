@@ -79,6 +79,9 @@ def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
         The option for CPU, where this version of XLA knows it and XLA_FLAGS does not choose
         fusions by name; otherwise none.
 
+    Raises:
+        TypeError: `platform` is no name.
+
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from cnnjax import ops
@@ -88,6 +91,10 @@ def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
     """
     import jax
 
+    if platform is not None and (not isinstance(platform, str) or not platform):
+        raise TypeError(
+            f"compiler_options: platform must be None or a name such as 'cpu', got {platform!r}"
+        )
     if (platform or jax.default_backend()) != "cpu" or _users_value():
         return {}
     return {OPTION: ""} if _knows_option() else {}

@@ -1,6 +1,11 @@
 """Pure functions on arrays: the primitives of convolutional networks, with hand-derived rules.
 
 Images are NHWC, kernels are HWIO. This file only re-exports names; each subject has its file.
+
+A wrong argument raises a TypeError or a ValueError before anything is built. The message starts
+with the op's name and names the argument, what was given and what is expected; the kinds of
+arguments are in `arguments/table.py`. Sizes, strides, dilations and paddings above 2**31 - 1, and
+arrays above 2**40 elements, are refused, since XLA would end the process.
 """
 
 from cnnjax.compiler import compiler_options

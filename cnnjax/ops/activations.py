@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.ops.arguments.table import checked
+
 __all__ = ["leaky_relu", "relu", "scaled_tanh", "sigmoid"]
 
 
+@checked(x="floats")
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Returns the rectifier max(x, 0), whose derivative at 0 is 0.
 
@@ -28,6 +31,7 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jax.nn.relu(x)
 
 
+@checked(x="floats", negative_slope="number or array")
 def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float[Array, "*shape"]:
     """Returns x where it is positive or zero, and negative_slope times x elsewhere.
 
@@ -50,6 +54,7 @@ def leaky_relu(x: Float[Array, "*shape"], negative_slope: float = 0.01) -> Float
         return jax.nn.leaky_relu(x, negative_slope)
 
 
+@checked(x="floats")
 def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Returns 1.7159 tanh(2x / 3), LeNet's squashing function: f(1) = 1, f(-1) = -1 (to 1e-5).
 
@@ -71,6 +76,7 @@ def scaled_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return 1.7159 * jnp.tanh((2.0 / 3.0) * x)
 
 
+@checked(x="floats")
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Returns the logistic function 1 / (1 + exp(-x)).
 

@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.channel_sums import channel_sums
 from cnnjax.ops.checks import check_per_channel
 from cnnjax.ops.rules import make_op
@@ -13,6 +14,7 @@ from cnnjax.ops.rules import make_op
 __all__ = ["add_bias"]
 
 
+@checked(x="floats", bias="floats", backward="backward")
 def add_bias(
     x: Float[Array, "*batch channels"],
     bias: Float[Array, " channels"],

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.rules import make_op
@@ -20,6 +21,7 @@ FEW_ROWS = 16
 """Up to this many examples, dL/dk is added up elementwise on CPU: see `_kernel_grad`."""
 
 
+@checked(x="array", kernel="array", precision="precision", backward="backward")
 def dense(
     x: Float[Array, "*batch inputs"],
     kernel: Float[Array, "inputs features"],

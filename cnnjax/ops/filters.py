@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from cnnjax.ops.checks import check_images
-from cnnjax.ops.conv.conv2d import conv2d
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.arguments.values import check_odd
+from cnnjax.ops.checks import check_elements
+from cnnjax.ops.conv.conv2d import cross_correlation
 
 __all__ = [
     "apply_filter",
@@ -31,6 +34,7 @@ SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float64)
 Images = Float[Array, "batch height width channels"]
 
 
+@checked(x="images", kernel="filter", padding_mode="padding mode")
 def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "reflect") -> Images:
     """Returns every channel cross-correlated with one kernel, of the same height and width.
 
@@ -52,17 +56,10 @@ def apply_filter(x: Images, kernel: np.ndarray, *, padding_mode: str | float = "
         >>> filters.apply_filter(row, np.array([[1, 2, 3]]), padding_mode="zeros")[0, 0, :, 0]
         Array([0., 3., 2., 1.], dtype=float32)
     """
-    check_images("apply_filter", x)
-    kernel = np.asarray(kernel)
-    if kernel.ndim != 2 or kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0:
-        raise ValueError(
-            f"apply_filter: kernel must be (height, width), both odd, got shape {kernel.shape}"
-        )
-    channels = x.shape[3]
-    depthwise = jnp.asarray(np.repeat(kernel[:, :, None, None], channels, axis=3), x.dtype)
-    return conv2d(x, depthwise, padding="SAME", groups=channels, padding_mode=padding_mode)
+    return _filtered("apply_filter", x, np.asarray(kernel), padding_mode)
 
 
+@checked(x="images", padding_mode="padding mode")
 def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, Images]:
     """Returns the two edge images: brightness differences across columns and across rows.
 
@@ -85,11 +82,12 @@ def sobel(x: Images, *, padding_mode: str | float = "reflect") -> tuple[Images, 
     """
     with jax.named_scope("sobel"):
         return (
-            apply_filter(x, SOBEL_X, padding_mode=padding_mode),
-            apply_filter(x, SOBEL_Y, padding_mode=padding_mode),
+            _filtered("sobel", x, SOBEL_X, padding_mode),
+            _filtered("sobel", x, SOBEL_Y, padding_mode),
         )
 
 
+@checked(x="images", padding_mode="padding mode")
 def laplacian(x: Images, *, padding_mode: str | float = "reflect") -> Images:
     """Returns the sum of second differences, by [[0, 1, 0], [1, -4, 1], [0, 1, 0]]: 0 on any plane.
 
@@ -108,9 +106,10 @@ def laplacian(x: Images, *, padding_mode: str | float = "reflect") -> Images:
         Array([ 0.,  1.,  0., -1.], dtype=float32)
     """
     with jax.named_scope("laplacian"):
-        return apply_filter(x, LAPLACIAN, padding_mode=padding_mode)
+        return _filtered("laplacian", x, LAPLACIAN, padding_mode)
 
 
+@checked(x="images", padding_mode="padding mode")
 def sharpen(x: Images, *, padding_mode: str | float = "reflect") -> Images:
     """Returns the images less their Laplacian, by [[0, -1, 0], [-1, 5, -1], [0, -1, 0]].
 
@@ -129,9 +128,10 @@ def sharpen(x: Images, *, padding_mode: str | float = "reflect") -> Images:
         Array([ 0., -1.,  2.,  1.], dtype=float32)
     """
     with jax.named_scope("sharpen"):
-        return apply_filter(x, SHARPEN, padding_mode=padding_mode)
+        return _filtered("sharpen", x, SHARPEN, padding_mode)
 
 
+@checked(x="images", size="odd", padding_mode="padding mode")
 def box_blur(x: Images, size: int = 3, *, padding_mode: str | float = "reflect") -> Images:
     """Returns the mean over the size × size pixels around each one.
 
@@ -154,9 +154,10 @@ def box_blur(x: Images, size: int = 3, *, padding_mode: str | float = "reflect")
         Array([1., 1., 1.], dtype=float32)
     """
     with jax.named_scope("box_blur"):
-        return apply_filter(x, box_kernel(size), padding_mode=padding_mode)
+        return _filtered("box_blur", x, _box("box_blur", size), padding_mode)
 
 
+@checked(x="images", sigma="positive number", size="odd or None", padding_mode="padding mode")
 def gaussian_blur(
     x: Images,
     sigma: float,
@@ -185,12 +186,13 @@ def gaussian_blur(
         (1, 4, 4, 3)
     """
     # A Gaussian of two variables is the product of two of one: 2 K products in place of K².
-    profile = gaussian_kernel(sigma, size)
+    profile = _gaussian("gaussian_blur", sigma, size)
     with jax.named_scope("gaussian_blur"):
-        down = apply_filter(x, profile[:, None], padding_mode=padding_mode)
-        return apply_filter(down, profile[None, :], padding_mode=padding_mode)
+        down = _filtered("gaussian_blur", x, profile[:, None], padding_mode)
+        return _filtered("gaussian_blur", down, profile[None, :], padding_mode)
 
 
+@checked(size="odd")
 def box_kernel(size: int) -> np.ndarray:
     """Returns the kernel of a mean over (size, size) pixels: 1 / size² everywhere, float64.
 
@@ -205,10 +207,10 @@ def box_kernel(size: int) -> np.ndarray:
         >>> filters.box_kernel(3).sum().round(6).item()
         1.0
     """
-    _check_size("box_kernel", size)
-    return np.full((size, size), 1.0 / size**2)
+    return _box("box_kernel", size)
 
 
+@checked(sigma="positive number", size="odd or None")
 def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
     """Returns a Gaussian sampled at whole pixels and divided by its sum, (size,), float64.
 
@@ -224,14 +226,28 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
         >>> filters.gaussian_kernel(1.0, size=3).round(3)
         array([0.274, 0.452, 0.274])
     """
-    if sigma <= 0:
-        raise ValueError(f"gaussian_kernel: sigma must be positive (pixels), got {sigma!r}")
+    return _gaussian("gaussian_kernel", sigma, size)
+
+
+def _filtered(op: str, x: jax.Array, kernel: np.ndarray, padding_mode: str | float) -> jax.Array:
+    """Returns `apply_filter`; the messages name `op`."""
+    channels = x.shape[3]
+    depthwise = jnp.asarray(np.repeat(kernel[:, :, None, None], channels, axis=3), x.dtype)
+    # None of these functions has an argument `backward`.
+    advice = f"apply {op} to the tangent of x, in which it is linear"
+    if not isinstance(padding_mode, str):
+        advice += ', with padding_mode="zeros"'
+    options: dict[str, Any] = dict(padding="SAME", groups=channels, padding_mode=padding_mode)
+    return cross_correlation(op, x, depthwise, advice=advice, **options)
+
+
+def _box(op: str, size: int) -> np.ndarray:
+    check_elements(op, "the kernel", (size, size), size=size)
+    return np.full((size, size), 1.0 / size**2)
+
+
+def _gaussian(op: str, sigma: float, size: int | None) -> np.ndarray:
     size = 2 * math.ceil(3 * sigma) + 1 if size is None else size
-    _check_size("gaussian_kernel", size)
+    check_odd(op, f"size (for sigma={sigma!r})", size)
     weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
     return weights / weights.sum()
-
-
-def _check_size(op: str, size: int) -> None:
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
-        raise ValueError(f"{op}: size must be a positive odd int, got {size!r}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
 from cnnjax.ops import sizes
-
-_NUMPY_MODES = {"zeros": "constant", "replicate": "edge", "reflect": "reflect", "circular": "wrap"}
+from cnnjax.ops.arguments.choices import MODES
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.checks import check_elements
 
 
 def is_zeros(mode: str | float) -> bool:
@@ -22,21 +21,7 @@ def is_zeros(mode: str | float) -> bool:
     return mode == "zeros" or (not isinstance(mode, str) and mode == 0)
 
 
-def check_mode(op: str, mode: str | float) -> None:
-    """Raises a ValueError unless `mode` is a known padding mode or a constant.
-
-    Args:
-        op: the calling function, for the message.
-        mode: the mode to check.
-    """
-    if mode not in _NUMPY_MODES and (isinstance(mode, str | bool) or not _is_number(mode)):
-        raise ValueError(
-            f"{op}: padding_mode must be one of {', '.join(map(repr, _NUMPY_MODES))} or a number "
-            f"to pad with, got {mode!r}"
-        )
-
-
-@jax.named_scope("pad_images")
+@checked(x="images of numbers", pads="pads", mode="padding mode")
 def pad_images(
     x: Num[Array, "batch height width channels"],
     pads: sizes.Pads,
@@ -61,21 +46,47 @@ def pad_images(
         >>> ops.pad_images(row, ((0, 0), (2, 1)), "reflect")[0, 0, :, 0]
         Array([3., 2., 1., 2., 3., 2.], dtype=float32)
     """
-    check_mode("pad_images", mode)
+    return padded("pad_images", x, pads, mode)
+
+
+@jax.named_scope("pad_images")
+def padded(op: str, x: jax.Array, pads: sizes.Pads, mode: str | float) -> jax.Array:
+    """Returns `pad_images` as a part of another op, which has checked the kinds of the arguments.
+
+    Args:
+        op: the calling function, for the messages.
+        x: as in `pad_images`.
+        pads: as in `pad_images`.
+        mode: as in `pad_images`.
+
+    Raises:
+        ValueError: as `pad_images`.
+    """
+    height, width = (n + low + high for n, (low, high) in zip(x.shape[1:3], pads, strict=True))
+    shape = (x.shape[0], height, width, x.shape[3])
+    check_elements(op, "the padded images", shape, pads=pads)
     # A reflection does not repeat the edge pixel, so that it has one pixel less to take.
     most = {"reflect": -1, "circular": 0}.get(mode) if isinstance(mode, str) else None
     if most is not None:
         for n, sides in zip(x.shape[1:3], pads, strict=True):
             if max(sides) > n + most:
                 raise ValueError(
-                    f"pad_images: padding_mode {mode!r} can add at most {n + most} pixels to a "
+                    f"{op}: padding_mode {mode!r} can add at most {n + most} pixels to a "
                     f"side of {n}, got padding {pads}; pad less or use 'replicate'"
                 )
     widths = ((0, 0), *pads, (0, 0))
     if isinstance(mode, str):
-        return jnp.pad(x, widths, mode=_NUMPY_MODES[mode])
+        return jnp.pad(x, widths, mode=MODES[mode])
+    _check_constant(op, x, mode)
     return jnp.pad(x, widths, constant_values=jnp.asarray(mode, x.dtype))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real)
+def _check_constant(op: str, x: jax.Array, value: float) -> None:
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        return
+    limits = jnp.iinfo(x.dtype)
+    if not limits.min <= value <= limits.max or value != int(value):
+        raise ValueError(
+            f"{op}: padding_mode {value!r} is no {x.dtype}, the dtype of x; pad with a whole "
+            f"number from {limits.min} to {limits.max}"
+        )

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from cnnjax.ops.checks import given
 from cnnjax.ops.reverse_mode import NATIVE, reverse_mode_only
 
 
@@ -163,8 +164,9 @@ def check_backward(op: str, backward: str) -> None:
         op: the calling function, for the message.
         backward: the argument to check.
     """
-    if backward not in ("ours", "native"):
-        raise ValueError(f"{op}: backward must be 'ours' or 'native', got {backward!r}")
+    # An array would be compared element by element.
+    if not isinstance(backward, str) or backward not in ("ours", "native"):
+        raise ValueError(f"{op}: backward must be 'ours' or 'native', got {given(backward)}")
 
 
 def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:

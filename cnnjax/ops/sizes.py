@@ -6,10 +6,11 @@ op, and a wrong one is refused with the same message.
 
 from __future__ import annotations
 
-import numbers
 import operator
 from collections.abc import Sequence
 from typing import Any, TypeGuard
+
+from cnnjax.ops.checks import MOST_STEPS, given, is_int, is_sequence
 
 Pair = tuple[int, int]
 Size = tuple[int, ...]
@@ -17,7 +18,8 @@ Pads = tuple[Pair, Pair]
 PairLike = int | Sequence[int]
 PaddingLike = str | int | Sequence[int] | Sequence[Sequence[int]]
 
-_WORDS = ("SAME", "SAME_LOWER", "VALID")
+WORDS = ("SAME", "SAME_LOWER", "VALID")
+"""Paddings that follow from the sizes."""
 
 
 def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
@@ -30,18 +32,15 @@ def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
         minimum: the smallest allowed value.
 
     Raises:
-        ValueError: `value` is something else, or smaller than `minimum`.
+        ValueError: `value` is something else, smaller than `minimum` or above `MOST_STEPS`.
     """
-    values: Any = (value, value) if _is_int(value) else value
-    if (
-        not isinstance(values, Sequence)
-        or isinstance(values, str)
-        or len(values) != 2
-        or not all(_is_int(v) and v >= minimum for v in values)
-    ):
+    values: Any = (value, value) if is_int(value) else value
+    if not _is_pair(values) or not all(is_int(v) and v >= minimum for v in values):
         raise ValueError(
-            f"{op}: {name} must be an int or a pair of ints, each at least {minimum}, got {value!r}"
+            f"{op}: {name} must be an int or a pair of ints, each at least {minimum}, got "
+            f"{given(value)}"
         )
+    _check_steps(op, name, values)
     return (operator.index(values[0]), operator.index(values[1]))
 
 
@@ -91,11 +90,11 @@ def output_size(
         ("stride", stride, 1),
         ("dilation", dilation, 1),
     ):
-        if not _is_int(value) or value < least:
+        if not is_int(value) or value < least:
             raise ValueError(
-                f"output_size: {name} must be an int of at least {least}, got {value!r}"
+                f"output_size: {name} must be an int of at least {least}, got {given(value)}"
             )
-    low, high = _resolve_axis("output_size", padding, size, kernel, stride, dilation)
+    low, high = _resolve_axis("output_size", padding, size, kernel, stride, dilation, padding)
     window = span(kernel, dilation)
     if window > size + low + high:
         raise ValueError(
@@ -126,17 +125,23 @@ def resolve_padding(
         dilation: the steps between kernel taps, needed by "SAME".
 
     Raises:
-        ValueError: `padding` is none of these, or negative.
+        ValueError: `padding` is none of these, negative or above `MOST_STEPS`.
     """
-    if isinstance(padding, str) or _is_int(padding):
-        axes: Sequence[Any] = (padding, padding)
-    else:
-        axes = padding if isinstance(padding, Sequence) and len(padding) == 2 else (None, None)
-    rows, columns = (
-        _resolve_axis(op, a, n, k, s, d, given=padding)
-        for a, n, k, s, d in zip(axes, size, window, strides, dilation, strict=True)
-    )
+    axes = zip(_axes(padding), size, window, strides, dilation, strict=True)
+    rows, columns = (_resolve_axis(op, a, n, k, s, d, whole=padding) for a, n, k, s, d in axes)
     return (rows, columns)
+
+
+def check_padding(op: str, name: str, padding: Any) -> None:
+    """Raises a ValueError unless `padding` is one that `resolve_padding` takes.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        padding: the value to check.
+    """
+    for axis in _axes(padding):
+        _sides(op, axis, padding, name)
 
 
 def checked_output_size(
@@ -161,37 +166,61 @@ def checked_output_size(
         holes = f", spanning {spans} with dilation {dilation}," if dilation != (1, 1) else ""
         raise ValueError(
             f"{op}: window {window}{holes} is larger than the padded input {padded}; "
-            "enlarge padding or shrink the window"
+            f"enlarge padding or shrink the window (x has the size {size})"
         )
     rows, columns = ((n - k) // s + 1 for n, k, s in zip(padded, spans, strides, strict=True))
     return (rows, columns)
 
 
+def _is_pair(value: Any) -> TypeGuard[Sequence[Any]]:
+    return is_sequence(value) and len(value) == 2
+
+
+def _axes(padding: Any) -> Sequence[Any]:
+    """Returns the padding of the rows and that of the columns; None for what is no padding."""
+    if isinstance(padding, str) or is_int(padding):
+        return (padding, padding)
+    return padding if _is_pair(padding) else (None, None)
+
+
 def _resolve_axis(
-    op: str, padding: Any, size: int, kernel: int, stride: int, dilation: int, given: Any = None
+    op: str, padding: Any, size: int, kernel: int, stride: int, dilation: int, whole: Any
 ) -> Pair:
-    if isinstance(padding, str) and padding.upper() in _WORDS:
-        if padding.upper() == "VALID":
+    sides = _sides(op, padding, whole, "padding")
+    if isinstance(sides, str):
+        if sides == "VALID":
             return (0, 0)
         # A stride beyond the kernel would make it negative, which lax counts as none.
         total = max((-(-size // stride) - 1) * stride + span(kernel, dilation) - size, 0)
-        low = total // 2 if padding.upper() == "SAME" else total - total // 2
+        low = total // 2 if sides == "SAME" else total - total // 2
         return (low, total - low)
-    sides: Any = (padding, padding) if _is_int(padding) else padding
-    if (
-        not isinstance(sides, Sequence)
-        or isinstance(sides, str)
-        or len(sides) != 2
-        or not all(_is_int(p) and p >= 0 for p in sides)
-    ):
+    return sides
+
+
+def _sides(op: str, padding: Any, whole: Any, name: str) -> str | Pair:
+    """Returns the padding of one axis as a word in capitals or as (low, high).
+
+    Args:
+        op: the calling function, for the message.
+        padding: of the axis.
+        whole: the argument that it is a part of, for the message.
+        name: the argument, for the message.
+    """
+    if isinstance(padding, str) and padding.upper() in WORDS:
+        return padding.upper()
+    sides: Any = (padding, padding) if is_int(padding) else padding
+    if not _is_pair(sides) or not all(is_int(p) and p >= 0 for p in sides):
         raise ValueError(
-            f"{op}: padding must be one of {', '.join(map(repr, _WORDS))}, an int, a pair of ints "
-            "(rows, columns) or ((top, bottom), (left, right)), all at least 0, got "
-            f"{padding if given is None else given!r}"
+            f"{op}: {name} must be one of {', '.join(map(repr, WORDS))}, an int, a pair of ints "
+            f"(rows, columns) or ((top, bottom), (left, right)), all at least 0, got {given(whole)}"
         )
+    _check_steps(op, name, sides)
     return (operator.index(sides[0]), operator.index(sides[1]))
 
 
-def _is_int(value: Any) -> TypeGuard[int]:
-    # NumPy's integers are welcome, True and False are not.
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+def _check_steps(op: str, name: str, values: Sequence[int]) -> None:
+    if max(values) > MOST_STEPS:
+        raise ValueError(
+            f"{op}: {name} must be at most {MOST_STEPS} (2**31 - 1), got {max(values)}; positions "
+            "in images are computed in int32"
+        )

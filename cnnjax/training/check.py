@@ -37,6 +37,15 @@ def check_run(run: Run) -> TrainState:
         return _check(run)
     except (ValueError, FlaxError) as error:
         raise ConfigError(str(error)) from error
+    except NameError as error:
+        # jax raises it where a layer averages over a mapped axis that does not exist.
+        if "axis name" not in str(error):
+            raise
+        raise ConfigError(
+            f"model: a layer of {run.names[0]} averages over a mapped axis that does not exist "
+            f"({error}); leave out its axis_name: batch statistics are of the examples that the "
+            "setting batch_norm names, on however many devices"
+        ) from error
 
 
 def _check(run: Run) -> TrainState:

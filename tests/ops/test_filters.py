@@ -48,7 +48,7 @@ def test_gaussian_kernels_reach_three_sigma():
 
 def test_wrong_kernels_are_refused():
     x = jnp.zeros((1, 5, 5, 1))
-    with pytest.raises(ValueError, match="sigma must be positive"):
+    with pytest.raises(ValueError, match="sigma must be a finite number and positive"):
         filters.gaussian_blur(x, 0.0)
     with pytest.raises(ValueError, match="positive odd int"):
         filters.box_blur(x, 2)

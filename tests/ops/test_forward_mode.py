@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
+from cnnjax.ops import filters
 
 
 def _normal(seed, *shape):
@@ -35,6 +36,26 @@ REFUSED = {
         X,
         "call lax.conv_general_dilated itself",
     ),
+    "global_avg_pool": (
+        ops.global_avg_pool,
+        X,
+        "apply global_avg_pool to the tangent of x, in which it is linear",
+    ),
+    "global_max_pool": (
+        ops.global_max_pool,
+        X,
+        r'use max_pool\(..., backward="native"\) with the image as its window',
+    ),
+    "gaussian_blur": (
+        lambda x: filters.gaussian_blur(x, 1.0),
+        X,
+        "apply gaussian_blur to the tangent of x, in which it is linear",
+    ),
+    "sharpen": (
+        lambda x: filters.sharpen(x, padding_mode=1.0),
+        X,
+        'apply sharpen to the tangent of x, in which it is linear, with padding_mode="zeros"',
+    ),
     "max_unpool": (
         lambda y: ops.max_unpool(y, PLACES, (2, 4, 4, 2)),
         Y,
@@ -51,6 +72,25 @@ def test_without_an_argument_backward_the_advice_names_another_way(name):
     with pytest.raises(TypeError) as caught:
         jax.jacfwd(function)(operand)
     assert 'pass backward="native"' not in str(caught.value)
+
+
+# Public functions that compute by another op, with an argument `backward` of their own.
+PARTS = {
+    "conv2d_transpose": lambda x, how: ops.conv2d_transpose(x, KERNEL, backward=how),
+    "convolve2d": lambda x, how: ops.convolve2d(x, KERNEL, backward=how),
+    "fft_conv2d": lambda x, how: ops.fft_conv2d(x, KERNEL, backward=how),
+    "local_contrast_norm": lambda x, how: ops.local_contrast_norm(x, window=3, backward=how),
+    "separable_conv2d": lambda x, how: ops.separable_conv2d(x, KERNEL[:, :, :1], backward=how)[0],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_function_made_of_another_op_is_refused_in_its_own_name(name):
+    function = PARTS[name]
+    with pytest.raises(TypeError, match=rf'^{name}: .* pass backward="native"'):
+        jax.jvp(lambda x: function(x, "ours"), (X,), (X,))
+    _, tangent = jax.jvp(lambda x: function(x, "native"), (X,), (X,))
+    assert np.isfinite(tangent).all()
 
 
 def test_native_convolution_gives_both_gradients_in_forward_mode():
@@ -70,8 +110,3 @@ def test_the_tangent_of_unpooling_is_the_unpooled_tangent():
     np.testing.assert_allclose(
         function(Y + step), function(Y) + function(step), rtol=1e-6, atol=1e-6
     )
-
-
-def test_transposed_convolution_is_refused_in_its_own_name():
-    with pytest.raises(TypeError, match=r'^conv2d_transpose: .* pass backward="native"'):
-        jax.jvp(lambda x: ops.conv2d_transpose(x, KERNEL), (X,), (X,))

@@ -32,6 +32,15 @@ class Averaged(linen.Module):
         return linen.Dense(3)(linen.Conv(4, (3, 3))(x).mean(axis=(1, 2)))
 
 
+class Mapped(linen.Module):
+    """Averages its statistics over an axis that nothing maps."""
+
+    @linen.compact
+    def __call__(self, x, train):
+        x = linen.BatchNorm(not train, axis_name="devices")(x)
+        return linen.Dense(3)(x.mean(axis=(1, 2)))
+
+
 class Striding(linen.Module):
     """Refuses images itself, as a network of the registry does."""
 
@@ -102,6 +111,10 @@ def test_what_fits_passes():
             r"Striding cannot take images of 10x10x1 .*change data\.resize or data\.pad",
         ),
         ({"augmentation": "pca_color"}, "pca_color: .*1 channels, not 3"),
+        (
+            {"model": Mapped()},
+            r"model: a layer of Mapped averages .*devices.*; leave out its axis_name",
+        ),
         ({"accumulate": 5}, "accumulate: a batch of 16 cannot be cut into 5 equal parts"),
         ({"frozen": ("Dense_9/.*",)}, "frozen: .*Dense_9"),
         ({"frozen": (".*",)}, "every parameter is frozen"),

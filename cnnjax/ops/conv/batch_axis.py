@@ -17,6 +17,8 @@ import jax
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
+from cnnjax.ops.arguments.table import checked
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchAxis:
@@ -41,6 +43,7 @@ class BatchAxis:
 _current = jax.make_user_context(None)
 
 
+@checked(mesh="mesh", axis="name")
 def batch_over(mesh: Mesh, axis: str) -> contextlib.AbstractContextManager[None]:
     """Returns a context in which grouped convolutions are cut along an axis of a mesh.
 

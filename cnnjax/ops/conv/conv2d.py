@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import jax
 from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
 from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
-from cnnjax.ops.padding import check_mode, is_zeros, pad_images
-from cnnjax.ops.rules import check_backward
+from cnnjax.ops.padding import is_zeros, padded
 
 
+@checked(**CONVOLUTION)
 def conv2d(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -65,16 +68,13 @@ def conv2d(
         Array([[18., 18.],
                [18., 18.]], dtype=float32)
     """
-    check_backward("conv2d", backward)
-    check_dtypes("conv2d", x=x, kernel=kernel)
-    options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
-    spec, pads = prepare(
-        "conv2d", x.shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
-    )
-    x = pad_images(x, pads, padding_mode) if pads else x
-    return conv_rules.forward(x, kernel, spec=spec, backward=backward)
+    options: dict[str, Any] = dict(padding=padding, padding_mode=padding_mode, groups=groups)
+    steps: dict[str, Any] = dict(strides=strides, dilation=dilation)
+    how: dict[str, Any] = dict(precision=precision, algorithm=algorithm, backward=backward)
+    return cross_correlation("conv2d", x, kernel, **options, **steps, **how)
 
 
+@checked(**CONVOLUTION)
 def convolve2d(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -100,7 +100,43 @@ def convolve2d(
         >>> ops.convolve2d(x, kernel)[0, 0, :, 0]
         Array([0., 1., 2., 3., 0.], dtype=float32)
     """
-    return conv2d(x, lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel, **options)
+    check_dtypes("convolve2d", x=x, kernel=kernel)
+    flipped = lax.rev(kernel, (0, 1)) if kernel.ndim == 4 else kernel
+    return cross_correlation("convolve2d", x, flipped, **options)
+
+
+def cross_correlation(
+    op: str,
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    padding: sizes.PaddingLike = "SAME",
+    padding_mode: str | float = "zeros",
+    backward: str = "ours",
+    advice: str = "",
+    **options: Any,
+) -> jax.Array:
+    """Returns `conv2d` as a part of another op, which has checked the kinds of the arguments.
+
+    Args:
+        op: the calling function, for the messages.
+        x: as in `conv2d`.
+        kernel: as in `conv2d`.
+        padding: as in `conv2d`.
+        padding_mode: as in `conv2d`.
+        backward: as in `conv2d`.
+        advice: what to do in forward mode, for an op that has no argument `backward`.
+        **options: the other keyword arguments of `conv2d`.
+
+    Raises:
+        ValueError: as `conv2d`.
+        TypeError: as `conv2d`.
+    """
+    check_dtypes(op, x=x, kernel=kernel)
+    options = {"strides": 1, "dilation": 1, "groups": 1} | options
+    spec, pads = prepare(op, x.shape, kernel.shape, padding, padding_mode, **options)
+    x = padded(op, x, pads, padding_mode) if pads else x
+    return conv_rules.forward(x, kernel, spec=spec, backward=backward, within=op, advice=advice)
 
 
 def prepare(
@@ -124,7 +160,6 @@ def prepare(
     Raises:
         ValueError: as `conv2d`.
     """
-    check_mode(op, padding_mode)
     spec = conv_spec.parse(op, input_shape, kernel_shape, padding=padding, **options)
     dispatch.check_algorithm(op, spec, input_shape, kernel_shape)
     if is_zeros(padding_mode):

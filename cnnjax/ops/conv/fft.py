@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from jaxtyping import Array, Float
 
-from cnnjax.ops.conv.conv2d import conv2d
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
+from cnnjax.ops.conv.conv2d import cross_correlation
+
+_KINDS = {name: kind for name, kind in CONVOLUTION.items() if name != "algorithm"}
 
 
+@checked(**_KINDS)
 def fft_conv2d(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -29,4 +33,4 @@ def fft_conv2d(
         >>> bool(jnp.allclose(ops.fft_conv2d(x, kernel), ops.conv2d(x, kernel), rtol=1e-3))
         True
     """
-    return conv2d(x, kernel, algorithm="fft", **options)
+    return cross_correlation("fft_conv2d", x, kernel, algorithm="fft", **options)

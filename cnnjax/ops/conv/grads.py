@@ -8,12 +8,18 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.checks import check_dtypes
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
+from cnnjax.ops.checks import check_dtypes, check_elements
 from cnnjax.ops.conv import rules
 from cnnjax.ops.conv.conv2d import prepare
-from cnnjax.ops.padding import pad_images
+from cnnjax.ops.padding import padded
+
+_OPTIONS = {
+    name: kind for name, kind in CONVOLUTION.items() if name not in ("x", "kernel", "backward")
+}
 
 
+@checked(grad="array", kernel="array", input_shape="shape", **_OPTIONS)
 def conv2d_input_grad(
     grad: Float[Array, "batch out_height out_width filters"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -61,20 +67,22 @@ def conv2d_input_grad(
     """
     op = "conv2d_input_grad"
     check_dtypes(op, grad=grad, kernel=kernel)
+    check_elements(op, "the images", input_shape, input_shape=input_shape)
     options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
         op, input_shape, kernel.shape, padding, padding_mode, algorithm=algorithm, **options
     )
-    padded = _padded(input_shape, pads)
-    _check_grad(op, grad.shape, padded, kernel.shape, spec)
-    dx = rules.input_grad(grad, kernel, spec=spec, input_size=padded[1:3])
+    full = _padded_shape(input_shape, pads)
+    _check_grad(op, grad.shape, full, kernel.shape, spec)
+    dx = rules.input_grad(grad, kernel, spec=spec, input_size=full[1:3])
     if pads is None:
         return dx
     # Padding is linear: its transpose gives the gradients of copied edge pixels back to them.
     images = jnp.zeros(input_shape, grad.dtype)
-    return jax.vjp(lambda x: pad_images(x, pads, padding_mode), images)[1](dx)[0]
+    return jax.vjp(lambda x: padded(op, x, pads, padding_mode), images)[1](dx)[0]
 
 
+@checked(x="array", grad="array", kernel_shape="shape", **_OPTIONS)
 def conv2d_kernel_grad(
     x: Float[Array, "batch height width channels"],
     grad: Float[Array, "batch out_height out_width filters"],
@@ -121,16 +129,17 @@ def conv2d_kernel_grad(
     """
     op = "conv2d_kernel_grad"
     check_dtypes(op, x=x, grad=grad)
+    check_elements(op, "the kernel", kernel_shape, kernel_shape=kernel_shape)
     options = dict(strides=strides, dilation=dilation, groups=groups, precision=precision)
     spec, pads = prepare(
         op, x.shape, kernel_shape, padding, padding_mode, algorithm=algorithm, **options
     )
-    _check_grad(op, grad.shape, _padded(x.shape, pads), kernel_shape, spec)
-    x = pad_images(x, pads, padding_mode) if pads else x
+    _check_grad(op, grad.shape, _padded_shape(x.shape, pads), kernel_shape, spec)
+    x = padded(op, x, pads, padding_mode) if pads else x
     return rules.kernel_grad(x, grad, spec=spec, kernel_size=tuple(kernel_shape[:2]))
 
 
-def _padded(shape, pads):
+def _padded_shape(shape, pads):
     (top, bottom), (left, right) = pads or ((0, 0), (0, 0))
     return (shape[0], shape[1] + top + bottom, shape[2] + left + right, shape[3])
 
@@ -141,6 +150,7 @@ def _check_grad(op, grad_shape, input_shape, kernel_shape, spec):
     if tuple(grad_shape) != expected:
         raise ValueError(
             f"{op}: grad must have the shape of the output, {expected}, for a kernel of "
-            f"{tuple(kernel_shape)} over (padded) images of {tuple(input_shape)}; "
+            f"{tuple(kernel_shape)} over (padded) images x of {tuple(input_shape)} with "
+            f"strides={spec.strides}, padding={spec.padding}, dilation={spec.dilation}; "
             f"got {tuple(grad_shape)}"
         )

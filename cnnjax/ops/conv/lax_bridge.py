@@ -11,14 +11,31 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
-from cnnjax.ops.checks import DTYPES
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.checks import DTYPES, check_elements, given
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.conv.batch_axis import on_each_part
 
+_KINDS = {
+    "lhs": "array",
+    "rhs": "array",
+    "window_strides": "lax steps",
+    "padding": "lax padding",
+    "lhs_dilation": "lax steps or None",
+    "rhs_dilation": "lax steps or None",
+    "dimension_numbers": "lax layouts or None",
+    "feature_group_count": "count",
+    "batch_group_count": "count",
+    "precision": "precision",
+    "preferred_element_type": "dtype or None",
+    "out_sharding": "lax's own",
+}
+
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
 
+@checked(**_KINDS)
 def conv_general_dilated(
     lhs: jax.Array,
     rhs: jax.Array,
@@ -55,8 +72,8 @@ def conv_general_dilated(
         out_sharding: as in lax.
 
     Raises:
-        TypeError: as lax, which raises all errors; and from forward mode through our rules.
-        ValueError: as lax.
+        TypeError: as lax, whose message is quoted; and from forward mode through our rules.
+        ValueError: as lax, whose message is quoted.
 
     Example:
         >>> import flax.linen as linen, jax, jax.numpy as jnp
@@ -90,7 +107,7 @@ def _by_our_rules(
     if (
         batch_group_count == 1
         and out_sharding is None
-        and (lhs_dilation is None or all(d == 1 for d in lhs_dilation))
+        and (lhs_dilation is None or tuple(lhs_dilation) == (1, 1))
         and _is_nhwc(lhs, rhs, dimension_numbers)
         and _is_one_float(lhs, rhs, preferred_element_type)
     ):
@@ -100,11 +117,12 @@ def _by_our_rules(
     if spec is not None:
         op, advice = "conv_general_dilated", "call lax.conv_general_dilated itself"
         return conv_rules.forward(lhs, rhs, spec=spec, within=op, advice=advice)
-    return lax_conv_general_dilated(
+    return _by_lax(
+        "conv_general_dilated",
         lhs,
         rhs,
-        window_strides,
-        padding,
+        window_strides=window_strides,
+        padding=padding,
         lhs_dilation=lhs_dilation,
         rhs_dilation=rhs_dilation,
         dimension_numbers=dimension_numbers,
@@ -116,6 +134,7 @@ def _by_our_rules(
     )
 
 
+@checked(**_KINDS)
 def lax_conv_general_dilated(
     lhs: jax.Array,
     rhs: jax.Array,
@@ -130,7 +149,7 @@ def lax_conv_general_dilated(
 ) -> jax.Array:
     """Returns what lax's own function returns; within `batch_over`, each device convolves its part.
 
-    Result and errors are those of `lax.conv_general_dilated`.
+    The result is that of `lax.conv_general_dilated`. Its errors are quoted.
 
     Args:
         lhs: as in lax.
@@ -151,8 +170,10 @@ def lax_conv_general_dilated(
         >>> ops.lax_conv_general_dilated(signals, kernel, (2,), "SAME").shape
         (1, 4, 5)
     """
-    function = partial(
-        lax.conv_general_dilated,
+    return _by_lax(
+        "lax_conv_general_dilated",
+        lhs,
+        rhs,
         window_strides=window_strides,
         padding=padding,
         lhs_dilation=lhs_dilation,
@@ -162,14 +183,54 @@ def lax_conv_general_dilated(
         batch_group_count=batch_group_count,
         **options,
     )
-    axis = conv_spec.batch_axis_of(feature_group_count)
-    if axis is None or batch_group_count > 1 or options.get("out_sharding") is not None:
+
+
+def _by_lax(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> jax.Array:
+    """Returns lax's convolution; its errors get the name of `op` and the arguments."""
+    try:
+        _check_elements(op, lhs, rhs, **arguments)
+        return _on_each_part(lhs, rhs, **arguments)
+    # lax checks some arguments with errors of Python's own.
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError,
+            TypeError, ValueError) as error:  # fmt: skip
+        if str(error).startswith(f"{op}: "):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        listed = {"lhs": lhs, "rhs": rhs} | arguments
+        listed = ", ".join(f"{name}={given(value)}" for name, value in listed.items())
+        raise kind(f"{op}: lax refuses the arguments: {error} ({listed})") from error
+
+
+def _on_each_part(lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> jax.Array:
+    function = partial(lax.conv_general_dilated, **arguments)
+    axis = conv_spec.batch_axis_of(arguments["feature_group_count"])
+    own = arguments.get("out_sharding") is not None or arguments["batch_group_count"] > 1
+    if axis is None or own:
         return function(lhs, rhs)
-    numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, arguments["dimension_numbers"])
     # Parts are cut along the first axis, which need not be the batch.
     if numbers.lhs_spec[0] or numbers.out_spec[0]:
         return function(lhs, rhs)
     return on_each_part(function, axis, (True, False), lhs, rhs)
+
+
+def _check_elements(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> None:
+    """Checks that the padded and spread-out images fit in memory, whatever their layout."""
+    numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, arguments["dimension_numbers"])
+    batch, features, *axes = numbers.lhs_spec
+    none = [1] * len(axes)
+    given_steps = (arguments[name] for name in ("lhs_dilation", "rhs_dilation"))
+    spread, holes = (none if steps is None else steps for steps in given_steps)
+    sizes_ = [
+        sizes.span(lhs.shape[i], s) + sizes.span(rhs.shape[k], h)
+        for i, k, s, h in zip(axes, numbers.rhs_spec[2:], spread, holes, strict=True)
+    ]
+    if not isinstance(arguments["padding"], str):
+        pads = zip(sizes_, arguments["padding"], strict=True)
+        sizes_ = [n + abs(low) + abs(high) for n, (low, high) in pads]
+    shape = (lhs.shape[batch], lhs.shape[features], *sizes_)
+    names = ("window_strides", "padding", "lhs_dilation", "rhs_dilation")
+    check_elements(op, "the padded images", shape, **{name: arguments[name] for name in names})
 
 
 def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.checks import check_dtypes
-from cnnjax.ops.conv.conv2d import conv2d, prepare
-from cnnjax.ops.padding import pad_images
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
+from cnnjax.ops.checks import check_dtypes, check_image_axes, given
+from cnnjax.ops.conv.conv2d import cross_correlation, prepare
+from cnnjax.ops.padding import padded
+
+_KINDS = {
+    name: kind
+    for name, kind in CONVOLUTION.items()
+    if name not in ("groups", "precision", "algorithm")
+}
 
 
 class Separation(NamedTuple):
@@ -27,6 +35,7 @@ class Separation(NamedTuple):
     error: Float[Array, " filters"]
 
 
+@checked(kernel="array")
 def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]) -> Separation:
     """Returns the column and row whose outer product is nearest to each filter, and the error.
 
@@ -46,9 +55,19 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
         >>> column.shape, row.shape, bool(error[0] < 1e-6)
         ((3, 1, 1, 1), (1, 3, 1, 1), True)
     """
-    if kernel.ndim != 4 or kernel.shape[2] != 1:
+    return _separated("separate_kernel", kernel)
+
+
+def _separated(op: str, kernel: jax.Array) -> Separation:
+    """Returns the separation; the messages name `op`."""
+    if kernel.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(
+            f"{op}: kernel must be float32 or float64, which jnp.linalg.svd takes, got "
+            f"{given(kernel)}; cast it with kernel.astype(jnp.float32)"
+        )
+    if kernel.ndim != 4 or kernel.shape[2] != 1 or 0 in kernel.shape:
         raise ValueError(
-            "separate_kernel: kernel must have the shape (height, width, 1, filters), one channel "
+            f"{op}: kernel must have the shape (height, width, 1, filters), one channel "
             f"per group, got {kernel.shape}; a sum over channels does not separate"
         )
     u, values, v = jnp.linalg.svd(jnp.moveaxis(kernel[:, :, 0], 2, 0), full_matrices=False)
@@ -60,6 +79,7 @@ def separate_kernel(kernel: Float[Array, "kernel_height kernel_width 1 filters"]
     return Separation(column.T[:, None, None, :], row.T[None, :, None, :], error)
 
 
+@checked(**_KINDS)
 def separable_conv2d(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width 1 filters"],
@@ -68,6 +88,7 @@ def separable_conv2d(
     padding: sizes.PaddingLike = "SAME",
     dilation: sizes.PairLike = 1,
     padding_mode: str | float = "zeros",
+    backward: str = "ours",
 ) -> tuple[Float[Array, "batch out_height out_width filters"], Float[Array, " filters"]]:
     """Convolves each channel with the rank-1 form of its filters: K + K products in place of K·K.
 
@@ -78,6 +99,7 @@ def separable_conv2d(
         padding: as in `conv2d`.
         dilation: as in `conv2d`.
         padding_mode: as in `conv2d`.
+        backward: as in `conv2d`.
 
     Returns:
         The images as `conv2d(x, kernel, groups=channels, ...)` would give them for the rank-1
@@ -95,27 +117,17 @@ def separable_conv2d(
         (9.0, True)
     """
     op = "separable_conv2d"
+    check_image_axes(op, "x", x)
     check_dtypes(op, x=x, kernel=kernel)
     options = dict(strides=strides, dilation=dilation, groups=x.shape[-1])
     spec, pads = prepare(op, x.shape, kernel.shape, padding, padding_mode, **options)
-    x = pad_images(x, pads, padding_mode) if pads else x
+    x = padded(op, x, pads, padding_mode) if pads else x
     # Each filter has a column of its own, so that the second convolution has a group for each.
-    column, row, error = separate_kernel(kernel)
+    column, row, error = _separated(op, kernel)
     (down, across), (rows, columns) = spec.strides, spec.padding
-    x = conv2d(
-        x,
-        column,
-        strides=(down, 1),
-        padding=(rows, (0, 0)),
-        dilation=(spec.dilation[0], 1),
-        groups=spec.groups,
-    )
-    y = conv2d(
-        x,
-        row,
-        strides=(1, across),
-        padding=((0, 0), columns),
-        dilation=(1, spec.dilation[1]),
-        groups=kernel.shape[3],
-    )
-    return y, error
+    options = dict(strides=(down, 1), dilation=(spec.dilation[0], 1), groups=spec.groups)
+    first: dict[str, Any] = dict(padding=(rows, (0, 0)), backward=backward) | options
+    options = dict(strides=(1, across), dilation=(1, spec.dilation[1]), groups=kernel.shape[3])
+    second: dict[str, Any] = dict(padding=((0, 0), columns), backward=backward) | options
+    down_columns = cross_correlation(op, x, column, **first)
+    return cross_correlation(op, down_columns, row, **second), error

@@ -7,6 +7,8 @@ import dataclasses
 from jax import lax
 
 from cnnjax.ops import sizes
+from cnnjax.ops.arguments.values import check_count
+from cnnjax.ops.checks import check_elements, is_int
 from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
 
 
@@ -79,8 +81,21 @@ def parse(
     dilation = sizes.pair(op, "dilation", dilation)
     size, window = input_shape[1:3], kernel_shape[:2]
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
-    sizes.checked_output_size(op, size, window, strides, pads, dilation)
+    _check_elements(op, input_shape, kernel_shape, strides, pads, dilation)
     return ConvSpec(strides, pads, dilation, groups, precision, algorithm, batch_axis_of(groups))
+
+
+def _check_elements(op, input_shape, kernel_shape, strides, pads, dilation) -> None:
+    """Checks that the output exists, and that it and what is read fit in memory."""
+    size, window = input_shape[1:3], kernel_shape[:2]
+    out = sizes.checked_output_size(op, size, window, strides, pads, dilation)
+    arguments = dict(padding=pads, strides=strides, dilation=dilation)
+    # Some algorithms cut the images into blocks of a stride.
+    padded = [n + low + high for n, (low, high) in zip(size, pads, strict=True)]
+    read = [max(n, s) if is_int(n) else n for n, s in zip(padded, strides, strict=True)]
+    shape = (input_shape[0], *read, input_shape[3])
+    check_elements(op, "the padded images", shape, **arguments)
+    check_elements(op, "the output", (input_shape[0], *out, kernel_shape[3]), **arguments)
 
 
 def batch_axis_of(groups: int) -> BatchAxis | None:
@@ -113,9 +128,7 @@ def check_shapes(
                 "add the missing axes or use jax.vmap"
             )
     channels, filters = input_shape[3], kernel_shape[3]
-    # A bool is an int in Python, but not a number of groups.
-    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
-        raise ValueError(f"{op}: groups must be an int of at least 1, got {groups!r}")
+    check_count(op, "groups", groups)
     if channels % groups or filters % groups:
         raise ValueError(
             f"{op}: groups={groups} must divide the {channels} channels of x and the {filters} "

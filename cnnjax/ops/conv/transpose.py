@@ -10,14 +10,19 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
-from cnnjax.ops.checks import check_dtypes
+from cnnjax.ops.arguments.table import CONVOLUTION, checked
+from cnnjax.ops.checks import check_dtypes, check_elements
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
-from cnnjax.ops.rules import check_backward
 
 _OP = "conv2d_transpose"
+_KINDS = {
+    **{name: kind for name, kind in CONVOLUTION.items() if name != "padding_mode"},
+    "output_padding": "pair from 0 or None",
+}
 
 
+@checked(**_KINDS)
 def conv2d_transpose(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "kernel_height kernel_width channels_per_group filters"],
@@ -64,12 +69,12 @@ def conv2d_transpose(
         (1, 8, 8, 5)
     """
     check_dtypes(_OP, x=x, kernel=kernel)
-    check_backward(_OP, backward)
     conv_spec.check_shapes(_OP, x.shape, kernel.shape, groups)
     steps = sizes.pair(_OP, "strides", strides)
     holes = sizes.pair(_OP, "dilation", dilation)
     extra = _output_padding(output_padding, steps)
     pads, out_size = _pads_and_size(x.shape[1:3], kernel.shape[:2], padding, steps, holes, extra)
+    _check_uncut(x, kernel, pads, out_size, padding=padding, strides=strides, dilation=dilation)
     axis = conv_spec.batch_axis_of(groups)
     spec = conv_spec.ConvSpec(steps, pads, holes, groups, precision, algorithm, axis)
     with jax.named_scope(_OP):
@@ -78,6 +83,12 @@ def conv2d_transpose(
         return rules.input_grad(
             x, turned, spec=spec, input_size=out_size, backward=backward, within=_OP
         )
+
+
+def _check_uncut(x, kernel, pads, out_size, **arguments) -> None:
+    rows, columns = (n + low + high for n, (low, high) in zip(out_size, pads, strict=True))
+    shape = (x.shape[0], rows, columns, kernel.shape[3])
+    check_elements(_OP, "the output before its edges are cut off", shape, **arguments)
 
 
 def _output_padding(output_padding: sizes.PairLike | None, steps: sizes.Pair) -> sizes.Pair:
@@ -112,8 +123,8 @@ def _pads_and_size(
     out_size = (size[0] + extra[0], size[1] + extra[1])
     if min(out_size) < 1:
         raise ValueError(
-            f"{_OP}: padding {padding!r} cuts everything off, the output size would be {out_size}; "
-            "pad less"
+            f"{_OP}: padding {padding!r} cuts everything off, the output size would be {out_size} "
+            f"for x of the size {input_size}; pad less"
         )
     return pads, out_size
 

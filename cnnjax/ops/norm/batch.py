@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
 from cnnjax.ops.checks import check_per_channel
 from cnnjax.ops.rules import make_op
@@ -19,6 +20,15 @@ __all__ = ["batch_norm", "batch_norm_inference"]
 Groups = tuple[tuple[int, ...], ...]
 
 
+@checked(
+    x="floats",
+    scale="floats",
+    bias="floats",
+    epsilon="number from 0",
+    axis_name="axis names or None",
+    axis_index_groups="axis groups or None",
+    backward="backward",
+)
 def batch_norm(
     x: Float[Array, "*batch channels"],
     scale: Float[Array, " channels"],
@@ -70,6 +80,14 @@ def batch_norm(
     return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
+@checked(
+    x="floats",
+    scale="floats",
+    bias="floats",
+    mean="floats",
+    variance="floats",
+    epsilon="number or array from 0",
+)
 def batch_norm_inference(
     x: Float[Array, "*batch channels"],
     scale: Float[Array, " channels"],

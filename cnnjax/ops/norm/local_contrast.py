@@ -8,14 +8,15 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.checks import check_images
-from cnnjax.ops.pool.pooling import avg_pool
-from cnnjax.ops.rules import check_backward
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.pool.pooling import means
+from cnnjax.ops.pool.window import pool_window
 from cnnjax.ops.sizes import Pair, PairLike, pair
 
 __all__ = ["local_contrast_norm"]
 
 
+@checked(x="images", window="pair", epsilon="positive number", backward="backward")
 def local_contrast_norm(
     x: Float[Array, "batch height width channels"],
     *,
@@ -55,13 +56,9 @@ def local_contrast_norm(
     as the smallest divisor).
     """
     op = "local_contrast_norm"
-    check_images(op, x)
-    check_backward(op, backward)
     window = pair(op, "window", window)
     if window[0] % 2 == 0 or window[1] % 2 == 0:
         raise ValueError(f"{op}: window must be odd to have a center, got {window}")
-    if epsilon <= 0:
-        raise ValueError(f"{op}: epsilon must be positive, got {epsilon!r}")
     with jax.named_scope(op):
         wide = x.astype(sum_dtype(x.dtype))
         centered = wide - _local_mean(wide, window, backward)
@@ -74,11 +71,5 @@ def local_contrast_norm(
 def _local_mean(values: jax.Array, window: Pair, backward: str) -> jax.Array:
     """Returns the mean over the window around each pixel and over all channels."""
     over_channels = jnp.mean(values, axis=3, keepdims=True)
-    return avg_pool(
-        over_channels,
-        window,
-        strides=1,
-        padding="SAME",
-        count_include_pad=False,
-        backward=backward,
-    )
+    where = pool_window("local_contrast_norm", over_channels, window, 1, "SAME", 1, False)
+    return means(over_channels, where, False, backward)

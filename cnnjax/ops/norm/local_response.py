@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.rules import make_op
 
 __all__ = ["local_response_norm"]
@@ -25,6 +25,14 @@ class _Constants:
     k: float
 
 
+@checked(
+    x="images",
+    size="count",
+    alpha="number from 0",
+    beta="number from 0",
+    k="number from 0",
+    backward="backward",
+)
 def local_response_norm(
     x: Float[Array, "batch height width channels"],
     *,
@@ -65,9 +73,6 @@ def local_response_norm(
 
     Source: Krizhevsky et al., 2012, section 3.3.
     """
-    check_images("local_response_norm", x)
-    if not isinstance(size, int) or size < 1:
-        raise ValueError(f"local_response_norm: size must be an int of at least 1, got {size!r}")
     constants = _Constants(size, alpha, beta, k)
     with jax.named_scope("local_response_norm"):
         wide = x.astype(sum_dtype(x.dtype))
@@ -88,11 +93,14 @@ def _backward(saved: tuple[jax.Array], grad: jax.Array, *, constants: _Constants
     channels = x.shape[3]
     root = lax.rsqrt(_scale(x, constants))
     power = _power(root, constants.beta)
-    below, above = constants.size // 2, (constants.size - 1) // 2
+    # Neighbors beyond the last channel contribute nothing, however large the size.
+    below = min(constants.size // 2, channels - 1)
+    above = min((constants.size - 1) // 2, channels - 1)
     zero = jnp.zeros((), x.dtype)
     spread = lax.pad(grad * x * power * root * root, zero, [(0, 0, 0)] * 3 + [(above, below, 0)])
     around = reduce(
-        lax.add, (lax.slice_in_dim(spread, i, i + channels, axis=3) for i in range(constants.size))
+        lax.add,
+        (lax.slice_in_dim(spread, i, i + channels, axis=3) for i in range(above + below + 1)),
     )
     return (grad * power - (2.0 * constants.alpha * constants.beta) * x * around,)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.arguments.table import POOLING, checked
+from cnnjax.ops.checks import MOST_STEPS, check_elements, is_int
 from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool.choice import chosen_offsets, places, take
 from cnnjax.ops.pool.max_pool import max_windows, max_windows_input_grad, native_max_windows
@@ -17,6 +18,7 @@ from cnnjax.ops.sizes import PaddingLike, PairLike
 __all__ = ["max_pool_with_argmax", "max_unpool"]
 
 
+@checked(**POOLING)
 def max_pool_with_argmax(
     x: Float[Array, "batch height width channels"],
     window: PairLike,
@@ -65,9 +67,10 @@ def max_pool_with_argmax(
     return _max_and_places(x, where=where, backward=backward)
 
 
+@checked(y="images", argmax="integers", output_shape="shape")
 def max_unpool(
     y: Float[Array, "batch out_height out_width channels"],
-    argmax: Int[Array, "batch out_height out_width channels"],
+    argmax: Integer[Array, "batch out_height out_width channels"],
     output_shape: tuple[int, int, int, int],
 ) -> Float[Array, "batch height width channels"]:
     """Returns an image with every maximum where it was, and zeros elsewhere.
@@ -125,8 +128,7 @@ _max_and_places = make_op(
 
 
 def _check_unpool(y: jax.Array, argmax: jax.Array, *, shape: tuple[int, ...]) -> None:
-    check_images("max_unpool", y)
-    if y.shape != argmax.shape or not jnp.issubdtype(argmax.dtype, jnp.integer):
+    if y.shape != argmax.shape:
         raise ValueError(
             f"max_unpool: argmax must be integers of y's shape {y.shape}, got {argmax.dtype} "
             f"{argmax.shape}; take both from max_pool_with_argmax"
@@ -136,11 +138,18 @@ def _check_unpool(y: jax.Array, argmax: jax.Array, *, shape: tuple[int, ...]) ->
             f"max_unpool: output_shape must be (batch, height, width, channels) with the batch and "
             f"channels of y {y.shape}, got {shape}; give the shape of the pooling's input"
         )
+    if is_int(shape[1]) and is_int(shape[2]) and shape[1] * shape[2] > MOST_STEPS:
+        raise ValueError(
+            f"max_unpool: output_shape {shape} has more than {MOST_STEPS} (2**31 - 1) pixels, "
+            "whose places int32 does not represent; make it smaller"
+        )
+    check_elements("max_unpool", "the output", shape, output_shape=shape)
 
 
 def _put_back(y: jax.Array, argmax: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     batch, _, _, channels = y.shape
     pixels = shape[1] * shape[2]
+    argmax = _wide(argmax)
 
     def image(values: jax.Array, where: jax.Array) -> jax.Array:
         # Negative indices would count from the end; those beyond the image are dropped.
@@ -155,9 +164,15 @@ def _put_back(y: jax.Array, argmax: jax.Array, *, shape: tuple[int, ...]) -> jax
 
 def _put_back_backward(argmax: jax.Array, grad: jax.Array, *, shape: tuple[int, ...]):
     pixels = shape[1] * shape[2]
+    argmax = _wide(argmax)
     inside = (argmax >= 0) & (argmax < pixels)
     taken = take(grad, jnp.clip(argmax, 0, pixels - 1))
     return jnp.where(inside, taken, jnp.zeros((), grad.dtype)), None
+
+
+def _wide(places: jax.Array) -> jax.Array:
+    # A narrow dtype may not represent the number of pixels.
+    return places.astype(jnp.int32) if places.dtype.itemsize < 4 else places
 
 
 _unpool = make_op(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.arguments.table import POOLING, checked
 from cnnjax.ops.pool.max_pool import max_windows
 from cnnjax.ops.pool.sums import sum_windows
 from cnnjax.ops.pool.window import PoolWindow, pool_window
@@ -16,6 +16,7 @@ from cnnjax.ops.sizes import PaddingLike, PairLike
 __all__ = ["avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "sum_pool"]
 
 
+@checked(**POOLING)
 def max_pool(
     x: Float[Array, "batch height width channels"],
     window: PairLike,
@@ -62,6 +63,7 @@ def max_pool(
     return max_windows(x, where=where, backward=backward)
 
 
+@checked(**POOLING)
 def sum_pool(
     x: Float[Array, "batch height width channels"],
     window: PairLike,
@@ -103,6 +105,7 @@ def sum_pool(
         return _sums(x, where, backward).astype(x.dtype)
 
 
+@checked(**POOLING, count_include_pad="flag")
 def avg_pool(
     x: Float[Array, "batch height width channels"],
     window: PairLike,
@@ -144,8 +147,23 @@ def avg_pool(
                [10.5, 12.5]], dtype=float32)
     """
     where = pool_window("avg_pool", x, window, strides, padding, dilation, ceil_mode)
+    return means(x, where, count_include_pad, backward)
+
+
+def means(
+    x: jax.Array, where: PoolWindow, count_include_pad: bool, backward: str, advice: str = ""
+) -> jax.Array:
+    """Returns `avg_pool` as a part of the op that `where` names.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
+        count_include_pad: as in `avg_pool`.
+        backward: as in `avg_pool`.
+        advice: what to do in forward mode, for an op that has no argument `backward`.
+    """
     with jax.named_scope("avg_pool"):
-        sums = _sums(x, where, backward)
+        sums = _sums(x, where, backward, advice)
         counts = where.counts(count_include_pad)
         # One number serves all windows unless some lie partly in padding.
         if counts.size and (counts == counts.flat[0]).all():
@@ -153,6 +171,7 @@ def avg_pool(
         return (sums / jnp.asarray(counts, sums.dtype)).astype(x.dtype)
 
 
+@checked(x="images", keepdims="flag")
 def global_max_pool(
     x: Float[Array, "batch height width channels"], *, keepdims: bool = False
 ) -> Float[Array, "batch channels"] | Float[Array, "batch 1 1 channels"]:
@@ -174,11 +193,14 @@ def global_max_pool(
         >>> ops.global_max_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
         Array([[6., 7.]], dtype=float32)
     """
-    check_images("global_max_pool", x)
-    y = max_pool(x, (x.shape[1], x.shape[2]))
+    where = _whole("global_max_pool", x)
+    # There is no argument `backward`.
+    advice = 'use max_pool(..., backward="native") with the image as its window'
+    y = max_windows(x, where=where, within=where.op, advice=advice)
     return y if keepdims else y[:, 0, 0]
 
 
+@checked(x="images", keepdims="flag")
 def global_avg_pool(
     x: Float[Array, "batch height width channels"], *, keepdims: bool = False
 ) -> Float[Array, "batch channels"] | Float[Array, "batch 1 1 channels"]:
@@ -202,12 +224,22 @@ def global_avg_pool(
 
     Source: Lin et al., Network in Network, 2014, section 3.2.
     """
-    check_images("global_avg_pool", x)
-    y = avg_pool(x, (x.shape[1], x.shape[2]))
+    where = _whole("global_avg_pool", x)
+    # There is no argument `backward`.
+    advice = "apply global_avg_pool to the tangent of x, in which it is linear"
+    y = means(x, where, True, "ours", advice)
     return y if keepdims else y[:, 0, 0]
 
 
-def _sums(x: jax.Array, where: PoolWindow, backward: str) -> jax.Array:
+def _whole(op: str, x: jax.Array) -> PoolWindow:
+    """Returns the image as a single window."""
+    size = (x.shape[1], x.shape[2])
+    if 0 in size:
+        raise ValueError(f"{op}: x has no pixels to pool, got shape {x.shape}")
+    return pool_window(op, x, size, size, "VALID", 1, False)
+
+
+def _sums(x: jax.Array, where: PoolWindow, backward: str, advice: str = "") -> jax.Array:
     """Returns the window sums in float32, or float64 for float64."""
     wide = x.astype(sum_dtype(x.dtype))
-    return sum_windows.apply(wide, where=where, backward=backward, within=where.op)
+    return sum_windows.apply(wide, where=where, backward=backward, within=where.op, advice=advice)

@@ -20,6 +20,9 @@ from cnnjax.ops.sizes import Pair, span
 
 Run = TypeVar("Run")
 
+FAR = 2**15
+"""The longest stride in offsets, whose products stay within int32."""
+
 
 @dataclasses.dataclass(frozen=True)
 class WindowRun:
@@ -28,12 +31,12 @@ class WindowRun:
     Attributes:
         first: the first window.
         last: one more than the last window.
-        inside: for each element of the window, whether it lies inside the image.
+        inside: the elements of the window that lie inside the image.
     """
 
     first: int
     last: int
-    inside: tuple[bool, ...]
+    inside: range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +69,15 @@ def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
         axis: 0 for rows, 1 for columns.
     """
     runs: list[WindowRun] = []
-    low, dilation, size = where.pads[axis][0], where.dilation[axis], where.size[axis]
-    for o in range(where.output[axis]):
-        start = o * where.strides[axis] - low
-        inside = tuple(0 <= start + k * dilation < size for k in range(where.window[axis]))
+    first = 0
+    while first < where.output[axis]:
+        inside = where.elements_inside(first, axis)
+        last = _end_of_alike(where, axis, first, inside)
         if runs and runs[-1].inside == inside:
-            runs[-1] = dataclasses.replace(runs[-1], last=o + 1)
+            runs[-1] = dataclasses.replace(runs[-1], last=last)
         else:
-            runs.append(WindowRun(o, o + 1, inside))
+            runs.append(WindowRun(first, last, inside))
+        first = last
     return runs
 
 
@@ -144,7 +148,7 @@ def read_windows(
         i: row of the element in the window.
         j: column of the element in the window.
     """
-    if not (rows.inside[i] and columns.inside[j]):
+    if i not in rows.inside or j not in columns.inside:
         return None
     for axis, run, k in ((0, rows, i), (1, columns, j)):
         stride = where.strides[axis]
@@ -206,13 +210,28 @@ def _positions(run: InputRun, start: int, axis: int) -> jax.Array:
     return lax.broadcasted_iota(jnp.int32, shape, axis) + jnp.int32(start + run.phase)
 
 
+def _end_of_alike(where: PoolWindow, axis: int, first: int, inside: range) -> int:
+    """Returns one more than a window up to which all are like the first, without a look at each."""
+    stride, size = where.strides[axis], where.size[axis]
+    start = first * stride - where.pads[axis][0]
+    reach = span(where.window[axis], where.dilation[axis])
+    if len(inside) == where.window[axis]:
+        more = (size - start - reach) // stride
+    elif start + reach <= 0:
+        # Before the image.
+        more = -(start + reach) // stride
+    else:
+        more = where.output[axis] if start >= size else 0
+    return min(first + more + 1, where.output[axis])
+
+
 def _stride_and_lags(where: PoolWindow, axis: int) -> tuple[int, tuple[int, ...]]:
     """Returns the stride, and the lags of the windows that can contain an input of a block."""
     dilation = where.dilation[axis]
     stride = where.strides[axis]
     if where.output[axis] == 1:
         # A single window has no next one, so that any stride is right; the longest makes one block.
-        stride = max(stride, span(where.window[axis], dilation))
+        stride = max(min(stride, FAR), span(where.window[axis], dilation))
     return stride, tuple(sorted({k * dilation // stride for k in range(where.window[axis])}))
 
 

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.sizes import PairLike, pair
 
 __all__ = ["upsample_bilinear", "upsample_nearest"]
 
 
+@checked(x="images", factor="pair")
 def upsample_nearest(
     x: Float[Array, "batch height width channels"], factor: PairLike
 ) -> Float[Array, "batch out_height out_width channels"]:
@@ -35,17 +37,19 @@ def upsample_nearest(
         Array([[1., 1., 2., 2.],
                [1., 1., 2., 2.]], dtype=float32)
     """
-    check_images("upsample_nearest", x)
     rows, columns = pair("upsample_nearest", "factor", factor)
     batch, height, width, channels = x.shape
+    shape = (batch, height * rows, width * columns, channels)
+    check_elements("upsample_nearest", "the output", shape, factor=factor)
     with jax.named_scope("upsample_nearest"):
         # `jnp.repeat` would be a gather, whose transpose is a slow scatter; this one's is a sum.
         spread = jnp.broadcast_to(
             x[:, :, None, :, None, :], (batch, height, rows, width, columns, channels)
         )
-        return spread.reshape(batch, height * rows, width * columns, channels)
+        return spread.reshape(shape)
 
 
+@checked(x="images", factor="pair")
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"], factor: PairLike
 ) -> Float[Array, "batch out_height out_width channels"]:
@@ -71,10 +75,10 @@ def upsample_bilinear(
         >>> ops.upsample_bilinear(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), (1, 2))[0, 0, :, 0]
         Array([0., 1., 3., 4.], dtype=float32)
     """
-    check_images("upsample_bilinear", x)
     rows, columns = pair("upsample_bilinear", "factor", factor)
     batch, height, width, channels = x.shape
+    shape = (batch, height * rows, width * columns, channels)
+    check_elements("upsample_bilinear", "the output", shape, factor=factor)
     with jax.named_scope("upsample_bilinear"):
         wide = x.astype(sum_dtype(x.dtype))
-        shape = (batch, height * rows, width * columns, channels)
         return jax.image.resize(wide, shape, "bilinear", antialias=False).astype(x.dtype)

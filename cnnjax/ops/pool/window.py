@@ -7,7 +7,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from cnnjax.ops.checks import check_images
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.sizes import (
     PaddingLike,
     Pads,
@@ -78,12 +78,30 @@ class PoolWindow:
             only(self.output, other),
         )
 
+    def elements_inside(self, output: int, axis: int) -> range:
+        """Returns which elements of a window, along one axis, lie inside the image.
+
+        Args:
+            output: the window.
+            axis: 0 for rows, 1 for columns.
+        """
+        start = output * self.strides[axis] - self.pads[axis][0]
+        step = self.dilation[axis]
+        # Rounded up: the first element at or after an edge.
+        low = max(-(start // step), 0)
+        high = min(-((start - self.size[axis]) // step), self.window[axis])
+        return range(low, high) if low < high else range(0)
+
     def _axis_counts(self, axis: int, include_pad: bool) -> np.ndarray:
         low, high = self.counted_pads[axis] if include_pad else (0, 0)
         starts = np.arange(self.output[axis]) * self.strides[axis] - self.pads[axis][0]
-        reads = starts[:, None] + np.arange(self.window[axis]) * self.dilation[axis]
-        inside = (reads >= -low) & (reads < self.size[axis] + high)
-        return inside.sum(axis=1).astype(np.float64)
+        # As `elements_inside`, within the image and the counted padding.
+        edges = (-low, self.size[axis] + high)
+        first, last = (
+            np.clip(-((starts - edge) // self.dilation[axis]), 0, self.window[axis])
+            for edge in edges
+        )
+        return np.maximum(last - first, 0).astype(np.float64)
 
 
 def pool_window(
@@ -99,7 +117,7 @@ def pool_window(
 
     Args:
         op: the calling function, for messages.
-        x: images, (batch, height, width, channels).
+        x: floating-point images, (batch, height, width, channels).
         window: window height and width.
         strides: steps between windows; None for the window.
         padding: as in `max_pool`.
@@ -107,14 +125,18 @@ def pool_window(
         ceil_mode: as in `max_pool`.
 
     Raises:
-        ValueError: `x` is not a floating-point NHWC array, or an argument is out of range.
+        ValueError: an argument is out of range.
     """
-    check_images(op, x)
     size = (x.shape[1], x.shape[2])
     window = pair(op, "window", window)
     strides = window if strides is None else pair(op, "strides", strides)
     dilation = pair(op, "dilation", dilation)
     pads = resolve_padding(op, padding, size, window, strides, dilation)
+    height, width = (n + low + high for n, (low, high) in zip(size, pads, strict=True))
+    padded = (x.shape[0], height, width, x.shape[3])
+    check_elements(
+        op, "the padded images", padded, window=window, padding=padding, dilation=dilation
+    )
     if not ceil_mode:
         output = checked_output_size(op, size, window, strides, pads, dilation)
         return PoolWindow(op, size, window, strides, dilation, pads, pads, output)

@@ -62,11 +62,24 @@ def test_nhwc_runs_on_our_rules_and_equals_lax(options):
         ((2, 7, 4), (3, 4, 6), dict(dimension_numbers=("NHC", "HIO", "NHC"), window_strides=(1,))),
         ((2, 4, 7, 7), (6, 4, 3, 3), dict(dimension_numbers=None)),
         ((2, 7, 7, 4), (3, 3, 4, 6), dict(lhs_dilation=(2, 1), padding=((1, 1), (1, 1)))),
+        (
+            (2, 7, 7, 4),
+            (3, 3, 4, 6),
+            dict(lhs_dilation=np.array([2, 1]), padding=np.ones((2, 2), int)),
+        ),
         ((2, 7, 7, 4), (3, 3, 4, 6), dict(batch_group_count=2)),
         ((2, 7, 7, 4), (3, 3, 4, 6), dict(padding=((-1, 0), (0, 0)))),
         ((2, 2, 2, 4), (3, 3, 4, 6), dict(padding="VALID")),
     ],
-    ids=["1-D", "NCHW", "lhs_dilation", "batch groups", "negative padding", "empty output"],
+    ids=[
+        "1-D",
+        "NCHW",
+        "lhs_dilation",
+        "NumPy",
+        "batch groups",
+        "negative padding",
+        "empty output",
+    ],
 )
 def test_everything_else_is_lax_unchanged(x, k, options):
     options = dict(window_strides=(1, 1), padding="SAME", dimension_numbers=NHWC) | options
@@ -86,6 +99,14 @@ def test_integers_and_mixed_dtypes_are_laxs():
         ops.conv_general_dilated(
             _normal(0, 1, 4, 4, 2), _normal(1, 3, 3, 3, 2), (1, 1), "SAME", dimension_numbers=NHWC
         )
+
+
+def test_errors_of_lax_are_quoted_with_the_arguments():
+    x, k = _normal(0, 1, 4, 4, 2), _normal(1, 3, 3, 2, 2)
+    with pytest.raises(
+        ValueError, match=r"^conv_general_dilated: lax refuses .*batch_group_count=3"
+    ):
+        ops.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=NHWC, batch_group_count=3)
 
 
 def test_drops_into_flax_linen_and_nnx():

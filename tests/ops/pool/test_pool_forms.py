@@ -1,5 +1,6 @@
 """Each form of pooling gives lax's results, and each is used where it should be."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from jax import lax
 
 from cnnjax import ops
 from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
+from cnnjax.ops.pool.runs import window_runs
 from cnnjax.ops.pool.window import pool_window
 from tests.helpers.programs import quickly, temporary_bytes
 
@@ -119,3 +121,25 @@ def test_undifferentiated_pooling_is_reduce_window():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 13, 13, 5)), jnp.float32)
     expected = lax.reduce_window(x, -np.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
     np.testing.assert_array_equal(ops.max_pool(x, 3, strides=2, padding="SAME"), expected)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 5])
+@pytest.mark.parametrize("dilation", [1, 3, 9])
+@pytest.mark.parametrize("pads", [(9, 10), (25, 17), (40, 40)])
+@pytest.mark.parametrize("ceil_mode", [True, False])
+def test_runs_and_counts_are_those_of_each_window(window, stride, dilation, pads, ceil_mode):
+    x, (low, high) = jnp.zeros((1, 7, 7, 1)), pads
+    where = pool_window("pool", x, window, stride, (pads, pads), dilation, ceil_mode)
+    starts = np.arange(where.output[0]) * stride - low
+    reads = starts[:, None] + np.arange(window) * dilation
+    inside, counted = (reads >= 0) & (reads < 7), (reads >= -low) & (reads < 7 + high)
+    runs = window_runs(where, 0)
+    found = [
+        np.isin(np.arange(window), run.inside) for run in runs for _ in range(run.first, run.last)
+    ]
+    np.testing.assert_array_equal(found, inside)
+    assert all(a.inside != b.inside for a, b in itertools.pairwise(runs))
+    for include_pad, elements in ((False, inside), (True, counted)):
+        expected = np.outer(elements.sum(axis=1), elements.sum(axis=1))
+        np.testing.assert_array_equal(where.counts(include_pad)[0, :, :, 0], expected)

@@ -36,6 +36,10 @@ def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
         x: images, (batch, height, width, channels).
         kernel: (height, width, channels / groups, filters).
     """
+    if 0 in x.shape:
+        # The transform refuses an array without elements.
+        out = spec.output_size(x.shape[1:3], kernel.shape[:2])
+        return jnp.zeros((x.shape[0], *out, kernel.shape[3]), x.dtype)
     x, kernel = zero_pad(x, spec.padding), spread(kernel, spec.dilation)
     lengths = x.shape[1:3]
     # The transform is circular: only the first windows do not wrap around.
@@ -59,6 +63,9 @@ def input_grad(
         grad: dL/dy, (batch, out_height, out_width, filters).
         kernel: (height, width, channels / groups, filters).
     """
+    if 0 in grad.shape or 0 in input_size:
+        channels = kernel.shape[2] * spec.groups
+        return jnp.zeros((grad.shape[0], *input_size, channels), grad.dtype)
     kernel = spread(kernel, spec.dilation)
     lengths = _padded(spec, input_size)
     gs = jnp.fft.rfft2(_grouped(_wide(_strided(grad, spec)), spec.groups), lengths, axes=(1, 2))

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.conv.algorithms.taps import (
     all_taps,
     product,
@@ -17,6 +19,13 @@ from cnnjax.ops.conv.algorithms.taps import (
     zero_pad,
 )
 from cnnjax.ops.conv.spec import ConvSpec
+
+_GEOMETRY = {
+    "kernel_size": "pair",
+    "strides": "pair",
+    "padding": "padding",
+    "dilation": "pair",
+}
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
@@ -31,6 +40,7 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
     return ""
 
 
+@checked(x="images", **_GEOMETRY)
 def im2col(
     x: Float[Array, "batch height width channels"],
     kernel_size: sizes.PairLike,
@@ -69,6 +79,7 @@ def im2col(
         return _unroll(x, *geometry)
 
 
+@checked(columns="images", input_shape="shape", **_GEOMETRY)
 def col2im(
     columns: Float[Array, "batch out_height out_width row"],
     input_shape: tuple[int, int, int, int],
@@ -103,13 +114,15 @@ def col2im(
         >>> ops.col2im(rows, (1, 1, 5, 1), (1, 3), padding="VALID")[0, 0, :, 0]
         Array([1., 2., 3., 2., 1.], dtype=float32)
     """
+    check_elements("col2im", "the images", input_shape, input_shape=input_shape)
     window, strides, pads, dilation, out_size = _geometry(
         "col2im", input_shape, kernel_size, strides, padding, dilation
     )
     expected = (input_shape[0], *out_size, window[0] * window[1] * input_shape[3])
     if columns.shape != expected:
         raise ValueError(
-            f"col2im: columns must have the shape {expected} for images of {tuple(input_shape)}, "
+            f"col2im: columns must have the shape {expected} for images of {tuple(input_shape)} "
+            f"with kernel_size={window}, strides={strides}, padding={pads}, dilation={dilation}; "
             f"got {columns.shape}"
         )
     with jax.named_scope("col2im"):
@@ -191,17 +204,18 @@ def kernel_grad(
 
 
 def _geometry(op, input_shape, kernel_size, strides, padding, dilation):
-    if len(input_shape) != 4:
-        raise ValueError(
-            f"{op}: images must have 4 dimensions (batch, height, width, channels), got shape "
-            f"{tuple(input_shape)}"
-        )
     window = sizes.pair(op, "kernel_size", kernel_size)
     strides = sizes.pair(op, "strides", strides)
     dilation = sizes.pair(op, "dilation", dilation)
     size = tuple(input_shape[1:3])
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
     out_size = sizes.checked_output_size(op, size, window, strides, pads, dilation)
+    height, width = (n + low + high for n, (low, high) in zip(size, pads, strict=True))
+    arguments = dict(kernel_size=window, strides=strides, padding=padding, dilation=dilation)
+    padded = (input_shape[0], height, width, input_shape[3])
+    check_elements(op, "the padded images", padded, **arguments)
+    rows = (input_shape[0], *out_size, window[0] * window[1] * input_shape[3])
+    check_elements(op, "the unrolled windows", rows, **arguments)
     return window, strides, pads, dilation, out_size
 
 

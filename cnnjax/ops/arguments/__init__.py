@@ -1,0 +1,1 @@
+"""Which kinds of arguments ops take, and the check of each kind."""
