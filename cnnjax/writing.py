@@ -29,7 +29,8 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     # A link cannot be planted at a random name, and exclusive creation follows no link.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.incomplete")
+    # Of a long name only a part, because names are limited to 255 bytes.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.incomplete")
     # Unlike tempfile's, these permissions are the usual ones: the umask takes its part away.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
@@ -46,14 +47,15 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file in UTF-8, its line ends as they are in the text.
+    r"""Writes a text file in UTF-8, its line ends as they are in the text.
 
     Args:
         path: the file.
-        text: all of its content.
+        text: all of its content. What UTF-8 does not have, such as the bytes of a file name that is
+            not UTF-8, is written as an escape, such as \udce9.
     """
     with aside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def write_json(

@@ -11,13 +11,15 @@ Takes zip and legacy files, state dicts and training checkpoints; needs torch.
 from __future__ import annotations
 
 import argparse
-import pickle
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnjax.models.weights.files import WRAPPER, check_folder, sha256
+from cnnjax import writing
+from cnnjax.models.weights.files import WRAPPER, check_folder, open_tensors, sha256
+from cnnjax.models.weights.mismatch import WeightsError
 
 
 def find_state_dict(
@@ -42,14 +44,16 @@ def find_state_dict(
         if not isinstance(checkpoint, Mapping) or key not in checkpoint:
             raise ValueError(f"there is no entry {entry!r}; there are {_entries(checkpoint)}")
         checkpoint = checkpoint[key]
-    tensors = _tensors(checkpoint, is_tensor)
+    tensors, chosen = _tensors(checkpoint, is_tensor), checkpoint
     if isinstance(checkpoint, Mapping):
         # A training checkpoint may have tensors of its own, such as the best accuracy.
         inner = {key: _tensors(value, is_tensor) for key, value in checkpoint.items()}
         inner = {key: found for key, found in inner.items() if found}
         if len(inner) > 1:
             raise ValueError(f"several entries hold weights; give --entry, one of {list(inner)}")
-        tensors = next(iter(inner.values()), tensors)
+        for key, found in inner.items():
+            tensors, chosen = found, checkpoint[key]
+    _check_names(chosen, is_tensor)
     if not tensors:
         raise ValueError(f"no tensors by name were found; there are {_entries(checkpoint)}")
     # A wrapper has tensors of its own beside the network's, such as the number of averages.
@@ -70,14 +74,13 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
         entry: see `find_state_dict`.
 
     Raises:
-        SystemExit: torch is missing, or the file cannot be read or holds more than data; the
-            message explains what to do.
+        SystemExit: torch is missing, the file cannot be read or holds more than data, or the other
+            one cannot be written; the message explains what to do.
     """
     try:
         import torch
     except ImportError:
         raise SystemExit("reading a PyTorch checkpoint needs torch: pip install torch") from None
-    import safetensors.torch
 
     if not source.is_file():
         raise SystemExit(f"there is no file {source}")
@@ -85,26 +88,58 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
         check_folder(target)
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
-    try:
-        # torchvision's own training checkpoints hold the options of the command, which are data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            checkpoint = torch.load(source, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        # Only its first sentence: the others explain how to execute the file after all.
-        reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
-        raise SystemExit(
-            f"{source} cannot be read as weights alone, and nothing in it was executed ({reason}). "
-            "If it is a whole network or holds other objects, save its state_dict() where it was "
-            "made"
-        ) from None
+    if target.exists() and not target.is_file():
+        raise SystemExit(f"{target} cannot be written: it is no file")
+    checkpoint = _read(torch, source)
     try:
         tensors = find_state_dict(checkpoint, torch.is_tensor, entry)
     except ValueError as error:
         raise SystemExit(f"{source}: {error}") from None
-    # Copies: tensors may share memory or have gaps in it, which the format does not support.
-    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(copies, target, {"format": "pt"})
-    print(f"{target}: {len(copies)} arrays, SHA-256 {sha256(target)}")
+    _write(tensors, source, target)
+    print(f"{target}: {len(tensors)} arrays, SHA-256 {sha256(target)}")
+
+
+def _read(torch: Any, source: Path) -> Any:
+    """Returns the contents of a checkpoint, without executing anything in it."""
+    if source.stat().st_size == 0:
+        raise SystemExit(f"{source} is empty; copy or download it again")
+    with contextlib.suppress(WeightsError), open_tensors(source):
+        raise SystemExit(f"{source} is a safetensors file already; nothing is to be converted")
+    try:
+        # torchvision's own training checkpoints hold the options of the command, which are data.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(source, map_location="cpu", weights_only=True)
+    # Damaged bytes end torch's readers by errors of any class: KeyError, struct.error, ...
+    except Exception as error:
+        # Only its first sentence: the others explain how to execute the file after all.
+        reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
+        raise SystemExit(
+            f"{source} cannot be read as weights alone, and nothing in it was executed "
+            f"({reason or type(error).__name__}). If it is damaged, copy or download it again; if "
+            "it is a whole network or holds other objects, save its state_dict() where it was made"
+        ) from None
+
+
+def _write(tensors: Mapping[str, Any], source: Path, target: Path) -> None:
+    """Writes tensors as safetensors; where that fails, what was at the target stays."""
+    import safetensors.torch
+
+    copies = {}
+    for name, tensor in tensors.items():
+        try:
+            # Copies: tensors may share memory or have gaps in it, which the format does not have.
+            copies[name] = tensor.detach().clone().contiguous()
+            name.encode()
+            if tensor.is_complex() or tensor.is_quantized or tensor.is_meta:
+                raise TypeError(f"its values are {tensor.dtype} on {tensor.device}")
+        except Exception as error:  # sparse, quantized or nested tensors, or a name without UTF-8
+            raise SystemExit(f"{source}: {name!r} cannot be converted: {error}") from None
+    try:
+        with writing.aside(target) as temporary:
+            safetensors.torch.save_file(copies, temporary, {"format": "pt"})
+    # A full disk is an OSError or a SafetensorError, depending on who writes.
+    except Exception as error:
+        raise SystemExit(f"{target} cannot be written: {error}") from None
 
 
 def _tensors(value: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
@@ -112,6 +147,14 @@ def _tensors(value: Any, is_tensor: Callable[[Any], bool]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     return {key: v for key, v in value.items() if isinstance(key, str) and is_tensor(v)}
+
+
+def _check_names(chosen: Any, is_tensor: Callable[[Any], bool]) -> None:
+    """Refuses tensors under keys that are no text: they would be left out."""
+    if isinstance(chosen, Mapping):
+        unnamed = [key for key, v in chosen.items() if is_tensor(v) and not isinstance(key, str)]
+        if unnamed:
+            raise ValueError(f"names of tensors are texts, got {', '.join(map(repr, unnamed[:3]))}")
 
 
 def _entries(checkpoint: Any) -> str:

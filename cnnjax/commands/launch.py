@@ -1,5 +1,6 @@
 """What all commands with absl flags share: help, readable errors, and their exit codes."""
 
+import io
 import logging
 import sys
 import traceback
@@ -31,6 +32,9 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
     # absl's handler of the root logger would print each message again.
     logger.propagate = False
     description = sys.modules[main.__module__].__doc__ or ""
+    # A name that the output's encoding lacks must not end a command; standard error does the same.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
     def parse(arguments: Sequence[str]) -> list[str]:
         return command_line.parse(arguments, description)

@@ -1,5 +1,6 @@
 """Predictions for image files, and evaluations, as lines to print and as files: CSV and JSON."""
 
+import contextlib
 import csv
 import io
 import json
@@ -15,7 +16,7 @@ from cnnjax.data import MAX_PIXELS
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
-from cnnjax.training.errors import ConfigError
+from cnnjax.training.errors import ConfigError, RunFolderError
 from cnnjax.training.result import format_lines
 from cnnjax.writing import write_json, write_text
 
@@ -83,14 +84,42 @@ def check_output(path: str | Path, endings: Sequence[str]) -> Path:
         endings: those that it may have, such as ".csv".
 
     Raises:
-        ConfigError: its ending is none of those, or its folder cannot be written.
+        ConfigError: its ending is none of those, its folder cannot be written, or it is a folder
+            or another thing that is no file.
     """
     path = Path(path)
     if path.suffix not in endings:
         raise ConfigError(f"--output: {path} must end in {' or '.join(endings)}")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    try:
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+        other = path.exists() and not path.is_file()
+    except OSError as error:
+        # A name that is too long, for example.
+        raise ConfigError(f"--output: {path} cannot be written: {error.strerror}") from None
+    if not writable:
         raise ConfigError(f"--output: the folder {path.parent} does not exist or is not writable")
+    if other:
+        raise ConfigError(f"--output: {path} is no file; name a file")
     return path
+
+
+@contextlib.contextmanager
+def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns an operating system's error while a file is written into one that names the file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RunFolderError: the file cannot be written: the disk is full, or its folder read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{path} cannot be written: {error.strerror or error}; make room, or name a file in "
+            "another folder"
+        ) from error
 
 
 def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None:
@@ -110,7 +139,8 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
             }
             for prediction in predictions
         ]
-        write_json(path, {"images": images})
+        with output_errors(path):
+            write_json(path, {"images": images})
         return
     rows = [dict(p.answer.columns) if p.answer else {} for p in predictions]
     # A damaged file has no columns: those of the others hold for all.
@@ -121,7 +151,8 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
     for prediction, row in zip(predictions, rows, strict=True):
         values = [row.get(column, "") for column in columns]
         writer.writerow([prediction.path, *values, prediction.problem])
-    write_text(path, text.getvalue())
+    with output_errors(path):
+        write_text(path, text.getvalue())
 
 
 def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> None:
@@ -141,7 +172,8 @@ def write_evaluation(path: Path, ensemble: Ensemble, evaluation: Evaluation) -> 
         **evaluation.details,
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
-    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    with output_errors(path):
+        write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def format_evaluation(ensemble: Ensemble, evaluation: Evaluation) -> str:

@@ -39,12 +39,15 @@ def write_network_page(
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
         ConfigError: `output` cannot be written.
+        RunFolderError: the disk is full.
         ValueError: there is no image, or one has not the shape and dtype that the network takes.
     """
     check_installed()
     path = inference.check_output(pathlib.Path(output), [".html"])
     _check_images(images, network.form.shape)
-    write_text(path, network_page(network, images))
+    page = network_page(network, images)
+    with inference.output_errors(path):
+        write_text(path, page)
     return path
 
 

@@ -52,7 +52,8 @@ def write_report(
 
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
-        RunFolderError: `workdir` holds no run, no metrics yet, or a damaged file.
+        RunFolderError: `workdir` holds no run or no metrics yet, its `config.json` is damaged, or
+            the page cannot be written.
         ConfigError: the run was made in Python, and `run` was not given.
         CheckpointError: there is no checkpoint of that step, or none can be trusted.
     """
@@ -61,7 +62,8 @@ def write_report(
     network = inference.load(record.workdir, step, run=run, data_dir=data_dir, read=read)
     page = render(record, network, analysis=analysis)
     path = record.workdir / REPORT_FILE
-    write_text(path, page)
+    with inference.output_errors(path):
+        write_text(path, page)
     return path
 
 
@@ -105,7 +107,10 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
         step=int(network.step),
         figures=(*figures, *run_figures(record, network.variables)),
         best=figures[0].value if figures else None,
-        warnings=disagreements(record, network.step, report.metrics, curves, len(evaluated)),
+        warnings=[
+            *record.damage,
+            *disagreements(record, network.step, report.metrics, curves, len(evaluated)),
+        ],
         curves=curves_section(record, curves),
         split=record.split,
         course=course_section(record),

@@ -23,7 +23,7 @@ def run_figures(record: RunRecord, variables: Mapping[str, Any]) -> tuple[Figure
     """
     parameters = parameter_figure(variables)
     lines = [*record.train, *record.evaluated]
-    number = max(float(line.get("epoch", 0)) for line in lines)
+    number = max((float(line.get("epoch", 0)) for line in lines), default=0.0)
     epochs = f"{compact(number)} {'epoch' if number == 1 else 'epochs'}"
     speeds = [line["images_per_second"] for line in record.train if "images_per_second" in line]
     # The median is not changed by a few slow intervals.
@@ -57,7 +57,11 @@ def metric_figures(record: RunRecord, task: Any) -> tuple[Figure, ...]:
         return ()
     last = record.evaluated[-1]
     metrics = {name: last[name] for name in metric_names([last])}
-    lines = task.lines(record.split, metrics)
+    try:
+        lines = task.lines(record.split, metrics)
+    except KeyError:
+        # A damaged line may lack a metric that the task formats.
+        lines = [(name.replace("_", " "), f"{value:.6g}") for name, value in metrics.items()]
     return tuple(Figure(sentence(name), text) for name, text in lines)
 
 

@@ -1,7 +1,9 @@
 """Predictions of image files, and evaluations, as lines and as files."""
 
 import csv
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -88,6 +90,30 @@ def test_files_that_cannot_be_written_are_refused_before_any_work(tmp_path):
         inference.check_output(tmp_path / "a.txt", [".csv", ".json"])
     with pytest.raises(training.ConfigError, match="does not exist or is not writable"):
         inference.check_output(tmp_path / "none" / "a.csv", [".csv"])
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(training.ConfigError, match="is no file"):
+        inference.check_output(tmp_path / "folder.csv", [".csv"])
+    with pytest.raises(training.ConfigError, match="cannot be written: File name too long"):
+        inference.check_output(tmp_path / ("a" * 300 + ".csv"), [".csv"])
+
+
+def test_a_disk_that_runs_full_is_named(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", fail)
+    for name in ("a.csv", "a.json"):
+        with pytest.raises(training.RunFolderError, match=rf"{name} cannot be written: No space"):
+            inference.write_predictions(tmp_path / name, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_not_utf_8_are_written_as_escapes(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    found = [inference.FilePrediction(tmp_path / name, None, "it is damaged")]
+    for output in (tmp_path / "a.csv", tmp_path / "a.json"):
+        inference.write_predictions(output, found)
+        assert r"caf\udce9.png" in output.read_text(encoding="utf-8")
 
 
 def test_no_predictions_make_a_file_without_rows(tmp_path):

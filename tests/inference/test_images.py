@@ -74,6 +74,14 @@ def test_folders_are_searched_in_alphabetical_order(tmp_path):
     assert find_images([named, paths["4.png"]]) == [named, paths["4.png"]]
 
 
+def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(training.ConfigError, match=r"pipe\.png: it is neither a regular file"):
+        find_images([tmp_path / "pipe.png"])
+    with pytest.raises(training.ConfigError, match="there is no such file"):
+        find_images([tmp_path / ("a" * 300)])
+
+
 def test_all_paths_without_images_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(training.ConfigError) as raised:

@@ -92,6 +92,16 @@ def test_a_file_that_was_replaced_on_the_hub_is_refused(hub):
         models.download_pretrained("someone/net")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_damaged_checksums_are_named(text, hub):
+    hub.put("someone/net", b"weights")
+    models.download_pretrained("someone/net")
+    (kept_in,) = hub.folder.parent.rglob("checksums.json")
+    kept_in.write_text(text)
+    with pytest.raises(models.WeightsError, match=r"checksums\.json cannot be read: .*remove"):
+        models.download_pretrained("someone/net")
+
+
 def test_a_damaged_file_is_refused(hub):
     hub.put("someone/net", b"weights")
     path = models.download_pretrained("someone/net")

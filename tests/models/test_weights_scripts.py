@@ -1,8 +1,14 @@
 """The scripts that convert checkpoints, compare with torch and export StableHLO."""
 
 import argparse
+import contextlib
+import errno
+import os
 import pickle
+import struct
 import sys
+import types
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -53,6 +59,8 @@ def test_weights_are_found_in_every_kind_of_checkpoint(checkpoint, entry):
         ({"model": {"a": ARRAY}}, "net", "no entry 'net'; there are model"),
         ({"epoch": 3, "args": None}, None, "no tensors by name.*epoch, args"),
         ([ARRAY], None, "only a list"),
+        ({0: ARRAY, "a": ARRAY}, None, "names of tensors are texts, got 0"),
+        ({"model": {"a": ARRAY, (1,): ARRAY}}, None, r"names of tensors are texts, got \(1,\)"),
     ],
 )
 def test_checkpoints_without_one_set_of_weights_are_refused(checkpoint, entry, message):
@@ -85,6 +93,80 @@ def test_a_torch_checkpoint_is_converted(legacy, torch, tmp_path):
     torch.save(checkpoint, source, _use_new_zipfile_serialization=not legacy)
     convert_torch_weights.convert(source, target)
     jax.tree.map(np.testing.assert_array_equal, models.load_pretrained(MODEL, target), variables)
+
+
+def stand_in(monkeypatch, load):
+    """Puts a module in torch's place, whose `load` is given."""
+    torch = types.ModuleType("torch")
+    torch.load, torch.is_tensor = load, is_array
+    torch.serialization = types.SimpleNamespace(safe_globals=lambda _: contextlib.nullcontext())
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), struct.error("x"), EOFError(), IndexError("x")])
+def test_a_damaged_checkpoint_is_named(error, monkeypatch, tmp_path):
+    def load(*_, **__):
+        raise error
+
+    stand_in(monkeypatch, load)
+    source, target = tmp_path / "a.pth", tmp_path / "a.safetensors"
+    source.write_bytes(b"PK\x03\x04cut")
+    with pytest.raises(SystemExit, match=r"a\.pth cannot be read .*If it is damaged"):
+        convert_torch_weights.convert(source, target)
+    source.write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"a\.pth is empty"):
+        convert_torch_weights.convert(source, target)
+    assert not target.exists()
+
+
+def test_a_safetensors_file_is_not_converted(monkeypatch, tmp_path):
+    stand_in(monkeypatch, pytest.fail)
+    source = tmp_path / "a.safetensors"
+    safetensors.numpy.save_file({"a": ARRAY}, source)
+    with pytest.raises(SystemExit, match="a safetensors file already"):
+        convert_torch_weights.convert(source, tmp_path / "b.safetensors")
+
+
+class Tensor(np.ndarray):
+    """An array with the methods of torch's tensors that the conversion calls."""
+
+    is_quantized = is_meta = False
+
+    def detach(self):
+        return self
+
+    clone = contiguous = detach
+
+    def is_complex(self):
+        return np.iscomplexobj(self)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": ARRAY.view(Tensor) * 1j}, "'a' cannot be converted: its values are complex64"),
+        ({"\udce9": ARRAY.view(Tensor)}, "cannot be converted: .*surrogates"),
+        ({"a": ARRAY}, "'a' cannot be converted: .*detach"),
+        ({"a": ARRAY.view(Tensor)}, r"b\.safetensors cannot be written: .*No space left"),
+    ],
+)
+def test_what_cannot_be_written_leaves_the_old_file(state, message, monkeypatch, tmp_path):
+    def save_file(copies, path, metadata):
+        Path(path).write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stand_in(monkeypatch, lambda *_, **__: state)
+    module = types.ModuleType("safetensors.torch")
+    module.save_file = save_file
+    monkeypatch.setitem(sys.modules, "safetensors.torch", module)
+    monkeypatch.setattr(safetensors, "torch", module, raising=False)
+    source, target = tmp_path / "a.pth", tmp_path / "b.safetensors"
+    source.write_bytes(b"x")
+    target.write_text("old")
+    with pytest.raises(SystemExit, match=message):
+        convert_torch_weights.convert(source, target)
+    assert target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pth", "b.safetensors"]
 
 
 def test_a_torch_checkpoint_with_code_is_not_executed(torch, tmp_path):

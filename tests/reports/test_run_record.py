@@ -49,17 +49,6 @@ def test_training_time_is_known_where_every_speed_is(lines, batch, seconds):
     assert RunRecord(pathlib.Path(), {}, run, lines, [], "test").training_seconds == seconds
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("{", r"run\.json is damaged, it is not JSON"), ("[1]", "expected a JSON object, got list")],
-)
-def test_a_damaged_description_of_the_run_is_named(tmp_path, text, message):
-    write_run_folder(tmp_path)
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(RunFolderError, match=message):
-        read_run_record(tmp_path)
-
-
 def test_a_folder_without_a_description_of_the_run_is_read(tmp_path):
     write_run_folder(tmp_path)
     (tmp_path / "run.json").unlink()

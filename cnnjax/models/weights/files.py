@@ -16,6 +16,9 @@ _PICKLES = (b"PK\x03\x04", b"\x80")
 # Distributed training wraps a network in another one, which adds this prefix to its names.
 WRAPPER = "module."
 
+# The format has others too, some of which NumPy cannot hold.
+_FLOATING = ("F64", "F32", "F16", "BF16")
+
 
 class TensorFile:
     """An open safetensors file; arrays are read one at a time.
@@ -27,6 +30,7 @@ class TensorFile:
     def __init__(self, opened: Any, path: Path) -> None:
         """Reads the names and shapes."""
         self._opened = opened
+        self._path = path
         self._stored = {}
         for stored in opened.keys():  # noqa: SIM118 (no mapping)
             name = stored.removeprefix(WRAPPER)
@@ -43,8 +47,18 @@ class TensorFile:
 
         Args:
             name: one of `shapes`.
+
+        Raises:
+            WeightsError: the array is not of floating-point numbers of 16 bits or more.
         """
-        return self._opened.get_tensor(self._stored[name])
+        stored = self._stored[name]
+        dtype = self._opened.get_slice(stored).get_dtype()
+        if dtype not in _FLOATING:
+            raise WeightsError(
+                f"{self._path}: {name} has the dtype {dtype}; weights are floating, one of "
+                f"{', '.join(_FLOATING)}"
+            )
+        return self._opened.get_tensor(stored)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def _fetch(repository: str, revision: str, filename: str) -> Path:
 
 def _verify(path: Path, key: str, kept_in: Path) -> None:
     """Compares a file's checksum with the one kept, or with the hub's, and then keeps it."""
-    kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+    kept = _kept_checksums(kept_in)
     blob = path.resolve().name
     # The client's cache names a large file by the checksum that the hub gave for it.
     published = blob if re.fullmatch("[0-9a-f]{64}", blob) else None
@@ -121,6 +121,23 @@ def _verify(path: Path, key: str, kept_in: Path) -> None:
     if key not in kept:
         kept_in.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept_in, {**kept, key: found}, sort_keys=True)
+
+
+def _kept_checksums(path: Path) -> dict[str, str]:
+    """Returns the checksums of earlier downloads, by what was downloaded."""
+    if not path.exists():
+        return {}
+    try:
+        kept = json.loads(path.read_bytes())
+        problem = "" if isinstance(kept, dict) else "it holds no JSON object"
+    except (OSError, ValueError) as error:
+        kept, problem = {}, str(error)
+    if problem:
+        raise WeightsError(
+            f"the file of kept checksums {path} cannot be read: {problem}; restore it, or remove "
+            "it to trust the next downloads"
+        )
+    return kept
 
 
 def _checksums_file(cache_dir: str | os.PathLike[str] | None) -> Path:

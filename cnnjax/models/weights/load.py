@@ -193,10 +193,7 @@ def _filled(
     """Returns the variables with the wanted places read from the file."""
     arrays: dict[tuple[str, ...], list[np.ndarray]] = {}
     for slot in wanted:
-        array = read(slot.name)
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise WeightsError(f"{slot.name} has the dtype {array.dtype}; weights are floating")
-        arrays.setdefault(slot.path, []).append(slot.layout.to_ours(array))
+        arrays.setdefault(slot.path, []).append(slot.layout.to_ours(read(slot.name)))
     tree: dict[str, Any] = {}
     for path, leaf in leaves(variables).items():
         if path in arrays:

@@ -1,9 +1,13 @@
 """Files of JSON lines that survive the end of the process that writes them."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+# Of many damaged lines, only the first are named.
+_NAMED = 3
 
 
 class JsonLines:
@@ -34,16 +38,95 @@ class JsonLines:
         self._file.close()
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the objects of a file in their order, without lines that a process's end cut off.
+Check = Callable[[dict[str, Any]], str | None]
+"""A function that returns what is wrong with the object of a line, or None."""
+
+
+def read_json_lines(path: Path, check: Check) -> list[dict[str, Any]]:
+    """Returns the objects of a file in their order, without the lines that cannot be read.
 
     Args:
         path: the file; where it does not exist there are no lines.
+        check: what a line's object has to hold.
     """
-    lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue
-    return lines
+    return [values for _, values, problem in _lines(path, check) if problem is None]
+
+
+def describe_damage(path: Path, check: Check) -> str | None:
+    """Returns a sentence on what of a file cannot be read; None if all of it can.
+
+    A last line without its end is no damage: the process that wrote it was killed.
+
+    Args:
+        path: the file.
+        check: what a line's object has to hold.
+    """
+    lines = list(_lines(path, check))
+    bad = [(number, problem) for number, _, problem in lines if problem is not None]
+    if not bad:
+        return None
+    if bad[0][0] == 0:
+        return f"{path.name} cannot be read: {bad[0][1]}."
+    named = [f"line {number} ({problem})" for number, problem in bad[:_NAMED]]
+    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    return (
+        f"{len(bad)} of {len(lines)} lines of {path.name} cannot be read and are left out: "
+        f"{', '.join(named)}{more}."
+    )
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a JSON value is a number that a float can hold; NaN is one.
+
+    Args:
+        value: the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def is_count(value: Any) -> bool:
+    """Returns whether a JSON value is a whole number from 0 to 2^63 - 1, such as a step.
+
+    Args:
+        value: the value.
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _lines(path: Path, check: Check) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+    """Yields each line's number, object and problem; number 0 is for the whole file."""
+    if not os.path.lexists(path):
+        return
+    # A named pipe would be waited for.
+    if not path.is_file():
+        yield 0, {}, "it is no regular file"
+        return
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        yield 0, {}, str(error.strerror)
+        return
+    *whole, last = content.split(b"\n")
+    for number, text in enumerate(whole, 1):
+        # An empty line is added where a process ended between a line and its end.
+        if text:
+            values = _object(text)
+            problem = "cut off or damaged" if values is None else check(values)
+            yield number, values or {}, problem
+    if last and (values := _object(last)) is not None:
+        yield len(whole) + 1, values, check(values)
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    # Thousands of open brackets end Python's recursion.
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None

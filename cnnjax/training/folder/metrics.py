@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from cnnjax.extras import installed_with
-from cnnjax.training.folder.json_lines import JsonLines, read_json_lines
+from cnnjax.training.folder.json_lines import (
+    JsonLines,
+    describe_damage,
+    is_count,
+    is_number,
+    read_json_lines,
+)
 from cnnjax.training.folder.names import METRICS_FILE, TENSORBOARD_FOLDER
 
 HISTOGRAM_VALUES = 100_000
@@ -99,11 +105,31 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """Returns the lines of `metrics.jsonl`, in order of step; of repeated ones, the last written.
 
     A run that was killed repeats the steps after its last checkpoint, and its last line may be cut.
+    Lines that cannot be read are left out.
 
     Args:
         workdir: the run's folder.
     """
     latest: dict[tuple[int, str], dict[str, Any]] = {}
-    for line in read_json_lines(workdir / METRICS_FILE):
+    for line in read_json_lines(workdir / METRICS_FILE, _check):
         latest[line["step"], line["split"]] = line
     return [latest[key] for key in sorted(latest)]
+
+
+def metrics_damage(workdir: Path) -> str | None:
+    """Returns a sentence on the lines of `metrics.jsonl` that cannot be read; None if all can.
+
+    Args:
+        workdir: the run's folder.
+    """
+    return describe_damage(workdir / METRICS_FILE, _check)
+
+
+def _check(line: dict[str, Any]) -> str | None:
+    """Returns what is wrong with a line of metrics."""
+    if not is_count(line.get("step")):
+        return "step is no whole number"
+    if not isinstance(line.get("split"), str):
+        return "split is no text"
+    wrong = [name for name, value in line.items() if name != "split" and not is_number(value)]
+    return f"{wrong[0]} is no number" if wrong else None
