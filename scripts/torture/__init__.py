@@ -1,0 +1,1 @@
+"""The attack on cnnjax as a command: `python -m scripts.torture --help`."""
