@@ -52,6 +52,8 @@ _VALUES: Mapping[str, Callable[[], Any]] = {
     "places": lambda: jnp.arange(2 * 4 * 4 * 4, dtype=jnp.int32).reshape(2, 4, 4, 4) % 64,
     "columns": lambda: jnp.ones((2, 8, 8, 36)),
     "kernel": lambda: jnp.ones((3, 3, 4, 4)),
+    # In the default layout of lax, channels are the second axis.
+    "lax kernel": lambda: jnp.ones((4, 8, 3, 3)),
     "flat kernel": lambda: jnp.ones((3, 3, 1, 4)),
     "matrix": lambda: jnp.ones((4, 5)),
     "filter": lambda: np.ones((3, 3), np.float32),
@@ -79,7 +81,7 @@ _SLIDE = {"strides": "1", "padding": "SAME", "dilation": "1"}
 _CONV = {**_SLIDE, "groups": "1", "precision": "None", "algorithm": "None"}
 _POOL = {"x": "images", "window": "2", "strides": "2", "padding": "VALID", "dilation": "1"}
 _POOL = {**_POOL, "ceil_mode": "False"}
-_LAX = {"lhs": "images", "rhs": "kernel", "window_strides": "ones", "padding": "SAME"}
+_LAX = {"lhs": "images", "rhs": "lax kernel", "window_strides": "ones", "padding": "SAME"}
 _X = {"x": "images"}
 _MODE = {"padding_mode": "reflect"}
 _NORM = {**_X, "scale": "vector", "bias": "vector"}

@@ -27,7 +27,7 @@ TRAIN = (
     "--config=lenet5_digits",
     "--config.epochs=2",
     "--config.data.batch_size=128",
-    "--log_every=2",
+    "--log_every=1",
     "--checkpoint_steps=4",
     "--noprogress",
     "--noreport",
