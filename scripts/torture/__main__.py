@@ -4,8 +4,8 @@
     python -m scripts.torture --only=kills,run-files --minutes=5
     python -m scripts.torture --only=images --first=17 --tries=1
 
-Each attack gets the same number of tries in turn until the time is over. A try depends on the seed
-and its number alone, so that a fault can be repeated. The exit code is 1 if anything failed.
+All attacks get the same time, and each at least one try. A try depends on the seed and its number
+alone, so that a fault can be repeated. The exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -69,17 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _chosen(options.only)
     started = time.monotonic()
     end = started + 60 * options.minutes
-    scores = [Score(attack) for attack in chosen]
-    number = options.first
-    while number < options.first + options.tries:
-        for score in scores:
-            # At least one try of each, so that no attack is left out.
-            if number > options.first and time.monotonic() >= end:
-                break
-            _try(score, options.seed, number)
-        if time.monotonic() >= end:
+    scores = [Score(attack, next_try=options.first) for attack in chosen]
+    # At least one try of each, so that no attack is left out.
+    for score in scores:
+        _try(score, options.seed)
+    while time.monotonic() < end:
+        left = [score for score in scores if score.next_try < options.first + options.tries]
+        if not left:
             break
-        number += 1
+        _try(min(left, key=lambda score: score.seconds), options.seed)
     command = shlex.join(["python", "-m", "scripts.torture", *given])
     text = write_summary(scores, command, options.seed, time.monotonic() - started)
     print(text, end="")
@@ -88,9 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(score.faults for score in scores))
 
 
-def _try(score: Score, seed: int, number: int) -> None:
-    """Makes one try in a folder of its own and counts its outcomes."""
-    attack = score.attack
+def _try(score: Score, seed: int) -> None:
+    """Makes the next try in a folder of its own and counts its outcomes."""
+    attack, number, started = score.attack, score.next_try, time.monotonic()
     generator = np.random.default_rng([seed, number, *attack.name.encode()])
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as scratch:
         try:
@@ -98,7 +96,7 @@ def _try(score: Score, seed: int, number: int) -> None:
         except Exception as error:
             # What the attack did not expect is a find, too, and must not end the others.
             outcomes = failed(f"the attack itself failed: {type(error).__name__}: {error}")
-    score.add(number, outcomes)
+    score.add(outcomes, time.monotonic() - started)
     for outcome in outcomes:
         if not outcome.held:
             print(f"{attack.name} {number}: {outcome.sentence}", file=sys.stderr, flush=True)

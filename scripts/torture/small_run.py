@@ -66,6 +66,8 @@ def small_run() -> Small:
     root = Path(holder.name)
     # Kept until the process ends, which removes the folder.
     small_run.holder = holder  # pyright: ignore[reportFunctionMemberAccess]
+    # Of its own, since a killed process may leave half a program there.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(root / "compiled")
     data, finished, stopped = (root / name for name in ("data", "finished", "stopped"))
     log = root / "log"
     _expect(run_command(train_arguments(finished, data), log), 0)

@@ -22,21 +22,28 @@ class Score:
 
     Attributes:
         attack: the attack.
+        next_try: number of the next try.
+        seconds: how long the tries took.
         held: how many outcomes were as promised.
         faults: the others: number of the try, and sentence.
     """
 
     attack: Attack
+    next_try: int = 0
+    seconds: float = 0.0
     held: int = 0
     faults: list[tuple[int, str]] = dataclasses.field(default_factory=list)
 
-    def add(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Counts the outcomes of a try.
+    def add(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Counts the outcomes of the next try.
 
         Args:
-            number: of the try.
             outcomes: what came of it.
+            seconds: how long it took.
         """
+        number = self.next_try
+        self.next_try += 1
+        self.seconds += seconds
         self.held += sum(outcome.held for outcome in outcomes)
         self.faults += [(number, outcome.sentence) for outcome in outcomes if not outcome.held]
 

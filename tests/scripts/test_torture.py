@@ -107,9 +107,10 @@ def test_odd_entries_can_be_made(tmp_path):
 
 def test_a_summary_counts_and_names_what_failed():
     score = Score(Attack("kills", lambda generator, scratch: [], "random kills"))
-    score.add(0, [Outcome(True, "fine")])
-    score.add(1, [Outcome(False, "lost a bit"), Outcome(False, "hangs")])
-    score.add(2, [Outcome(False, "lost a bit")])
+    score.add([Outcome(True, "fine")], 1)
+    score.add([Outcome(False, "lost a bit"), Outcome(False, "hangs")], 1)
+    score.add([Outcome(False, "lost a bit")], 1)
+    assert (score.next_try, score.seconds) == (3, 3)
     text = write_summary([score], "python -m scripts.torture", 5, 60)
     assert "| `kills`: random kills | 4 | 1 | 3 |" in text
     assert "lost a bit (try 1, 2 times)" in text and "seed 5, 1.0 minutes" in text
