@@ -11,6 +11,7 @@ alone, so that a fault can be repeated. The exit code is 1 if anything failed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -70,20 +71,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     end = started + 60 * options.minutes
     scores = [Score(attack, next_try=options.first) for attack in chosen]
-    # At least one try of each, so that no attack is left out.
-    for score in scores:
-        _try(score, options.seed)
-    while time.monotonic() < end:
-        left = [score for score in scores if score.next_try < options.first + options.tries]
-        if not left:
-            break
-        _try(min(left, key=lambda score: score.seconds), options.seed)
+    # After Ctrl-C, what was found so far is printed.
+    with contextlib.suppress(KeyboardInterrupt):
+        _attack(scores, options, end)
     command = shlex.join(["python", "-m", "scripts.torture", *given])
     text = write_summary(scores, command, options.seed, time.monotonic() - started)
     print(text, end="")
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8", errors="backslashreplace")
     return int(any(score.faults for score in scores))
+
+
+def _attack(scores: Sequence[Score], options: argparse.Namespace, end: float) -> None:
+    """Makes tries until the time is over."""
+    # At least one of each, so that no attack is left out.
+    for score in scores:
+        _try(score, options.seed)
+    while time.monotonic() < end:
+        left = [score for score in scores if score.next_try < options.first + options.tries]
+        if not left:
+            return
+        _try(min(left, key=lambda score: score.seconds), options.seed)
 
 
 def _try(score: Score, seed: int) -> None:

@@ -103,10 +103,12 @@ def kind_of(file: Path) -> str:
         file: the path within its folder.
     """
     digits = "".join(character for character in file.name if not character.isdecimal())
-    if file.parts[0] == "checkpoints" and len(file.parts) > 3:
-        return f"arrays/{'/'.join(file.parts[3:-1])}/{digits if len(file.name) < 24 else 'd'}"
-    if file.parts[0] == "tensorboard":
-        return "tensorboard"
+    top, *inner = str(file.parent).split("/")
+    if top == "checkpoints" and len(inner) > 1:
+        # The chunks of arrays have names of many characters.
+        return f"{'/'.join(inner[1:])}/{digits if len(file.name) < 24 else 'chunk'}"
+    if top == "tensorboard":
+        return top
     return digits
 
 

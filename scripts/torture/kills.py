@@ -32,9 +32,9 @@ def attempt(generator: np.random.Generator, scratch: Path) -> list[Outcome]:
     workdir, log = scratch / "run", scratch / "log"
     story = []
     for _ in range(generator.integers(1, 4)):
-        kind = generator.choice([signal.SIGKILL, signal.SIGTERM])
+        kind = (signal.SIGKILL, signal.SIGTERM)[generator.integers(2)]
         moment = float(generator.uniform(0, small.seconds))
-        story.append(f"{signal.Signals(kind).name} after {moment:.2f} s")
+        story.append(f"{kind.name} after {moment:.2f} s")
         training = start_training(workdir, small.data, log)
         if training.wait(moment):
             ended = training.end()

@@ -123,7 +123,11 @@ def _file(content: Callable[[Draw], bytes], name: str = "odd.png") -> Callable[[
 
 
 def _named(name: bytes) -> Callable[[Path, Draw], None]:
-    return lambda folder, generator: (folder / os.fsdecode(name)).write_bytes(_good()) and None
+    return _file(lambda generator: _good(), os.fsdecode(name))
+
+
+def _second_folder(folder: Path, generator: Draw) -> None:
+    shutil.copytree(folder, folder.parent / os.fsdecode(b"\xff\xfe"))
 
 
 def _link(target: str) -> Callable[[Path, Draw], None]:
@@ -155,9 +159,7 @@ ODD: Mapping[str, Callable[[Path, Draw], None]] = {
     "a name that is not UTF-8": _named(b"caf\xe9.png"),
     "a name with a line end": _named(b"a\nb.png"),
     "a name of 255 bytes": _named(b"a" * 251 + b".png"),
-    "a class folder that is not UTF-8": lambda folder, generator: (
-        shutil.copytree(folder, folder.parent / os.fsdecode(b"\xff\xfe")) and None
-    ),
+    "a class folder that is not UTF-8": _second_folder,
 }
 """Functions that put an odd entry into a folder."""
 

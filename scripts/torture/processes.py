@@ -111,10 +111,13 @@ class Forked:
         Args:
             seconds: the longest wait.
         """
-        hung = not self.wait(seconds)
-        # The group holds the processes that it started, too.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        hung = True
+        try:
+            hung = not self.wait(seconds)
+        finally:
+            # The group holds the processes that it started, too.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         self.wait(SECONDS)
         output = self.log.read_bytes().decode("utf-8", "replace")
         return Ended(self.code or 0, output, hung, time.monotonic() - self.started)

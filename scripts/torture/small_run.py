@@ -20,6 +20,9 @@ from scripts.torture.processes import Ended, Forked, run_command, start, start_c
 STOPPED_AT = 13
 """The step at which the interrupted run is stopped, of 22."""
 
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+"""Temporary folders, kept until the process ends, which removes them."""
+
 _TIMES = ("images_per_second", "waiting_share")
 
 TRAIN = (
@@ -64,8 +67,7 @@ def small_run() -> Small:
     """
     holder = tempfile.TemporaryDirectory(prefix="torture-")
     root = Path(holder.name)
-    # Kept until the process ends, which removes the folder.
-    small_run.holder = holder  # pyright: ignore[reportFunctionMemberAccess]
+    _FOLDERS.append(holder)
     # Of its own, since a killed process may leave half a program there.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(root / "compiled")
     data, finished, stopped = (root / name for name in ("data", "finished", "stopped"))
