@@ -15,6 +15,7 @@ from scripts.torture import damage, odd_archives, odd_images
 from scripts.torture.attack import Attack, Outcome
 from scripts.torture.op_table import NONSENSE, NONSENSE_FOR, WRONG, op_names, right_call
 from scripts.torture.processes import memory_limit, start
+from scripts.torture.small_run import difference
 from scripts.torture.summary import Score, write_summary
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +104,15 @@ def test_odd_entries_can_be_made(tmp_path):
             folder.mkdir(parents=True)
             make(folder, np.random.default_rng(0))
             assert len(list(folder.iterdir())) + len(list(folder.parent.iterdir())) > 1, name
+
+
+def test_a_result_that_differs_in_anything_is_found():
+    right = {"step": 22, "digest": "ab", "metrics": [{"step": 1, "loss": 0.5}]}
+    assert difference(dict(right), right) is None
+    for name, value in (("step", 21), ("digest", "cd"), ("metrics", [])):
+        assert f"its {name} is not" in str(difference({**right, name: value}, right))
+    assert difference({**right, "metrics": []}, right, metrics=False) is None
+    assert "cannot be read" in str(difference({"problem": "gone"}, right))
 
 
 def test_a_summary_counts_and_names_what_failed():
