@@ -84,6 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _attack(scores: Sequence[Score], options: argparse.Namespace, end: float) -> None:
     """Makes tries until the time is over."""
+    # Before the first try, whose time it would count to.
+    for score in scores:
+        if score.attack.prepare is not None:
+            try:
+                score.attack.prepare()
+            except RuntimeError as error:
+                sys.exit(f"nothing can be attacked: {error}")
     # At least one of each, so that no attack is left out.
     for score in scores:
         _try(score, options.seed)

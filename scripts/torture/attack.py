@@ -31,11 +31,13 @@ class Attack:
         attempt: a function of a random generator and an empty folder; it returns one outcome or
             several.
         what: what is attacked, for the table.
+        prepare: makes what all tries use; None if they need nothing.
     """
 
     name: str
     attempt: Callable[[np.random.Generator, Path], list[Outcome]]
     what: str
+    prepare: Callable[[], object] | None = None
 
 
 def held(sentence: str) -> list[Outcome]:

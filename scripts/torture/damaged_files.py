@@ -105,5 +105,5 @@ def _of_evaluation(small: Small, use: str, ended: Ended, workdir: Path, output: 
     return None
 
 
-RUN = Attack("run-files", attempt_run, "damaged files of a run folder, then its use")
-DATA = Attack("data-files", attempt_data, "damaged files of a data folder, then its use")
+RUN = Attack("run-files", attempt_run, "damaged files of a run folder, then its use", small_run)
+DATA = Attack("data-files", attempt_data, "damaged files of a data folder, then its use", small_run)

@@ -97,4 +97,4 @@ def _with_small_files(generator: np.random.Generator, scratch: Path) -> list[Out
     return failed(f"{story}, then with room: {problem}") if problem else held(story)
 
 
-ATTACK = Attack("full-disk", attempt, "a disk that runs full while a run is written")
+ATTACK = Attack("full-disk", attempt, "a disk that runs full while a run is written", small_run)

@@ -55,4 +55,4 @@ def attempt(generator: np.random.Generator, scratch: Path) -> list[Outcome]:
     return held(f"{', '.join(story)}, resumed: bit for bit the same")
 
 
-ATTACK = Attack("kills", attempt, "SIGKILL and SIGTERM at random moments of a training")
+ATTACK = Attack("kills", attempt, "SIGKILL and SIGTERM at random moments of a training", small_run)

@@ -163,4 +163,4 @@ ODD: Mapping[str, Callable[[Path, Draw], None]] = {
 }
 """Functions that put an odd entry into a folder."""
 
-ATTACK = Attack("images", attempt, "odd files, links, pipes and bombs among images")
+ATTACK = Attack("images", attempt, "odd files, links, pipes and bombs among images", small_run)
