@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnjax import writing
-from cnnjax.models.weights.files import WRAPPER, check_folder, open_tensors, sha256
+from cnnjax import digests, writing
+from cnnjax.models.weights.files import WRAPPER, check_folder, open_tensors
 from cnnjax.models.weights.mismatch import WeightsError
 
 
@@ -96,7 +96,7 @@ def convert(source: Path, target: Path, entry: str | None = None) -> None:
     except ValueError as error:
         raise SystemExit(f"{source}: {error}") from None
     _write(tensors, source, target)
-    print(f"{target}: {len(tensors)} arrays, SHA-256 {sha256(target)}")
+    print(f"{target}: {len(tensors)} arrays, SHA-256 {digests.of_file(target)}")
 
 
 def _read(torch: Any, source: Path) -> Any:
