@@ -84,10 +84,16 @@ def test_processes_with_the_token_are_admitted(listener):
         b"",
     ],
     # Tokens are random, and test processes compare the names of tests.
-    ids=(
-        ["a length", "a web browser", "another token", "a token's last byte"]
-        + ["no such process", "the first process", "half a token", "nothing"]
-    ),
+    ids=[
+        "a length",
+        "a web browser",
+        "another token",
+        "a token's last byte",
+        "no such process",
+        "the first process",
+        "half a token",
+        "nothing",
+    ],
 )
 def test_strangers_that_come_first_are_closed(listener, strangers, sent):
     stranger = strangers(listener, sent)
