@@ -57,9 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, _checked_out(options.before, scratch) as before:
         checkouts = (before, ROOT)
         rows = [(name, *[measure(count(each)) for each in checkouts]) for name, measure in ROWS]
-        # The first training of all prepares the digits, and is not counted.
-        _run("hops.py", before, Path(scratch, "data"))
-        hops = [_run("hops.py", each, Path(scratch, "data")) for each in checkouts]
+        hops = [_hops(each, Path(scratch, "data", each.name)) for each in checkouts]
         rows += [
             (
                 f"{label} from `main` to the first backward rule",
@@ -90,6 +88,12 @@ def _run(program: str, checkout: Path, *arguments: str | Path) -> dict[str, Any]
     command = [sys.executable, HERE / program, checkout, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _hops(checkout: Path, data_folder: Path) -> dict[str, int]:
+    # The first training prepares the digits, each checkout in its own way, and is not counted.
+    _run("hops.py", checkout, data_folder)
+    return _run("hops.py", checkout, data_folder)
 
 
 def _seconds(checkout: Path) -> str:
