@@ -14,8 +14,23 @@ from tests.models.shapes import drawn, registered, variables_of
 
 NAMES = models.list_models()
 
+DEEPER = {
+    *("fractalnet34", "plain34", "resnet34", "resnet101", "resnet152", "wide_resnet101_2"),
+    *(f"{kind}{depth}_cifar" for kind in ("plain", "resnet") for depth in (32, 44, 56, 110)),
+    *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
+    *(f"vgg{depth}{norm}" for depth in (13, 16, 19) for norm in ("", "_bn")),
+    *("wrn16_8", "wrn22_8", "wrn28_10", "wrn40_1", "wrn40_2", "wrn40_4"),
+}
+"""Networks that repeat the blocks of a shallower one, or widen them."""
 
-@pytest.mark.parametrize("name", NAMES)
+FORMS = [pytest.param(name, marks=pytest.mark.slow) if name in DEEPER else name for name in NAMES]
+
+
+def test_deeper_networks_are_registered():
+    assert set(NAMES) >= DEEPER
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_training_gives_logits_named_features_and_new_statistics(name):
     model, info, variables = registered(name)
     images = jax.ShapeDtypeStruct((2, *info.input_size), jnp.float32)
@@ -40,7 +55,7 @@ def test_training_gives_logits_named_features_and_new_statistics(name):
     assert {*variables} <= {"params", "batch_stats"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_classes_channels_input_size_and_dtype_are_free(name):
     info = models.model_info(name)
     model = models.create_model(name, num_classes=7, dtype=jnp.bfloat16)
