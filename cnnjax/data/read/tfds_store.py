@@ -124,7 +124,7 @@ def refuse_unfinished(tfds_name: str, data_dir: str | None) -> None:
 
 def _command(tfds_name: str, data_dir: str | None) -> str:
     option = f" --data_dir={data_dir}" if data_dir else ""
-    return f"python -m scripts.prepare_data {tfds_name}{option}"
+    return f"cnnjax prepare {tfds_name}{option}"
 
 
 def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
@@ -176,13 +176,13 @@ def open_prepared(folder: Path) -> Any:
     except Exception as error:
         raise DataError(
             f"dataset: TFDS cannot read its description of {folder}: {error}; delete that folder "
-            "and prepare the set again, with python -m scripts.prepare_data"
+            "and prepare the set again, with cnnjax prepare"
         ) from error
     form = builder.info.file_format
     if form is None or form.value != "array_record":
         raise DataError(
             f"dataset: {folder} is prepared as {form and form.value}; only array_record is read "
-            "without TensorFlow: prepare it in another folder, with python -m scripts.prepare_data"
+            "without TensorFlow: prepare it in another folder, with cnnjax prepare"
         )
     return builder
 

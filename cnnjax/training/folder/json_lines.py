@@ -1,10 +1,14 @@
 """Files of JSON lines that survive the end of the process that writes them."""
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from cnnjax.training.errors import RunFolderError
 
 # Of many damaged lines, only the first are named.
 _NAMED = 3
@@ -15,13 +19,16 @@ class JsonLines:
 
     Args:
         path: the file; it is made if it does not exist.
+
+    Raises:
+        RunFolderError: something else is in its place: a link, a folder, a named pipe.
     """
 
     def __init__(self, path: Path):
-        cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        handle = _open_at_the_end(path)
         # With line buffering, a finished line survives a killed process.
-        self._file = path.open("a", buffering=1)
-        if cut:
+        self._file = open(handle, "a", buffering=1)  # noqa: SIM115 (closed by `close`)
+        if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
             # A process ended within the last line; the next line must not be joined to it.
             self._file.write("\n")
 
@@ -36,6 +43,27 @@ class JsonLines:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _open_at_the_end(path: Path) -> int:
+    """Returns a descriptor of a regular file that is read anywhere and written at its end."""
+    # Without O_NONBLOCK, opening a named pipe would wait for its reader.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR):
+            raise
+        raise _no_file(path) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_file(path)
+    return handle
+
+
+def _no_file(path: Path) -> RunFolderError:
+    kind = "a link" if path.is_symlink() else "no regular file"
+    return RunFolderError(f"workdir: {path} is {kind}; move it away, and start again")
 
 
 Check = Callable[[dict[str, Any]], str | None]

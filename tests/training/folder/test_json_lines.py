@@ -6,7 +6,9 @@ import os
 import pytest
 
 from cnnjax import training
+from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder.events import events_damage
+from cnnjax.training.folder.json_lines import JsonLines
 from cnnjax.training.folder.metrics import metrics_damage
 
 METRICS = [{"step": s, "epoch": s / 2, "split": "train", "loss": 1 / s} for s in (1, 2, 3)]
@@ -100,3 +102,19 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     assert training.read_metrics(tmp_path) == training.read_events(tmp_path) == []
     assert metrics_damage(tmp_path) == "metrics.jsonl cannot be read: it is no regular file."
     assert events_damage(tmp_path) == "events.jsonl cannot be read: it is no regular file."
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(tmp_path):
+    target = tmp_path / "other.txt"
+    target.write_text("kept")
+    (tmp_path / "lines.jsonl").symlink_to(target)
+    with pytest.raises(RunFolderError, match=r"lines\.jsonl is a link; move it away"):
+        JsonLines(tmp_path / "lines.jsonl")
+    assert target.read_text() == "kept"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "lines.jsonl")
+    with pytest.raises(RunFolderError, match=r"lines\.jsonl is no regular file"):
+        JsonLines(tmp_path / "lines.jsonl")
