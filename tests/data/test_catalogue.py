@@ -121,7 +121,7 @@ def test_a_set_that_is_not_prepared_names_the_command(tmp_path):
         lambda: data.load_arrays(data.dataset("mnist"), "train", str(tmp_path)),
         lambda: data.dataset("kmnist", str(tmp_path)),
     ):
-        with pytest.raises(data.DataError, match=r"scripts.prepare_data k?mnist --data_dir=") as e:
+        with pytest.raises(data.DataError, match=r"cnnjax prepare k?mnist --data_dir=") as e:
             look_up()
         assert str(tmp_path) in str(e.value)
 

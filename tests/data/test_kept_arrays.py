@@ -99,7 +99,7 @@ def test_damage_beyond_repair_names_the_command(folder):
         data.DataError, match=r"test\[0\] cannot be read: .*; delete that folder and run: "
     ) as raised:
         data.load_arrays(data.dataset("digits"), "test", str(folder))
-    assert f"scripts.prepare_data digits --data_dir={folder}" in str(raised.value)
+    assert f"cnnjax prepare digits --data_dir={folder}" in str(raised.value)
 
 
 def test_a_damaged_record_is_named(folder, monkeypatch):

@@ -85,7 +85,7 @@ def test_wrong_flags_are_refused_before_any_work(monkeypatch, arguments, message
 
 
 def test_a_missing_dataset_is_reported_with_the_command_that_prepares_it(tmp_path):
-    with pytest.raises(data.DataError, match=r"scripts.prepare_data cifar10 --data_dir="):
+    with pytest.raises(data.DataError, match=r"cnnjax prepare cifar10 --data_dir="):
         data.load_arrays(data.dataset("cifar10"), "train", str(tmp_path))
 
 
