@@ -97,7 +97,7 @@ def test_a_torch_checkpoint_is_converted(legacy, torch, tmp_path):
 
 def stand_in(monkeypatch, load):
     """Puts a module in torch's place, whose `load` is given."""
-    torch = types.ModuleType("torch")
+    torch: Any = types.ModuleType("torch")
     torch.load, torch.is_tensor = load, is_array
     torch.serialization = types.SimpleNamespace(safe_globals=lambda _: contextlib.nullcontext())
     monkeypatch.setitem(sys.modules, "torch", torch)
@@ -156,7 +156,7 @@ def test_what_cannot_be_written_leaves_the_old_file(state, message, monkeypatch,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     stand_in(monkeypatch, lambda *_, **__: state)
-    module = types.ModuleType("safetensors.torch")
+    module: Any = types.ModuleType("safetensors.torch")
     module.save_file = save_file
     monkeypatch.setitem(sys.modules, "safetensors.torch", module)
     monkeypatch.setattr(safetensors, "torch", module, raising=False)

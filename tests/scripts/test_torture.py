@@ -52,7 +52,8 @@ def test_other_ends_are_faults(function, fault, tmp_path):
 
 def test_a_process_that_takes_too_much_memory_ends(tmp_path):
     limits = [memory_limit(0.5)]
-    assert "MemoryError" in ended(lambda: bytes(2**30), tmp_path, limits=limits).fault()
+    fault = ended(lambda: bytes(2**30), tmp_path, limits=limits).fault()
+    assert fault is not None and "MemoryError" in fault
     assert ended(lambda: bytes(2**26), tmp_path, limits=limits).fault() is None
 
 
