@@ -44,8 +44,8 @@ class Ensemble:
         views: the views of an image for which each of them predicts.
 
     Raises:
-        ConfigError: the members' tasks, datasets or held-out examples differ, predictions cannot be
-            joined, or the views do not fit one of the members.
+        ConfigError: there are no members; their tasks, datasets or held-out examples differ;
+            predictions cannot be joined; or the views do not fit one of the members.
 
     Source: Krizhevsky et al. 2012, section 4.1 (views) and table 2 (networks).
     """
@@ -55,6 +55,8 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         """Refuses members whose predictions cannot be joined."""
+        if not self.members:
+            raise ConfigError("members: none were given; give one network or more")
         first = self.members[0]
         for member in self.members[1:]:
             _check_agreement(first, member)

@@ -148,3 +148,10 @@ def test_missing_runs_and_checkpoints_are_named(finished):
         load_ensemble([finished[0], finished[0]])
     with pytest.raises(training.CheckpointError, match=r"4 was given, but .* has 3 checkpoints"):
         load_ensemble([finished[0]], last=4)
+
+
+def test_an_ensemble_needs_a_network():
+    with pytest.raises(
+        training.ConfigError, match="members: none were given; give one network or more"
+    ):
+        Ensemble(())

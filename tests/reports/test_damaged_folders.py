@@ -106,7 +106,8 @@ def test_a_fact_of_another_type_is_left_out_and_named(name, value, folder, netwo
 )
 def test_a_page_of_numbers_that_cannot_be_is_written(values, tmp_path, network):
     lines = [metrics_line(5), metrics_line(10, **values), metrics_line(10, "test")]
-    reports.render(reports.read_run_record(write_run_folder(tmp_path, lines=lines)), network)
+    page = reports.render(reports.read_run_record(write_run_folder(tmp_path, lines=lines)), network)
+    assert page.rstrip().endswith("</html>")
 
 
 def test_a_metric_that_the_task_lacks_does_not_end_the_page(tmp_path, network):
