@@ -92,7 +92,7 @@ def test_a_prepared_set_that_is_gone_is_reported_with_how_to_make_it_anew(tmp_pa
     config = recipes.parse_config({"data": {"name": "cifar10", "batch_size": 128}})
     start(tmp_path / "run", config)
     before = contents(tmp_path / "run")
-    with pytest.raises(Exception, match="prepare_data") as raised:
+    with pytest.raises(Exception, match="cnnjax prepare cifar10") as raised:
         training.fit(recipes.make_run(config, data_dir=str(tmp_path / "gone")), tmp_path / "run")
     assert type(raised.value).__name__ in ("ConfigError", "DataError")
     assert contents(tmp_path / "run") == before

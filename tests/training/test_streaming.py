@@ -117,7 +117,7 @@ def test_more_damaged_images_than_allowed_stop_the_run(config, train_config, fol
 
 def test_a_set_that_is_not_prepared_is_reported_before_anything_is_written(tmp_path):
     config = recipes.parse_config({"data": {"name": "mnist"}})
-    with pytest.raises(data.DataError, match=r"python -m scripts\.prepare_data mnist"):
+    with pytest.raises(data.DataError, match=r"cnnjax prepare mnist"):
         run = recipes.make_run(config, data_dir=str(tmp_path))
         training.fit(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()
