@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.arguments.values import check_odd
-from cnnjax.ops.checks import check_elements
+from cnnjax.ops.checks import given
 from cnnjax.ops.conv.conv2d import cross_correlation
 
 __all__ = [
@@ -30,6 +29,9 @@ SOBEL_X = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], np.float64)
 SOBEL_Y = SOBEL_X.T
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float64)
+
+MOST_SAMPLES = 2**26
+"""The most samples of a kernel made here: 512 MiB of float64, which NumPy copies several times."""
 
 Images = Float[Array, "batch height width channels"]
 
@@ -200,7 +202,7 @@ def box_kernel(size: int) -> np.ndarray:
         size: height and width in pixels, odd.
 
     Raises:
-        ValueError: `size` is not a positive odd int.
+        ValueError: `size` is not a positive odd int, or the kernel has more than 2**26 samples.
 
     Example:
         >>> from cnnjax.ops import filters
@@ -219,7 +221,8 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
         size: number of samples, odd; by default 2 ceil(3 sigma) + 1.
 
     Raises:
-        ValueError: `sigma` is not positive, or `size` is not odd.
+        ValueError: `sigma` is not positive, `size` is not odd, or there are more than 2**26
+            samples.
 
     Example:
         >>> from cnnjax.ops import filters
@@ -242,12 +245,22 @@ def _filtered(op: str, x: jax.Array, kernel: np.ndarray, padding_mode: str | flo
 
 
 def _box(op: str, size: int) -> np.ndarray:
-    check_elements(op, "the kernel", (size, size), size=size)
+    _check_samples(op, size * size, "size", size)
     return np.full((size, size), 1.0 / size**2)
 
 
 def _gaussian(op: str, sigma: float, size: int | None) -> np.ndarray:
+    name, value = ("sigma", sigma) if size is None else ("size", size)
     size = 2 * math.ceil(3 * sigma) + 1 if size is None else size
-    check_odd(op, f"size (for sigma={sigma!r})", size)
+    _check_samples(op, size, name, value)
     weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
     return weights / weights.sum()
+
+
+def _check_samples(op: str, samples: int, name: str, value: float) -> None:
+    """Raises a ValueError if a kernel would have more samples than are made here."""
+    if samples > MOST_SAMPLES:
+        raise ValueError(
+            f"{op}: the kernel would have {samples} samples, more than {MOST_SAMPLES} (2**26), for "
+            f"{name}={given(value)}; make it smaller"
+        )

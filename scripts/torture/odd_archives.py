@@ -17,7 +17,6 @@ from scripts.torture.attack import Attack, Outcome, failed, held
 from scripts.torture.processes import memory_limit, run_command
 
 _GIGABYTES = 1
-_SECONDS = 60
 _USAGE_ERROR = 2
 _BOMB = 1_300 * 2**20
 
@@ -42,7 +41,7 @@ def attempt(generator: Draw, scratch: Path) -> list[Outcome]:
     ODD[name](source, generator)
     dataset = "mnist" if name.startswith("mnist") else "cifar10"
     arguments = ["prepare", dataset, f"--source={source}", f"--data_dir={scratch / 'data'}"]
-    ended = run_command(arguments, scratch / "log", _SECONDS, [memory_limit(_GIGABYTES)])
+    ended = run_command(arguments, scratch / "log", limits=[memory_limit(_GIGABYTES)])
     if fault := ended.fault():
         return failed(f"{name}: {fault}")
     if ended.code != _USAGE_ERROR:

@@ -18,7 +18,6 @@ from scripts.torture.processes import memory_limit, run_command
 from scripts.torture.small_run import small_run
 
 _GIGABYTES = 3
-_SECONDS = 60
 _CLASSES = ("cup", "plate")
 
 Draw = np.random.Generator
@@ -50,7 +49,7 @@ def attempt(generator: Draw, scratch: Path) -> list[Outcome]:
         arguments = ["train", "--config=lenet5_digits", f"--config.data.name=folder:{images}"]
         arguments += ["--config.data.batch_size=4", "--config.epochs=1", "--noprogress"]
         arguments += ["--config.schedule.warmup_epochs=0", f"--workdir={scratch / 'run'}"]
-    ended = run_command(arguments, scratch / "log", _SECONDS, [memory_limit(_GIGABYTES)])
+    ended = run_command(arguments, scratch / "log", limits=[memory_limit(_GIGABYTES)])
     if fault := ended.fault():
         return failed(f"{story}: {fault}")
     if use == "predict" and ended.code in (0, 4):

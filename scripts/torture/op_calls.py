@@ -14,7 +14,7 @@ from scripts.torture.op_table import NONSENSE, NONSENSE_FOR, WRONG, op_names, ri
 from scripts.torture.processes import memory_limit, start
 
 _CALLS = 60
-_SECONDS = 90
+_SECONDS = 240
 _GIGABYTES = 6
 
 Plan = list[tuple[str, int, str]]

@@ -60,6 +60,15 @@ CALLS = {
     "upsample_bilinear": [("factor", lambda n: ops.upsample_bilinear(X, n))],
     "max_unpool": [("output_shape", lambda n: ops.max_unpool(X[:, :3, :3], PLACES, (2, n, n, 4)))],
     "box_kernel": [("size", filters.box_kernel)],
+    "box_blur": [("size", lambda n: filters.box_blur(X, n))],
+    "gaussian_kernel": [
+        ("size", lambda n: filters.gaussian_kernel(1.0, n)),
+        ("sigma", lambda n: filters.gaussian_kernel(float(n))),
+    ],
+    "gaussian_blur": [
+        ("size", lambda n: filters.gaussian_blur(X, 1.0, size=n)),
+        ("sigma", lambda n: filters.gaussian_blur(X, float(n))),
+    ],
 }
 
 
