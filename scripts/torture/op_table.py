@@ -19,7 +19,8 @@ class Call:
     Attributes:
         function: the op.
         arguments: right values, by the names of the arguments.
-        kinds: the kind of each argument: array, pair, count, number, flag, choice or other.
+        kinds: the kind of each argument: array, numeric array, pair, count, number, flag, choice or
+            other.
     """
 
     function: Callable[..., Any]
@@ -40,7 +41,7 @@ def right_call(name: str) -> Call:
     """
     texts = _CALLS[name]
     function = getattr(ops.filters, name) if name in _FILTERS else getattr(ops, name)
-    kinds = {argument: _kind(argument) for argument in texts}
+    kinds = {argument: _kind(name, argument) for argument in texts}
     return Call(function, {argument: _VALUES[text]() for argument, text in texts.items()}, kinds)
 
 
@@ -161,7 +162,10 @@ _KINDS: Mapping[str, str] = {
 }
 
 
-def _kind(argument: str) -> str:
+def _kind(name: str, argument: str) -> str:
+    # Padding takes numbers of every kind.
+    if (name, argument) == ("pad_images", "x"):
+        return "numeric array"
     return _KINDS.get(argument, "other")
 
 
@@ -201,8 +205,11 @@ WRONG: Mapping[str, Callable[[], Any]] = {
 NONSENSE = frozenset({"an object", "bytes", "a dictionary", "a set", "an array of objects"})
 """Values that every argument has to refuse."""
 
+_NO_ARRAYS = frozenset({"'no'", "None", "(2, 'a')", "an array of texts"})
+
 NONSENSE_FOR: Mapping[str, frozenset[str]] = {
-    "array": frozenset({"'no'", "None", "(2, 'a')", "an array of texts", "a complex array"}),
+    "array": _NO_ARRAYS | {"a complex array"},
+    "numeric array": _NO_ARRAYS,
     "pair": frozenset({"'no'", "NaN", "infinity", "-1", "0", "2.5", "True", "[]", "(1, 2, 3)"}),
     "count": frozenset({"'no'", "NaN", "infinity", "-1", "0", "2.5", "True", "[]", "(1, 2, 3)"}),
     "number": frozenset({"'no'", "NaN", "True", "[]", "(1, 2, 3)"}),
