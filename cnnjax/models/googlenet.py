@@ -17,23 +17,22 @@ Example:
 """
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
-import jax.numpy as jnp
 from flax.linen import initializers
 from jaxtyping import Array, Float
 
-from cnnjax import nn, ops
+from cnnjax import nn
 from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.blocks.flat import flat
+from cnnjax.models.blocks.inception import Inception
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET_255_CENTERED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
-Maps = Float[Array, "batch height width features"]
 
 # Szegedy et al., 2014, table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -49,79 +48,13 @@ COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
 }
 
 
-class NaiveInception(linen.Module):
-    """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels concatenated.
-
-    Attributes:
-        features: channels of the three convolutions.
-        unit: makes a convolution with its rectifier.
-
-    Source: Szegedy et al., 2014, figure 2 (a).
-    """
-
-    features: tuple[int, int, int]
-    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
-
-    @linen.compact
-    def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width do not change.
-
-        Args:
-            x: feature maps.
-        """
-        one, three, five = self.features
-        branches = [
-            self.unit(one, (1, 1), name="conv1x1")(x),
-            self.unit(three, (3, 3), name="conv3x3")(x),
-            self.unit(five, (5, 5), name="conv5x5")(x),
-            nn.MaxPool(3, 1, padding=1, name="pool")(x),
-        ]
-        return jnp.concatenate(branches, axis=-1)
-
-
-class Inception(linen.Module):
-    """The Inception module with bottlenecks: 1x1 convolutions before 3x3 and 5x5, after the pool.
-
-    Attributes:
-        columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
-        unit: makes a convolution with its rectifier.
-        five: size of the "5x5" kernel.
-        backward: of the pool, "ours" or "native".
-
-    Source: Szegedy et al., 2014, figure 2 (b).
-    """
-
-    columns: tuple[int, int, int, int, int, int]
-    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
-    five: int = 5
-    backward: str = "ours"
-
-    @linen.compact
-    def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width do not change.
-
-        Args:
-            x: feature maps.
-        """
-        one, reduce3, three, reduce5, five, project = self.columns
-        pooled = nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x)
-        y3 = self.unit(reduce3, (1, 1), name="reduce3x3")(x)
-        y5 = self.unit(reduce5, (1, 1), name="reduce5x5")(x)
-        branches = [
-            self.unit(one, (1, 1), name="conv1x1")(x),
-            self.unit(three, (3, 3), name="conv3x3")(y3),
-            self.unit(five, (self.five, self.five), name="conv5x5")(y5),
-            self.unit(project, (1, 1), name="project")(pooled),
-        ]
-        return jnp.concatenate(branches, axis=-1)
-
-
 class AuxiliaryHead(linen.Module):
     """A classifier on a middle layer: average pool 5x5 of stride 3, 1x1 conv 128, dense 1024.
 
     Attributes:
         num_classes: number of logits.
         unit, dense, avg_pool: make the layers.
+        activate: the activation.
         classifier_init: initializer of the last layer.
         adaptive: whether the pool's result is 4x4 for every size, as in torchvision.
         train: whether dropout is on.
@@ -133,6 +66,7 @@ class AuxiliaryHead(linen.Module):
     unit: Any
     dense: Any
     avg_pool: Any
+    activate: Any
     classifier_init: Any
     adaptive: bool
     train: bool
@@ -151,13 +85,13 @@ class AuxiliaryHead(linen.Module):
         else:
             x = self.avg_pool(5, 3, name="pool")(x)
         x = self.unit(128, (1, 1), name="conv")(x)
-        x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
+        x = self.activate(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
         # Section 5 gives 70 % for the heads, more than before the last layer.
         x = linen.Dropout(0.7, deterministic=not self.train)(x)
         return self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")(x)
 
 
-class GoogLeNet(Net):
+class GoogLeNet(ChoiceNet):
     """GoogLeNet: a stem, nine Inception modules, a global average, a dense layer.
 
     Auxiliary logits, after 4a and 4d, are the features "aux1" and "aux2"; their loss has weight
@@ -166,7 +100,8 @@ class GoogLeNet(Net):
     79x79 (a 5x5 map after 4a), without the heads 31x31.
 
     Attributes:
-        batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).
+        norm: what follows each convolution: "none", "batch" or "group" (of epsilon 1e-3); see
+            `ChoiceNet`.
         response_norm: whether the stem has local response normalization.
         five: size of the modules' "5x5" kernel.
         last_pool: size of the pool before 5a, of stride 2.
@@ -176,7 +111,7 @@ class GoogLeNet(Net):
         remat: whether the backward pass computes a module's activations again, keeping its input.
     """
 
-    batch_norm: bool = False
+    norm: Literal["batch", "group", "none"] = "none"
     response_norm: bool = True
     five: int = 5
     last_pool: int = 3
@@ -198,8 +133,8 @@ class GoogLeNet(Net):
             x: images.
             train: whether dropout is on (stream "dropout"), and batch norms use the batch.
         """
-        norm = self.norm(train, epsilon=1e-3) if self.batch_norm else None
-        unit = functools.partial(ConvUnit, conv=self.conv, norm=norm)
+        norm = None if self.needs_bias else self.norm_layer(train, epsilon=1e-3)
+        unit = functools.partial(ConvUnit, conv=self.conv, norm=norm, activate=self.activate)
         module = linen.remat(Inception) if self.remat else Inception
         # Rounded up, a 3x3 pool without padding halves the size, as in the paper's table.
         pool = functools.partial(self.max_pool, strides=2, ceil_mode=True)
@@ -246,6 +181,7 @@ class GoogLeNet(Net):
                 unit,
                 self.dense,
                 self.avg_pool,
+                self.activate,
                 self.initializers.classifier,
                 self.adaptive_heads,
                 train,
@@ -257,7 +193,7 @@ class GoogLeNet(Net):
 class TorchvisionGoogLeNet(GoogLeNet):
     """torchvision's form: batch norm, 3x3 for 5x5, a last pool of 2x2, adaptive heads."""
 
-    batch_norm: bool = True
+    norm: Literal["batch", "group", "none"] = "batch"
     response_norm: bool = False
     five: int = 3
     last_pool: int = 2

@@ -214,7 +214,9 @@ class InceptionV3(Net):
             x: images.
             train: whether dropout is on (stream "dropout"), and batch norms use the batch.
         """
-        unit = functools.partial(ConvUnit, conv=self.conv, norm=self.norm(train, epsilon=1e-3))
+        unit = functools.partial(
+            ConvUnit, conv=self.conv, norm=self.norm_layer(train, epsilon=1e-3)
+        )
         mixed = linen.remat(Mixed) if self.remat else Mixed
 
         x = unit(32, (3, 3), strides=2, padding="VALID", name="conv1a")(x)

@@ -139,7 +139,7 @@ def test_invalid_arguments_are_refused(arguments, message, state, write, variabl
     ("name", "variant", "source", "message"),
     [
         ("alexnet", None, "torchvision", "variant='torchvision'"),
-        ("googlenet", None, "torchvision", "batch_norm=False"),
+        ("googlenet", None, "torchvision", "norm='none'"),
         ("vgg11_lrn", None, "torchvision", "response_norm=True"),
         ("resnet50", "paper", "torchvision", "stride_in='1x1'"),
         ("resnet20_cifar", None, "torchvision", "stem='cifar'"),

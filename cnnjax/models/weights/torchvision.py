@@ -36,7 +36,7 @@ def vgg_features(model: VGG) -> tuple[Rule, ...]:
     for b, kernels in enumerate(model.blocks, start=1):
         for c in range(1, len(kernels) + 1):
             rules.append(Rule(f"conv{b}_{c}", f"features.{number}"))
-            if model.batch_norm:
+            if model.norm == "batch":
                 number += 1
                 rules.append(Rule(f"bn{b}_{c}", f"features.{number}"))
             # The rectifier is a layer of its own, and what follows it is the next one.
@@ -122,7 +122,7 @@ TABLES = (
         GoogLeNet,
         GOOGLENET,
         {
-            "batch_norm": True,
+            "norm": "batch",
             "response_norm": False,
             "five": 3,
             "last_pool": 2,

@@ -1,0 +1,124 @@
+"""Activation and normalization as fields of the zoo's networks."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import models, nn
+from cnnjax.models.net import Net
+from tests.helpers.programs import quickly
+from tests.models.shapes import drawn, variables_of
+
+# One small network of each family whose parts can be chosen.
+CHOICES: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
+    "vgg11": ({"widths": (4, 4, 8, 8, 8), "hidden": (8, 8)}, (32, 32, 3)),
+    # Of 64 pixels the last modules see 2x2: on 1x1, groups of one channel have no variance.
+    "googlenet": ({"aux_heads": False}, (64, 64, 3)),
+    "resnet8_cifar": ({}, (16, 16, 3)),
+    "plain8_cifar": ({}, (16, 16, 3)),
+    "resnext50_32x4d": ({"blocks": (1, 1), "widths": (64, 128), "groups": 4}, (32, 32, 3)),
+    "preact_resnet11_cifar": ({}, (16, 16, 3)),
+    "wrn10_1": ({}, (16, 16, 3)),
+}
+SLOW = CHOICES.keys() - {"vgg11", "resnet8_cifar"}
+FORMS = pytest.mark.parametrize("name", CHOICES)
+
+
+def made(name, **fields):
+    settings, size = CHOICES[name]
+    return models.create_model(name, 10, **settings, **fields), size
+
+
+def layers(tree, path=()):
+    """Yields the path and the arrays of each layer."""
+    arrays = {k: v for k, v in tree.items() if not hasattr(v, "items")}
+    if arrays:
+        yield path, arrays
+    for name, value in tree.items():
+        if name not in arrays:
+            yield from layers(value, (*path, name))
+
+
+@FORMS
+def test_group_norm_has_batch_norms_parameters_and_no_statistics(name):
+    trees = [variables_of(*made(name, norm=norm)) for norm in ("batch", "group")]
+    shapes = [jax.tree.map(jnp.shape, tree["params"]) for tree in trees]
+    assert shapes[0] == shapes[1]
+    assert [sorted(tree) for tree in trees] == [["batch_stats", "params"], ["params"]]
+
+
+@FORMS
+def test_networks_without_normalization_have_a_bias_in_each_convolution(name):
+    variables = variables_of(*made(name, norm="none"))
+    assert sorted(variables) == ["params"]
+    for path, arrays in layers(variables["params"]):
+        assert sorted(arrays) == ["bias", "kernel"], path
+
+
+@FORMS
+def test_every_activation_of_a_network_is_the_chosen_one(name):
+    def traced(**fields):
+        model, size = made(name, **fields)
+        variables = variables_of(model, size)
+        images = jax.ShapeDtypeStruct((1, *size), jnp.float32)
+        return str(jax.make_jaxpr(model.apply)(variables, images))
+
+    assert "relu" in traced()
+    assert "relu" not in traced(activation="identity")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in CHOICES]
+)
+def test_a_training_step_reaches_every_parameter(name):
+    model, size = made(name, activation="gelu", norm="group")
+    variables = drawn(variables_of(model, size))
+    images = jax.random.normal(jax.random.key(1), (2, *size))
+
+    def loss(params):
+        logits: Any = model.apply(
+            {"params": params}, images, train=True, rngs={"dropout": jax.random.key(2)}
+        )
+        return jax.nn.logsumexp(logits, axis=-1).mean() - logits[:, 0].mean()
+
+    gradients = quickly(jax.grad(loss))(variables["params"])
+    for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).max() > 0, path
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("resnet18", {"norm": "layer"}, "ResNet: norm must be one of .'batch', 'group', 'none'."),
+        ("vgg16", {"norm": None}, "VGG: norm must be one of"),
+        ("vgg16", {"norm": ["batch"]}, "VGG: norm must be one of"),
+        ("wrn16_4", {"activation": "gelo"}, "unknown activation 'gelo'; did you mean gelu"),
+        ("wrn16_4", {"activation": "no_such_module_here:f"}, "no_such_module_here"),
+        ("googlenet", {"activation": 3}, "activation must be a name or a path, got 3"),
+        ("vgg16", {"batch_norm": True}, "takes no 'batch_norm'"),
+        ("alexnet", {"norm": "group"}, "takes no 'norm'"),
+        ("resnet18", {"norm": "none", "zero_init_gamma": True}, "zero_init_gamma=True needs"),
+    ],
+)
+def test_wrong_choices_are_refused_by_name(name, fields, message):
+    with pytest.raises(ValueError, match=message):
+        models.create_model(name, **fields)
+
+
+def test_a_registered_activation_is_a_choice(monkeypatch):
+    monkeypatch.setattr(nn.ACTIVATIONS, "_parts", dict(nn.ACTIVATIONS._parts))
+    nn.ACTIVATIONS.add("halved", lambda x: x / 2)
+    model, size = made("resnet8_cifar", activation="halved")
+    x = jnp.full((1, *size), 2.0)
+    assert isinstance(model, Net)
+    np.testing.assert_array_equal(model.activate(x), jnp.ones_like(x))
+
+
+def test_networks_without_the_fields_rectify_and_use_batch_norm():
+    model: Any = models.create_model("fractalnet20")
+    np.testing.assert_array_equal(model.activate(jnp.array([-1.0, 2.0])), [0.0, 2.0])
+    assert isinstance(model.norm_layer(True)(), nn.BatchNorm)
