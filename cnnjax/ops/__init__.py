@@ -10,7 +10,7 @@ arrays above 2**40 elements, are refused, since XLA would end the process.
 
 from cnnjax.compiler import compiler_options
 from cnnjax.ops import filters
-from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
+from cnnjax.ops.activations import leaky_relu, relu, relu6, scaled_tanh, sigmoid
 from cnnjax.ops.bias import add_bias
 from cnnjax.ops.conv.algorithms.im2col import col2im, im2col
 from cnnjax.ops.conv.batch_axis import batch_over
@@ -63,6 +63,7 @@ __all__ = [
     "output_size",
     "pad_images",
     "relu",
+    "relu6",
     "scaled_tanh",
     "separable_conv2d",
     "separate_kernel",

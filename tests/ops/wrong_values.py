@@ -75,6 +75,7 @@ RIGHT = {
     "output_size": dict(size=6, kernel=3, stride=1, padding=0, dilation=1),
     "pad_images": dict(x=X, pads=((1, 1), (1, 1)), mode="zeros"),
     "relu": dict(x=X),
+    "relu6": dict(x=X),
     "scaled_tanh": dict(x=X),
     "separable_conv2d": _without(CONV, "groups", "precision", "algorithm")
     | dict(kernel=jnp.ones((3, 3, 1, 4))),

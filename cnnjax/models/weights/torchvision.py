@@ -1,14 +1,18 @@
-"""Where torchvision keeps the layers of AlexNet, VGG, GoogLeNet, Inception-v3 and the ResNets.
+"""Where torchvision keeps the layers of its classification networks.
 
 Taken from the names and shapes of torchvision 0.28's state dicts. Its published weights of
 GoogLeNet and Inception-v3 are for images of mean 0.5 and standard deviation 0.5 (pixels from 0 to
-1): its networks themselves convert them from ImageNet's statistics (`transform_input`).
+1): its networks themselves convert them from ImageNet's statistics (`transform_input`). Its files
+of DenseNets still have dots within the names of layers ("norm.1"), which PyTorch no longer allows.
 """
 
 from cnnjax.models.alexnet import ONE_TOWER_2014, AlexNet
+from cnnjax.models.densenet import DenseNet
 from cnnjax.models.googlenet import GoogLeNet
 from cnnjax.models.inception_v3 import InceptionV3
+from cnnjax.models.mobilenet_v2 import MobileNetV2
 from cnnjax.models.resnet import ResNet
+from cnnjax.models.squeezenet import SqueezeNet
 from cnnjax.models.vgg import VGG
 from cnnjax.models.weights.layouts import flattened
 from cnnjax.models.weights.tables import Rule, Table
@@ -103,6 +107,66 @@ RESNET = (
     Rule("classifier", "fc"),
 )
 
+DENSENET = (
+    Rule("conv1", "features.conv0"),
+    Rule("bn1", "features.norm0"),
+    Rule(r"block(\d+)_layer(\d+)/conv(.)", "features.denseblock{1}.denselayer{2}.conv{3}"),
+    Rule(r"block(\d+)_layer(\d+)/bn(.)", "features.denseblock{1}.denselayer{2}.norm{3}"),
+    Rule(r"transition(\d+)/conv", "features.transition{1}.conv"),
+    Rule(r"transition(\d+)/bn", "features.transition{1}.norm"),
+    # Its name whatever the number of blocks.
+    Rule("final_bn", "features.norm5"),
+    Rule("classifier", "classifier"),
+)
+
+
+def mobilenet_v2(model: MobileNetV2) -> tuple[Rule, ...]:
+    """Returns the rules of all layers.
+
+    Args:
+        model: the network, whose rows decide the numbers.
+    """
+    rules, number = [Rule("conv1", "features.0.0"), Rule("bn1", "features.0.1")], 0
+    for stage, row in enumerate(model.rows, start=1):
+        for block in range(1, row.blocks + 1):
+            number += 1
+            ours, theirs = f"stage{stage}_block{block}", f"features.{number}.conv"
+            # Blocks that do not widen their input lack the first convolution.
+            first = 0 if row.expansion == 1 else 1
+            rules += [
+                Rule(f"{ours}/expand", f"{theirs}.0.0"),
+                Rule(f"{ours}/bn1", f"{theirs}.0.1"),
+                Rule(f"{ours}/depthwise", f"{theirs}.{first}.0"),
+                Rule(f"{ours}/bn2", f"{theirs}.{first}.1"),
+                Rule(f"{ours}/project", f"{theirs}.{first + 1}"),
+                Rule(f"{ours}/bn3", f"{theirs}.{first + 2}"),
+            ]
+    last = f"features.{number + 1}"
+    return (
+        *rules,
+        Rule("last_conv", f"{last}.0"),
+        Rule("last_bn", f"{last}.1"),
+        Rule("classifier", "classifier.1"),
+    )
+
+
+def squeezenet(model: SqueezeNet) -> tuple[Rule, ...]:
+    """Returns the rules of all layers.
+
+    Args:
+        model: the network, whose groups of fire modules decide the numbers.
+    """
+    # The first convolution and its rectifier are layers 0 and 1, a pool is a layer too.
+    rules, number, fire = [Rule("conv1", "features.0")], 1, 1
+    for group in model.fires:
+        number += 1
+        for _ in group:
+            number, fire = number + 1, fire + 1
+            layers = "(squeeze|expand1x1|expand3x3)"
+            rules.append(Rule(f"fire{fire}/{layers}", f"features.{number}.{{1}}"))
+    return (*rules, Rule("classifier", "classifier.1"))
+
+
 TABLES = (
     Table(
         AlexNet,
@@ -146,5 +210,17 @@ TABLES = (
         {"stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
         (224, 224, 3),
         "create_model('resnet50', variant='torchvision')",
+    ),
+    Table(
+        DenseNet,
+        DENSENET,
+        {"stem": "imagenet", "bottleneck": True},
+        (224, 224, 3),
+        "create_model('densenet121')",
+        older=((r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2"),),
+    ),
+    Table(MobileNetV2, mobilenet_v2, {}, (224, 224, 3), "create_model('mobilenet_v2')"),
+    Table(
+        SqueezeNet, squeezenet, {"bypass": False}, (224, 224, 3), "create_model('squeezenet1_1')"
     ),
 )
