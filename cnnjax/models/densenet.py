@@ -152,7 +152,7 @@ class DenseNet(Net):
             train: whether batch norms use the batch, and dropout is on (stream "dropout").
         """
         conv = functools.partial(self.conv, use_bias=False)
-        norm = self.norm(train)
+        norm = self.norm_layer(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
         common = {"conv": conv, "norm": norm, "dropout": dropout}
         layer = functools.partial(DenseLayer, self.growth, self.bottleneck, **common)

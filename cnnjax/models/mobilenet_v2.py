@@ -174,7 +174,7 @@ class MobileNetV2(Net):
         """
         # Batch norm follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=False)
-        norm, activate = self.norm(train), ops.relu6
+        norm, activate = self.norm_layer(train), ops.relu6
         block = functools.partial(InvertedResidual, conv=conv, norm=norm, activate=activate)
 
         stem = conv(rounded_channels(32 * self.width), (3, 3), strides=2, padding=1, name="conv1")
