@@ -2,7 +2,9 @@
 
 The counts in the paper's table do not fit its columns at conv1, 4c and 5a; this network follows the
 columns. The paper does not give the constants of local response normalization, which are AlexNet's
-here, nor the initialization, which is Glorot's. `variant="torchvision"` has batch norm in place of
+here, nor the initialization, which is Glorot's. `variant="naive"` has modules without bottlenecks,
+whose pools pass all channels on, so that a module is always wider than the one before (4,944
+channels at the end, not 1,024). `variant="torchvision"` has batch norm in place of
 local response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads
 that pool adaptively to 4x4.
 
@@ -26,7 +28,7 @@ from jaxtyping import Array, Float
 from cnnjax import nn
 from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.blocks.flat import flat
-from cnnjax.models.blocks.inception import Inception
+from cnnjax.models.blocks.inception import FORMS
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
 from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register
@@ -46,6 +48,8 @@ COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
+# The auxiliary heads, by the modules that they are on (section 5).
+HEADS = {"4a": "aux1", "4d": "aux2"}
 
 
 class AuxiliaryHead(linen.Module):
@@ -103,6 +107,8 @@ class GoogLeNet(ChoiceNet):
         norm: what follows each convolution: "none", "batch" or "group" (of epsilon 1e-3); see
             `ChoiceNet`.
         response_norm: whether the stem has local response normalization.
+        module: "bottleneck"; or "naive", whose convolutions have the same channels, but no 1x1
+            reductions before them, and whose pool keeps all channels of its input.
         five: size of the modules' "5x5" kernel.
         last_pool: size of the pool before 5a, of stride 2.
         aux_heads: whether there are auxiliary heads.
@@ -113,6 +119,7 @@ class GoogLeNet(ChoiceNet):
 
     norm: Literal["batch", "group", "none"] = "none"
     response_norm: bool = True
+    module: Literal["bottleneck", "naive"] = "bottleneck"
     five: int = 5
     last_pool: int = 3
     aux_heads: bool = True
@@ -125,6 +132,10 @@ class GoogLeNet(ChoiceNet):
     classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier", "aux2/classifier")
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
+    def field_choices(self) -> dict[str, tuple]:
+        """Returns the allowed values of the fields added here, by field."""
+        return {"module": tuple(FORMS)}
+
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
         """Returns logits.
@@ -135,7 +146,8 @@ class GoogLeNet(ChoiceNet):
         """
         norm = None if self.needs_bias else self.norm_layer(train, epsilon=1e-3)
         unit = functools.partial(ConvUnit, conv=self.conv, norm=norm, activate=self.activate)
-        module = linen.remat(Inception) if self.remat else Inception
+        form, columns = FORMS[self.module]
+        module = linen.remat(form) if self.remat else form
         # Rounded up, a 3x3 pool without padding halves the size, as in the paper's table.
         pool = functools.partial(self.max_pool, strides=2, ceil_mode=True)
 
@@ -145,15 +157,15 @@ class GoogLeNet(ChoiceNet):
         x = unit(64, (1, 1), name="conv2_reduce")(x)
         x = self.respond("norm2", unit(192, (3, 3), name="conv2")(x))
         x = pool(3, name="pool2")(self.feature("conv2", x))
-        for name, columns in COLUMNS.items():
-            block = module(columns, unit, self.five, self.backward, name=f"inception_{name}")
-            x = self.feature(name, block(x))
-            if name == "3b":
-                x = pool(3, name="pool3")(x)
-            elif name == "4e":
-                x = pool(self.last_pool, name="pool4")(x)
-            elif name in ("4a", "4d"):
-                self.auxiliary("aux1" if name == "4a" else "aux2", x, unit, train)
+        pools = {"3b": pool(3, name="pool3"), "4e": pool(self.last_pool, name="pool4")}
+        for name, widths in COLUMNS.items():
+            layers = (unit, self.five, self.backward)
+            x = module(widths[columns], *layers, name=f"inception_{name}")(x)
+            x = self.feature(name, x)
+            if name in pools:
+                x = pools[name](x)
+            if name in HEADS:
+                self.auxiliary(HEADS[name], x, unit, train)
         x = self.feature("pooled", x.mean(axis=(1, 2)))
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
@@ -172,7 +184,7 @@ class GoogLeNet(ChoiceNet):
         Args:
             name: of the head and the feature.
             x: feature maps.
-            unit: makes a convolution with its rectifier.
+            unit: makes a convolution with its activation.
             train: whether dropout is on.
         """
         if self.aux_heads and self.wants_auxiliary(name):
@@ -230,6 +242,21 @@ register(
                 **SYMMETRIC,
             ),
             {},
-        )
+        ),
+        "naive": Entry(
+            GoogLeNet,
+            {"module": "naive"},
+            ModelInfo(
+                "googlenet",
+                "Szegedy et al., 2014, figure 2 (a), in the columns of table 1",
+                input_size=(224, 224, 3),
+                parameters=97_526_008,
+                auxiliary_parameters=6_748_368,
+                multiply_adds="12.568 G",
+                notes="The paper has no network of naive modules.",
+                **IMAGENET_255_CENTERED,
+            ),
+            {},
+        ),
     },
 )

@@ -1,5 +1,6 @@
 """Activations by name, and those of one's own by registering or by path."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,9 @@ Activation = Callable[[jax.Array], jax.Array]
 
 ACTIVATIONS: Registry[Activation] = Registry("activation", example="my_package.layers:mish")
 """The activations, by the names that networks take."""
+
+SCOPE = "activation"
+"""The named scope of an activation's operations; analyses read them as a part of the layer."""
 
 
 def _identity(x: jax.Array) -> jax.Array:
@@ -36,7 +40,7 @@ ACTIVATIONS.add("identity", _identity)
 
 
 def find_activation(name: str) -> Activation:
-    """Returns the activation of a name or path.
+    """Returns the activation of a name or path, in a named scope.
 
     Args:
         name: "relu", "leaky_relu" (of slope 0.01), "scaled_tanh" (1.7159 tanh(2x/3)), "tanh",
@@ -65,4 +69,16 @@ def find_activation(name: str) -> Activation:
             f"activation {name!r} is a {type(found).__name__}, which can't be called; give the "
             "path of a function of one array"
         )
-    return found
+    return _scoped(found)
+
+
+@functools.cache
+def _scoped(activation: Activation) -> Activation:
+    """Returns the function with its operations in the scope; the same one at each call."""
+
+    @functools.wraps(activation)
+    def scoped(x: jax.Array) -> jax.Array:
+        with jax.named_scope(SCOPE):
+            return activation(x)
+
+    return scoped

@@ -90,6 +90,46 @@ def test_a_training_step_reaches_every_parameter(name):
         assert np.abs(gradient).max() > 0, path
 
 
+def early_features(padding_mode, images):
+    model, size = made("plain8_cifar", padding_mode=padding_mode)
+    variables = drawn(variables_of(model, size))
+    return models.apply_with_features(model, variables, images)[1]["stage1"]
+
+
+def test_circular_padding_lets_feature_maps_shift_with_the_image():
+    images = jax.random.normal(jax.random.key(1), (1, 12, 12, 3))
+    shift = {"shift": (3, -2), "axis": (1, 2)}
+    shifted = jnp.roll(images, **shift)
+    features = early_features("circular", images)
+    np.testing.assert_allclose(
+        early_features("circular", shifted), jnp.roll(features, **shift), atol=1e-4
+    )
+    zeros = early_features("zeros", images)
+    assert np.abs(early_features("zeros", shifted) - jnp.roll(zeros, **shift)).max() > 0.1
+    # Five convolutions see the border from three pixels away, not more.
+    np.testing.assert_allclose(zeros[:, 3:-3, 3:-3], features[:, 3:-3, 3:-3], atol=1e-4)
+
+
+def test_a_constant_is_what_convolutions_see_around_the_image():
+    images = jnp.full((1, 12, 12, 3), 0.7)
+    model, size = made("plain8_cifar", padding_mode=0.7, norm="none", activation="identity")
+    variables = drawn(variables_of(model, size))
+    captured = models.apply_with_features(model, variables, images)[1]["stem"]
+    # Constant images stay constant under constant padding by the same value.
+    np.testing.assert_allclose(
+        captured, np.broadcast_to(captured[:, :1, :1], captured.shape), atol=1e-5
+    )
+
+
+def test_replicated_edges_keep_constant_images_constant():
+    model, size = made("resnet8_cifar", padding_mode="replicate")
+    variables = drawn(variables_of(model, size))
+    features = models.apply_with_features(model, variables, jnp.full((1, 16, 16, 3), 0.7))[1]
+    for name in ("stem", "stage1", "stage2", "stage3"):
+        maps = features[name]
+        np.testing.assert_allclose(maps, np.broadcast_to(maps[:, :1, :1], maps.shape), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
     [
@@ -101,6 +141,10 @@ def test_a_training_step_reaches_every_parameter(name):
         ("googlenet", {"activation": 3}, "activation must be a name or a path, got 3"),
         ("vgg16", {"batch_norm": True}, "takes no 'batch_norm'"),
         ("alexnet", {"norm": "group"}, "takes no 'norm'"),
+        ("vgg16", {"padding_mode": "mirror"}, "VGG: padding_mode must be one of 'zeros', 'rep"),
+        ("resnet18", {"padding_mode": True}, "ResNet: padding_mode must be"),
+        ("googlenet", {"module": "plain"}, "GoogLeNet: module must be one of .'bottleneck', 'n"),
+        ("inception_v3", {"five": 3}, "InceptionV3: five must be one of .'5x5', 'two_3x3'."),
         ("resnet18", {"norm": "none", "zero_init_gamma": True}, "zero_init_gamma=True needs"),
     ],
 )

@@ -154,6 +154,24 @@ def test_networks_that_compute_something_else_are_refused(name, variant, source,
         models.load_pretrained(model, "weights.safetensors", source)
 
 
+@pytest.mark.parametrize(
+    ("name", "variant", "source", "choice", "message"),
+    [
+        ("resnet50", None, "torchvision", {"activation": "gelu"}, "activation='gelu'"),
+        ("resnet50", None, "timm", {"norm": "group"}, "norm='group'"),
+        ("vgg16", "torchvision", "torchvision", {"padding_mode": "reflect"}, "'reflect'"),
+        ("vgg16", None, "timm", {"activation": "elu"}, "activation='elu'"),
+        ("googlenet", "torchvision", "torchvision", {"module": "naive"}, "module='naive'"),
+        ("inception_v3", None, "torchvision", {"five": "two_3x3"}, "five='two_3x3'"),
+        ("preact_resnet50", "timm", "timm", {"norm": "none"}, "norm='none'"),
+    ],
+)
+def test_other_choices_than_the_trained_ones_are_refused(name, variant, source, choice, message):
+    model: Any = models.create_model(name, variant=variant, **choice)
+    with pytest.raises(ValueError, match=message):
+        models.load_pretrained(model, "weights.safetensors", source)
+
+
 def test_auxiliary_heads_are_needed_unless_the_network_is_made_without(tmp_path):
     with_heads: Any = models.create_model("googlenet", 5, variant="torchvision")
     without: Any = models.create_model("googlenet", 5, variant="torchvision", aux_heads=False)

@@ -74,4 +74,7 @@ def test_what_is_no_activation_is_refused(name, message):
 
 
 def test_a_path_is_an_activation():
-    assert nn.find_activation("jax.nn:softplus") is jax.nn.softplus
+    softplus = nn.find_activation("jax.nn:softplus")
+    np.testing.assert_allclose(softplus(jnp.asarray(X)), np.logaddexp(X, 0), rtol=1e-6, atol=1e-6)
+    # The same function each time, which programs and fields are compared by.
+    assert nn.find_activation("jax.nn:softplus") is softplus

@@ -11,6 +11,7 @@ import jax
 from cnnjax.analysis.calls import ModuleCall
 from cnnjax.analysis.cost.operations import Operation
 from cnnjax.analysis.cost.traces import Trace
+from cnnjax.nn.activations import SCOPE as ACTIVATION
 
 # Operations that are rows of their own outside of layers.
 _KINDS = {
@@ -118,7 +119,9 @@ def _is_layer(operation: Operation) -> bool:
     if operation.primitive in ("add", "concatenate"):
         # Branches that join have one shape; a bias has another.
         same = operation.primitive != "add" or len(set(operation.input_shapes)) == 1
-        return image and same and operation.depends > 1
+        # An activation such as gelu adds too, but works in place.
+        inside = operation.function == ACTIVATION
+        return image and same and operation.depends > 1 and not inside
     if operation.primitive in ("reduce_sum", "reduce_max"):
         # A global pool reduces rows and columns together.
         return len(operation.input_shapes[0]) == 4 and {1, 2} <= set(operation.axes)

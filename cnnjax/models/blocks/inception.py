@@ -17,15 +17,21 @@ Maps = Float[Array, "batch height width features"]
 class NaiveInception(linen.Module):
     """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels concatenated.
 
+    The pool keeps all channels of the input, so that a module is always wider than the one before.
+
     Attributes:
-        features: channels of the three convolutions.
-        unit: makes a convolution with its rectifier.
+        columns: channels of the three convolutions.
+        unit: makes a convolution with its activation.
+        five: size of the "5x5" kernel.
+        backward: of the pool, "ours" or "native".
 
     Source: Szegedy et al., 2014, figure 2 (a).
     """
 
-    features: tuple[int, int, int]
+    columns: tuple[int, int, int]
     unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
+    five: int = 5
+    backward: str = "ours"
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -34,12 +40,12 @@ class NaiveInception(linen.Module):
         Args:
             x: feature maps.
         """
-        one, three, five = self.features
+        one, three, five = self.columns
         branches = [
             self.unit(one, (1, 1), name="conv1x1")(x),
             self.unit(three, (3, 3), name="conv3x3")(x),
-            self.unit(five, (5, 5), name="conv5x5")(x),
-            nn.MaxPool(3, 1, padding=1, name="pool")(x),
+            self.unit(five, (self.five, self.five), name="conv5x5")(x),
+            nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x),
         ]
         return jnp.concatenate(branches, axis=-1)
 
@@ -49,7 +55,7 @@ class Inception(linen.Module):
 
     Attributes:
         columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
-        unit: makes a convolution with its rectifier.
+        unit: makes a convolution with its activation.
         five: size of the "5x5" kernel.
         backward: of the pool, "ours" or "native".
 
@@ -79,3 +85,11 @@ class Inception(linen.Module):
             self.unit(project, (1, 1), name="project")(pooled),
         ]
         return jnp.concatenate(branches, axis=-1)
+
+
+FORMS: dict[str, tuple[Any, slice]] = {
+    "bottleneck": (Inception, slice(None)),
+    # Without the two reductions and the pool's projection.
+    "naive": (NaiveInception, slice(0, 5, 2)),
+}
+"""The class of each form of the module, and its columns among the six of the paper's table."""

@@ -9,10 +9,11 @@ from jaxtyping import Array
 from cnnjax import nn
 from cnnjax.models.net.base import Net
 from cnnjax.nn.activations import Activation
+from cnnjax.ops.arguments.choices import check_mode
 
 
 class ChoiceNet(Net):
-    """A network of the zoo that leaves three choices open; the defaults are its paper's.
+    """A network of the zoo that leaves three choices open, whose defaults are its paper's.
 
     A subclass writes `self.activate(x)` where its paper rectifies, `self.norm_layer(train)` where
     it normalizes, and `use_bias=self.needs_bias` in convolutions that a batch norm follows.
@@ -22,6 +23,8 @@ class ChoiceNet(Net):
         norm: "batch"; "group", with 32 groups or, where the channels are not a multiple of 32, the
             greatest divisor of the channels below; or "none", with a bias in each convolution
             instead.
+        padding_mode: the pixels that convolutions add around their input: "zeros", "replicate",
+            "reflect", "circular" or a constant, as in `nn.Conv`. Pools are padded as ever.
 
     Example:
         >>> import jax
@@ -35,6 +38,7 @@ class ChoiceNet(Net):
 
     activation: str = "relu"
     norm: Literal["batch", "group", "none"] = "batch"
+    padding_mode: str | float = "zeros"
 
     def __post_init__(self) -> None:
         """Checks the values of the fields.
@@ -49,6 +53,7 @@ class ChoiceNet(Net):
             raise ValueError(
                 f"{type(self).__name__}: norm must be one of {tuple(_NORMS)}, got {self.norm!r}"
             )
+        check_mode(type(self).__name__, "padding_mode", self.padding_mode)
 
     @property
     def activate(self) -> Activation:
@@ -59,6 +64,11 @@ class ChoiceNet(Net):
     def needs_bias(self) -> bool:
         """Whether convolutions have biases, because no normalization follows that has one."""
         return self.norm == "none"
+
+    @property
+    def conv(self) -> functools.partial:
+        """`nn.Conv` with this network's dtype, backward rules, initializers and padding mode."""
+        return functools.partial(super().conv, padding_mode=self.padding_mode)
 
     def norm_layer(self, train: bool, **fields: Any) -> Callable[..., Any]:
         """Returns what makes the layer that `norm` names, with this network's dtype.

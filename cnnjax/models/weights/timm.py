@@ -62,14 +62,20 @@ TABLES = (
     Table(
         VGG,
         lambda model: (*torchvision.vgg_features(model), *VGG_DENSE),
-        {"response_norm": False},
+        {**torchvision.PUBLISHED, "response_norm": False},
         (224, 224, 3),
         "create_model('vgg16')",
     ),
     Table(
         PreActResNet,
         RESNETV2,
-        {"stem": "imagenet", "stem_norm": False, "stride_in": "3x3"},
+        {
+            **torchvision.PUBLISHED,
+            "norm": "batch",
+            "stem": "imagenet",
+            "stem_norm": False,
+            "stride_in": "3x3",
+        },
         (224, 224, 3),
         "create_model('preact_resnet50', variant='timm')",
     ),

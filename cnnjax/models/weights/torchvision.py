@@ -17,6 +17,9 @@ from cnnjax.models.vgg import VGG
 from cnnjax.models.weights.layouts import flattened
 from cnnjax.models.weights.tables import Rule, Table
 
+PUBLISHED = {"activation": "relu", "padding_mode": "zeros"}
+"""The choices of a `ChoiceNet` with which weights of other libraries were trained."""
+
 ALEXNET = (
     Rule("conv1", "features.0"),
     Rule("conv2", "features.3"),
@@ -178,7 +181,7 @@ TABLES = (
     Table(
         VGG,
         lambda model: (*vgg_features(model), *VGG_DENSE),
-        {"response_norm": False},
+        {**PUBLISHED, "response_norm": False},
         (224, 224, 3),
         "create_model('vgg16', variant='torchvision')",
     ),
@@ -186,7 +189,9 @@ TABLES = (
         GoogLeNet,
         GOOGLENET,
         {
+            **PUBLISHED,
             "norm": "batch",
+            "module": "bottleneck",
             "response_norm": False,
             "five": 3,
             "last_pool": 2,
@@ -199,7 +204,7 @@ TABLES = (
     Table(
         InceptionV3,
         INCEPTION_V3,
-        {},
+        {"five": "5x5"},
         (299, 299, 3),
         "create_model('inception_v3')",
         heads=("AuxLogits.",),
@@ -207,7 +212,7 @@ TABLES = (
     Table(
         ResNet,
         RESNET,
-        {"stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
+        {**PUBLISHED, "norm": "batch", "stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
         (224, 224, 3),
         "create_model('resnet50', variant='torchvision')",
     ),
