@@ -9,14 +9,14 @@ as in the authors' code.
 
 Example:
     >>> from cnnjax import models
-    >>> net = models.create_model("densenet40_12_cifar")
+    >>> net = models.create_model("densenet13_12_cifar")
     >>> for feature in models.feature_info(net, (32, 32, 3)):
     ...     print(feature.name, feature.shape)
     stem (32, 32, 16)
-    block1 (32, 32, 160)
-    block2 (16, 16, 304)
-    block3 (8, 8, 448)
-    pooled (448,)
+    block1 (32, 32, 52)
+    block2 (16, 16, 88)
+    block3 (8, 8, 124)
+    pooled (124,)
 """
 
 import functools

@@ -163,6 +163,7 @@ class MobileNetV2(Net):
         """
         super().__post_init__()
         self.check_values("width", _is_width, "a number above 0")
+        self.check_values("rows", _is_row, "a BlockRow, whose fields are ints of at least 1")
 
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
@@ -201,6 +202,14 @@ class MobileNetV2(Net):
 def _is_width(value: Any) -> bool:
     """Returns whether a value is a number above 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_row(value: Any) -> bool:
+    """Returns whether a value is a row of ints of at least 1."""
+    return isinstance(value, BlockRow) and all(
+        isinstance(entry, int) and not isinstance(entry, bool) and entry >= 1
+        for entry in dataclasses.astuple(value)
+    )
 
 
 # By per cent of the width: parameters and multiply-adds of torchvision's network of that width, and

@@ -79,7 +79,7 @@ class Fire(linen.Module):
 class SqueezeNet(Net):
     """A convolution, groups of fire modules after a pool each, a 1x1 convolution, an average.
 
-    Smallest input of version 1.0 23x23, of 1.1 15x15. Images of any larger size work.
+    Smallest input of version 1.0 21x21, of 1.1 17x17. Images of any larger size work.
 
     Attributes:
         fires: channels of the fire modules, group by group: (squeeze, expand).

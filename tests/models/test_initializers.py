@@ -29,6 +29,13 @@ def key(seed):
         # He et al., 2015: a variance of 2 / (kernel size squared times input channels).
         ("resnet8_cifar", "conv1", math.sqrt(2 / 27), None),
         ("preact_resnet11_cifar", "conv1", math.sqrt(2 / 27), None),
+        ("densenet10_4_cifar", "conv1", math.sqrt(2 / 27), None),
+        # He's with the outputs, as in torchvision: 2 / (9 * 32), and N(0, 0.01) for the logits.
+        ("mobilenet_v2", "conv1", math.sqrt(2 / 288), None),
+        ("mobilenet_v2", "classifier", 0.01, 0.0),
+        # Caffe's "xavier": a variance of 1 / fan-in.
+        ("squeezenet1_0", "conv1", math.sqrt(1 / 147), 0.0),
+        ("squeezenet1_0", "classifier", 0.01, 0.0),
         # LeCun et al., 1998: uniform within 2.4 / 25, of deviation 2.4 / 25 / sqrt(3).
         ("lenet5_1998", "c1", 2.4 / 25 / math.sqrt(3), 0.0),
     ],
