@@ -107,6 +107,7 @@ SMALL = [
         {"widths": (8, 16), "dropout_rates": (0.0, 0.1)},
         (16, 16, 3),
     ),
+    ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "drop_path_rate": 0.4}, (8, 8, 1)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,
@@ -120,6 +121,7 @@ LARGE_SIZES = {
     "ResNet": 32,
     "PreActResNet": 32,
     "FractalNet": 32,
+    "SimpleCNN": 28,
 }
 
 
@@ -169,7 +171,7 @@ def check_training(model, size):
 
 
 def drops_something(model):
-    rates = ("dropout_rate", "local_drop_rate", "global_fraction")
+    rates = ("dropout_rate", "drop_path_rate", "local_drop_rate", "global_fraction")
     return any(getattr(model, rate, 0) for rate in rates) or any(
         getattr(model, "dropout_rates", ())
     )
