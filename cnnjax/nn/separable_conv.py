@@ -119,8 +119,10 @@ class SeparableConv(linen.Module):
         dtype: dtype of the computation; parameters have `param_dtype`.
         param_dtype: dtype of the parameters.
         precision: lax's precision of the products.
-        kernel_init: initializer of both kernels.
+        kernel_init: initializer of the pointwise kernel.
         bias_init: initializer of the biases.
+        depthwise_init: initializer of the depthwise kernel; since no rectifier follows it, its gain
+            is 1.
         padding_mode: as in `Conv`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
 
@@ -148,6 +150,7 @@ class SeparableConv(linen.Module):
     precision: Any = None
     kernel_init: Any = linen.initializers.lecun_normal()
     bias_init: Any = linen.initializers.zeros_init()
+    depthwise_init: Any = linen.initializers.lecun_normal()
     padding_mode: str | float = "zeros"
     backward: str = "ours"
 
@@ -167,7 +170,6 @@ class SeparableConv(linen.Module):
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             precision=self.precision,
-            kernel_init=self.kernel_init,
             backward=self.backward,
         )
         x = DepthwiseConv(
@@ -177,6 +179,7 @@ class SeparableConv(linen.Module):
             self.padding,
             self.kernel_dilation,
             use_bias=False,
+            kernel_init=self.depthwise_init,
             padding_mode=self.padding_mode,
             name="depthwise",
             **shared,
@@ -185,6 +188,7 @@ class SeparableConv(linen.Module):
             self.features,
             (1, 1),
             use_bias=self.use_bias,
+            kernel_init=self.kernel_init,
             bias_init=self.bias_init,
             name="pointwise",
             **shared,

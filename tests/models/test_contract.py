@@ -120,6 +120,7 @@ SMALL = [
     ("densenet_bc10_4_cifar", {"dropout_rate": 0.2}, (16, 16, 3)),
     ("mobilenet_v2_050", {"rows": MOBILE_ROWS}, (16, 16, 3)),
     ("squeezenet1_1", {"fires": (((4, 8), (4, 8)), ((8, 16),)), "bypass": True}, (32, 32, 3)),
+    ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "drop_path_rate": 0.4}, (8, 8, 1)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,
@@ -136,6 +137,7 @@ LARGE_SIZES = {
     "DenseNet": 32,
     "MobileNetV2": 32,
     "SqueezeNet": 64,
+    "SimpleCNN": 28,
 }
 
 
@@ -185,7 +187,7 @@ def check_training(model, size):
 
 
 def drops_something(model):
-    rates = ("dropout_rate", "local_drop_rate", "global_fraction")
+    rates = ("dropout_rate", "drop_path_rate", "local_drop_rate", "global_fraction")
     return any(getattr(model, rate, 0) for rate in rates) or any(
         getattr(model, "dropout_rates", ())
     )
