@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax
@@ -13,12 +13,12 @@ from jaxtyping import Array, Float, Num
 from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks.assessment import assessment_sums
-from cnnjax.tasks.base import Batch, Sums, Task
+from cnnjax.tasks.base import Batch, Sums, Task, weighted_sums
 from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.class_text import class_answer, class_evaluation
 from cnnjax.tasks.classification_report import CURVES, classification_report
-from cnnjax.tasks.heads import Heads, apply_with_heads
-from cnnjax.tasks.losses import LossName, OwnLoss, class_losses
+from cnnjax.tasks.heads import Heads, apply_with_heads, evaluation_heads
+from cnnjax.tasks.losses import LossName, OwnLoss, check_loss, class_losses
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score
 
@@ -57,21 +57,7 @@ class Classification(Task):
 
     def __post_init__(self) -> None:
         """Refuses an unknown loss, and settings that are out of range."""
-        known = get_args(LossName)
-        if not callable(self.loss_function) and self.loss_function not in known:
-            raise ValueError(
-                f"task.loss_function: {self.loss_function!r} is unknown; known: {', '.join(known)}"
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"task.label_smoothing: {self.label_smoothing} was given; give 0 or more, below 1"
-            )
-        if self.label_smoothing and self.loss_function != "softmax":
-            raise ValueError(
-                f"task.label_smoothing: {self.label_smoothing} was given with the loss "
-                f"{self.loss_function}; it belongs to softmax: set it to 0, or "
-                "task.loss_function to 'softmax'"
-            )
+        check_loss(self.loss_function, self.label_smoothing)
         if self.auxiliary_weight < 0:
             raise ValueError(
                 f"task.auxiliary_weight: {self.auxiliary_weight} was given; give 0 or more"
@@ -162,6 +148,27 @@ class Classification(Task):
         for head in outputs.auxiliary:
             values = values + self.auxiliary_weight * class_losses(head, *settings)
         return values
+
+    def loss_terms(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> dict[str, Float[Array, ""]]:
+        """Returns the loss; where auxiliary heads have a weight, of the output and of each head.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples.
+            moment: of evaluation, whose `train` is False.
+        """
+        if not self.auxiliary_weight:
+            return super().loss_terms(model, variables, batch, moment)
+        terms = {}
+        for name, logits in evaluation_heads(model, variables, batch["image"]).items():
+            losses = class_losses(logits, self.loss_function, batch["label"], batch.get("target"))
+            sums = weighted_sums({"loss": losses}, batch)
+            share = 1.0 if name == "output" else self.auxiliary_weight
+            terms[name] = share * sums["loss"] / sums["weight"].astype(sums["loss"].dtype)
+        return terms
 
     def example_metrics(self, outputs: Heads, batch: Batch) -> Mapping[str, Float[Array, " batch"]]:
         """Returns whether the label is the most probable class, and whether it is in the top 5.

@@ -50,3 +50,23 @@ def apply_with_heads(
     # Features are in the network's order, the heads from first to last.
     heads = tuple(value for name, value in features.items() if name.startswith("aux"))
     return Heads(logits, heads), dict(updated)
+
+
+def evaluation_heads(
+    model: linen.Module,
+    variables: Mapping[str, Any],
+    images: Float[Array, "batch height width channels"],
+) -> dict[str, Float[Array, "batch classes"]]:
+    """Returns the logits of a network and of its auxiliary heads, in evaluation mode.
+
+    Args:
+        model: the network, whose auxiliary heads are its features "aux1", "aux2".
+        variables: its parameters and other collections.
+        images: the network's inputs.
+
+    Returns:
+        "output" first, then the heads by name; none where `variables` has no such heads.
+    """
+    logits, features = models.apply_with_features(model, variables, images)
+    heads = {name: value for name, value in features.items() if name.startswith("aux")}
+    return {"output": logits, **heads}

@@ -1,6 +1,6 @@
 """Finds the ReLUs of any Flax model, and runs the model with another function in their place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import flax.linen as linen
@@ -142,10 +142,7 @@ def dead_units(
         found: dict[str, Array] = {}
 
         def rectify(layer: str, x: Array) -> Array:
-            name = layer
-            # Two ReLUs after one module call have one name.
-            while name in found:
-                name += "'"
+            name = _distinct(layer, found)
             found[name] = (x > 0).any(axis=tuple(range(1, x.ndim - 1)))
             return jnp.maximum(x, 0)
 
@@ -156,3 +153,46 @@ def dead_units(
 
     on = in_batches(lambda images: alive(variables, images), images)
     return {name: ~units.any(axis=0) for name, units in zip(order, on, strict=True)}
+
+
+def sparsity(
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> dict[str, float]:
+    """Measures the share of zeros in the output of each ReLU.
+
+    Args:
+        model: any Flax module whose nonlinearity is max(x, 0).
+        variables: its variables.
+        images: its input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        Name to share, in the order of computation; a ReLU is named as in `dead_units`.
+
+    Source: Glorot, Bordes and Bengio, 2011, section 3.1 (half of the units are off at the start).
+    """
+    order: list[str] = []
+
+    @compiler.jit
+    def shares(variables: Any, images: Any) -> list[Array]:
+        """The share of zeros of each ReLU, by image."""
+        found: dict[str, Array] = {}
+
+        def rectify(layer: str, x: Array) -> Array:
+            name = _distinct(layer, found)
+            found[name] = (x <= 0).mean(axis=tuple(range(1, x.ndim)))
+            return jnp.maximum(x, 0)
+
+        run_with_rectifiers(model, variables, images, rectify, **apply_arguments)
+        order[:] = found
+        return list(found.values())
+
+    by_image = in_batches(lambda images: shares(variables, images), images)
+    return {name: float(s.mean()) for name, s in zip(order, by_image, strict=True)}
+
+
+def _distinct(name: str, taken: Container[str]) -> str:
+    # Two ReLUs after one module call have one name.
+    while name in taken:
+        name += "'"
+    return name
