@@ -1,11 +1,11 @@
 """Claims: which process runs which run of a study, decided by files in a shared folder.
 
 A claim is a file, `RUN.NUMBER.claim`, that names host and process. It is written beside its place
-and gets its name by a hard link, which fails where the name is taken. Its owner renews it by setting
-its time. A claim that was not renewed for `STALE_SECONDS`, or whose process has ended on this
-machine, is renamed to `RUN.NUMBER.former`: of several processes that try, one succeeds, and the
-owner's next renewal finds no file. The next claim has the next number, so that no name is ever used
-twice.
+and gets its name by a hard link, which fails where the name is taken. Its owner renews it by
+setting its time. A claim that was not renewed for `STALE_SECONDS`, or whose process has ended on
+this machine, is renamed to `RUN.NUMBER.former`: of several processes that try, one succeeds, and
+the owner's next renewal finds no file. The next claim has the next number, so that no name is ever
+used twice.
 """
 
 import contextlib

@@ -56,16 +56,17 @@ def decide(differences: Sequence[float], at_least: float = 0.0, level: float = L
         ValueError: there are fewer than two differences, or one is not finite.
     """
     with installed_with("train"):
-        from scipy import stats
+        from scipy import special
     values = np.asarray(differences, np.float64)
     if len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"differences: {values} were given; give two finite numbers or more")
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     freedom = len(values) - 1
     error = spread / math.sqrt(len(values))
-    half = float(stats.t.ppf(1 - level / 2, freedom)) * error
-    if error > 0:
-        p = 2 * float(stats.t.sf(abs(mean - at_least) / error, freedom))
+    half = float(special.stdtrit(freedom, 1 - level / 2)) * error
+    # Differences of equal counts differ by rounding.
+    if spread > 1e-9 * float(np.abs(values).max()):
+        p = 2 * float(special.stdtr(freedom, -abs(mean - at_least) / error))
         effect = mean / spread
         decision = _decision(mean - half, mean + half, at_least)
     else:
@@ -121,9 +122,9 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
         values: one for each seed; of a single one the half is infinite.
     """
     with installed_with("train"):
-        from scipy import stats
+        from scipy import special
     array = np.asarray(values, np.float64)
     if len(array) < 2:
         return float(array.mean()), math.inf
     error = float(array.std(ddof=1)) / math.sqrt(len(array))
-    return float(array.mean()), float(stats.t.ppf(0.975, len(array) - 1)) * error
+    return float(array.mean()), float(special.stdtrit(len(array) - 1, 1 - LEVEL / 2)) * error
