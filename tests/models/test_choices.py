@@ -90,6 +90,45 @@ def test_a_training_step_reaches_every_parameter(name):
         assert np.abs(gradient).max() > 0, path
 
 
+CHOICE = {"activation": "silu", "norm": "group", "padding_mode": "replicate"}
+
+
+@FORMS
+def test_native_rules_allow_forward_mode_with_every_choice(name):
+    model, size = made(name, backward="native", **CHOICE)
+    images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
+
+    def tangent(variables, x, key):
+        def logits(x):
+            return model.apply(variables, x, train=True, rngs={"dropout": key})
+
+        return jax.jvp(logits, (x,), (jnp.ones_like(x),))[1]
+
+    variables = variables_of(model, size)
+    assert jax.eval_shape(tangent, variables, images, jax.random.key(0)).shape == (2, 10)
+
+
+@FORMS
+def test_choices_in_half_precision_give_logits_of_that_dtype(name):
+    model, size = made(name, dtype=jnp.bfloat16, **CHOICE)
+    images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
+    logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+    assert (logits.shape, logits.dtype) == ((2, 10), jnp.bfloat16)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_stacked_blocks_compute_the_same_with_every_choice():
+    model, size = made("resnet8_cifar", blocks=(2, 2), widths=(4, 8), **CHOICE)
+    variables = drawn(variables_of(model, size))
+    images = jax.random.normal(jax.random.key(1), (2, *size))
+    rows = {name: v for name, v in variables["params"].items() if not name.endswith("block2")}
+    for stage in (1, 2):
+        block = variables["params"][f"stage{stage}_block2"]
+        rows[f"stage{stage}_rest"] = jax.tree.map(lambda x: x[None], block)
+    stacked = model.clone(scan=True).apply({"params": rows}, images)
+    np.testing.assert_allclose(stacked, model.apply(variables, images), atol=1e-5)
+
+
 def early_features(padding_mode, images):
     model, size = made("plain8_cifar", padding_mode=padding_mode)
     variables = drawn(variables_of(model, size))

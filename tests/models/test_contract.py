@@ -172,7 +172,8 @@ def check_training(model, size):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(gradient).all(), name
         # Batch norm takes the mean off again, so that the biases before it matter in no way.
-        if not (getattr(model, "batch_norm", False) and "conv" in name and name.endswith("bias")):
+        normed = getattr(model, "norm", None) == "batch"
+        if not (normed and "conv" in name and name.endswith("bias")):
             assert np.abs(gradient).max() > 1e-12, name
     assert np.array_equal(logits, step(params, keys[1])[0][1][0])
     assert np.array_equal(logits, step(params, keys[2])[0][1][0]) != drops_something(model)
