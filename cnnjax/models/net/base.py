@@ -29,7 +29,8 @@ class Net(linen.Module):
         num_classes: number of logits.
         dtype: dtype of the computation; parameters are float32.
         backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
-        initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
+        initialization: "paper" for the paper's own, "he", "xavier", "xavier_rectified" (twice
+            that variance) or "lecun".
 
     Example:
         >>> import jax
