@@ -28,7 +28,7 @@ def _conv(x, layer, padding="SAME", mode="zeros"):
     kernel = np.asarray(layer["kernel"], np.float64)
     pads = [(0, 0), *((k // 2, k // 2) for k in kernel.shape[:2]), (0, 0)]
     if padding == "SAME":
-        numpy_mode = {"zeros": "constant", "reflect": "reflect"}[mode]
+        numpy_mode: Any = {"zeros": "constant", "reflect": "reflect"}[mode]
         x = np.pad(x, pads, mode=numpy_mode)
     return reference.conv2d(x, kernel) + np.asarray(layer.get("bias", 0))
 
