@@ -27,12 +27,12 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn
 from cnnjax.models.blocks.flat import Logits, flat
+from cnnjax.models.blocks.stage_checks import check_combinations, check_forms
 from cnnjax.models.blocks.stage_parts import FILTERS, JOINS, NORMS, POOLINGS, WITH_BIAS
 from cnnjax.models.net import Net
 from cnnjax.models.registry import ModelInfo, register
 from cnnjax.nn.activations import Activation
 from cnnjax.ops.arguments.choices import check_mode
-from cnnjax.ops.padding import is_zeros
 
 Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch rows columns features"]
@@ -109,18 +109,8 @@ class SimpleCNN(Net):
         super().__post_init__()
         nn.find_activation(self.activation)
         check_mode("SimpleCNN", "padding_mode", self.padding_mode)
-        for field in ("widths", "hidden"):
-            value = getattr(self, field)
-            if not isinstance(value, tuple) or (field == "widths" and not value):
-                raise ValueError(
-                    f"SimpleCNN: {field} must be a tuple of ints, one for each "
-                    f"{'stage' if field == 'widths' else 'dense layer'}, got {value!r}"
-                )
-        for field in ("depth", "kernel"):
-            self.each_stage(field)
-        for wrong, reason in self._contradictions():
-            if wrong:
-                raise ValueError(f"SimpleCNN: {reason}")
+        check_forms(self)
+        check_combinations(self)
 
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
@@ -151,54 +141,6 @@ class SimpleCNN(Net):
                 f"{len(self.widths)} stages of widths={self.widths}, got {value!r}"
             )
         return values
-
-    def _contradictions(self) -> list[tuple[bool, str]]:
-        """Returns combinations that have no meaning, each with whether it is given."""
-        mode, padding, rate = self.padding_mode, self.padding, self.drop_path_rate
-        valid, branch = padding == "VALID", self.shortcut not in ("none", "concatenation")
-        step, size = self.pool_strides, self.pool_size
-        return [
-            (
-                valid and self.shortcut != "none",
-                f"shortcut={self.shortcut!r} needs branches of the input's size, but "
-                "padding='VALID' makes them smaller; set padding='SAME' or shortcut='none'",
-            ),
-            (
-                valid and not is_zeros(mode),
-                f"padding_mode={mode!r} has no pixels to fill with padding='VALID'; set "
-                "padding='SAME' or padding_mode='zeros'",
-            ),
-            (
-                rate > 0 and not branch,
-                f"drop_path_rate={rate} needs a shortcut around the branch that is dropped, but "
-                f"shortcut is {self.shortcut!r}; set shortcut='sum' or drop_path_rate=0.0",
-            ),
-            (
-                rate >= 1,
-                f"drop_path_rate must be less than 1, got {rate}: no example would pass the last "
-                "stage's branch",
-            ),
-            (
-                self.norm == "none" and self.norm_place == "after",
-                "norm_place='after' places a normalization, but norm is 'none'; set norm='batch' "
-                "or norm_place='before'",
-            ),
-            (
-                self.pooling == "none" and step is not None,
-                f"pool_strides={step} belongs to a pool, but pooling is 'none'; set pooling='max' "
-                "or pool_strides=None",
-            ),
-            (
-                step is not None and step > size,
-                f"pool_strides={step} leaves out pixels between windows of pool_size={size}; set "
-                "pool_strides to at most pool_size",
-            ),
-            (
-                self.filters == "asymmetric" and 1 in self.each_stage("kernel"),
-                "filters='asymmetric' cuts an n x n kernel into 1xn and nx1, but kernel is "
-                f"{self.kernel!r}; set kernels of at least 2 or filters='shared'",
-            ),
-        ]
 
     @property
     def activate(self) -> Activation:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 from cnnjax.nn.layer_errors import naming_layer
 from cnnjax.ops.arguments.choices import check_mode
+from cnnjax.ops.checks import is_int
 from cnnjax.ops.padding import is_zeros
 from cnnjax.ops.sizes import resolve_padding
 
@@ -102,6 +103,7 @@ class Conv(linen.Conv):
                 "the input must have shape [..., height, width, channels], got "
                 f"{inputs.shape}; add the missing dimensions"
             )
+        check_features(self.features)
         channels, groups = inputs.shape[-1], self.feature_group_count
         if groups < 1 or channels % groups or self.features % groups:
             raise ValueError(
@@ -201,11 +203,10 @@ def as_pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
         value: an int, a pair, or None for 1.
 
     Raises:
-        ValueError: it is no pair.
+        ValueError: it is no pair, or has something other than ints of at least 1.
     """
     if value is None or (isinstance(value, int) and name != "kernel_size"):
-        value = 1 if value is None else value
-        return (value, value)
+        value = (1, 1) if value is None else (value, value)
     if not isinstance(value, Sequence) or len(value) != 2:
         raise ValueError(
             f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}; "
@@ -213,7 +214,19 @@ def as_pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
             if isinstance(value, int)
             else f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}"
         )
+    if not all(is_int(v) and v >= 1 for v in value):
+        raise ValueError(f"{name} must be ints of at least 1, got {value!r}")
     return (value[0], value[1])
+
+
+def check_features(features: Any) -> None:
+    """Raises a ValueError unless a layer's number of outputs is an int of at least 1.
+
+    Args:
+        features: the field.
+    """
+    if not is_int(features) or features < 1:
+        raise ValueError(f"features must be an int of at least 1, got {features!r}")
 
 
 def _lax_padding(padding: Any) -> str | list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax import ops
-from cnnjax.nn.conv import as_pair, masked
+from cnnjax.nn.conv import as_pair, check_features, masked
 from cnnjax.nn.layer_errors import naming_layer
 from cnnjax.ops.checks import is_int, is_sequence
 from cnnjax.ops.sizes import span
@@ -154,6 +154,7 @@ def _checked_channels(layer: ConvTranspose, inputs: Array) -> tuple[int, int]:
             "preferred_element_type is not supported: half types are summed in float32 and rounded "
             "once; leave it at None"
         )
+    check_features(layer.features)
     channels, groups = inputs.shape[-1], layer.feature_group_count
     if groups < 1 or channels % groups or layer.features % groups:
         raise ValueError(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.nn.layer_errors import naming_layer
+from cnnjax.ops.checks import is_real
 
 
 class DropPath(linen.Module):
@@ -47,15 +48,18 @@ class DropPath(linen.Module):
             deterministic: whether nothing is dropped; it may be given here or as a field.
 
         Raises:
-            ValueError: the rate is not from 0 to less than 1. The message names the layer.
+            ValueError: the rate is not from 0 to less than 1, or `x` is a scalar. The message
+                names the layer.
         """
         deterministic = linen.merge_param("deterministic", self.deterministic, deterministic)
         with naming_layer(self):
-            if not 0 <= self.rate < 1:
+            if not is_real(self.rate) or not 0 <= self.rate < 1:
                 raise ValueError(
-                    f"rate must be from 0 to less than 1, got {self.rate!r}; at 1 no example would "
-                    "pass the branch"
+                    f"rate must be a number from 0 to less than 1, got {self.rate!r}; at 1 no "
+                    "example would pass the branch"
                 )
+            if x.ndim == 0:
+                raise ValueError("x must have a batch axis, got a scalar")
         if deterministic or self.rate == 0:
             return x
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
@@ -83,6 +87,6 @@ def rates_by_depth(last: float, blocks: int) -> tuple[float, ...]:
     """
     if not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 1:
         raise ValueError(f"rates_by_depth: blocks must be an int of at least 1, got {blocks!r}")
-    if not isinstance(last, int | float) or not 0 <= last < 1:
+    if not is_real(last) or not 0 <= last < 1:
         raise ValueError(f"rates_by_depth: last must be from 0 to less than 1, got {last!r}")
     return tuple(last * block / blocks for block in range(1, blocks + 1))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import ops
-from cnnjax.nn.conv import as_pair, masked
+from cnnjax.nn.conv import as_pair, check_features, masked
 from cnnjax.nn.layer_errors import naming_layer
 from cnnjax.ops.sizes import checked_output_size, resolve_padding
 
@@ -112,6 +112,7 @@ def _check_fields(layer: LocallyConnected, inputs: Array) -> None:
             f"the input must have shape [..., height, width, channels], got {inputs.shape}; add "
             "the missing dimensions"
         )
+    check_features(layer.features)
     if layer.feature_group_count != 1:
         raise ValueError(
             f"feature_group_count={layer.feature_group_count}, but local connections have no "

@@ -81,9 +81,15 @@ class MaxUnpool(linen.Module):
             switches: what the pooling returned.
 
         Raises:
-            ValueError: `x` has another shape than the pooled images. The message names the layer.
+            ValueError: `x` has another shape than the pooled images, or `switches` are something
+                else. The message names the layer.
         """
         with naming_layer(self):
+            if not isinstance(switches, Switches):
+                raise ValueError(
+                    f"switches are a {type(switches).__name__}; give the second result of a "
+                    "MaxPoolWithSwitches"
+                )
             if x.shape != switches.places.shape:
                 raise ValueError(
                     f"x has the shape {x.shape}, but the switches are of a pooling with a result "

@@ -120,7 +120,7 @@ SMALL = [
     ("densenet_bc10_4_cifar", {"dropout_rate": 0.2}, (16, 16, 3)),
     ("mobilenet_v2_050", {"rows": MOBILE_ROWS}, (16, 16, 3)),
     ("squeezenet1_1", {"fires": (((4, 8), (4, 8)), ((8, 16),)), "bypass": True}, (32, 32, 3)),
-    ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "drop_path_rate": 0.4}, (8, 8, 1)),
+    ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "dropout_rate": 0.3}, (8, 8, 1)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,

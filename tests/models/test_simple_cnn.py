@@ -28,7 +28,7 @@ def _conv(x, layer, padding="SAME", mode="zeros"):
     kernel = np.asarray(layer["kernel"], np.float64)
     pads = [(0, 0), *((k // 2, k // 2) for k in kernel.shape[:2]), (0, 0)]
     if padding == "SAME":
-        numpy_mode = {"zeros": "constant", "reflect": "reflect"}[mode]
+        numpy_mode: Any = {"zeros": "constant", "reflect": "reflect"}[mode]
         x = np.pad(x, pads, mode=numpy_mode)
     return reference.conv2d(x, kernel) + np.asarray(layer.get("bias", 0))
 
@@ -256,6 +256,9 @@ def test_drop_path_and_dropout_draw_in_training_alone():
         ({"depth": (1, 2, 3)}, "depth must be one number, or one for each of the 2 stages"),
         ({"kernel": 2.5}, "kernel must be an int of at least 1, got 2.5"),
         ({"hidden": 84}, "hidden must be a tuple of ints, one for each dense layer, got 84"),
+        ({"kernel": None}, "kernel must be an int, or a tuple with one for each stage, got None"),
+        ({"widths": ((1, 2), 3)}, "widths must be a tuple of ints"),
+        ({"pool_size": (2, 2)}, "pool_size must be an int, which counts for rows and columns"),
         ({"dropout_rate": 2}, "dropout_rate must be a number from 0 to 1"),
         ({"drop_path_rate": 0.2}, "needs a shortcut around the branch .* set shortcut='sum'"),
         ({"drop_path_rate": 0.2, "shortcut": "concatenation"}, "shortcut is 'concatenation'"),

@@ -141,6 +141,9 @@ def test_computes_in_dtype_with_float32_parameters():
         ({}, (8, 8), r"must have shape \[..., height, width, channels\]"),
         ({"mask": np.ones((1, 1, 1, 5))}, (1, 8, 8, 4), r"mask has shape \(1, 1, 1, 5\)"),
         ({"padding": "SOME"}, (1, 8, 8, 4), "SOME"),
+        ({"strides": 0}, (1, 8, 8, 4), r"strides must be ints of at least 1, got \(0, 0\)"),
+        ({"kernel_size": (3, 2.0)}, (1, 8, 8, 4), "kernel_size must be ints of at least 1"),
+        ({"features": 0}, (1, 8, 8, 4), "features must be an int of at least 1, got 0"),
         ({"padding_mode": "mirror"}, (1, 8, 8, 4), "padding_mode must be one of .* got 'mirror'"),
         ({"padding_mode": "reflect", "padding": 8}, (1, 8, 8, 4), "can add at most 7 pixels"),
         (

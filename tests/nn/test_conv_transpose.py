@@ -153,6 +153,9 @@ def test_native_backward_allows_forward_mode_and_dtypes_are_kept():
     ("fields", "message"),
     [
         ({"kernel_size": 3}, r"kernel_size must be a pair.*got 3"),
+        ({"strides": 0}, r"strides must be ints of at least 1, got \(0, 0\)"),
+        ({"kernel_size": (3, 2.0)}, "kernel_size must be ints of at least 1"),
+        ({"features": 0}, "features must be an int of at least 1, got 0"),
         ({"padding": "CIRCULAR"}, "padding must be 'SAME', 'VALID', .*got 'CIRCULAR'"),
         ({"padding": (1, 2, 3)}, "padding must be"),
         ({"padding": (1, (2, 3.0))}, "padding must be"),

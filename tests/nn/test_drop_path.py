@@ -42,8 +42,10 @@ def test_evaluation_and_a_rate_of_zero_draw_nothing():
     layer: Any = nn.DropPath(0.5)
     assert layer.apply({}, ONES, deterministic=True) is ONES
     assert nn.DropPath(0.0, deterministic=False).apply({}, ONES) is ONES
-    with pytest.raises(ValueError, match="rate must be from 0 to less than 1, got 1"):
-        nn.DropPath(1.0, deterministic=True).apply({}, ONES)
+    wrong: Any
+    for wrong in (1.0, -0.1, float("nan"), "0.5", None):
+        with pytest.raises(ValueError, match="rate must be a number from 0 to less than 1, got"):
+            nn.DropPath(wrong, deterministic=True).apply({}, ONES)
 
 
 def test_rates_grow_linearly_to_the_last():

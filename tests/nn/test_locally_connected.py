@@ -89,6 +89,9 @@ def test_weights_for_another_image_size_are_refused_by_name():
     ("fields", "message"),
     [
         ({"kernel_size": 3}, "kernel_size must be a pair"),
+        ({"strides": 0}, r"strides must be ints of at least 1, got \(0, 0\)"),
+        ({"kernel_size": (3, 2.0)}, "kernel_size must be ints of at least 1"),
+        ({"features": 0}, "features must be an int of at least 1, got 0"),
         ({"feature_group_count": 3}, "local connections have no groups"),
         ({"input_dilation": 2}, "input_dilation=2 is not supported"),
         ({"padding": "CIRCULAR"}, "padding must be one of"),

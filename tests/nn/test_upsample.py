@@ -91,6 +91,8 @@ def test_what_does_not_fit_is_refused_in_the_layers_name():
         nn.Upsample(2, "cubic", name="up").apply({}, IMAGES)  # pyright: ignore
     with pytest.raises(ValueError, match="Upsample up: upsample_nearest: factor must be"):
         nn.Upsample(0, name="up").apply({}, IMAGES)
+    with pytest.raises(ValueError, match="MaxUnpool : switches are a NoneType; give the second"):
+        nn.MaxUnpool().apply({}, IMAGES, None)
     result: Any = nn.MaxPoolWithSwitches(2).apply({}, IMAGES)
     with pytest.raises(ValueError, match=r"x has the shape \(2, 5, 7, 3\), but the switches are o"):
         nn.MaxUnpool(name="unpool").apply({}, IMAGES, result[1])
