@@ -26,9 +26,8 @@ import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import ops
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
@@ -37,12 +36,13 @@ Maps = Float[Array, "batch rows columns features"]
 
 
 class DenseLayer(linen.Module):
-    """Batch norm, rectifier, 3x3 convolution, after a bottleneck if there is one.
+    """Batch norm, activation, 3x3 convolution, after a bottleneck if there is one.
 
     Attributes:
         growth: number of new maps.
         bottleneck: whether a 1x1 convolution to 4 * growth channels comes before the 3x3.
         conv, norm, dropout: make the layers.
+        activate: the activation.
 
     Source: Huang et al., 2017, section 3, "Composite function" and "Bottleneck layers".
     """
@@ -52,6 +52,7 @@ class DenseLayer(linen.Module):
     conv: Any
     norm: Any
     dropout: Any
+    activate: Any
 
     @linen.compact
     def __call__(
@@ -63,20 +64,21 @@ class DenseLayer(linen.Module):
             maps: all maps before this layer, of the block's input and of each earlier layer.
         """
         # Joined in here, so that rematerialization keeps the parts, which the layers share.
-        y = ops.relu(self.norm(name="bn1")(jnp.concatenate(maps, axis=-1)))
+        y = self.activate(self.norm(name="bn1")(jnp.concatenate(maps, axis=-1)))
         if self.bottleneck:
             y = self.dropout()(self.conv(4 * self.growth, (1, 1), name="conv1")(y))
-            y = ops.relu(self.norm(name="bn2")(y))
+            y = self.activate(self.norm(name="bn2")(y))
         last = "conv2" if self.bottleneck else "conv1"
         return self.dropout()(self.conv(self.growth, (3, 3), padding=1, name=last)(y))
 
 
 class Transition(linen.Module):
-    """Batch norm, rectifier, 1x1 convolution, 2x2 average pool.
+    """Batch norm, activation, 1x1 convolution, 2x2 average pool.
 
     Attributes:
         features: number of output channels.
         conv, norm, dropout, avg_pool: make the layers.
+        activate: the activation.
 
     Source: Huang et al., 2017, section 3, "Pooling layers" and "Compression".
     """
@@ -85,6 +87,7 @@ class Transition(linen.Module):
     conv: Any
     norm: Any
     dropout: Any
+    activate: Any
     avg_pool: Any
 
     @linen.compact
@@ -94,11 +97,11 @@ class Transition(linen.Module):
         Args:
             x: a block's maps.
         """
-        x = self.conv(self.features, (1, 1), name="conv")(ops.relu(self.norm(name="bn")(x)))
+        x = self.conv(self.features, (1, 1), name="conv")(self.activate(self.norm(name="bn")(x)))
         return self.avg_pool(2, name="pool")(self.dropout()(x))
 
 
-class DenseNet(Net):
+class DenseNet(ChoiceNet):
     """A stem, dense blocks with transitions between them, a global average, a dense layer.
 
     Smallest input with four blocks 29x29 (ImageNet's stem), with three 4x4 (CIFAR's). A block of L
@@ -151,16 +154,16 @@ class DenseNet(Net):
             x: images.
             train: whether batch norms use the batch, and dropout is on (stream "dropout").
         """
-        conv = functools.partial(self.conv, use_bias=False)
+        conv = functools.partial(self.conv, use_bias=self.needs_bias)
         norm = self.norm_layer(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
-        common = {"conv": conv, "norm": norm, "dropout": dropout}
+        common = {"conv": conv, "norm": norm, "dropout": dropout, "activate": self.activate}
         layer = functools.partial(DenseLayer, self.growth, self.bottleneck, **common)
         transition = functools.partial(Transition, avg_pool=self.avg_pool, **common)
 
         if self.stem == "imagenet":
             x = conv(self.stem_width, (7, 7), strides=2, padding=3, name="conv1")(x)
-            x = self.feature("stem", ops.relu(norm(name="bn1")(x)))
+            x = self.feature("stem", self.activate(norm(name="bn1")(x)))
             x = self.max_pool(3, 2, padding=1, name="pool1")(x)
         else:
             x = self.feature("stem", conv(self.stem_width, (3, 3), padding=1, name="conv1")(x))
@@ -174,7 +177,7 @@ class DenseNet(Net):
             for place in range(1, count + 1):
                 maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), maps))
             x = self.feature(f"block{number}", jnp.concatenate(maps, axis=-1))
-        x = ops.relu(norm(name="final_bn")(x))
+        x = self.activate(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
 

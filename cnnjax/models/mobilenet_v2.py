@@ -30,10 +30,9 @@ from typing import Any, ClassVar
 import flax.linen as linen
 from jaxtyping import Array, Float
 
-from cnnjax import ops
 from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.initializers import Initializers
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
 from cnnjax.models.statistics import IMAGENET
 
@@ -133,7 +132,7 @@ class InvertedResidual(linen.Module):
         return x + y if y.shape == x.shape else y
 
 
-class MobileNetV2(Net):
+class MobileNetV2(ChoiceNet):
     """A stem, sequences of inverted residual blocks, a 1x1 convolution, an average, a dense layer.
 
     Any input size works, down to 1x1.
@@ -141,6 +140,7 @@ class MobileNetV2(Net):
     Attributes:
         rows: the sequences of blocks.
         width: factor of all channels, but of the last convolution's only above 1.
+        activation: a name of `nn.ACTIVATIONS`; see `ChoiceNet`.
         dropout_rate: of the average, before the dense layer.
         remat: whether the backward pass computes a block's activations again, keeping its input.
         scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
@@ -148,6 +148,7 @@ class MobileNetV2(Net):
 
     rows: tuple[BlockRow, ...] = PAPER
     width: float = 1.0
+    activation: str = "relu6"
     dropout_rate: float = 0.2
     remat: bool = False
     scan: bool = False
@@ -173,9 +174,8 @@ class MobileNetV2(Net):
             x: images.
             train: whether batch norms use the batch, and dropout is on (stream "dropout").
         """
-        # Batch norm follows each convolution, and has a bias of its own.
-        conv = functools.partial(self.conv, use_bias=False)
-        norm, activate = self.norm_layer(train), ops.relu6
+        conv = functools.partial(self.conv, use_bias=self.needs_bias)
+        norm, activate = self.norm_layer(train), self.activate
         block = functools.partial(InvertedResidual, conv=conv, norm=norm, activate=activate)
 
         stem = conv(rounded_channels(32 * self.width), (3, 3), strides=2, padding=1, name="conv1")

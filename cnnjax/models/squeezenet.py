@@ -22,15 +22,15 @@ Example:
     scores (13, 13, 1000)
 """
 
-from typing import Any, ClassVar
+import functools
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import ops
 from cnnjax.models.initializers import Initializers
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET
 
@@ -47,12 +47,12 @@ _CAFFE_XAVIER = linen.initializers.lecun_uniform()
 
 
 class Fire(linen.Module):
-    """A 1x1 convolution, then 1x1 and 3x3 convolutions side by side, all rectified.
+    """A 1x1 convolution, then 1x1 and 3x3 convolutions side by side, each before an activation.
 
     Attributes:
         squeeze: channels of the first convolution.
         expand: channels of each of the other two.
-        conv: makes a convolution.
+        conv, norm: make the layers.
         activate: the activation.
 
     Source: Iandola et al., 2016, figure 1 and section 3.2.
@@ -61,6 +61,7 @@ class Fire(linen.Module):
     squeeze: int
     expand: int
     conv: Any
+    norm: Any
     activate: Any
 
     @linen.compact
@@ -70,13 +71,15 @@ class Fire(linen.Module):
         Args:
             x: feature maps.
         """
-        x = self.activate(self.conv(self.squeeze, (1, 1), name="squeeze")(x))
+        x = self.conv(self.squeeze, (1, 1), name="squeeze")(x)
+        x = self.activate(self.norm(name="squeeze_bn")(x))
         one = self.conv(self.expand, (1, 1), name="expand1x1")(x)
         three = self.conv(self.expand, (3, 3), padding=1, name="expand3x3")(x)
-        return self.activate(jnp.concatenate([one, three], axis=-1))
+        both = jnp.concatenate([one, three], axis=-1)
+        return self.activate(self.norm(name="expand_bn")(both))
 
 
-class SqueezeNet(Net):
+class SqueezeNet(ChoiceNet):
     """A convolution, groups of fire modules after a pool each, a 1x1 convolution, an average.
 
     Smallest input of version 1.0 21x21, of 1.1 17x17. Images of any larger size work.
@@ -87,6 +90,8 @@ class SqueezeNet(Net):
         stem_kernel: its kernel's height and width.
         bypass: whether the input of each fire module that keeps the channels is added to its
             output (the paper's simple bypass).
+        norm: what follows each convolution but the last: "none", "batch" or "group"; see
+            `ChoiceNet`.
         dropout_rate: of the last fire module's output.
         remat: whether the backward pass computes a module's activations again, keeping its input.
     """
@@ -95,6 +100,7 @@ class SqueezeNet(Net):
     stem_width: int = 96
     stem_kernel: int = 7
     bypass: bool = False
+    norm: Literal["batch", "group", "none"] = "none"
     dropout_rate: float = 0.5
     remat: bool = False
 
@@ -111,23 +117,25 @@ class SqueezeNet(Net):
 
         Args:
             x: images.
-            train: whether dropout is on (stream "dropout").
+            train: whether dropout is on (stream "dropout"), and batch norms use the batch.
         """
-        activate, number = ops.relu, 1
-        fire = linen.remat(Fire) if self.remat else Fire
+        conv = functools.partial(self.conv, use_bias=self.needs_bias)
+        norm, number = self.norm_layer(train), 1
+        parts = {"conv": conv, "norm": norm, "activate": self.activate}
+        fire = functools.partial(linen.remat(Fire) if self.remat else Fire, **parts)
         size = (self.stem_kernel, self.stem_kernel)
-        stem = self.conv(self.stem_width, size, strides=2, padding=0, name="conv1")
-        x = self.feature("conv1", activate(stem(x)))
+        x = conv(self.stem_width, size, strides=2, padding=0, name="conv1")(x)
+        x = self.feature("conv1", self.activate(norm(name="bn1")(x)))
         for group in self.fires:
             # Rounded up as in Caffe.
             x = self.max_pool(3, 2, ceil_mode=True, name=f"pool{number}")(x)
             for squeeze, expand in group:
                 number += 1
-                y = fire(squeeze, expand, self.conv, activate, name=f"fire{number}")(x)
+                y = fire(squeeze, expand, name=f"fire{number}")(x)
                 x = x + y if self.bypass and y.shape == x.shape else y
                 x = self.feature(f"fire{number}", x)
         x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
-        return self.feature("scores", activate(self.class_maps(x))).mean(axis=(1, 2))
+        return self.feature("scores", self.activate(self.class_maps(x))).mean(axis=(1, 2))
 
     def class_maps(self, x: Images) -> Float[Array, "batch height width classes"]:
         """Applies the 1x1 convolution "classifier", which has a map for each class.

@@ -26,6 +26,7 @@ def _identity(x: jax.Array) -> jax.Array:
 # Rules of our own exist only where they were measured to pay. These are JAX's, through `ops` where
 # `ops` has the function.
 ACTIVATIONS.add("relu", ops.relu)
+ACTIVATIONS.add("relu6", ops.relu6)
 ACTIVATIONS.add("leaky_relu", ops.leaky_relu)
 ACTIVATIONS.add("scaled_tanh", ops.scaled_tanh)
 ACTIVATIONS.add("tanh", jax.numpy.tanh)
@@ -43,9 +44,9 @@ def find_activation(name: str) -> Activation:
     """Returns the activation of a name or path, in a named scope.
 
     Args:
-        name: "relu", "leaky_relu" (of slope 0.01), "scaled_tanh" (1.7159 tanh(2x/3)), "tanh",
-            "sigmoid", "elu", "silu", "gelu" or "identity"; a name that was registered with
-            `ACTIVATIONS.register`; or a path, such as "my_package.layers:mish".
+        name: "relu", "relu6" (ends at 6), "leaky_relu" (of slope 0.01), "scaled_tanh"
+            (1.7159 tanh(2x/3)), "tanh", "sigmoid", "elu", "silu", "gelu" or "identity"; a name that
+            was registered with `ACTIVATIONS.register`; or a path, such as "my_package.layers:mish".
 
     Raises:
         PartError: there is no such activation; the message gives the nearest names.

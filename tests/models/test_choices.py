@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnjax import models, nn
+from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.net import Net
 from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, variables_of
@@ -22,6 +23,9 @@ CHOICES: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "resnext50_32x4d": ({"blocks": (1, 1), "widths": (64, 128), "groups": 4}, (32, 32, 3)),
     "preact_resnet11_cifar": ({}, (16, 16, 3)),
     "wrn10_1": ({}, (16, 16, 3)),
+    "densenet_bc10_4_cifar": ({}, (16, 16, 3)),
+    "mobilenet_v2_050": ({"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))}, (16, 16, 3)),
+    "squeezenet1_1": ({"fires": (((4, 8), (4, 8)),)}, (32, 32, 3)),
 }
 SLOW = CHOICES.keys() - {"vgg11", "resnet8_cifar"}
 FORMS = pytest.mark.parametrize("name", CHOICES)

@@ -62,9 +62,9 @@ SMALL = {
         (33, 46),
     ),
     "squeezenet1_0": ("squeezenet1_0", {}, torch_forward.squeezenet, {}, (46, 37)),
-    "squeezenet1_1": ("squeezenet1_1", {}, torch_forward.squeezenet, {}, (33, 46)),
 }
 LARGE = {
+    "squeezenet1_1": ("squeezenet1_1", {}, torch_forward.squeezenet, {}, (33, 46)),
     "googlenet": ("googlenet", {}, torch_forward.googlenet, {}, (65, 79)),
     "inception_v3": (
         "inception_v3",

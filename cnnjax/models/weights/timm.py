@@ -79,6 +79,12 @@ TABLES = (
         (224, 224, 3),
         "create_model('preact_resnet50', variant='timm')",
     ),
-    Table(MobileNetV2, mobilenet_v2, {}, (224, 224, 3), "create_model('mobilenet_v2')"),
+    Table(
+        MobileNetV2,
+        mobilenet_v2,
+        torchvision.MOBILENET_V2_FIELDS,
+        (224, 224, 3),
+        "create_model('mobilenet_v2')",
+    ),
     *(table for table in torchvision.TABLES if table.net in (DenseNet, InceptionV3, ResNet)),
 )

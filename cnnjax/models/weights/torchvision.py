@@ -170,6 +170,9 @@ def squeezenet(model: SqueezeNet) -> tuple[Rule, ...]:
     return (*rules, Rule("classifier", "classifier.1"))
 
 
+MOBILENET_V2_FIELDS = {"norm": "batch", "activation": "relu6"}
+_BATCH_NORM = {"norm": "batch", "activation": "relu"}
+
 TABLES = (
     Table(
         AlexNet,
@@ -219,13 +222,23 @@ TABLES = (
     Table(
         DenseNet,
         DENSENET,
-        {"stem": "imagenet", "bottleneck": True},
+        {**_BATCH_NORM, "stem": "imagenet", "bottleneck": True},
         (224, 224, 3),
         "create_model('densenet121')",
         older=((r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2"),),
     ),
-    Table(MobileNetV2, mobilenet_v2, {}, (224, 224, 3), "create_model('mobilenet_v2')"),
     Table(
-        SqueezeNet, squeezenet, {"bypass": False}, (224, 224, 3), "create_model('squeezenet1_1')"
+        MobileNetV2,
+        mobilenet_v2,
+        MOBILENET_V2_FIELDS,
+        (224, 224, 3),
+        "create_model('mobilenet_v2')",
+    ),
+    Table(
+        SqueezeNet,
+        squeezenet,
+        {"norm": "none", "activation": "relu", "bypass": False},
+        (224, 224, 3),
+        "create_model('squeezenet1_1')",
     ),
 )
