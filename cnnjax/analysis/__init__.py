@@ -15,6 +15,9 @@ from cnnjax.analysis.looks.kernels import (
     kernel_pictures,
     layer_kernels,
 )
+from cnnjax.analysis.windows.convolution import draw_convolution, draw_padding, draw_strides
+from cnnjax.analysis.windows.fields import draw_receptive_field
+from cnnjax.analysis.windows.pooling import draw_pooling, draw_unpooling
 
 __all__ = [
     "Edge",
@@ -27,6 +30,12 @@ __all__ = [
     "activations",
     "convolution_kernels",
     "diagram",
+    "draw_convolution",
+    "draw_padding",
+    "draw_pooling",
+    "draw_receptive_field",
+    "draw_strides",
+    "draw_unpooling",
     "first_layer_kernels",
     "format_summary",
     "kernel_pictures",
