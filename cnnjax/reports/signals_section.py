@@ -11,7 +11,7 @@ import numpy as np
 from cnnjax.analysis.batches import BATCH
 from cnnjax.analysis.behavior.effective_rank import FeatureRank, effective_ranks
 from cnnjax.analysis.behavior.gradients import LayerGradient, gradients_of
-from cnnjax.analysis.behavior.rectifiers import dead_units, sparsity
+from cnnjax.analysis.behavior.rectifiers import RectifierUse, rectifier_uses
 from cnnjax.analysis.behavior.residuals import ResidualBlock, residual_blocks
 from cnnjax.analysis.behavior.signals import LayerSignal, layer_signals, signals_of
 from cnnjax.reports.charts import Line, line_chart
@@ -65,18 +65,18 @@ def health_section(
         count = len(batch["weight"])
         signals = signals_of(lambda v, b: count * sum(terms(v, b).values()), variables, batch)
         gradients = gradients_of(terms, variables, batch)
-    dead = dead_units(model, variables, inputs)
+    uses = rectifier_uses(model, variables, inputs)
     return {
-        "rows": _rows(signals, gradients, dead),
+        "rows": _rows(signals, gradients, uses),
         "chart": _signal_chart(signals, with_gradient=not reason),
         "gradients": not reason,
         "reason": reason,
-        "dead": sum(int(np.sum(d)) for d in dead.values()),
-        "rectified": sum(int(d.size) for d in dead.values()),
+        "dead": sum(int(np.sum(use.dead)) for use in uses.values()),
+        "rectified": sum(int(use.dead.size) for use in uses.values()),
         "images": len(inputs),
         "groups": _groups(
             gradients,
-            sparsity(model, variables, inputs),
+            uses,
             residual_blocks(model, variables, batch["image"]),
             effective_ranks(model, variables, inputs),
         ),
@@ -109,11 +109,11 @@ def _signal_chart(signals: Sequence[LayerSignal], with_gradient: bool) -> str | 
 def _rows(
     signals: Sequence[LayerSignal],
     gradients: Sequence[LayerGradient],
-    dead: Mapping[str, np.ndarray],
+    uses: Mapping[str, RectifierUse],
 ) -> list[dict[str, str]]:
     """Returns the rows of the table as text."""
     by_weights = {layer.name: f"{layer.total:.2g}" for layer in gradients}
-    by_relu = {name: f"{int(np.sum(d))} of {d.size}" for name, d in dead.items()}
+    by_relu = {name: f"{int(np.sum(use.dead))} of {use.dead.size}" for name, use in uses.items()}
     return [
         {
             "name": signal.name,
@@ -130,7 +130,7 @@ def _rows(
 
 def _groups(
     gradients: Sequence[LayerGradient],
-    zeros: Mapping[str, float],
+    uses: Mapping[str, RectifierUse],
     blocks: Sequence[ResidualBlock],
     ranks: Sequence[FeatureRank],
 ) -> list[dict[str, Any]]:
@@ -138,8 +138,8 @@ def _groups(
     parts: list[Part] = []
     if gradients:
         parts.append(_gradient_chart(gradients))
-    if zeros:
-        parts.append(_zeros_chart(zeros))
+    if uses:
+        parts.append(_zeros_chart({name: use.zeros for name, use in uses.items()}))
     if blocks:
         parts += [_block_chart(blocks), _block_table(blocks)]
     if ranks:

@@ -7,7 +7,7 @@ loss per example in float32, or in the logits' type if that is wider.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,32 +23,6 @@ Losses = Float[Array, " batch"]
 
 LossName = Literal["softmax", "hinge", "sigmoid", "squared"]
 OwnLoss = Callable[[Logits, Targets], Losses]
-
-
-def check_loss(loss_function: LossName | OwnLoss, label_smoothing: float) -> None:
-    """Refuses an unknown loss, and smoothing that is out of range or that the loss does not take.
-
-    Args:
-        loss_function: the loss's name, or a function of logits and targets.
-        label_smoothing: share of the targets that is spread evenly over all classes.
-
-    Raises:
-        ValueError: the message names the setting of the task.
-    """
-    known = get_args(LossName)
-    if not callable(loss_function) and loss_function not in known:
-        raise ValueError(
-            f"task.loss_function: {loss_function!r} is unknown; known: {', '.join(known)}"
-        )
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"task.label_smoothing: {label_smoothing} was given; give 0 or more, below 1"
-        )
-    if label_smoothing and loss_function != "softmax":
-        raise ValueError(
-            f"task.label_smoothing: {label_smoothing} was given with the loss {loss_function}; it "
-            "belongs to softmax: set it to 0, or task.loss_function to 'softmax'"
-        )
 
 
 def class_losses(

@@ -124,7 +124,7 @@ def residual_blocks(
 def _marked_program(
     model: linen.Module, variables: Any, images: Any, apply_arguments: Mapping[str, Any]
 ) -> tuple[ClosedJaxpr, Sequence[ModuleCall]]:
-    """Returns the model as a program whose scopes name the module calls by number, and the calls."""
+    """Returns the model as a program whose scopes name the calls by number, and the calls."""
     arguments = evaluation_arguments(model, apply_arguments)
     count = 0
 
