@@ -1,6 +1,7 @@
 """Converts the weights of a PyTorch checkpoint to safetensors, and executes nothing in it.
 
-Takes zip and legacy files, state dicts and training checkpoints; needs torch.
+Takes zip and legacy files, state dicts and training checkpoints; needs torch. The checksums of a
+zip file are verified; a legacy file has none: compare its SHA-256 with the published one.
 
     python -m scripts.convert_torch_weights resnet18.pth resnet18.safetensors
     python -m scripts.convert_torch_weights checkpoint.pth ema.safetensors --entry=model_ema
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,7 @@ def _read(torch: Any, source: Path) -> Any:
         raise SystemExit(f"{source} is empty; copy or download it again")
     with contextlib.suppress(WeightsError), open_tensors(source):
         raise SystemExit(f"{source} is a safetensors file already; nothing is to be converted")
+    _verify_archive(source)
     try:
         # torchvision's own training checkpoints hold the options of the command, which are data.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -118,6 +121,33 @@ def _read(torch: Any, source: Path) -> Any:
             f"({reason or type(error).__name__}). If it is damaged, copy or download it again; if "
             "it is a whole network or holds other objects, save its state_dict() where it was made"
         ) from None
+
+
+def _verify_archive(source: Path) -> None:
+    """Verifies the checksums in a zip file, which torch reads without; a legacy file has none."""
+    with source.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            # torch compresses nothing: an entry that is may be far larger than its file.
+            packed = [
+                e.filename for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED
+            ]
+            damaged = None if packed else archive.testzip()
+    # Damaged bytes end this reader, too, by errors of several classes.
+    except Exception as error:
+        raise SystemExit(
+            f"{source} is a damaged archive ({error}); copy or download it again"
+        ) from None
+    if packed:
+        raise SystemExit(f"{source} was not written by torch.save: {packed[0]} is compressed")
+    if damaged is not None:
+        raise SystemExit(
+            f"{source}: {damaged} has another checksum than it was saved with; copy or download "
+            "the file again. If torch wrote no checksums (set_crc32_options(False)), save it "
+            "again with them"
+        )
 
 
 def _write(tensors: Mapping[str, Any], source: Path, target: Path) -> None:

@@ -24,6 +24,9 @@ MOST_STEPS = 2**31 - 1
 MOST_ELEMENTS = 2**40
 """The most elements of an array, 4 TiB of float32: more than fits the memory of any device."""
 
+MOST_TERMS = 1024
+"""The most operations that one op is written out as: with more, compiling takes minutes."""
+
 
 def is_int(value: Any) -> TypeGuard[int]:
     """Returns whether `value` is an integer: NumPy's count, True and False do not.

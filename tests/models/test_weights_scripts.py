@@ -8,6 +8,7 @@ import pickle
 import struct
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,31 @@ def test_a_damaged_checkpoint_is_named(error, monkeypatch, tmp_path):
 
     stand_in(monkeypatch, load)
     source, target = tmp_path / "a.pth", tmp_path / "a.safetensors"
-    source.write_bytes(b"PK\x03\x04cut")
+    source.write_bytes(b"\x80\x02cut")
     with pytest.raises(SystemExit, match=r"a\.pth cannot be read .*If it is damaged"):
         convert_torch_weights.convert(source, target)
     source.write_bytes(b"")
     with pytest.raises(SystemExit, match=r"a\.pth is empty"):
         convert_torch_weights.convert(source, target)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("damage", ["a bit", "a bit of the directory", "compressed"])
+def test_a_damaged_archive_is_refused_before_it_is_read(damage, monkeypatch, tmp_path):
+    stand_in(monkeypatch, lambda *_, **__: {"a": ARRAY.view(Tensor)})
+    source = tmp_path / "a.pth"
+    kind = zipfile.ZIP_DEFLATED if damage == "compressed" else zipfile.ZIP_STORED
+    with zipfile.ZipFile(source, "w", kind) as archive:
+        archive.writestr("a/data.pkl", b"pickle")
+        archive.writestr("a/data/0", bytes(100))
+    content = bytearray(source.read_bytes())
+    if damage != "compressed":
+        content[content.index(bytes(50)) if damage == "a bit" else content.index(b"PK\1\2")] ^= 1
+        source.write_bytes(content)
+    expected = {"a bit": "another checksum", "compressed": "data.pkl is compressed"}
+    with pytest.raises(SystemExit, match=expected.get(damage, "a damaged archive")):
+        convert_torch_weights.convert(source, tmp_path / "b.safetensors")
+    assert not (tmp_path / "b.safetensors").exists()
 
 
 def test_a_safetensors_file_is_not_converted(monkeypatch, tmp_path):

@@ -119,6 +119,59 @@ def test_neighbors_beyond_the_channels_change_nothing():
     np.testing.assert_allclose(gradient(8), gradient(9), rtol=1e-6)
 
 
+def test_many_neighbors_are_added_up_in_one_operation():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, 2, 300)), jnp.float32)
+    options: dict[str, Any] = dict(size=201, alpha=0.01, beta=0.75, k=1.0)
+    wide = np.asarray(x, np.float64)
+    scale = 1 + 0.01 * np.stack(
+        [(wide[..., max(i - 100, 0) : i + 101] ** 2).sum(-1) for i in range(300)], -1
+    )
+    expected = wide * scale**-0.75
+    norm = lambda x: ops.local_response_norm(x, **options)  # noqa: E731
+    y, pull = jax.vjp(norm, x)
+    np.testing.assert_allclose(y, expected, rtol=1e-5)
+    native = jax.vjp(lambda x: ops.local_response_norm(x, **options, backward="native"), x)[1]
+    np.testing.assert_allclose(pull(x)[0], native(x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_large_windows_are_unrolled_and_rolled_back_by_looking_up():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 40, 45, 2)), jnp.float32)
+    options: dict[str, Any] = dict(strides=(3, 2), padding=((1, 2), (0, 3)))
+    rows = ops.im2col(x, (36, 33), **options)
+    padded = np.pad(x, ((0, 0), (1, 2), (0, 3), (0, 0)))
+    for i, j in ((0, 0), (1, 4), (2, 7)):
+        window = padded[:, 3 * i : 3 * i + 36, 2 * j : 2 * j + 33]
+        np.testing.assert_array_equal(rows[:, i, j], window.reshape(2, -1))
+    counts = ops.col2im(jnp.ones_like(rows), x.shape, (36, 33), **options)
+    expected = np.zeros(padded.shape)
+    for i, j in np.ndindex(rows.shape[1:3]):
+        expected[:, 3 * i : 3 * i + 36, 2 * j : 2 * j + 33] += 1
+    np.testing.assert_array_equal(counts, expected[:, 1:-2, :-3])
+
+
+def test_large_kernels_and_strides_are_not_written_out():
+    x, kernel = jnp.ones((1, 70, 70, 2)), jnp.ones((65, 65, 1, 2))
+    np.testing.assert_allclose(ops.conv2d(x, kernel, padding="VALID", groups=2), 65.0**2)
+
+    # A stride of a thousand pixels has a million phases.
+    def depthwise(x):
+        return ops.conv2d(x, kernel[:3, :3], strides=1000, groups=2).sum()
+
+    def few_channels(x):
+        return ops.conv2d(x, jnp.ones((3, 3, 2, 32)), strides=10**5, padding=1).sum()
+
+    for loss, expected in ((depthwise, 2 * 9), (few_channels, 2 * 4 * 32)):
+        value, gradient = jax.value_and_grad(loss)(x)
+        assert value == gradient.sum() == expected
+
+
+@pytest.mark.parametrize(("algorithm", "groups"), [("shift_add", 2), ("phases", 1)])
+def test_a_forced_algorithm_refuses_what_it_would_write_out(algorithm, groups):
+    x, kernel = jnp.ones((1, 70, 70, 2)), jnp.ones((3, 3, 2 // groups, 2))
+    with pytest.raises(ValueError, match=f"algorithm '{algorithm}' needs .*1024"):
+        ops.conv2d(x, kernel, strides=33, groups=groups, algorithm=algorithm)
+
+
 @pytest.mark.parametrize("dtype", [jnp.int8, jnp.uint8, jnp.int16, jnp.int32])
 def test_unpooling_takes_places_of_any_integer_dtype(dtype):
     y, places = jnp.ones((1, 1, 2, 1)), jnp.asarray([3, 100], dtype).reshape(1, 1, 2, 1)

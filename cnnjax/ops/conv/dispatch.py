@@ -13,6 +13,7 @@ from typing import Any
 import jax
 from jax import lax
 
+from cnnjax.ops.checks import MOST_TERMS
 from cnnjax.ops.conv.algorithms import (
     block_diagonal,
     columns,
@@ -92,7 +93,10 @@ def choose(
         return "direct"
     height, width, per_group, filters = kernel_shape
     if spec.groups > 1:
-        return "shift_add" if per_group == 1 else "block_diagonal"
+        name = "shift_add" if per_group == 1 else "block_diagonal"
+        # Written out, larger ones take minutes to compile.
+        refused = ALGORITHMS[name].refuses(spec, input_shape, kernel_shape)
+        return "direct" if refused else name
     if not matmul.refuses(spec, input_shape, kernel_shape):
         # Products of the pixels that a stride visits are cheap, writing them between zeros is not.
         spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
@@ -106,6 +110,9 @@ def choose(
         return "direct"
     if spec.strides == (1, 1):
         return _unstrided(pass_, height * width, per_group, filters)
+    if max(spec.strides) > max(height, width):
+        # Folding would write out the pixels that no window reads.
+        return "direct"
     return _strided(pass_, max(height, width), per_group, filters)
 
 
@@ -120,7 +127,7 @@ def _unstrided(pass_: str, taps: int, channels: int, filters: int) -> str:
         return "direct"
     if pass_ == "kernel_grad":
         return "columns" if channels == 1 or taps * channels >= 100 else "direct"
-    if channels == 1 and pass_ == "input_grad":
+    if channels == 1 and pass_ == "input_grad" and taps < MOST_TERMS:
         return "shift_add"
     return "columns" if channels <= 8 else "direct"
 

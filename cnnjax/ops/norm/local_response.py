@@ -7,6 +7,7 @@ from functools import reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -15,6 +16,9 @@ from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.rules import make_op
 
 __all__ = ["local_response_norm"]
+
+MANY = 64
+"""With more neighbors written out as shifted arrays, compiling takes longer than running."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +100,9 @@ def _backward(saved: tuple[jax.Array], grad: jax.Array, *, constants: _Constants
     # Neighbors beyond the last channel contribute nothing, however large the size.
     below = min(constants.size // 2, channels - 1)
     above = min((constants.size - 1) // 2, channels - 1)
-    zero = jnp.zeros((), x.dtype)
-    spread = lax.pad(grad * x * power * root * root, zero, [(0, 0, 0)] * 3 + [(above, below, 0)])
-    around = reduce(
-        lax.add,
-        (lax.slice_in_dim(spread, i, i + channels, axis=3) for i in range(above + below + 1)),
-    )
+    spread = grad * x * power * root * root
+    sums = _windows if above + below >= MANY else _shifts
+    around = sums(spread, above, below)
     return (grad * power - (2.0 * constants.alpha * constants.beta) * x * around,)
 
 
@@ -113,8 +114,27 @@ def _scale(x: jax.Array, constants: _Constants) -> jax.Array:
     channels, squares, zero = x.shape[3], x * x, jnp.zeros((), x.dtype)
     low, high = -(constants.size // 2), (constants.size - 1) // 2
     shifts = range(max(low, 1 - channels), min(high, channels - 1) + 1)
-    shifted = (lax.pad(squares, zero, [(0, 0, 0)] * 3 + [(-s, s, 0)]) for s in shifts)
-    return constants.k + constants.alpha * reduce(lax.add, shifted)
+    if len(shifts) > MANY:
+        energy = _windows(squares, -shifts[0], shifts[-1])
+    else:
+        shifted = (lax.pad(squares, zero, [(0, 0, 0)] * 3 + [(-s, s, 0)]) for s in shifts)
+        energy = reduce(lax.add, shifted)
+    return constants.k + constants.alpha * energy
+
+
+def _shifts(values: jax.Array, below: int, above: int) -> jax.Array:
+    """Returns the sums over each channel's neighbors, added up as slices."""
+    channels, zero = values.shape[3], jnp.zeros((), values.dtype)
+    values = lax.pad(values, zero, [(0, 0, 0)] * 3 + [(below, above, 0)])
+    slices = (lax.slice_in_dim(values, i, i + channels, axis=3) for i in range(below + above + 1))
+    return reduce(lax.add, slices)
+
+
+def _windows(values: jax.Array, below: int, above: int) -> jax.Array:
+    """Returns the sums over each channel's neighbors in one operation."""
+    window, zero = (1, 1, 1, below + above + 1), np.zeros((), values.dtype)
+    pads = ((0, 0), (0, 0), (0, 0), (below, above))
+    return lax.reduce_window(values, zero, lax.add, window, (1, 1, 1, 1), pads)
 
 
 def _power(root: jax.Array, beta: float) -> jax.Array:

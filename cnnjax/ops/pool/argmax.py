@@ -9,8 +9,9 @@ from jaxtyping import Array, Float, Int, Integer
 from cnnjax.ops.arguments.table import POOLING, checked
 from cnnjax.ops.checks import MOST_STEPS, check_elements, is_int
 from cnnjax.ops.materialize import materialized
-from cnnjax.ops.pool.choice import chosen_offsets, places, take
+from cnnjax.ops.pool.choice import chosen_offsets
 from cnnjax.ops.pool.max_pool import max_windows, max_windows_input_grad, native_max_windows
+from cnnjax.ops.pool.places import places, take
 from cnnjax.ops.pool.window import PoolWindow, pool_window
 from cnnjax.ops.rules import make_op
 from cnnjax.ops.sizes import PaddingLike, PairLike

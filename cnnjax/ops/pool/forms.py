@@ -10,30 +10,52 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cnnjax.ops.pool.runs import input_runs, window_runs
+from cnnjax.ops.checks import MOST_TERMS
+from cnnjax.ops.pool.runs import input_runs, lag_count, window_runs
 from cnnjax.ops.pool.window import PoolWindow
 
-Form = Literal["runs", "two_pass", "lax"]
+Form = Literal["runs", "two_pass", "lax", "search"]
 
-# With more operations in one expression, compiling takes longer than running.
-MOST_TERMS = 1024
+# Windows of 8 x 8 at each pixel; the choice of each is compared once for each of its elements.
+MOST_GRAD_TERMS = 64**2
 # More terms than these are cheaper to add up in two passes.
 DIRECT_TERMS = 81
 
 
 def max_form(where: PoolWindow) -> Form:
-    """Returns the form of max pooling, forward and backward.
+    """Returns the form of max pooling.
 
     Args:
         where: the windows.
     """
-    rows, columns = (window_runs(where, axis) for axis in (0, 1))
+    return "runs" if few_terms(where) else "lax"
+
+
+def max_grad_form(where: PoolWindow) -> Form:
+    """Returns the form of the backward rule of max pooling.
+
+    Args:
+        where: the windows.
+    """
+    if few_terms(where):
+        rows, columns = (sum(len(run.lags) for run in input_runs(where, a)) for a in (0, 1))
+        if rows * columns <= MOST_GRAD_TERMS:
+            return "runs"
+    # lax has no derivative of dilated max pooling.
+    return "lax" if where.dilation == (1, 1) else "search"
+
+
+def few_terms(where: PoolWindow) -> bool:
+    """Returns whether windows may be compared element by element, written out.
+
+    Args:
+        where: the windows.
+    """
     elements = where.window[0] * where.window[1]
-    dilated = where.dilation != (1, 1)
-    # lax has no derivative of dilated max pooling, so there the runs serve at any size.
-    if not dilated and len(rows) * len(columns) * elements > MOST_TERMS:
-        return "lax"
-    return "runs"
+    if elements > MOST_TERMS:
+        return False
+    rows, columns = (window_runs(where, axis) for axis in (0, 1))
+    return len(rows) * len(columns) * elements <= MOST_TERMS
 
 
 def sum_form(where: PoolWindow) -> Form:
@@ -42,6 +64,8 @@ def sum_form(where: PoolWindow) -> Form:
     Args:
         where: the windows.
     """
+    if max(where.window) > MOST_TERMS:
+        return "lax"
     return _separable_form(*(len(window_runs(where, a)) * where.window[a] for a in (0, 1)))
 
 
@@ -51,6 +75,8 @@ def sum_grad_form(where: PoolWindow) -> Form:
     Args:
         where: the windows.
     """
+    if max(lag_count(where, a) for a in (0, 1)) > MOST_TERMS:
+        return "lax"
     return _separable_form(*(sum(len(r.lags) for r in input_runs(where, a)) for a in (0, 1)))
 
 

@@ -15,8 +15,9 @@ from jax import lax
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.materialize import materialized
-from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype, places, take
-from cnnjax.ops.pool.forms import max_form
+from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype
+from cnnjax.ops.pool.forms import max_form, max_grad_form
+from cnnjax.ops.pool.places import add_at, places, take
 from cnnjax.ops.pool.runs import (
     InputRun,
     WindowRun,
@@ -77,10 +78,14 @@ def max_windows_input_grad(
         grad: dL/dy.
         where: the windows.
     """
+    form = max_grad_form(where)
+    if form == "search":
+        wide = grad.astype(sum_dtype(grad.dtype))
+        return add_at(wide, places(choice, where), where.size).astype(grad.dtype)
     if where.dilation != (1, 1):
         return _run_input_grad(choice, grad, where)
     lax_form = partial(_lax_input_grad, where=where)
-    ours = max_form(where) == "runs"
+    ours = form == "runs"
     return lax.platform_dependent(
         x,
         choice,
@@ -99,7 +104,7 @@ def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
 
 
 def _save(op, x: jax.Array, *, where: PoolWindow):
-    if max_form(where) == "lax":
+    if max_grad_form(where) == "lax":
         # lax's form compares x again and reads no choice.
         choice = jnp.zeros((0,), offset_dtype(where))
     else:
@@ -122,7 +127,7 @@ def _lax_input_grad(x: jax.Array, _: jax.Array, grad: jax.Array, where: PoolWind
 
 
 def _cpu_maxima(x: jax.Array, where: PoolWindow) -> jax.Array:
-    if max_form(where) == "lax":
+    if max_form(where) != "runs":
         return lax_max_windows(x, where)
 
     def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:

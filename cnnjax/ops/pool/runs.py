@@ -8,6 +8,7 @@ skip the elements that are padding. The joined runs are one loop, which needs no
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -95,7 +96,7 @@ def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
     while position < size:
         block, phase = divmod(position + low, stride)
         phases = min(stride - phase, size - position)
-        held = tuple(lag for lag in lags if 0 <= block - lag < outputs)
+        held = lags[bisect_right(lags, block - outputs) : bisect_right(lags, block)]
         whole = phases == stride
         if runs and whole and runs[-1].phases == stride and runs[-1].lags == held:
             runs[-1] = dataclasses.replace(runs[-1], blocks=runs[-1].blocks + 1)
@@ -116,9 +117,19 @@ def offset_pitch(where: PoolWindow) -> Pair:
     """
     pitches = []
     for axis in (0, 1):
-        stride, lags = _stride_and_lags(where, axis)
-        pitches.append((lags[-1] + 1) * stride)
+        stride = _stride(where, axis)
+        pitches.append((_last_lag(where, axis, stride) + 1) * stride)
     return (pitches[0], pitches[1])
+
+
+def lag_count(where: PoolWindow, axis: int) -> int:
+    """Returns how many windows can contain one input, along one axis.
+
+    Args:
+        where: the windows.
+        axis: 0 for rows, 1 for columns.
+    """
+    return min(where.window[axis], _last_lag(where, axis, _stride(where, axis)) + 1)
 
 
 def join_runs(
@@ -227,12 +238,22 @@ def _end_of_alike(where: PoolWindow, axis: int, first: int, inside: range) -> in
 
 def _stride_and_lags(where: PoolWindow, axis: int) -> tuple[int, tuple[int, ...]]:
     """Returns the stride, and the lags of the windows that can contain an input of a block."""
-    dilation = where.dilation[axis]
-    stride = where.strides[axis]
-    if where.output[axis] == 1:
-        # A single window has no next one, so that any stride is right; the longest makes one block.
-        stride = max(min(stride, FAR), span(where.window[axis], dilation))
-    return stride, tuple(sorted({k * dilation // stride for k in range(where.window[axis])}))
+    dilation, stride = where.dilation[axis], _stride(where, axis)
+    if dilation <= stride:
+        # No block is passed over.
+        return stride, tuple(range(_last_lag(where, axis, stride) + 1))
+    return stride, tuple(k * dilation // stride for k in range(where.window[axis]))
+
+
+def _stride(where: PoolWindow, axis: int) -> int:
+    if where.output[axis] > 1:
+        return where.strides[axis]
+    # A single window has no next one, so that any stride is right; the longest makes one block.
+    return max(min(where.strides[axis], FAR), span(where.window[axis], where.dilation[axis]))
+
+
+def _last_lag(where: PoolWindow, axis: int, stride: int) -> int:
+    return (where.window[axis] - 1) * where.dilation[axis] // stride
 
 
 def _join(parts: list[jax.Array], axis: int) -> jax.Array:

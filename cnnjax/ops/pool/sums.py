@@ -94,7 +94,7 @@ def _lax_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
 def _cpu_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
     form = sum_form(where)
     if form == "lax":
-        return lax_sum_windows(x, where)
+        return lax_sum_windows(lax_sum_windows(x, where.along(0)), where.along(1))
     if form == "two_pass":
         return _run_sums(_run_sums(x, where.along(0)), where.along(1))
     return _run_sums(x, where)
@@ -103,7 +103,7 @@ def _cpu_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
 def _cpu_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
     form = sum_grad_form(where)
     if form == "lax":
-        return _lax_input_grad(grad, where)
+        return _lax_input_grad(_lax_input_grad(grad, where.along(1)), where.along(0))
     if form == "two_pass":
         return _run_input_grad(_run_input_grad(grad, where.along(1)), where.along(0))
     return _run_input_grad(grad, where)

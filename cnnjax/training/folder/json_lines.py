@@ -1,9 +1,15 @@
-"""Files of JSON lines that survive the end of the process that writes them."""
+"""Files of JSON lines that survive the end of the process that writes them.
+
+Each line ends with a checksum of what is before it, so that a changed digit is found: the rest of
+such a line is sound JSON. Lines without one, as other programs write them, are taken as they are.
+"""
 
 import errno
 import json
 import os
+import re
 import stat
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +18,9 @@ from cnnjax.training.errors import RunFolderError
 
 # Of many damaged lines, only the first are named.
 _NAMED = 3
+
+_CHECKSUM = "crc32"
+_END = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
 
 
 class JsonLines:
@@ -33,12 +42,14 @@ class JsonLines:
             self._file.write("\n")
 
     def append(self, values: Mapping[str, Any]) -> None:
-        """Writes one line.
+        """Writes one line, with its checksum.
 
         Args:
-            values: the JSON object.
+            values: the JSON object, which has a member.
         """
-        self._file.write(json.dumps(values) + "\n")
+        text = json.dumps(values)
+        checksum = zlib.crc32(text.encode())
+        self._file.write(f'{text[:-1]}, "{_CHECKSUM}": "{checksum:08x}"}}\n')
 
     def close(self) -> None:
         """Closes the file."""
@@ -157,4 +168,11 @@ def _object(text: bytes) -> dict[str, Any] | None:
     # Thousands of open brackets end Python's recursion.
     except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        return None
+    if _CHECKSUM in values:
+        end = _END.search(text)
+        if end is None or zlib.crc32(text[: end.start()] + b"}") != int(end[1], 16):
+            return None
+        del values[_CHECKSUM]
+    return values

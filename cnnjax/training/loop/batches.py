@@ -22,10 +22,12 @@ class Source(abc.ABC):
     Attributes:
         waited_seconds: how long the steps waited for their examples, in all.
         damaged: names of the examples that cannot be read, with what is wrong with them.
+        may_be_empty: whether it can happen that no example of a step can be read.
     """
 
     waited_seconds: float = 0.0
     damaged: Mapping[str, str] = {}
+    may_be_empty: bool = False
 
     @abc.abstractmethod
     def arguments(self, step: int) -> tuple[Any, ...]:
@@ -154,6 +156,9 @@ class ReadSource(Source):
         self._options = options
         self._reader = self._open(jax.process_index(), jax.process_count())
         self.damaged = self._reader.damaged
+        own, most = order.batch_size // jax.process_count(), options.max_damaged
+        # The reader stops above the allowed number; where examples repeat, one can fill a batch.
+        self.may_be_empty = own <= most or (order.repeats and most > 0)
         self._batches: Generator[Mapping[str, np.ndarray]] | None = None
         self._next_step = -1
         self._given: tuple[int, Stored] | None = None
@@ -281,6 +286,11 @@ class Batches:
             step: number of steps done before that step.
         """
         return {name: source.host_batch(step) for name, source in self.sources.items()}
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it can happen that no example of a step can be read, in any stream."""
+        return all(source.may_be_empty for source in self.sources.values())
 
     @property
     def waited_seconds(self) -> float:

@@ -16,7 +16,7 @@ from cnnjax.training.loop.batches import Batches
 from cnnjax.training.run import Run
 from cnnjax.training.step.rate import current_rate
 from cnnjax.training.step.state import TrainState
-from cnnjax.training.step.step import train_step
+from cnnjax.training.step.step import train_step, unless_empty
 
 
 class StepMetrics(NamedTuple):
@@ -131,7 +131,8 @@ class Trainer:
 
     def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
         run, axis_name = self._run, self._placement.axis_name
-        batch = run.make_batch(self._batches.stored(state.step, given), state.step, axis_name)
+        stored = self._batches.stored(state.step, given)
+        batch = run.make_batch(stored, state.step, axis_name)
         # Batch norm sees one part of a batch at a time.
         examples = run.first_batch_size // run.accumulate
         statistics = self._placement.batch_statistics(run.batch_norm, examples)
@@ -146,6 +147,9 @@ class Trainer:
                 options=run.options,
                 axis_name=axis_name,
             )
+        if self._batches.may_be_empty:
+            weights = [stream["weight"] for stream in stored.values()]
+            after = unless_empty(state, after, weights, axis_name)
         rate = None
         if run.schedule is not None:
             # Computed on the device, since it may depend on the losses.

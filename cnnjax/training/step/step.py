@@ -1,9 +1,11 @@
 """One step of training as a pure function."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import flax.linen as linen
+import jax
 import optax
 from jaxtyping import Array, Float, Key
 
@@ -86,6 +88,26 @@ def train_step(
     # The task may use the sums of this batch for its next state.
     new = new.replace(task_state=task.next_state(state.task_state, sums))
     return _unless_overflown(state, new, gradients), StepResult(loss, sums)
+
+
+def unless_empty(
+    before: TrainState, after: TrainState, weights: Sequence[Array], axis_name: str | None = None
+) -> TrainState:
+    """Returns the state after a step, or the one before where no example of the batch counts.
+
+    Batch statistics, momentum and decay would move by examples that do not exist.
+
+    Args:
+        before: the state before the step.
+        after: the state after it.
+        weights: the examples' weights, [batch] in each stream.
+        axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, where there is one.
+    """
+    total = sum(values.sum() for values in weights)
+    if axis_name is not None:
+        total = jax.lax.psum(total, axis_name)
+    # An empty step is counted too: order and keys follow the number of steps.
+    return choose(total > 0, after, before.replace(step=after.step))
 
 
 def _updated(

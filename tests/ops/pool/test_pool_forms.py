@@ -10,7 +10,9 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from cnnjax.ops.pool.forms import max_form, sum_form, sum_grad_form
+from cnnjax.ops.pool import choice
+from cnnjax.ops.pool.forms import max_form, max_grad_form, sum_form, sum_grad_form
+from cnnjax.ops.pool.places import places
 from cnnjax.ops.pool.runs import window_runs
 from cnnjax.ops.pool.window import pool_window
 from tests.helpers.programs import quickly, temporary_bytes
@@ -62,7 +64,12 @@ def test_the_form_follows_the_windows():
     assert max_form(_where(55, 3, 2)) == "runs"
     assert max_form(_where(112, 3, 2, 1)) == "runs"
     assert max_form(_where(112, 112, 1)) == "lax"
-    assert max_form(_where(112, 40, 1, dilation=2)) == "runs"
+    assert max_form(_where(112, 20, 1, dilation=2)) == "runs"
+    assert max_form(_where(112, 20, 1, padding=19, dilation=2)) == "lax"
+    assert max_grad_form(_where(55, 3, 2)) == "runs"
+    assert max_grad_form(_where(112, 30, 30)) == "runs"
+    assert max_grad_form(_where(112, 16, 1)) == "lax"
+    assert max_grad_form(_where(112, 16, 1, dilation=2)) == "search"
     assert sum_form(_where(8, 3, 1, 1)) == "runs"
     assert sum_form(_where(56, 56, 56)) == "two_pass"
     assert sum_grad_form(_where(56, 56, 56)) == "runs"
@@ -79,6 +86,62 @@ def test_large_windows_take_other_forms_with_the_same_result():
         )
         np.testing.assert_allclose(ours[0], native[0], rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(ours[1], native[1], rtol=1e-5, atol=1e-5)
+
+
+SEARCHED: list[dict[str, Any]] = [
+    dict(window=(3, 2), strides=1, padding=1, dilation=1, ceil_mode=False),
+    dict(window=3, strides=(2, 1), padding=((2, 0), (1, 2)), dilation=2, ceil_mode=False),
+    dict(window=(2, 3), strides=3, padding=2, dilation=2, ceil_mode=True),
+    dict(window=(6, 7), strides=2, padding=5, dilation=1, ceil_mode=False),
+    dict(window=3, strides=20, padding=9, dilation=1, ceil_mode=False),
+    dict(window=(9, 1), strides=1, padding=((9, 9), (0, 0)), dilation=1, ceil_mode=False),
+]
+
+
+@pytest.mark.parametrize("options", SEARCHED, ids=str)
+def test_a_loop_over_the_elements_chooses_as_comparing_them_written_out(options):
+    generator = np.random.default_rng(0)
+    for values in (NON_FINITE, [0.0, 1.0, 2.0], [-np.inf, np.nan], [-np.inf]):
+        x = jnp.asarray(generator.choice(values, (2, 6, 5, 3)), jnp.float32)
+        where = pool_window("pool", x, **options)
+        found, expected = (
+            places(jax.jit(form, static_argnums=1)(x, where), where)
+            for form in (choice._searched, choice._written_out)
+        )
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_large_windows_choose_the_first_maximum_and_give_it_the_gradient(dilation):
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 99, (1, 90, 81, 2)), jnp.float32)
+    y, found = ops.max_pool_with_argmax(x, 40, strides=(1, 2), dilation=dilation)
+    reach = 39 * dilation + 1
+    expected = np.empty(y.shape, np.int64)
+    for o in np.ndindex(y.shape[1:]):
+        row, column = o[0], 2 * o[1]
+        part = np.asarray(x)[0, row : row + reach : dilation, column : column + reach : dilation]
+        i, j = divmod(int(part[..., o[2]].argmax()), 40)
+        expected[(0, *o)] = (row + dilation * i) * 81 + column + dilation * j
+    np.testing.assert_array_equal(found, expected)
+    weights = jnp.arange(1.0, y.size + 1).reshape(y.shape)
+    pool = lambda x: (ops.max_pool(x, 40, strides=(1, 2), dilation=dilation) * weights).sum()  # noqa: E731
+    sums = np.zeros((81 * 90, 2))
+    for o in np.ndindex(y.shape):
+        sums[expected[o], o[3]] += weights[o]
+    np.testing.assert_allclose(jax.grad(pool)(x)[0].reshape(-1, 2), sums)
+
+
+def test_windows_of_a_million_elements_are_pooled_at_once():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 20, 20, 1)), jnp.float32)
+    options: dict[str, Any] = dict(strides=400, padding=((500, 500), (500, 500)))
+    for dilation in (1, 2):
+        pool = lambda x, d=dilation: ops.max_pool(x, 500, dilation=d, **options)  # noqa: E731
+        y, found = ops.max_pool_with_argmax(x, 500, dilation=dilation, **options)
+        np.testing.assert_array_equal(y, pool(x))
+        assert found.max() < 400
+        y, pull = jax.vjp(pool, x)
+        assert pull(jnp.ones_like(y))[0].max() > 0
+    assert jax.grad(lambda x: ops.sum_pool(x, 500, **options).sum())(x).min() > 0
 
 
 @pytest.mark.parametrize("window", [2, 3])

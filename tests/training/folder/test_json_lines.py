@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 
 import pytest
 
@@ -88,6 +89,26 @@ def test_the_end_of_a_killed_process_is_no_damage(tmp_path):
         file.write(b'\n{"step": 4, "epo')
     assert training.read_metrics(tmp_path) == METRICS
     assert metrics_damage(tmp_path) is None
+
+
+def test_a_change_of_any_bit_of_a_line_is_found(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with closing(JsonLines(path)) as file:
+        for values in METRICS:
+            file.append(values)
+    sound = path.read_bytes()
+    assert training.read_metrics(tmp_path) == METRICS and metrics_damage(tmp_path) is None
+    # A digit of a loss is another digit, and the line is sound JSON.
+    path.write_bytes(sound.replace(b'"loss": 0.5', b'"loss": 0.4'))
+    assert training.read_metrics(tmp_path) == [METRICS[0], METRICS[2]]
+    assert "1 of 3 lines" in str(metrics_damage(tmp_path))
+    for place in range(sound.index(b"\n")):
+        for bit in range(8):
+            damaged = bytearray(sound)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            assert training.read_metrics(tmp_path) == METRICS[1:]
+            assert "lines of metrics.jsonl cannot be read" in str(metrics_damage(tmp_path))
 
 
 def test_many_damaged_lines_are_counted(tmp_path):

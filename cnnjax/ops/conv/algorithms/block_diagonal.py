@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.ops import sizes
+from cnnjax.ops.checks import MOST_TERMS
 from cnnjax.ops.conv.algorithms import direct
 from cnnjax.ops.conv.spec import ConvSpec
 
@@ -28,8 +29,12 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
         input_shape: (batch, height, width, channels).
         kernel_shape: (height, width, channels / groups, filters).
     """
-    del input_shape, kernel_shape
-    return "" if spec.groups > 1 else "needs groups > 1"
+    del kernel_shape
+    if spec.groups == 1:
+        return "needs groups > 1"
+    if spec.groups // merged_groups(spec.groups, input_shape[3]) > MOST_TERMS:
+        return f"needs at most {MOST_TERMS} blocks of {BLOCK_CHANNELS} channels"
+    return ""
 
 
 def merged_groups(groups: int, channels: int) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import check_elements
+from cnnjax.ops.checks import MOST_TERMS, check_elements
 from cnnjax.ops.conv.algorithms.taps import (
     all_taps,
     product,
@@ -29,15 +32,15 @@ _GEOMETRY = {
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
-    """Returns "": every convolution can be unrolled.
+    """Returns why the groups are too many for a product each, or "".
 
     Args:
         spec: the convolution.
         input_shape: (batch, height, width, channels).
         kernel_shape: (height, width, channels / groups, filters).
     """
-    del spec, input_shape, kernel_shape
-    return ""
+    del input_shape, kernel_shape
+    return "" if spec.groups <= MOST_TERMS else f"needs at most {MOST_TERMS} groups"
 
 
 @checked(x="images", **_GEOMETRY)
@@ -221,11 +224,30 @@ def _geometry(op, input_shape, kernel_size, strides, padding, dilation):
 
 def _unroll(x, window, strides, pads, dilation, out_size):
     padded = zero_pad(x, pads)
+    if window[0] * window[1] > MOST_TERMS:
+        return _gather(padded, window, strides, dilation, out_size)
     taps = [shifted(padded, tap, out_size, strides, dilation) for tap in all_taps(window)]
     return jnp.concatenate(taps, axis=3)
 
 
+def _gather(padded, window, strides, dilation, out_size):
+    """Returns the unrolled windows by two look-ups, of rows and of columns."""
+    rows, columns = (
+        (np.arange(n)[:, None] * s + np.arange(k) * d).astype(np.int32)
+        for n, k, s, d in zip(out_size, window, strides, dilation, strict=True)
+    )
+    # (batch, out_height, kernel_height, out_width, kernel_width, channels).
+    taps = padded[:, jnp.asarray(rows)][:, :, :, jnp.asarray(columns)]
+    return taps.transpose(0, 1, 3, 2, 4, 5).reshape(padded.shape[0], *out_size, -1)
+
+
 def _roll_back(columns, input_shape, window, strides, pads, dilation):
+    if window[0] * window[1] > MOST_TERMS:
+        wide = columns.astype(sum_dtype(columns.dtype))
+        like = jax.ShapeDtypeStruct(input_shape, wide.dtype)
+        geometry = dict(window=window, strides=strides, pads=pads, dilation=dilation)
+        unroll = partial(_unroll, out_size=columns.shape[1:3], **geometry)
+        return jax.linear_transpose(unroll, like)(wide)[0].astype(columns.dtype)
     # Half types are summed in float32 and rounded once.
     taps = jnp.split(columns.astype(sum_dtype(columns.dtype)), window[0] * window[1], axis=3)
     zero = jnp.zeros((), taps[0].dtype)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
+from cnnjax.ops.checks import MOST_TERMS
 from cnnjax.ops.conv.algorithms import direct
 from cnnjax.ops.conv.spec import ConvSpec
 
@@ -27,7 +28,11 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
         kernel_shape: (height, width, channels / groups, filters).
     """
     del input_shape, kernel_shape
-    return "" if spec.strides != (1, 1) and spec.groups == 1 else "needs a stride and one group"
+    if spec.strides == (1, 1) or spec.groups != 1:
+        return "needs a stride and one group"
+    if spec.strides[0] * spec.strides[1] > MOST_TERMS:
+        return f"needs strides whose product is at most {MOST_TERMS}"
+    return ""
 
 
 @dataclasses.dataclass(frozen=True)

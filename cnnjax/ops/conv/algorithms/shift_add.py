@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.channel_sums import channel_sums
+from cnnjax.ops.checks import MOST_TERMS
 from cnnjax.ops.conv.algorithms.phases import Phase, image_phases, interleave
 from cnnjax.ops.conv.algorithms.taps import all_taps, shifted, zero_pad
 from cnnjax.ops.conv.spec import ConvSpec
@@ -29,7 +30,22 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
         kernel_shape: (height, width, channels / groups, filters).
     """
     del input_shape
-    return "" if kernel_shape[2] == 1 else "needs one channel per group (groups = channels)"
+    if kernel_shape[2] != 1:
+        return "needs one channel per group (groups = channels)"
+    if terms(spec, kernel_shape) > MOST_TERMS:
+        return f"needs kernel and strides of at most {MOST_TERMS} elements together"
+    return ""
+
+
+def terms(spec: ConvSpec, kernel_shape: sizes.Size) -> int:
+    """Returns how many operations the three passes are written out as, at most.
+
+    Args:
+        spec: the convolution.
+        kernel_shape: (height, width, channels / groups, filters).
+    """
+    # Phases without a tap are arrays, too.
+    return kernel_shape[0] * kernel_shape[1] + spec.strides[0] * spec.strides[1]
 
 
 def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
