@@ -8,6 +8,7 @@ same to the bit.
 
     python -m scripts.check_torch_parity --output=docs/results/weights_parity.md
     python -m scripts.check_torch_parity resnet18 googlenet
+    python -m scripts.check_torch_parity densenet121 --output=docs/results/weights_parity.md --merge
 """
 
 # pyright: reportMissingImports=false
@@ -247,17 +248,45 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
             )
 
 
-def report(rows: list[tuple[str, ...]], command: str) -> str:
-    """Returns the table, with the command and the versions that made it.
+# Columns that name what was compared.
+NAMED = 4
+
+
+def merged(
+    rows: list[tuple[str, ...]], commands: list[str], before: str
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Returns the rows and commands of an earlier report, with new ones in place and behind.
 
     Args:
         rows: from `check`.
-        command: the command line.
+        commands: the command lines that made them.
+        before: text of the earlier report.
     """
-    versions = ", ".join(
+    table = [line.strip("| ").split(" | ") for line in before.splitlines() if line[:2] == "| "]
+    # The first two lines are the names of the columns, and what Markdown puts beneath them.
+    found = {tuple(cells[:NAMED]): tuple(cells) for cells in table[2:]}
+    found.update({row[:NAMED]: row for row in rows})
+    earlier = [line.split("`")[1] for line in before.splitlines() if line.startswith("Command: ")]
+    return list(found.values()), [*earlier, *(c for c in commands if c not in earlier)]
+
+
+def versions() -> str:
+    """Returns the versions of everything that takes part, and the device."""
+    found = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("torch", "torchvision", "timm", "jax", "flax", "safetensors")
     )
+    return f"{found}; Python {platform.python_version()}, {jax.default_backend()}."
+
+
+def report(rows: list[tuple[str, ...]], commands: list[str], versions: str) -> str:
+    """Returns the table, with the commands and the versions that made it.
+
+    Args:
+        rows: from `check`.
+        commands: the command lines.
+        versions: from `versions`.
+    """
     header = "network there, here, size, output, largest logit, our float32, PyTorch's float32"
     names = tuple(header.split(", "))
     table = [names, tuple("---" for _ in names), *rows]
@@ -272,9 +301,8 @@ def report(rows: list[tuple[str, ...]], command: str) -> str:
             "that library's own in float32. Batches of two. torchvision's files came back from",
             "`export_torchvision` the same to the bit, and loaded strictly.",
             "",
-            f"Command: `{command}`",
-            "",
-            f"{versions}; Python {platform.python_version()}, {jax.default_backend()}.",
+            *(line for command in commands for line in (f"Command: `{command}`", "")),
+            versions,
             "",
             *("| " + " | ".join(row) + " |" for row in table),
             "",
@@ -287,11 +315,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare logits with torchvision's and timm's.")
     parser.add_argument("names", nargs="*", help="registered names; all if none are given")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
+    parser.add_argument("--merge", action="store_true", help="keep the other rows of the file")
     arguments = parser.parse_args()
+    if arguments.merge and not (arguments.output and arguments.output.exists()):
+        raise SystemExit("--merge needs --output=FILE with the file of an earlier run")
     known = {case.name for case in CASES}
     if unknown := sorted(set(arguments.names) - known):
         raise SystemExit(f"no case for {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     check_installed()
+    before = arguments.output.read_text() if arguments.merge else None
+    if before is not None and versions() not in before:
+        raise SystemExit(f"--merge: {arguments.output} was made by other versions: {versions()}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
@@ -299,9 +333,11 @@ def main() -> None:
                 for row in check(case, Path(folder)):
                     print(*row, sep="  ", flush=True)
                     rows.append(row)
-    text = report(rows, " ".join(["python -m scripts.check_torch_parity", *sys.argv[1:]]))
+    commands = [" ".join(["python -m scripts.check_torch_parity", *sys.argv[1:]])]
+    if before is not None:
+        rows, commands = merged(rows, commands, before)
     if arguments.output:
-        arguments.output.write_text(text)
+        arguments.output.write_text(report(rows, commands, versions()))
 
 
 if __name__ == "__main__":

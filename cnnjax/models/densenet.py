@@ -56,12 +56,12 @@ class DenseLayer(linen.Module):
 
     @linen.compact
     def __call__(
-        self, maps: tuple[Float[Array, "batch height width _"], ...]
+        self, *maps: Float[Array, "batch height width _"]
     ) -> Float[Array, "batch height width growth"]:
         """Returns the new maps.
 
         Args:
-            maps: all maps before this layer, of the block's input and of each earlier layer.
+            *maps: all maps before this layer, of the block's input and of each earlier layer.
         """
         # Joined in here, so that rematerialization keeps the parts, which the layers share.
         y = self.activate(self.norm(name="bn1")(jnp.concatenate(maps, axis=-1)))
@@ -175,7 +175,7 @@ class DenseNet(ChoiceNet):
                 x = transition(kept, name=f"transition{number - 1}")(x)
             maps = (x,)
             for place in range(1, count + 1):
-                maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), maps))
+                maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), *maps))
             x = self.feature(f"block{number}", jnp.concatenate(maps, axis=-1))
         x = self.activate(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
@@ -186,8 +186,8 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
-def _apply(layer: linen.Module, maps: tuple[Array, ...]) -> Array:
-    return layer(maps)
+def _apply(layer: linen.Module, *maps: Array) -> Array:
+    return layer(*maps)
 
 
 _SOURCE = "Huang, Liu, van der Maaten and Weinberger, 2017"
