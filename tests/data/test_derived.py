@@ -30,9 +30,7 @@ def test_sets_that_do_not_have_one_form_are_refused(sets):
 
 @pytest.mark.parametrize("labels", [[], [0.5, 1.5], [0, -1], [[0, 1]], "ab"])
 def test_new_labels_are_numbers_from_0(labels):
-    with pytest.raises(
-        data.DataError, match=r"labels: .* a whole number from 0 for each"
-    ):
+    with pytest.raises(data.DataError, match=r"labels: .* a whole number from 0 for each"):
         data.RelabeledExamples(FIRST, labels)
 
 
