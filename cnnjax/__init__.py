@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ops,
         recipes,
         reports,
+        studies,
         tasks,
         training,
     )
@@ -37,6 +38,7 @@ __all__ = [
     "ops",
     "recipes",
     "reports",
+    "studies",
     "tasks",
     "training",
 ]

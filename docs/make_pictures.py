@@ -15,8 +15,8 @@ import numpy as np
 
 from cnnjax import inference, ops
 from cnnjax.analysis import activations
+from cnnjax.analysis.behavior.depth_study import depth_study, initializers
 from cnnjax.analysis.behavior.invariance import Change, invariance_curves
-from cnnjax.analysis.behavior.signals import depth_study, initializers
 from cnnjax.analysis.cost.complexity import complexity_chart, complexity_points
 from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.looks.class_image import class_images

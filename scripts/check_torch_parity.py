@@ -78,10 +78,21 @@ CASES = (
     Case("wide_resnet50_2"),
     Case("wide_resnet101_2"),
     Case("resnext50_32x4d"),
+    *(Case(f"densenet{depth}") for depth in (121, 161, 169, 201)),
+    Case("mobilenet_v2"),
+    Case("mobilenet_v2", ours={"scan": True}),
+    *(
+        Case(f"mobilenet_v2_{percent}", theirs="mobilenet_v2", options={"width_mult": width})
+        for percent, width in (("050", 0.5), ("140", 1.4))
+    ),
+    *(Case(f"squeezenet1_{version}") for version in (0, 1)),
     # timm's VGG slides its dense layers over larger maps, so only the native size is comparable.
     *(Case(name, "timm", variant=None, sizes=(NATIVE,)) for name in ("vgg11", "vgg16_bn")),
     *(Case(name, "timm") for name in ("resnet34", "resnet50")),
     Case("inception_v3", "timm", sizes=INCEPTION_SIZES, ours={"aux_heads": False}),
+    Case("densenet121", "timm"),
+    Case("mobilenet_v2", "timm", "mobilenetv2_100"),
+    *(Case(f"mobilenet_v2_{p}", "timm", f"mobilenetv2_{p}") for p in ("050", "140")),
     *(Case(f"preact_resnet{d}", "timm", f"resnetv2_{d}", "timm") for d in (50, 101, 152)),
     Case(
         "preact_resnet50",

@@ -16,6 +16,7 @@ PAGES = (
     "../README.md",
     "another_library.md",
     "augmentation.md",
+    "building_blocks.md",
     "compiler.md",
     "data.md",
     "parts.md",

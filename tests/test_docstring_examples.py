@@ -21,10 +21,7 @@ HELPERS = {
     "create",
     "dense_evaluation",
     "features",
-    "image_layout",
     "initializers",
-    "input_sizes",
-    "net",
     "registry",
     "statistics",
 }

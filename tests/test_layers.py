@@ -19,6 +19,7 @@ LINES = (
     ("training",),
     ("recipes",),
     ("inference",),
+    ("studies",),
     ("reports",),
     ("commands", "configurations"),
 )

@@ -12,7 +12,10 @@ from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.extras import MissingPackage
 from cnnjax.nearest import did_you_mean
 
-COMMANDS = ("train", "evaluate", "predict", "report", "summarize", "prepare", "configs")
+COMMANDS = (
+    *("train", "evaluate", "predict", "report", "study"),
+    *("summarize", "diagram", "prepare", "configs"),
+)
 """Each is a module of this package, with a function `run`."""
 
 HELP = ("--help", "-help", "-h", "help")

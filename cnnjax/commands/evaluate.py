@@ -7,6 +7,11 @@ Without further flags it recomputes a run's metrics from its newest checkpoint a
 holds out validation examples, these are evaluated. Predictions are combined over checkpoints, runs
 and views as the task defines it; a classification averages probabilities.
 
+With a tree of the classes, a mistake between similar classes counts less (hierarchical error):
+
+cnnjax evaluate --model=resnet50 --weights=resnet50.safetensors --data=folder:photographs \
+    --class_tree=wordnet
+
 A network of the registry with weights from a file, on a folder of images by class:
 
 cnnjax evaluate --model=resnet50 --weights=resnet50.safetensors --data=folder:photographs
@@ -27,6 +32,12 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "JSON file for all metrics, with those of each class and the confusion matrix."
 )
+_CLASS_TREE = flags.DEFINE_string(
+    "class_tree",
+    None,
+    "For the hierarchical error: 'wordnet', where the classes are ImageNet's, or a file with a "
+    "line for each node: its name, and after tabs its parents (or .json: parents by node).",
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -39,6 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     # Before any work: a wrong path must not cost an evaluation.
     output = inference.check_output(_OUTPUT.value, [".json"]) if _OUTPUT.value else None
     ensemble = read_ensemble(read_options())
+    if _CLASS_TREE.value is not None:
+        ensemble = inference.with_task(ensemble, class_tree=_CLASS_TREE.value)
     evaluation = ensemble.assess(_BATCH_SIZE.value)
     print(inference.format_evaluation(ensemble, evaluation))
     if output is not None:

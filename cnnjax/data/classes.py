@@ -96,3 +96,13 @@ def imagenet_names() -> tuple[str, ...]:
     """
     path = Path(__file__).parent / "class_names" / "imagenet.txt"
     return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def imagenet_tree() -> str:
+    """Returns ImageNet's classes and their ancestors in WordNet, a synset and its parents a line.
+
+    The classes come first, in label order. `scripts/make_class_tree.py` makes the file from WordNet
+    3.0, whose license is at its head.
+    """
+    path = Path(__file__).parent / "class_names" / "imagenet_tree.txt"
+    return path.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from cnnjax.inference.files import (
 from cnnjax.inference.images import check_images, find_images, read_images
 from cnnjax.inference.load import load, load_checkpoints
 from cnnjax.inference.network import Network
+from cnnjax.inference.task_settings import with_task
 from cnnjax.inference.views import Views
 from cnnjax.inference.weights import from_weights
 
@@ -32,6 +33,7 @@ __all__ = [
     "output_errors",
     "predict_files",
     "read_images",
+    "with_task",
     "write_evaluation",
     "write_predictions",
 ]

@@ -56,10 +56,10 @@ def reset_classifier(
 def _replaced(
     tree: Mapping[str, Any], path: list[str], model: Net, num_classes: int, key: jax.Array
 ) -> dict[str, Any]:
-    """Returns `tree` with a new dense layer at `path`."""
+    """Returns `tree` with a new dense layer, or a new convolution, at `path`."""
     if path:
         branch = _replaced(tree[path[0]], path[1:], model, num_classes, key)
         return {**tree, path[0]: branch}
     old = tree["kernel"]
-    kernel = model.initializers.classifier(key, (old.shape[0], num_classes), old.dtype)
+    kernel = model.initializers.classifier(key, (*old.shape[:-1], num_classes), old.dtype)
     return {"kernel": kernel, "bias": jnp.zeros((num_classes,), old.dtype)}

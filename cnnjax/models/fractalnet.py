@@ -133,7 +133,7 @@ class FractalNet(Net):
         conv = functools.partial(self.conv, use_bias=False)
         if self.stem == "imagenet":
             x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
-            x = ops.relu(self.norm(train)(name="bn1")(x))
+            x = ops.relu(self.norm_layer(train)(name="bn1")(x))
             x = self.max_pool(3, 2, padding=1, name="pool1")(self.feature("stem", x))
         paths = self.draw_paths(train)
         for number, (width, rate) in enumerate(
@@ -144,7 +144,7 @@ class FractalNet(Net):
                 linen.remat(Unit) if self.remat else Unit,
                 width,
                 conv,
-                self.norm(train),
+                self.norm_layer(train),
                 dropout,
             )
             if self.projections and x.shape[-1] != width:

@@ -2,7 +2,9 @@
 
 The counts in the paper's table do not fit its columns at conv1, 4c and 5a; this network follows the
 columns. The paper does not give the constants of local response normalization, which are AlexNet's
-here, nor the initialization, which is Glorot's. `variant="torchvision"` has batch norm in place of
+here, nor the initialization, which is Glorot's. `variant="naive"` has modules without bottlenecks,
+whose pools pass all channels on, so that a module is always wider than the one before (4,944
+channels at the end, not 1,024). `variant="torchvision"` has batch norm in place of
 local response normalization, 3x3 where the paper has 5x5, a last pool of 2x2, and auxiliary heads
 that pool adaptively to 4x4.
 
@@ -17,23 +19,22 @@ Example:
 """
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
-import jax.numpy as jnp
 from flax.linen import initializers
 from jaxtyping import Array, Float
 
-from cnnjax import nn, ops
+from cnnjax import nn
 from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.blocks.flat import flat
+from cnnjax.models.blocks.inception import FORMS
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET_255_CENTERED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
-Maps = Float[Array, "batch height width features"]
 
 # Szegedy et al., 2014, table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -47,73 +48,8 @@ COLUMNS: dict[str, tuple[int, int, int, int, int, int]] = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-
-
-class NaiveInception(linen.Module):
-    """1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side, their channels concatenated.
-
-    Attributes:
-        features: channels of the three convolutions.
-        unit: makes a convolution with its rectifier.
-
-    Source: Szegedy et al., 2014, figure 2 (a).
-    """
-
-    features: tuple[int, int, int]
-    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
-
-    @linen.compact
-    def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width do not change.
-
-        Args:
-            x: feature maps.
-        """
-        one, three, five = self.features
-        branches = [
-            self.unit(one, (1, 1), name="conv1x1")(x),
-            self.unit(three, (3, 3), name="conv3x3")(x),
-            self.unit(five, (5, 5), name="conv5x5")(x),
-            nn.MaxPool(3, 1, padding=1, name="pool")(x),
-        ]
-        return jnp.concatenate(branches, axis=-1)
-
-
-class Inception(linen.Module):
-    """The Inception module with bottlenecks: 1x1 convolutions before 3x3 and 5x5, after the pool.
-
-    Attributes:
-        columns: channels of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
-        unit: makes a convolution with its rectifier.
-        five: size of the "5x5" kernel.
-        backward: of the pool, "ours" or "native".
-
-    Source: Szegedy et al., 2014, figure 2 (b).
-    """
-
-    columns: tuple[int, int, int, int, int, int]
-    unit: Any = functools.partial(ConvUnit, conv=nn.Conv)
-    five: int = 5
-    backward: str = "ours"
-
-    @linen.compact
-    def __call__(self, x: Images) -> Maps:
-        """Applies the module; height and width do not change.
-
-        Args:
-            x: feature maps.
-        """
-        one, reduce3, three, reduce5, five, project = self.columns
-        pooled = nn.MaxPool(3, 1, padding=1, backward=self.backward, name="pool")(x)
-        y3 = self.unit(reduce3, (1, 1), name="reduce3x3")(x)
-        y5 = self.unit(reduce5, (1, 1), name="reduce5x5")(x)
-        branches = [
-            self.unit(one, (1, 1), name="conv1x1")(x),
-            self.unit(three, (3, 3), name="conv3x3")(y3),
-            self.unit(five, (self.five, self.five), name="conv5x5")(y5),
-            self.unit(project, (1, 1), name="project")(pooled),
-        ]
-        return jnp.concatenate(branches, axis=-1)
+# The auxiliary heads, by the modules that they are on (section 5).
+HEADS = {"4a": "aux1", "4d": "aux2"}
 
 
 class AuxiliaryHead(linen.Module):
@@ -122,6 +58,7 @@ class AuxiliaryHead(linen.Module):
     Attributes:
         num_classes: number of logits.
         unit, dense, avg_pool: make the layers.
+        activate: the activation.
         classifier_init: initializer of the last layer.
         adaptive: whether the pool's result is 4x4 for every size, as in torchvision.
         train: whether dropout is on.
@@ -133,6 +70,7 @@ class AuxiliaryHead(linen.Module):
     unit: Any
     dense: Any
     avg_pool: Any
+    activate: Any
     classifier_init: Any
     adaptive: bool
     train: bool
@@ -151,13 +89,13 @@ class AuxiliaryHead(linen.Module):
         else:
             x = self.avg_pool(5, 3, name="pool")(x)
         x = self.unit(128, (1, 1), name="conv")(x)
-        x = ops.relu(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
+        x = self.activate(self.dense(1024, name="fc1")(flat(self, "fc1", x, self.REMEDY)))
         # Section 5 gives 70 % for the heads, more than before the last layer.
         x = linen.Dropout(0.7, deterministic=not self.train)(x)
         return self.dense(self.num_classes, kernel_init=self.classifier_init, name="classifier")(x)
 
 
-class GoogLeNet(Net):
+class GoogLeNet(ChoiceNet):
     """GoogLeNet: a stem, nine Inception modules, a global average, a dense layer.
 
     Auxiliary logits, after 4a and 4d, are the features "aux1" and "aux2"; their loss has weight
@@ -166,8 +104,11 @@ class GoogLeNet(Net):
     79x79 (a 5x5 map after 4a), without the heads 31x31.
 
     Attributes:
-        batch_norm: whether each convolution is followed by batch norm (of epsilon 1e-3).
+        norm: what follows each convolution: "none", "batch" or "group" (of epsilon 1e-3); see
+            `ChoiceNet`.
         response_norm: whether the stem has local response normalization.
+        module: "bottleneck"; or "naive", whose convolutions have the same channels, but no 1x1
+            reductions before them, and whose pool keeps all channels of its input.
         five: size of the modules' "5x5" kernel.
         last_pool: size of the pool before 5a, of stride 2.
         aux_heads: whether there are auxiliary heads.
@@ -176,8 +117,9 @@ class GoogLeNet(Net):
         remat: whether the backward pass computes a module's activations again, keeping its input.
     """
 
-    batch_norm: bool = False
+    norm: Literal["batch", "group", "none"] = "none"
     response_norm: bool = True
+    module: Literal["bottleneck", "naive"] = "bottleneck"
     five: int = 5
     last_pool: int = 3
     aux_heads: bool = True
@@ -190,6 +132,10 @@ class GoogLeNet(Net):
     classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier", "aux2/classifier")
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
+    def field_choices(self) -> dict[str, tuple]:
+        """Returns the allowed values of the fields added here, by field."""
+        return {"module": tuple(FORMS)}
+
     @linen.compact
     def __call__(self, x: Images, train: bool = False) -> Float[Array, "batch classes"]:
         """Returns logits.
@@ -198,9 +144,10 @@ class GoogLeNet(Net):
             x: images.
             train: whether dropout is on (stream "dropout"), and batch norms use the batch.
         """
-        norm = self.norm(train, epsilon=1e-3) if self.batch_norm else None
-        unit = functools.partial(ConvUnit, conv=self.conv, norm=norm)
-        module = linen.remat(Inception) if self.remat else Inception
+        norm = None if self.needs_bias else self.norm_layer(train, epsilon=1e-3)
+        unit = functools.partial(ConvUnit, conv=self.conv, norm=norm, activate=self.activate)
+        form, columns = FORMS[self.module]
+        module = linen.remat(form) if self.remat else form
         # Rounded up, a 3x3 pool without padding halves the size, as in the paper's table.
         pool = functools.partial(self.max_pool, strides=2, ceil_mode=True)
 
@@ -210,15 +157,15 @@ class GoogLeNet(Net):
         x = unit(64, (1, 1), name="conv2_reduce")(x)
         x = self.respond("norm2", unit(192, (3, 3), name="conv2")(x))
         x = pool(3, name="pool2")(self.feature("conv2", x))
-        for name, columns in COLUMNS.items():
-            block = module(columns, unit, self.five, self.backward, name=f"inception_{name}")
-            x = self.feature(name, block(x))
-            if name == "3b":
-                x = pool(3, name="pool3")(x)
-            elif name == "4e":
-                x = pool(self.last_pool, name="pool4")(x)
-            elif name in ("4a", "4d"):
-                self.auxiliary("aux1" if name == "4a" else "aux2", x, unit, train)
+        pools = {"3b": pool(3, name="pool3"), "4e": pool(self.last_pool, name="pool4")}
+        for name, widths in COLUMNS.items():
+            layers = (unit, self.five, self.backward)
+            x = module(widths[columns], *layers, name=f"inception_{name}")(x)
+            x = self.feature(name, x)
+            if name in pools:
+                x = pools[name](x)
+            if name in HEADS:
+                self.auxiliary(HEADS[name], x, unit, train)
         x = self.feature("pooled", x.mean(axis=(1, 2)))
         return self.logits(linen.Dropout(self.dropout_rate, deterministic=not train)(x))
 
@@ -237,7 +184,7 @@ class GoogLeNet(Net):
         Args:
             name: of the head and the feature.
             x: feature maps.
-            unit: makes a convolution with its rectifier.
+            unit: makes a convolution with its activation.
             train: whether dropout is on.
         """
         if self.aux_heads and self.wants_auxiliary(name):
@@ -246,6 +193,7 @@ class GoogLeNet(Net):
                 unit,
                 self.dense,
                 self.avg_pool,
+                self.activate,
                 self.initializers.classifier,
                 self.adaptive_heads,
                 train,
@@ -257,7 +205,7 @@ class GoogLeNet(Net):
 class TorchvisionGoogLeNet(GoogLeNet):
     """torchvision's form: batch norm, 3x3 for 5x5, a last pool of 2x2, adaptive heads."""
 
-    batch_norm: bool = True
+    norm: Literal["batch", "group", "none"] = "batch"
     response_norm: bool = False
     five: int = 3
     last_pool: int = 2
@@ -294,6 +242,21 @@ register(
                 **SYMMETRIC,
             ),
             {},
-        )
+        ),
+        "naive": Entry(
+            GoogLeNet,
+            {"module": "naive"},
+            ModelInfo(
+                "googlenet",
+                "Szegedy et al., 2014, figure 2 (a), in the columns of table 1",
+                input_size=(224, 224, 3),
+                parameters=97_526_008,
+                auxiliary_parameters=6_748_368,
+                multiply_adds="12.568 G",
+                notes="The paper has no network of naive modules.",
+                **IMAGENET_255_CENTERED,
+            ),
+            {},
+        ),
     },
 )

@@ -62,7 +62,7 @@ def normal(stddev: float) -> Initializers:
 
 HE_NORMAL = linen.initializers.variance_scaling(2.0, "fan_in", "normal")
 GLOROT_UNIFORM = linen.initializers.glorot_uniform()
-# Glorot's with the gain of a rectifier, which halves the second moment.
+# Twice Glorot's variance, as He's is twice LeCun's: a rectifier halves the second moment.
 GLOROT_RECTIFIED = linen.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 # Unit gain: no rectifier follows the logits.
 LECUN_NORMAL = linen.initializers.lecun_normal()
@@ -70,8 +70,10 @@ LECUN_NORMAL = linen.initializers.lecun_normal()
 SCHEMES = {
     # He et al., 2015 ("Delving deep into rectifiers"), section 2.2.
     "he": Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL),
-    # Glorot and Bengio, 2010, equation 16, with a gain of 2 where a rectifier follows.
-    "xavier": Initializers(GLOROT_RECTIFIED, GLOROT_RECTIFIED, GLOROT_UNIFORM),
+    # Glorot and Bengio, 2010, equation 16: a variance of 2 / (fan-in + fan-out).
+    "xavier": same(GLOROT_UNIFORM),
+    # The same with a gain of 2 where a rectifier follows: 4 / (fan-in + fan-out).
+    "xavier_rectified": Initializers(GLOROT_RECTIFIED, GLOROT_RECTIFIED, GLOROT_UNIFORM),
     # LeCun et al., 1998 ("Efficient backprop"), section 4.6: a variance of 1 / fan-in.
     "lecun": same(LECUN_NORMAL),
 }

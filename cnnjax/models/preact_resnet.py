@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET, SYMMETRIC
 
@@ -45,6 +45,7 @@ class PreActBlock(linen.Module):
         stride_in: the bottleneck's convolution that has the stride, "3x3" or "1x1".
         dropout: applied before the last 3x3 convolution of a basic block.
         conv, norm: make the layers.
+        activate: the activation.
 
     Source: He et al., 2016, figure 1 (b) and appendix; dropout: Zagoruyko and Komodakis, 2016,
     figure 1 (d).
@@ -57,6 +58,7 @@ class PreActBlock(linen.Module):
     dropout: Any
     conv: Any
     norm: Any
+    activate: Any = ops.relu
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -66,22 +68,22 @@ class PreActBlock(linen.Module):
             x: feature maps.
         """
         wide = 4 * self.features if self.bottleneck else self.features
-        active = ops.relu(self.norm(name="bn1")(x))
+        active = self.activate(self.norm(name="bn1")(x))
         if self.strides != 1 or x.shape[-1] != wide:
             x = self.conv(wide, (1, 1), strides=self.strides, name="shortcut")(active)
         if self.bottleneck:
             first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
             y = self.conv(self.features, (1, 1), strides=first, name="conv1")(active)
-            y = ops.relu(self.norm(name="bn2")(y))
+            y = self.activate(self.norm(name="bn2")(y))
             y = self.conv(self.features, (3, 3), strides=second, padding=1, name="conv2")(y)
-            y = ops.relu(self.norm(name="bn3")(y))
+            y = self.activate(self.norm(name="bn3")(y))
             return x + self.conv(wide, (1, 1), name="conv3")(y)
         y = self.conv(wide, (3, 3), strides=self.strides, padding=1, name="conv1")(active)
-        y = self.dropout()(ops.relu(self.norm(name="bn2")(y)))
+        y = self.dropout()(self.activate(self.norm(name="bn2")(y)))
         return x + self.conv(wide, (3, 3), padding=1, name="conv2")(y)
 
 
-class PreActResNet(Net):
+class PreActResNet(ChoiceNet):
     """A stem, stages of pre-activation blocks, a last batch norm, a global average, a dense layer.
 
     Any input size works, down to 1x1.
@@ -127,8 +129,8 @@ class PreActResNet(Net):
             x: images.
             train: whether batch norms use the batch, and dropout is on (stream "dropout").
         """
-        conv = functools.partial(self.conv, use_bias=False)
-        norm = self.norm(train)
+        conv = functools.partial(self.conv, use_bias=self.needs_bias)
+        norm = self.norm_layer(train)
         dropout = functools.partial(linen.Dropout, self.dropout_rate, deterministic=not train)
         block = functools.partial(
             PreActBlock,
@@ -137,11 +139,12 @@ class PreActResNet(Net):
             dropout=dropout,
             conv=conv,
             norm=norm,
+            activate=self.activate,
         )
         if self.stem == "imagenet":
             x = conv(self.stem_width, (7, 7), strides=2, padding=3, name="conv1")(x)
             if self.stem_norm:
-                x = ops.relu(norm(name="bn1")(x))
+                x = self.activate(norm(name="bn1")(x))
             x = self.max_pool(3, 2, padding=1, name="pool1")(self.feature("stem", x))
         else:
             x = self.feature("stem", conv(self.stem_width, (3, 3), padding=1, name="conv1")(x))
@@ -157,7 +160,7 @@ class PreActResNet(Net):
             )
             x = self.feature(f"stage{stage}", x)
         # Nothing normalizes the sum of the last block.
-        x = ops.relu(norm(name="final_bn")(x))
+        x = self.activate(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
 

@@ -23,16 +23,15 @@ import flax.linen as linen
 from flax.linen import initializers
 from jaxtyping import Array, Float
 
-from cnnjax import ops
 from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.blocks.residual import BasicBlock, Bottleneck
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 
-class ResNet(Net):
+class ResNet(ChoiceNet):
     """A stem, stages of equal blocks, a global average, a dense layer.
 
     Any input size works, down to 1x1.
@@ -67,6 +66,19 @@ class ResNet(Net):
     # Section 3.4 refers to He et al., 2015, "Delving deep into rectifiers".
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
+    def __post_init__(self) -> None:
+        """Checks the values of the fields.
+
+        Raises:
+            ValueError: a value is not allowed, or there is no gamma that could start at zero.
+        """
+        super().__post_init__()
+        if self.zero_init_gamma and self.norm == "none":
+            raise ValueError(
+                "ResNet: zero_init_gamma=True needs a normalization, whose gamma it sets, but norm "
+                "is 'none'; leave one of the two out"
+            )
+
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {
@@ -85,11 +97,12 @@ class ResNet(Net):
             x: images.
             train: whether batch norms use the batch's statistics.
         """
-        # Batch norm follows each convolution, and has a bias of its own.
-        conv = functools.partial(self.conv, use_bias=False)
-        norm = self.norm(train)
+        # A normalization follows each convolution, and has a bias of its own.
+        conv = functools.partial(self.conv, use_bias=self.needs_bias)
+        norm = self.norm_layer(train)
         gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones
-        common = {"conv": conv, "norm": norm, "gamma_init": gamma_init, "shortcut": self.shortcut}
+        layers = {"conv": conv, "norm": norm, "activate": self.activate}
+        common = {**layers, "gamma_init": gamma_init, "shortcut": self.shortcut}
         if self.bottleneck:
             groups = {"groups": self.groups, "group_width": self.group_width}
             block = functools.partial(Bottleneck, stride_in=self.stride_in, **groups, **common)
@@ -98,11 +111,11 @@ class ResNet(Net):
 
         if self.stem == "imagenet":
             x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
-            x = self.feature("stem", ops.relu(norm(name="bn1")(x)))
+            x = self.feature("stem", self.activate(norm(name="bn1")(x)))
             x = self.max_pool(3, 2, padding=1, name="pool1")(x)
         else:
             x = conv(self.widths[0], (3, 3), padding=1, name="conv1")(x)
-            x = self.feature("stem", ops.relu(norm(name="bn1")(x)))
+            x = self.feature("stem", self.activate(norm(name="bn1")(x)))
         for stage, (count, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
             first = functools.partial(block, width, 1 if stage == 1 else 2)
             x = repeat(

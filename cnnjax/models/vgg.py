@@ -19,15 +19,15 @@ Example:
     fc7 (4096,)
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import flax.linen as linen
 from jaxtyping import Array, Float
 
-from cnnjax import nn, ops
+from cnnjax import nn
 from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.net import Net
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import Entry, ModelInfo, register
 from cnnjax.models.statistics import IMAGENET
 
@@ -39,7 +39,7 @@ D = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))
 E = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
 
 
-class VGG(Net):
+class VGG(ChoiceNet):
     """A VGG network.
 
     Smallest input 32x32. The dense weights fit the image size with which the variables were made,
@@ -48,7 +48,7 @@ class VGG(Net):
     Attributes:
         blocks: kernel sizes of each block's convolutions.
         widths: channels of each block.
-        batch_norm: whether each convolution is followed by batch normalization.
+        norm: what follows each convolution: "none", "batch" or "group"; see `ChoiceNet`.
         response_norm: whether the first one is followed by local response normalization.
         grid: rows and columns that an adaptive pool makes before the dense layers, or None.
         hidden: units of the hidden dense layers.
@@ -57,7 +57,7 @@ class VGG(Net):
 
     blocks: tuple[tuple[int, ...], ...] = D
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
-    batch_norm: bool = False
+    norm: Literal["batch", "group", "none"] = "none"
     response_norm: bool = False
     grid: tuple[int, int] | None = None
     hidden: tuple[int, int] = (4096, 4096)
@@ -82,9 +82,7 @@ class VGG(Net):
         for b, (kernels, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
             for c, kernel in enumerate(kernels, start=1):
                 x = self.conv(width, (kernel, kernel), name=f"conv{b}_{c}")(x)
-                if self.batch_norm:
-                    x = self.norm(train)(name=f"bn{b}_{c}")(x)
-                x = ops.relu(x)
+                x = self.activate(self.norm_layer(train)(name=f"bn{b}_{c}")(x))
                 if self.response_norm and (b, c) == (1, 1):
                     x = self.response_norm_layer(name="norm1_1")(x)
             x = self.feature(f"block{b}", self.max_pool(2, name=f"pool{b}")(x))
@@ -92,7 +90,7 @@ class VGG(Net):
             x = nn.AdaptiveAvgPool(self.grid, name="adaptive_pool")(x)
         x = flat(self, "fc6", x)
         for layer, units in zip(("fc6", "fc7"), self.hidden, strict=True):
-            x = self.feature(layer, ops.relu(self.dense(units, name=layer)(x)))
+            x = self.feature(layer, self.activate(self.dense(units, name=layer)(x)))
             x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
         return self.logits(x)
 
@@ -108,19 +106,19 @@ def _register(
 ) -> None:
     """Registers a configuration without and with batch norm, each with torchvision's variant."""
     channels = sum(len(kernels) * width for kernels, width in zip(blocks, VGG.widths, strict=True))
-    for suffix, batch_norm in (("", False), ("_bn", True)):
-        settings = {"blocks": blocks, "batch_norm": batch_norm, "response_norm": response_norm}
+    for suffix, norm in (("", "none"), ("_bn", "batch")):
+        settings = {"blocks": blocks, "norm": norm, "response_norm": response_norm}
         info = ModelInfo(
             f"{name}{suffix}",
             f"Simonyan and Zisserman, 2014, table 1, {letter}"
-            + ("; batch norm as in torchvision" if batch_norm else ""),
+            + ("; batch norm as in torchvision" if suffix else ""),
             input_size=(224, 224, 3),
             # Batch norm adds a scale and a shift to each channel.
-            parameters=parameters + (2 * channels if batch_norm else 0),
+            parameters=parameters + (2 * channels if suffix else 0),
             multiply_adds=multiply_adds,
-            errors=None if batch_norm else f"top-1/top-5 {errors} (S = Q = 256)",
+            errors=None if suffix else f"top-1/top-5 {errors} (S = Q = 256)",
             notes="LRN together with batch norm is not published."
-            if response_norm and batch_norm
+            if response_norm and suffix
             else "",
             **IMAGENET,
         )

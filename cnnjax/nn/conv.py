@@ -10,6 +10,10 @@ from jaxtyping import Array, Float
 
 from cnnjax import ops
 from cnnjax.nn.layer_errors import naming_layer
+from cnnjax.ops.arguments.choices import check_mode
+from cnnjax.ops.checks import is_int
+from cnnjax.ops.padding import is_zeros
+from cnnjax.ops.sizes import resolve_padding
 
 # jnp.pad's name of each padding that wraps or mirrors the image.
 _PAD_MODES = {"CIRCULAR": "wrap", "REFLECT": "reflect"}
@@ -21,7 +25,8 @@ class Conv(linen.Conv):
     Checkpoints of `flax.linen.Conv` load unchanged. What differs: `kernel_size` must be a pair,
     because flax reads an int as a 1-D convolution; and the gradients come from the rules of
     `cnnjax.ops.conv2d`. `padding="CIRCULAR"` and `"REFLECT"` pad the image first and then use the
-    same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`.
+    same rules; `input_dilation` other than 1 goes to `lax.conv_general_dilated`. `padding` gives
+    how many pixels are added, and `padding_mode` which ones.
 
     Attributes:
         features: number of output channels.
@@ -33,6 +38,8 @@ class Conv(linen.Conv):
         mask: an array of the kernel's shape that multiplies the kernel, or None.
         dtype: dtype of the computation; parameters have `param_dtype`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+        padding_mode: the pixels that `padding` adds: "zeros", "replicate" (the edge pixel),
+            "reflect", "circular" or a constant, as in `ops.pad_images`.
 
     Example:
         >>> import jax
@@ -47,6 +54,7 @@ class Conv(linen.Conv):
     """
 
     backward: str = "ours"
+    padding_mode: str | float = "zeros"
 
     @linen.compact
     def __call__(
@@ -62,19 +70,21 @@ class Conv(linen.Conv):
 
         Raises:
             ValueError: `kernel_size` is not a pair, the input has fewer than 3 dimensions, the
-                groups do not divide the channels, the mask has another shape than the kernel, or
-                the kernel is larger than the padded input. The message names the layer.
+                groups do not divide the channels, the mask has another shape than the kernel, the
+                kernel is larger than the padded input, or `padding_mode` is unknown or can't be
+                combined with the other fields. The message names the layer.
         """
         with naming_layer(self):
-            height, width = _pair("kernel_size", self.kernel_size)
-            strides = _pair("strides", self.strides)
-            dilation = _pair("kernel_dilation", self.kernel_dilation)
-            input_dilation = _pair("input_dilation", self.input_dilation)
+            height, width = as_pair("kernel_size", self.kernel_size)
+            strides = as_pair("strides", self.strides)
+            dilation = as_pair("kernel_dilation", self.kernel_dilation)
+            input_dilation = as_pair("input_dilation", self.input_dilation)
+            _check_padding_mode(self, input_dilation)
             channels = self._checked_channels(inputs)
             kernel_shape = (height, width, channels // self.feature_group_count, self.features)
             kernel = self.param("kernel", self.kernel_init, kernel_shape, self.param_dtype)
             if self.mask is not None:
-                kernel = _masked(kernel, self.mask)
+                kernel = masked(kernel, self.mask)
             bias = None
             if self.use_bias:
                 bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
@@ -93,6 +103,7 @@ class Conv(linen.Conv):
                 "the input must have shape [..., height, width, channels], got "
                 f"{inputs.shape}; add the missing dimensions"
             )
+        check_features(self.features)
         channels, groups = inputs.shape[-1], self.feature_group_count
         if groups < 1 or channels % groups or self.features % groups:
             raise ValueError(
@@ -104,11 +115,37 @@ class Conv(linen.Conv):
 
 # The steps of a call are functions, not methods: Linen puts a named scope around a method's
 # operations, and the compiled program would get other names.
-def _masked(kernel: Array, mask: Any) -> Array:
-    """Returns the kernel multiplied by a mask of its shape."""
+def masked(kernel: Array, mask: Any) -> Array:
+    """Returns the kernel multiplied by a mask of its shape.
+
+    Args:
+        kernel: the kernel.
+        mask: an array of its shape.
+
+    Raises:
+        ValueError: the mask has another shape.
+    """
     if mask.shape != kernel.shape:
         raise ValueError(f"mask has shape {mask.shape}, but the kernel has {kernel.shape}")
     return kernel * jnp.asarray(mask, kernel.dtype)
+
+
+def _check_padding_mode(layer: Conv, input_dilation: tuple[int, int]) -> None:
+    """Raises a ValueError for a padding mode that the other fields leave no place for."""
+    mode = layer.padding_mode
+    check_mode("Conv", "padding_mode", mode)
+    if is_zeros(mode):
+        return
+    if isinstance(layer.padding, str) and layer.padding in _PAD_MODES:
+        raise ValueError(
+            f"padding={layer.padding!r} and padding_mode={mode!r} both name the pixels to add; "
+            "set padding='SAME' with padding_mode, or leave padding_mode at 'zeros'"
+        )
+    if input_dilation != (1, 1):
+        raise ValueError(
+            f"padding_mode={mode!r} is not defined between the pixels that input_dilation="
+            f"{layer.input_dilation!r} sets apart; leave one of the two at its default"
+        )
 
 
 def _convolve(
@@ -127,6 +164,7 @@ def _convolve(
         pads = [(0, 0), *(((k - 1) // 2, k // 2) for k in spans), (0, 0)]
         x = jnp.pad(x, pads, mode=_PAD_MODES[padding])
         padding = "VALID"
+    mode = layer.padding_mode
     # The backward rules do not support dilated inputs.
     if input_dilation == (1, 1) and layer.conv_general_dilated is None:
         return ops.conv2d(
@@ -136,9 +174,13 @@ def _convolve(
             padding=padding,
             dilation=dilation,
             groups=layer.feature_group_count,
+            padding_mode=mode,
             precision=layer.precision,
             backward=layer.backward,
         )
+    if not is_zeros(mode):
+        pads = resolve_padding("Conv", padding, x.shape[1:3], kernel.shape[:2], strides, dilation)
+        x, padding = ops.pad_images(x, pads, mode), "VALID"
     convolve = layer.conv_general_dilated or ops.lax_conv_general_dilated
     return convolve(
         x,
@@ -153,11 +195,18 @@ def _convolve(
     )
 
 
-def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
-    """Returns `value` as (rows, columns); only the kernel size may not be an int."""
+def as_pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
+    """Returns `value` as (rows, columns); only the kernel size may not be an int.
+
+    Args:
+        name: of the field, for the message.
+        value: an int, a pair, or None for 1.
+
+    Raises:
+        ValueError: it is no pair, or has something other than ints of at least 1.
+    """
     if value is None or (isinstance(value, int) and name != "kernel_size"):
-        value = 1 if value is None else value
-        return (value, value)
+        value = (1, 1) if value is None else (value, value)
     if not isinstance(value, Sequence) or len(value) != 2:
         raise ValueError(
             f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}; "
@@ -165,7 +214,19 @@ def _pair(name: str, value: int | Sequence[int] | None) -> tuple[int, int]:
             if isinstance(value, int)
             else f"{name} must be a pair (rows, columns) in a 2-D convolution, got {value!r}"
         )
+    if not all(is_int(v) and v >= 1 for v in value):
+        raise ValueError(f"{name} must be ints of at least 1, got {value!r}")
     return (value[0], value[1])
+
+
+def check_features(features: Any) -> None:
+    """Raises a ValueError unless a layer's number of outputs is an int of at least 1.
+
+    Args:
+        features: the field.
+    """
+    if not is_int(features) or features < 1:
+        raise ValueError(f"features must be an int of at least 1, got {features!r}")
 
 
 def _lax_padding(padding: Any) -> str | list[tuple[int, int]]:

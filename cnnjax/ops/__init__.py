@@ -10,7 +10,7 @@ arrays above 2**40 elements, are refused, since XLA would end the process.
 
 from cnnjax.compiler import compiler_options
 from cnnjax.ops import filters
-from cnnjax.ops.activations import leaky_relu, relu, scaled_tanh, sigmoid
+from cnnjax.ops.activations import leaky_relu, relu, relu6, scaled_tanh, sigmoid
 from cnnjax.ops.bias import add_bias
 from cnnjax.ops.conv.algorithms.im2col import col2im, im2col
 from cnnjax.ops.conv.batch_axis import batch_over
@@ -18,6 +18,7 @@ from cnnjax.ops.conv.conv2d import conv2d, convolve2d
 from cnnjax.ops.conv.fft import fft_conv2d
 from cnnjax.ops.conv.grads import conv2d_input_grad, conv2d_kernel_grad
 from cnnjax.ops.conv.lax_bridge import conv_general_dilated, lax_conv_general_dilated
+from cnnjax.ops.conv.local import local_conv2d
 from cnnjax.ops.conv.separable import Separation, separable_conv2d, separate_kernel
 from cnnjax.ops.conv.transpose import conv2d_transpose
 from cnnjax.ops.dense import dense
@@ -54,6 +55,7 @@ __all__ = [
     "lax_conv_general_dilated",
     "leaky_relu",
     "local_contrast_norm",
+    "local_conv2d",
     "local_response_norm",
     "max_pool",
     "max_pool_with_argmax",
@@ -61,6 +63,7 @@ __all__ = [
     "output_size",
     "pad_images",
     "relu",
+    "relu6",
     "scaled_tanh",
     "separable_conv2d",
     "separate_kernel",

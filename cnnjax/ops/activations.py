@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.arguments.table import checked
 
-__all__ = ["leaky_relu", "relu", "scaled_tanh", "sigmoid"]
+__all__ = ["leaky_relu", "relu", "relu6", "scaled_tanh", "sigmoid"]
 
 
 @checked(x="floats")
@@ -29,6 +29,30 @@ def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """
     with jax.named_scope("relu"):
         return jax.nn.relu(x)
+
+
+@checked(x="floats")
+def relu6(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns the rectifier that ends at 6: min(max(x, 0), 6), whose derivative at 0 and 6 is 0.
+
+    Args:
+        x: an array of any shape and floating dtype.
+
+    Returns:
+        An array of the same shape and dtype, between 0 and 6.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from cnnjax import ops
+        >>> ops.relu6(jnp.array([-2.0, 3.0, 8.0]))
+        Array([0., 3., 6.], dtype=float32)
+
+    Source: Krizhevsky, 2010 ("Convolutional deep belief networks on CIFAR-10"); MobileNet-v2
+    (Sandler et al., 2018), section 3.3.
+    """
+    with jax.named_scope("relu6"):
+        # Compared from above, NaN stays NaN.
+        return jnp.where(x >= 6, jnp.asarray(6, x.dtype), jax.nn.relu(x))
 
 
 @checked(x="floats", negative_slope="number or array")

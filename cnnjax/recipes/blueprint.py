@@ -10,7 +10,9 @@ from cnnjax import data
 from cnnjax.data.augment.language import call_names
 from cnnjax.data.own_datasets import DATASETS, Splits, own_dataset, own_name
 from cnnjax.extras import installed_with
+from cnnjax.models.net import ChoiceNet
 from cnnjax.models.registry import record_model
+from cnnjax.nn.activations import ACTIVATIONS
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.framing import make_framing
 from cnnjax.recipes.network import input_statistics, make_network
@@ -97,20 +99,21 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
     task = make_task(config.task, dataset.class_names)
     spec = own.train.spec if own else dataset.spec(stored_shape)
     outputs = task.outputs(spec)
+    model = make_network(config, dataset.num_classes if outputs is None else outputs)
     return Blueprint(
         config=config,
         dataset=dataset,
         own=own,
-        model=make_network(config, dataset.num_classes if outputs is None else outputs),
+        model=model,
         task=task,
         preprocess=data.Preprocess(resize, config.data.pad, mean, std, per_image),
         framing=framing,
         stored_shape=stored_shape,
-        parts=_foreign_parts(config),
+        parts=_foreign_parts(config, model),
     )
 
 
-def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
+def _foreign_parts(config: RunConfig, model: linen.Module) -> tuple[Mapping[str, Any], ...]:
     """Returns records of the parts that are not cnnjax's own."""
     section = config.data
     policies = [section.augmentation, *section.views.values()]
@@ -123,6 +126,8 @@ def _foreign_parts(config: RunConfig) -> tuple[Mapping[str, Any], ...]:
         *((DATASETS, name) for name in (section.name,) if own_name(name)),
         *((data.AUGMENTATIONS, name) for policy in policies for name in call_names(policy)),
     ]
+    if isinstance(model, ChoiceNet):
+        named.append((ACTIVATIONS, model.activation))
     records = [record_model(config.model.name)]
     records += [registry.record(name) for registry, name in named]
     # Records are dictionaries, which no set can hold; a part that is named twice is kept once.

@@ -236,7 +236,7 @@ class RunConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     batch_norm: BatchNormConfig = BatchNormConfig()
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    initialization: Literal["paper", "he", "xavier", "lecun"] | None = None
+    initialization: Literal["paper", "he", "xavier", "xavier_rectified", "lecun"] | None = None
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     epochs: int = Field(default=10, ge=1, description="Passes over the training examples")
     seed: int = Field(

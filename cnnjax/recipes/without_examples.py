@@ -27,11 +27,11 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
             does not fit.
     """
     config = blueprint.config
-    epoch_steps = _epoch_steps(blueprint)
+    steps = epoch_steps(blueprint)
     schedule = make_schedule(
-        config.schedule, config.optimizer.learning_rate, config.epochs * epoch_steps, epoch_steps
+        config.schedule, config.optimizer.learning_rate, config.epochs * steps, steps
     )
-    plateau = make_plateau(config.schedule, epoch_steps)
+    plateau = make_plateau(config.schedule, steps)
     return {
         "model": blueprint.model,
         "task": blueprint.task,
@@ -146,7 +146,16 @@ def episodes_of(section: DataConfig | StreamConfig) -> data.Episodes | None:
     return data.Episodes(*section.episodes)
 
 
-def _epoch_steps(blueprint: Blueprint) -> int:
+def epoch_steps(blueprint: Blueprint) -> int:
+    """Returns the number of steps of an epoch.
+
+    Args:
+        blueprint: the run.
+
+    Raises:
+        ValueError: the dataset has fewer examples than the configuration needs, or a batch cannot
+            be cut into equal parts.
+    """
     section = blueprint.config.data
     left = blueprint.dataset.split_sizes["train"] - section.validation_examples
     if left < 1:

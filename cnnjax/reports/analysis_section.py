@@ -11,11 +11,11 @@ from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,
-    health_section,
     invariance_section,
 )
 from cnnjax.reports.chosen_classes import chosen_classes
 from cnnjax.reports.looking_section import looking_section
+from cnnjax.reports.signals_section import health_section
 from cnnjax.tasks.sections import Evaluated
 
 # Enough images for curves precise to a few per cent, few enough for a minute.
@@ -44,6 +44,8 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
     model, variables = network.model, network.variables
     classes = chosen_classes(network.task, evaluated, indices)
     labels = None if classes is None else classes.labels
+    parts = {name: np.asarray(part)[indices] for name, part in evaluated.parts.items()}
+    state = getattr(network, "task_state", ())
     summary = _logged(
         "what the layers cost",
         lambda: summarize(model, inputs.shape[1:], variables=variables),
@@ -56,7 +58,7 @@ def analyze(network: Any, evaluated: Evaluated) -> dict[str, Any]:
         ),
         "health": (
             "signals through the layers",
-            lambda: health_section(model, variables, inputs, labels),
+            lambda: health_section(model, variables, inputs, network.task, parts, state),
         ),
         "embedding": (
             "similar images close together",

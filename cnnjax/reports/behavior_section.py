@@ -6,18 +6,12 @@ import jax
 import numpy as np
 
 from cnnjax import compiler, nn
-from cnnjax.analysis.batches import BATCH, in_batches
+from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.behavior.embedding import canvas, embed_features
 from cnnjax.analysis.behavior.invariance import Change, InvarianceCurve, invariance_curves
-from cnnjax.analysis.behavior.rectifiers import dead_units
-from cnnjax.analysis.behavior.signals import LayerSignal, layer_signals
 from cnnjax.analysis.cost.summary import Summary, compact, pair_text, totals
 from cnnjax.analysis.cost.tables import shape_text
-from cnnjax.analysis.looks.activations import (
-    activation_shapes,
-    activations,
-    stage_activations,
-)
+from cnnjax.analysis.looks.activations import stage_activations
 from cnnjax.extras import installed_with
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.reports.pictures import color_tile, displayed
@@ -123,68 +117,6 @@ def _drawn_curve(curve: InvarianceCurve) -> dict[str, Any]:
         "ends": f"{100 * curve.accuracy[0]:.0f} % at {x[0]:g}, "
         f"{100 * curve.accuracy[-1]:.0f} % at {x[-1]:g}",
     }
-
-
-def health_section(
-    model: Any, variables: Any, inputs: np.ndarray, labels: np.ndarray | None
-) -> dict[str, Any]:
-    """Returns activation statistics, gradients by depth and dead ReLUs.
-
-    Args:
-        model: the network.
-        variables: its variables.
-        inputs: network inputs, float32 [batch, height, width, channels].
-        labels: their classes; None for a network without classes, whose gradients are left out.
-
-    Returns:
-        `rows`, one for each layer; `chart`, an `<svg>`; `gradients`, whether there are any; and the
-        numbers of `dead` and of all `rectified` units, and of `images`.
-    """
-    if labels is None:
-        signals = _spreads(model, variables, inputs[:BATCH])
-    else:
-        # One batch, because the outputs of all layers are kept for the gradients.
-        signals = layer_signals(model, variables, inputs[:BATCH], labels[:BATCH])
-    dead = dead_units(model, variables, inputs)
-    depth = range(1, len(signals) + 1)
-    lines = [Line(1, depth, [signal.std for signal in signals])]
-    if labels is not None:
-        lines.append(Line(2, depth, [signal.gradient for signal in signals], "s"))
-    return {
-        "rows": [
-            {
-                "name": signal.name,
-                "mean": f"{signal.mean:.3g}",
-                "std": f"{signal.std:.3g}",
-                "zeros": f"{100 * signal.zeros:.0f} %",
-                "gradient": f"{signal.gradient:.2g}",
-                "dead": f"{int(np.sum(dead[signal.name]))} of {dead[signal.name].size}"
-                if signal.name in dead
-                else "",
-            }
-            for signal in signals
-        ],
-        "chart": line_chart(
-            lines, name="signals", across="layer, from first to last", up="size", log=True
-        ),
-        "gradients": labels is not None,
-        "dead": sum(int(np.sum(d)) for d in dead.values()),
-        "rectified": sum(int(d.size) for d in dead.values()),
-        "images": len(inputs),
-    }
-
-
-def _spreads(model: Any, variables: Any, inputs: np.ndarray) -> list[LayerSignal]:
-    """Returns the statistics of each layer's output; there is no loss, and so no gradient."""
-    names = list(activation_shapes(model, variables, inputs))
-
-    @jax.jit
-    def measure(variables: Any, inputs: Any) -> dict[str, tuple[Any, ...]]:
-        outputs = activations(model, variables, inputs, names=names)
-        return {name: (x.mean(), x.std(), (x <= 0).mean()) for name, x in outputs.items()}
-
-    measured = jax.device_get(measure(variables, inputs))
-    return [LayerSignal(name, *map(float, measured[name]), gradient=np.nan) for name in names]
 
 
 def embedding_section(

@@ -15,13 +15,8 @@ from jaxtyping import Array, Float, Num
 from cnnjax import nn
 from cnnjax.data.examples import Spec
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
+from cnnjax.tasks.sums import Batch, Sums, weighted_sums
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
-
-Batch = Mapping[str, Any]
-"""The parts of the first stream by name, with `weight` [batch]; other streams under their names."""
-
-Sums = dict[str, Array]
-"""Arrays that add up over parts of a batch, batches, devices and hosts."""
 
 Rows = dict[str, Array]
 """Arrays with one row per example."""
@@ -180,6 +175,21 @@ class Task:
         sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
         return sums, self.example_rows(outputs, batch)
 
+    def loss_terms(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> dict[str, Float[Array, ""]]:
+        """Returns the terms of a batch's loss by name; a report compares their gradients.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples.
+            moment: of evaluation, whose `train` is False.
+        """
+        outputs, _ = self.apply(model, variables, batch, moment)
+        sums = weighted_sums({"loss": self.example_losses(outputs, batch, moment)}, batch)
+        return {"loss": sums["loss"] / sums["weight"].astype(sums["loss"].dtype)}
+
     def metrics(
         self, sums: Mapping[str, Any], rows: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, float]:
@@ -281,20 +291,3 @@ class Task:
         """
         del evaluated
         return TaskReport((), ())
-
-
-def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
-    """Returns the sum of the weights as `weight`, and weighted sums of numbers by example.
-
-    Args:
-        values: numbers [batch] by name.
-        batch: gives the weights: 0 for an example that fills up the batch, whose numbers may be
-            NaN.
-    """
-    weight = batch["weight"]
-    sums = {"weight": weight.sum()}
-    for name, numbers in values.items():
-        own = weight.astype(numbers.dtype)
-        # A plain product would let one infinite number of weight 0 make the sum NaN.
-        sums[name] = jnp.where(own > 0, own * numbers, 0).sum()
-    return sums

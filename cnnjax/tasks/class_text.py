@@ -1,12 +1,14 @@
 """A classifier's predictions and figures as text to print, as JSON values and as columns."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from cnnjax.tasks.assessment import CALIBRATION_BINS, Assessment
+from cnnjax.tasks.class_tree import HierarchicalError, hierarchical_error
 from cnnjax.tasks.values import Answer, Evaluation
 
 _WEAKEST = 3
@@ -36,12 +38,17 @@ def class_answer(
     )
 
 
-def class_evaluation(sums: Mapping[str, Any], class_names: Sequence[str]) -> Evaluation:
+def class_evaluation(
+    sums: Mapping[str, Any],
+    class_names: Sequence[str],
+    costs: Int[np.ndarray, "classes classes"] | None = None,
+) -> Evaluation:
     """Returns the figures of a whole split.
 
     Args:
         sums: added-up `assessment_sums`.
         class_names: a name for each class.
+        costs: see `ClassTree.costs`; None for no hierarchical error.
 
     Raises:
         ValueError: no example counted.
@@ -55,9 +62,28 @@ def class_evaluation(sums: Mapping[str, Any], class_names: Sequence[str]) -> Eva
         ("weakest classes", ", ".join(_weakest(assessment)) or "none: all are right"),
         ("images", f"{assessment.examples:,}"),
     ]
+    metrics, details = assessment.metrics(), assessment.as_json()
+    if costs is not None:
+        tree = hierarchical_error(assessment.counts, costs)
+        lines.insert(2, ("hierarchical error", f"{tree.error:.2%} ({mistake_text(tree)})"))
+        figures = {"hierarchical_error": tree.error, "mistake_levels": tree.mistake_levels}
+        metrics |= figures
+        # JSON has no NaN.
+        details |= {n: v if math.isfinite(v) else None for n, v in figures.items()}
     if assessment.unanswered:
         lines.append(("not a number", f"{assessment.unanswered:,} images, counted as wrong"))
-    return Evaluation(assessment.metrics(), lines, assessment.as_json())
+    return Evaluation(metrics, lines, details)
+
+
+def mistake_text(tree: HierarchicalError) -> str:
+    """Returns how far wrong the mistakes are, in words.
+
+    Args:
+        tree: the hierarchical error.
+    """
+    if math.isnan(tree.mistake_levels):
+        return "no mistakes"
+    return f"mistakes are {tree.mistake_levels:.2f} of {tree.levels} levels wrong"
 
 
 def _percent(log_share: float) -> str:

@@ -1,23 +1,26 @@
 """Image classification: its losses, its metrics from sums, and how its predictions combine."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Int, Num
 
 from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks.assessment import assessment_sums
 from cnnjax.tasks.base import Batch, Sums, Task
+from cnnjax.tasks.class_checks import check_examples, check_settings
 from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.class_text import class_answer, class_evaluation
+from cnnjax.tasks.class_tree import ClassTree, class_costs
 from cnnjax.tasks.classification_report import CURVES, classification_report
-from cnnjax.tasks.heads import Heads, apply_with_heads
+from cnnjax.tasks.heads import Heads, apply_with_heads, head_loss_terms
 from cnnjax.tasks.losses import LossName, OwnLoss, class_losses
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score
@@ -41,15 +44,19 @@ class Classification(Task):
         auxiliary_weight: weight, in training, of the loss of each auxiliary head, whose logits are
             the network's features "aux1", "aux2"; 0 leaves the heads out. 0.3 in GoogLeNet (Szegedy
             et al. 2014, section 5), 0.4 in the reference implementation of Inception-v3.
+        class_tree: "wordnet", the path of a file or a `ClassTree`, for the hierarchical error, by
+            which a mistake between similar classes counts less; "" for none.
 
     Raises:
-        ValueError: the loss is unknown, or does not take label smoothing.
+        ValueError: the loss is unknown, or does not take label smoothing; or a class is not in the
+            tree.
     """
 
     class_names: tuple[str, ...] = field(repr=False)
     loss_function: LossName | OwnLoss = "softmax"
     label_smoothing: float = 0.0
     auxiliary_weight: float = 0.0
+    class_tree: str | ClassTree = ""
 
     score: ClassVar[Score] = Score("accuracy", higher_is_better=True)
     combines: ClassVar[bool] = True
@@ -57,25 +64,14 @@ class Classification(Task):
 
     def __post_init__(self) -> None:
         """Refuses an unknown loss, and settings that are out of range."""
-        known = get_args(LossName)
-        if not callable(self.loss_function) and self.loss_function not in known:
-            raise ValueError(
-                f"task.loss_function: {self.loss_function!r} is unknown; known: {', '.join(known)}"
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"task.label_smoothing: {self.label_smoothing} was given; give 0 or more, below 1"
-            )
-        if self.label_smoothing and self.loss_function != "softmax":
-            raise ValueError(
-                f"task.label_smoothing: {self.label_smoothing} was given with the loss "
-                f"{self.loss_function}; it belongs to softmax: set it to 0, or "
-                "task.loss_function to 'softmax'"
-            )
-        if self.auxiliary_weight < 0:
-            raise ValueError(
-                f"task.auxiliary_weight: {self.auxiliary_weight} was given; give 0 or more"
-            )
+        check_settings(self.loss_function, self.label_smoothing, self.auxiliary_weight)
+        # Read now, so that a class without a place in the tree is refused before any work.
+        _ = self.costs
+
+    @functools.cached_property
+    def costs(self) -> Int[np.ndarray, "classes classes"] | None:
+        """The levels of the class tree by which each confusion is wrong; None without a tree."""
+        return class_costs(self.class_tree, self.class_names)
 
     @property
     def loss_unit(self) -> str:
@@ -101,21 +97,7 @@ class Classification(Task):
         Raises:
             ValueError: they do not fit.
         """
-        for part in ("image", "label"):
-            if part not in spec:
-                raise ValueError(
-                    f"data: classification needs the parts image and label; these examples have "
-                    f"{', '.join(spec)}"
-                )
-        # A network may return several arrays, which have no shape together.
-        shape = getattr(outputs, "shape", None)
-        classes = len(self.class_names)
-        if shape is None or len(shape) != 2 or shape[1] != classes:
-            given = shape if shape is not None else type(outputs).__name__
-            raise ValueError(
-                f"model: classification of {classes} classes needs logits [batch, {classes}], but "
-                f"the network gives {given}"
-            )
+        check_examples(spec, outputs, len(self.class_names))
 
     def apply(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
@@ -163,8 +145,23 @@ class Classification(Task):
             values = values + self.auxiliary_weight * class_losses(head, *settings)
         return values
 
+    def loss_terms(
+        self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
+    ) -> dict[str, Float[Array, ""]]:
+        """Returns the loss; where auxiliary heads have a weight, of the output and of each head.
+
+        Args:
+            model: the network.
+            variables: its parameters and other collections.
+            batch: the examples.
+            moment: of evaluation, whose `train` is False.
+        """
+        if not self.auxiliary_weight:
+            return super().loss_terms(model, variables, batch, moment)
+        return head_loss_terms(model, variables, batch, self.auxiliary_weight, self.loss_function)
+
     def example_metrics(self, outputs: Heads, batch: Batch) -> Mapping[str, Float[Array, " batch"]]:
-        """Returns whether the label is the most probable class, and whether it is in the top 5.
+        """Returns whether the label is the first of the guesses, and whether it is in the top 5.
 
         An example whose logits are not all finite is counted as wrong; of equal logits the lower
         class comes first.
@@ -174,19 +171,27 @@ class Classification(Task):
             batch: the examples.
 
         Returns:
-            1 or 0 for each example, under "top1" and "top5".
+            1 or 0 for each example, under "top1" and "top5"; with a class tree, also the "levels"
+            by which the most probable class is wrong.
         """
         logits = outputs.logits
         # `top_k` ranks NaN and infinity too: `isfinite` keeps such examples from being right.
         _, top = jax.lax.top_k(logits, min(5, logits.shape[-1]))
-        hits = (top == batch["label"][:, None]) & jnp.isfinite(logits).all(axis=-1, keepdims=True)
+        finite = jnp.isfinite(logits).all(axis=-1, keepdims=True)
+        hits = (top == batch["label"][:, None]) & finite
         dtype = batch["weight"].dtype
-        return {"top1": hits[:, 0].astype(dtype), "top5": hits.any(axis=-1).astype(dtype)}
+        found = {"top1": hits[:, 0].astype(dtype), "top5": hits.any(axis=-1).astype(dtype)}
+        if self.costs is None:
+            return found
+        # Whole numbers, whose sum is exact in any order.
+        costs = jnp.asarray(self.costs, dtype)
+        levels = jnp.where(finite[:, 0], costs[batch["label"], top[:, 0]], costs.max())
+        return {**found, "levels": levels}
 
     def metrics(
         self, sums: Mapping[str, Any], rows: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, float]:
-        """Returns `loss` (its mean), `accuracy` and `top5_error` (shares of 1), and further means.
+        """Returns `loss` (its mean), `accuracy`, errors (shares of 1), and further means.
 
         Args:
             sums: added up over batches.
@@ -194,6 +199,8 @@ class Classification(Task):
         """
         means = super().metrics(sums, rows)
         accuracy, within = means.pop("top1"), means.pop("top5")
+        if self.costs is not None:
+            means["hierarchical_error"] = means.pop("levels") / max(self.costs.max(), 1)
         return {"loss": means.pop("loss"), "accuracy": accuracy, "top5_error": 1 - within, **means}
 
     def lines(self, split: str, metrics: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -258,7 +265,7 @@ class Classification(Task):
         Raises:
             ValueError: no example counted.
         """
-        return class_evaluation(sums, self.class_names)
+        return class_evaluation(sums, self.class_names, self.costs)
 
     def answer(self, prediction: Float[np.ndarray, " classes"], top: int = 3) -> Answer:
         """Returns the most probable classes with their probabilities, the best first.
@@ -289,4 +296,4 @@ class Classification(Task):
         Args:
             evaluated: predictions and examples of the evaluated split.
         """
-        return classification_report(evaluated, self.class_names)
+        return classification_report(evaluated, self.class_names, self.costs)

@@ -7,6 +7,8 @@ from jaxtyping import Int
 
 from cnnjax.tasks.assessment import CalibrationBin
 from cnnjax.tasks.class_predictions import ClassPredictions
+from cnnjax.tasks.class_text import mistake_text
+from cnnjax.tasks.class_tree import hierarchical_error
 from cnnjax.tasks.sections import (
     Bar,
     Bars,
@@ -44,13 +46,18 @@ _SHOWN_NARROW = 8
 _FEW = 10
 
 
-def classification_report(evaluated: Evaluated, class_names: Sequence[str]) -> TaskReport:
+def classification_report(
+    evaluated: Evaluated,
+    class_names: Sequence[str],
+    costs: Int[np.ndarray, "classes classes"] | None = None,
+) -> TaskReport:
     """Returns a classification's part of a report.
 
     Args:
         evaluated: `predictions` are log-probabilities, float32 [examples, classes]; `parts` has
             "label", integers [examples].
         class_names: one name a class.
+        costs: see `ClassTree.costs`; None for no hierarchical error.
 
     Raises:
         ValueError: predictions, labels and names do not fit each other.
@@ -62,7 +69,7 @@ def classification_report(evaluated: Evaluated, class_names: Sequence[str]) -> T
     )
     assessment = predictions.assessment
     return TaskReport(
-        figures=_figures(predictions, evaluated.split),
+        figures=(*_figures(predictions, evaluated.split), *_tree_figures(predictions, costs)),
         sections=(
             _confusion_section(predictions, evaluated.split),
             _class_section(predictions),
@@ -92,6 +99,15 @@ def _figures(predictions: ClassPredictions, split: str) -> tuple[Figure, ...]:
         f"{_count(misses, 'image')} with the truth not among five guesses",
     )
     return accuracy, top5
+
+
+def _tree_figures(
+    predictions: ClassPredictions, costs: Int[np.ndarray, "classes classes"] | None
+) -> tuple[Figure, ...]:
+    if costs is None:
+        return ()
+    tree = hierarchical_error(predictions.assessment.counts, costs)
+    return (Figure("Hierarchical error", percent(tree.error), mistake_text(tree)),)
 
 
 def _confusion_section(predictions: ClassPredictions, split: str) -> Section:

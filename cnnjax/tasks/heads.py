@@ -7,6 +7,8 @@ import flax.linen as linen
 from jaxtyping import Array, Float, Key
 
 from cnnjax import models
+from cnnjax.tasks.losses import LossName, OwnLoss, class_losses
+from cnnjax.tasks.sums import Batch, weighted_sums
 
 
 class Heads(NamedTuple):
@@ -50,3 +52,34 @@ def apply_with_heads(
     # Features are in the network's order, the heads from first to last.
     heads = tuple(value for name, value in features.items() if name.startswith("aux"))
     return Heads(logits, heads), dict(updated)
+
+
+def head_loss_terms(
+    model: linen.Module,
+    variables: Mapping[str, Any],
+    batch: Batch,
+    weight: float,
+    loss_function: LossName | OwnLoss,
+) -> dict[str, Float[Array, ""]]:
+    """Returns the mean losses of a network's output and of its auxiliary heads, in evaluation mode.
+
+    Args:
+        model: the network, whose auxiliary heads are its features "aux1", "aux2".
+        variables: its parameters and other collections.
+        batch: the examples.
+        weight: of each head's loss.
+        loss_function: see `class_losses`.
+
+    Returns:
+        "output" first, then the weighted losses of the heads by name; none where `variables` has no
+        such heads.
+    """
+    logits, features = models.apply_with_features(model, variables, batch["image"])
+    heads = {name: value for name, value in features.items() if name.startswith("aux")}
+    terms = {}
+    for name, values in {"output": logits, **heads}.items():
+        losses = class_losses(values, loss_function, batch["label"], batch.get("target"))
+        sums = weighted_sums({"loss": losses}, batch)
+        mean = sums["loss"] / sums["weight"].astype(sums["loss"].dtype)
+        terms[name] = mean if name == "output" else weight * mean
+    return terms

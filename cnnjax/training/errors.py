@@ -9,6 +9,10 @@ class RunFolderError(Exception):
     """The run's folder cannot be used: not writable, another run's, in use, or without a run."""
 
 
+class FolderInUse(RunFolderError):
+    """Another process writes into the run's folder."""
+
+
 class FolderWriteError(RunFolderError):
     """The run's folder cannot be written now: the disk is full or fails; what is saved stays."""
 

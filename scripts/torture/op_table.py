@@ -137,6 +137,7 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     "output_size": {"size": "5", "kernel": "3", "stride": "1", "padding": "1", "dilation": "1"},
     "pad_images": {**_X, "pads": "pads", "mode": "zeros"},
     "relu": _X,
+    "relu6": _X,
     "scaled_tanh": _X,
     "separable_conv2d": {**_X, "kernel": "flat kernel", **_SLIDE, "padding_mode": "zeros"},
     "separate_kernel": {"kernel": "flat kernel"},

@@ -2,8 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cnnjax.analysis.behavior.depth_study import DepthStudy, depth_study, initializers
 from cnnjax.analysis.behavior.invariance import InvarianceCurve
-from cnnjax.analysis.behavior.signals import DepthStudy, depth_study, initializers
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.plots import plots
 from cnnjax.analysis.plots.depth import plot_depth, plot_depth_grid

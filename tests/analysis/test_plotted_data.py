@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cnnjax.analysis.behavior.depth_study import DepthStudy
 from cnnjax.analysis.behavior.invariance import InvarianceCurve
-from cnnjax.analysis.behavior.signals import DepthStudy
 from cnnjax.analysis.cost.layer_rows import Row
 from cnnjax.analysis.plots import plots
 from cnnjax.analysis.plots.depth import plot_depth

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from cnnjax.analysis.behavior.rectifiers import dead_units, run_with_rectifiers
+from cnnjax.analysis.behavior.rectifiers import dead_units, run_with_rectifiers, sparsity
 from tests.analysis.nets import initialized
 
 
@@ -90,3 +90,17 @@ def test_rectifiers_after_one_layer_have_names_of_their_own():
     hidden = np.asarray(inputs) @ np.asarray(variables["params"]["a"]["kernel"])
     np.testing.assert_array_equal(dead["a"], (hidden <= 0).all(axis=0))
     np.testing.assert_array_equal(dead["a'"], (hidden >= 0).all(axis=0))
+
+
+def test_sparsity_is_the_share_of_zeros_of_each_relu():
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            x = linen.relu(linen.Dense(6, name="a")(x))
+            # The second ReLU after one layer: everything is off.
+            return linen.relu(x - 1e6)
+
+    variables, inputs = initialized(Net(), (70, 5))
+    hidden = np.asarray(inputs) @ np.asarray(variables["params"]["a"]["kernel"])
+    shares = sparsity(Net(), variables, inputs)
+    assert shares == {"a": pytest.approx((hidden <= 0).mean()), "a'": 1.0}

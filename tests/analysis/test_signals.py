@@ -1,26 +1,35 @@
-"""Signals and gradients by layer and by depth, against closed forms."""
+"""Signals and gradients by layer, against closed forms."""
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from cnnjax import ops
-from cnnjax.analysis.behavior.signals import depth_study, initializers, layer_signals
+from cnnjax import models
+from cnnjax.analysis.behavior.signals import layer_signals, signals_of
 from tests.analysis.nets import initialized
 
 
-def test_layer_signals_of_a_dense_layer_are_the_softmax_gradient():
-    class Two(linen.Module):
-        @linen.compact
-        def __call__(self, x):
-            return linen.Dense(4, name="b")(linen.Dense(8, name="a")(x))
+class Two(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(4, name="b")(linen.Dense(8, name="a")(x))
 
-    model = Two()
-    variables, inputs = initialized(model, (16, 6))
+
+def cross_entropy(outputs, batch):
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, batch["label"])
+
+
+def squared(outputs, batch):
+    return ((outputs - batch["target"]) ** 2).sum(axis=-1)
+
+
+def test_signals_of_a_dense_layer_are_the_softmax_gradient():
+    variables, inputs = initialized(Two(), (16, 6))
     labels = np.arange(16) % 4
-    first, last = layer_signals(model, variables, inputs, labels)
+    first, last = layer_signals(Two(), variables, inputs, {"label": labels}, cross_entropy)
     hidden = np.asarray(inputs) @ np.asarray(variables["params"]["a"]["kernel"])
     weights = np.asarray(variables["params"]["b"]["kernel"])
     logits = hidden @ weights
@@ -30,65 +39,64 @@ def test_layer_signals_of_a_dense_layer_are_the_softmax_gradient():
     assert last.gradient == pytest.approx(np.sqrt((gradient**2).mean()), rel=1e-4)
     assert first.gradient == pytest.approx(np.sqrt(((gradient @ weights.T) ** 2).mean()), rel=1e-4)
     assert first.std == pytest.approx(hidden.std(), rel=1e-4)
-    assert first.zeros == pytest.approx((hidden <= 0).mean())
+    assert first.off == pytest.approx((hidden <= 0).mean())
+    assert first.zeros == 0
 
 
-def test_depth_study_shows_what_initializers_do():
-    choices = initializers()
-
-    def study(activation, name):
-        return depth_study(activation, choices[name], jax.random.key(0), depth=10, width=128)
-
-    # The same weights everywhere keep all units the same.
-    assert study(jnp.tanh, "constant 0.01").variety[1:].max() < 1e-3
-    # Each layer multiplies the spread by 0.01 sqrt(128).
-    small = study(lambda x: x, "N(0, 0.01²)")
-    expected = (0.01 * np.sqrt(128)) ** np.arange(1, 11)
-    np.testing.assert_allclose(small.std, expected, rtol=0.3)
-    assert study(jnp.tanh, "N(0, 1)").saturated.min() > 0.6
-    # He et al.: half of the units are off, and twice the variance makes up for it.
-    he = study(jax.nn.relu, "He")
-    size = np.hypot(he.mean, he.std)
-    assert 0.5 < size[-1] / size[0] < 2
-    assert study(jax.nn.relu, "LeCun").std[-1] < 0.2 * he.std[-1]
-    # 1.7159 tanh(2x/3) keeps a spread of about 1 where tanh loses it.
-    scaled, plain = study(ops.scaled_tanh, "LeCun"), study(jnp.tanh, "LeCun")
-    assert scaled.std[-1] > 1.5 * plain.std[-1]
+def test_any_loss_has_its_gradient_and_none_has_none():
+    """The gradient of |y - t|² by y is 2 (y - t)."""
+    variables, inputs = initialized(Two(), (5, 6))
+    target = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    outputs = np.asarray(Two().apply(variables, inputs))
+    *_, last = layer_signals(Two(), variables, inputs, {"target": target}, squared)
+    expected = 2 * (outputs - target)
+    assert last.gradient == pytest.approx(np.sqrt((expected**2).mean()), rel=1e-4)
+    without = layer_signals(Two(), variables, inputs)
+    assert [np.isnan(signal.gradient) for signal in without] == [True, True]
+    assert without[-1].std == pytest.approx(outputs.std(), rel=1e-4)
 
 
-def test_signals_of_orthogonal_layers_keep_their_size():
-    """An orthogonal matrix keeps every length, forwards and backwards."""
+def test_zeros_are_exact_ones_and_blocks_can_be_named():
+    class Block(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            return linen.relu(linen.Dense(6)(x))
 
-    def orthogonal(key, shape, dtype):
-        return jnp.linalg.qr(jax.random.normal(key, shape))[0].astype(dtype)
-
-    study = depth_study(lambda x: x, orthogonal, jax.random.key(0), depth=4, width=16, batch=64)
-    size = np.hypot(study.mean, study.std)
-    np.testing.assert_allclose(size, size[0], rtol=1e-4)
-    np.testing.assert_allclose(study.gradient, study.gradient[-1], rtol=1e-4)
-    assert study.gradient[-1] == pytest.approx(1, abs=0.1)
-    # The identity is never saturated.
-    np.testing.assert_array_equal(study.saturated, 0)
-
-
-def test_initializers_have_their_published_spread():
-    """LeCun: 1/n; Glorot: 2/(n + n); He: 2/n, of a square layer of n units."""
-    spreads = {
-        name: float(jnp.std(make(jax.random.key(0), (256, 256), jnp.float32)))
-        for name, make in initializers().items()
-    }
-    expected = {
-        "constant 0.01": 0,
-        "N(0, 0.01²)": 0.01,
-        "N(0, 1)": 1,
-        "LeCun": 1 / 16,
-        "Glorot": 1 / 16,
-        "He": np.sqrt(2) / 16,
-    }
-    assert list(spreads) == list(expected)
-    np.testing.assert_allclose(
-        list(spreads.values()), list(expected.values()), rtol=0.02, atol=1e-6
+    model = linen.Sequential([Block(), Block()])
+    variables, inputs = initialized(model, (7, 5))
+    first, second = layer_signals(model, variables, inputs, names=["layers_0", "layers_1"])
+    hidden = np.maximum(
+        np.asarray(inputs) @ np.asarray(variables["params"]["layers_0"]["Dense_0"]["kernel"]), 0
     )
+    assert 0 < first.zeros == first.off == pytest.approx((hidden == 0).mean())
+    assert second.name == "layers_1"
+    with pytest.raises(KeyError, match="layers_0"):
+        layer_signals(model, variables, inputs, names=["layers_O"])
+
+
+def test_a_computation_that_applies_two_networks_is_measured():
+    one, two = linen.Dense(3, name="one"), linen.Dense(2, name="two")
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    variables = {
+        "one": one.init(jax.random.key(0), x),
+        "two": two.init(jax.random.key(1), np.zeros((4, 3), np.float32)),
+    }
+
+    def compute(variables, x):
+        return two.apply(variables["two"], one.apply(variables["one"], x)).sum(axis=1)
+
+    first, last = signals_of(compute, variables, x)
+    kernel = np.asarray(variables["two"]["params"]["kernel"])
+    assert last.gradient == pytest.approx(1)
+    assert first.gradient == pytest.approx(np.sqrt((kernel.sum(axis=1) ** 2).mean()), rel=1e-4)
+
+
+def test_layers_that_are_recomputed_are_left_out():
+    model = models.create_model("resnet8_cifar", num_classes=3, remat=True)
+    images = jnp.ones((1, 8, 8, 3))
+    variables = model.init(jax.random.key(0), images)
+    names = [signal.name for signal in layer_signals(model, variables, images)]
+    assert names == ["conv1", "bn1", "classifier"]
 
 
 def test_a_layer_called_twice_has_two_signals():
@@ -99,7 +107,7 @@ def test_a_layer_called_twice_has_two_signals():
             return layer(layer(x))
 
     variables, inputs = initialized(Twice(), (5, 3))
-    first, second = layer_signals(Twice(), variables, inputs, np.array([0, 1, 2, 0, 1]))
+    first, second = layer_signals(Twice(), variables, inputs)
     kernel = np.asarray(variables["params"]["layer"]["kernel"], np.float64)
     once = np.asarray(inputs) @ kernel
     assert (first.name, second.name) == ("layer", "layer#2")

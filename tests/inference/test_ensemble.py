@@ -155,3 +155,30 @@ def test_an_ensemble_needs_a_network():
         training.ConfigError, match="members: none were given; give one network or more"
     ):
         Ensemble(())
+
+
+def test_a_tree_of_the_classes_is_given_for_the_evaluation(finished, data_dir, tmp_path):
+    ensemble = load_ensemble([finished[0]], data_dir=data_dir)
+    path = tmp_path / "digits.txt"
+    # Even and odd digits, so that a mistake costs one or two levels.
+    lines = [f"{digit}\t{('even', 'odd')[digit % 2]}\n" for digit in range(10)]
+    path.write_text("".join(lines) + "odd\tdigit\n")
+    with pytest.raises(training.ConfigError, match="2 nodes have no parent"):
+        inference.with_task(ensemble, class_tree=str(path))
+    path.write_text(path.read_text() + "even\tdigit\n")
+    with_tree = inference.with_task(ensemble, class_tree=str(path))
+    found = with_tree.assess(batch_size=77)
+    confusion = np.array(found.details["confusion"])
+    digit = np.arange(10)
+    costs = np.where(digit[:, None] % 2 == digit % 2, 1, 2) * (digit[:, None] != digit)
+    expected = (confusion * costs).sum() / (2 * confusion.sum())
+    assert found.metrics["hierarchical_error"] == pytest.approx(expected, rel=1e-12)
+    plain = ensemble.assess()
+    assert "hierarchical_error" not in plain.metrics
+    assert found.metrics["accuracy"] == plain.metrics["accuracy"]
+    own = with_tree.members[0].evaluate(batch_size=50)
+    assert own["hierarchical_error"] == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(
+        training.ConfigError, match=r"Classification has no such setting.*class_tree"
+    ):
+        inference.with_task(ensemble, tree=str(path))

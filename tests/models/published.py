@@ -65,6 +65,20 @@ ROWS = [
     ("wrn22_8", None, 17_158_106, 0, None),
     ("wrn28_10", None, 36_479_194, 0, "5243.33 M"),
     ("fractalnet20", None, 33_724_618, 0, None),
+    ("densenet121", None, 7_978_856, 0, "2.834 G"),
+    ("densenet161", None, 28_681_000, 0, "7.728 G"),
+    ("densenet169", None, 14_149_480, 0, "3.360 G"),
+    ("densenet201", None, 20_013_928, 0, "4.291 G"),
+    ("densenet40_12_cifar", None, 1_019_722, 0, None),
+    ("densenet100_12_cifar", None, 6_979_642, 0, None),
+    ("densenet_bc100_12_cifar", None, 769_162, 0, None),
+    ("mobilenet_v2", None, 3_504_872, 0, "0.301 G"),
+    ("mobilenet_v2_035", None, 1_677_128, 0, "0.059 G"),
+    ("mobilenet_v2_050", None, 1_968_680, 0, "0.097 G"),
+    ("mobilenet_v2_075", None, 2_636_424, 0, "0.209 G"),
+    ("mobilenet_v2_140", None, 6_108_776, 0, "0.582 G"),
+    ("squeezenet1_0", None, 1_248_424, 0, "0.819 G"),
+    ("squeezenet1_1", None, 1_235_496, 0, "0.349 G"),
 ]
 
 

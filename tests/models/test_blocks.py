@@ -10,9 +10,9 @@ import pytest
 
 from cnnjax import models, nn
 from cnnjax.analysis.cost.multiply_adds import multiply_adds, multiply_adds_by_layer
+from cnnjax.models.blocks.inception import Inception, NaiveInception
 from cnnjax.models.blocks.lenet import rbf_codes
 from cnnjax.models.blocks.residual import Shortcut
-from cnnjax.models.googlenet import Inception, NaiveInception
 from cnnjax.models.lenet import LeNet5Original
 from tests.models.shapes import drawn, registered, variables_of
 

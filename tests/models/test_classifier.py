@@ -45,6 +45,15 @@ def test_the_new_classifier_is_drawn_as_at_the_start():
     assert not np.any(head["bias"])
 
 
+def test_a_classifier_that_is_a_convolution_stays_one():
+    model: Any = models.create_model("squeezenet1_1")
+    variables = drawn(variables_of(model, (32, 32, 3)))
+    new_model, new = models.reset_classifier(model, variables, 7, jax.random.key(0))
+    assert new["params"]["classifier"]["kernel"].shape == (1, 1, 512, 7)
+    images = jax.ShapeDtypeStruct((2, 40, 32, 3), jnp.float32)
+    assert jax.eval_shape(new_model.apply, new, images).shape == (2, 7)
+
+
 def test_what_cannot_be_reset_is_refused():
     model: Any = models.create_model("lenet5")
     variables = drawn(variables_of(model, (32, 32, 1)))

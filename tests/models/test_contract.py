@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from cnnjax import models
+from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.net import Net
 from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, registered, variables_of
 
 NAMES = models.list_models()
 
+SECONDS = {f"densenet{depth}" for depth in (161, 169, 201)}
+"""Networks whose shapes alone take seconds to find."""
+
 DEEPER = {
+    *SECONDS,
+    *("densenet100_12_cifar", "densenet_bc100_12_cifar"),
+    *(f"mobilenet_v2_{percent}" for percent in ("035", "050", "140")),
     *("fractalnet34", "plain34", "resnet34", "resnet101", "resnet152", "wide_resnet101_2"),
     *(f"{kind}{depth}_cifar" for kind in ("plain", "resnet") for depth in (32, 44, 56, 110)),
     *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
@@ -69,7 +76,9 @@ def test_classes_channels_input_size_and_dtype_are_free(name):
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SECONDS else n for n in NAMES]
+)
 def test_figures_and_classifiers_are_stated(name):
     model, info, variables = registered(name)
     assert info.name == name
@@ -86,6 +95,7 @@ def test_figures_and_classifiers_are_stated(name):
 
 # A network small enough to compile: name, settings, image size. One of each family, by default.
 TINY = {"hidden": (16, 16)}
+MOBILE_ROWS = (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))
 SMALL = [
     ("lenet_1989", {}, (16, 16, 1)),
     ("lenet5", {}, (16, 16, 1)),
@@ -107,6 +117,10 @@ SMALL = [
         {"widths": (8, 16), "dropout_rates": (0.0, 0.1)},
         (16, 16, 3),
     ),
+    ("densenet_bc10_4_cifar", {"dropout_rate": 0.2}, (16, 16, 3)),
+    ("mobilenet_v2_050", {"rows": MOBILE_ROWS}, (16, 16, 3)),
+    ("squeezenet1_1", {"fires": (((4, 8), (4, 8)), ((8, 16),)), "bypass": True}, (32, 32, 3)),
+    ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "dropout_rate": 0.3}, (8, 8, 1)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,
@@ -120,6 +134,10 @@ LARGE_SIZES = {
     "ResNet": 32,
     "PreActResNet": 32,
     "FractalNet": 32,
+    "DenseNet": 32,
+    "MobileNetV2": 32,
+    "SqueezeNet": 64,
+    "SimpleCNN": 28,
 }
 
 
@@ -154,7 +172,8 @@ def check_training(model, size):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(gradient).all(), name
         # Batch norm takes the mean off again, so that the biases before it matter in no way.
-        if not (getattr(model, "batch_norm", False) and "conv" in name and name.endswith("bias")):
+        normed = getattr(model, "norm", None) == "batch"
+        if not (normed and "conv" in name and name.endswith("bias")):
             assert np.abs(gradient).max() > 1e-12, name
     assert np.array_equal(logits, step(params, keys[1])[0][1][0])
     assert np.array_equal(logits, step(params, keys[2])[0][1][0]) != drops_something(model)
@@ -169,7 +188,7 @@ def check_training(model, size):
 
 
 def drops_something(model):
-    rates = ("dropout_rate", "local_drop_rate", "global_fraction")
+    rates = ("dropout_rate", "drop_path_rate", "local_drop_rate", "global_fraction")
     return any(getattr(model, rate, 0) for rate in rates) or any(
         getattr(model, "dropout_rates", ())
     )

@@ -11,12 +11,17 @@ from tests.models.shapes import registered, size, variables_of
 SCANNED = {"resnet1202_cifar", "preact_resnet1001_cifar"}
 
 
-def ids(row):
-    return "-".join(str(part) for part in row[:2] if part)
+# Traced for seconds, with no other kinds of layers than densenet121.
+SLOW = {f"densenet{depth}" for depth in (161, 169, 201)} | {"densenet100_12_cifar"}
+
+
+def case(row):
+    name = "-".join(str(part) for part in row[:2] if part)
+    return pytest.param(*row, id=name, marks=[pytest.mark.slow] if row[0] in SLOW else [])
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "parameters", "auxiliary", "published"), ROWS, ids=map(ids, ROWS)
+    ("name", "variant", "parameters", "auxiliary", "published"), map(case, ROWS)
 )
 def test_parameters_and_multiply_adds_are_the_published_ones(
     name, variant, parameters, auxiliary, published

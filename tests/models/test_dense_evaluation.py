@@ -90,7 +90,10 @@ def test_what_cannot_slide_is_refused():
 
 @pytest.mark.parametrize(
     "name",
-    ["alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "fractalnet20"],
+    [
+        *("alexnet", "zfnet", "vgg16", "googlenet", "resnet18", "fractalnet20"),
+        *("densenet16_12_cifar", "mobilenet_v2", "squeezenet1_1"),
+    ],
 )
 def test_every_family_takes_images_half_as_large_again(name):
     model, info, variables = registered(name)

@@ -57,15 +57,55 @@ GRIDS = [
     ("resnet20_cifar", {}, [("stem", 32, 16, 1), ("stage2", 16, 32, 2), ("stage3", 8, 64, 4)]),
     ("preact_resnet11_cifar", {}, [("stage1", 32, 64, 1), ("stage3", 8, 256, 4)]),
     ("wrn16_4", {}, [("stage1", 32, 64, 1), ("stage3", 8, 256, 4)]),
+    # Huang et al., 2017, table 1.
+    (
+        "densenet121",
+        {},
+        [
+            *(("stem", 112, 64, 2), ("block1", 56, 256, 4), ("block2", 28, 512, 8)),
+            *(("block3", 14, 1024, 16), ("block4", 7, 1024, 32)),
+        ],
+    ),
+    ("densenet_bc16_12_cifar", {}, [("stem", 32, 24, 1), ("block3", 8, 48, 4)]),
+    # Sandler et al., 2018, table 2.
+    (
+        "mobilenet_v2",
+        {},
+        [
+            *(("stem", 112, 32, 2), ("stage1", 112, 16, 2), ("stage2", 56, 24, 4)),
+            *(("stage3", 28, 32, 8), ("stage4", 14, 64, 16), ("stage5", 14, 96, 16)),
+            *(("stage6", 7, 160, 32), ("stage7", 7, 320, 32), ("last", 7, 1280, 32)),
+        ],
+    ),
+    # Iandola et al., 2016, table 1, at the 227x227 that its maps need.
+    (
+        "squeezenet1_0",
+        {"input_size": (227, 227, 3)},
+        [
+            *(("conv1", 111, 96, 2), ("fire2", 55, 128, 4), ("fire4", 55, 256, 4)),
+            *(("fire5", 27, 256, 8), ("fire8", 27, 512, 8), ("fire9", 13, 512, 16)),
+            ("scores", 13, 1000, 16),
+        ],
+    ),
     ("fractalnet20", {}, [("block1", 16, 64, 2), ("block5", 1, 512, 32)]),
     ("fractalnet34", {}, [("block1", 28, 128, 8), ("block4", 7, 1024, 32)]),
 ]
 
 
-@pytest.mark.parametrize(("name", "settings", "expected"), GRIDS, ids=[row[0] for row in GRIDS])
+# Traced for seconds.
+SLOW = ("densenet121",)
+CASES = [
+    pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in SLOW else [])
+    for row in GRIDS
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "expected"), CASES)
 def test_grids_channels_and_strides_are_the_papers(name, settings, expected):
+    settings = dict(settings)
+    input_size = settings.pop("input_size", models.model_info(name).input_size)
     model: Any = models.create_model(name, **settings)
-    found = {f.name: f for f in models.feature_info(model, models.model_info(name).input_size)}
+    found = {f.name: f for f in models.feature_info(model, input_size)}
     for feature, size, channels, stride in expected:
         info = found[feature]
         assert (info.shape, info.channels, info.stride) == (

@@ -25,6 +25,10 @@ def images(size, channels=3):
             "inception_v3", {"aux_heads": False}, 3, 75, "mixed_7a", marks=pytest.mark.slow
         ),
         ("fractalnet20", {}, 3, 32, "block5_pool"),
+        ("densenet121", {"blocks": (1, 1, 1, 1)}, 3, 29, "transition3/pool"),
+        ("densenet10_4_cifar", {}, 3, 4, "transition2/pool"),
+        ("squeezenet1_0", {}, 3, 21, "pool8"),
+        pytest.param("squeezenet1_1", {}, 3, 17, "pool5", marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -106,6 +110,9 @@ def test_dense_layers_name_the_sizes_that_work(name, low, high):
         ("preact_resnet50", None),
         ("wrn16_4", None),
         ("fractalnet34", None),
+        ("densenet16_12_cifar", None),
+        ("mobilenet_v2", None),
+        ("squeezenet1_0", None),
     ],
 )
 def test_networks_without_a_fixed_grid_take_other_sizes_with_the_same_variables(name, variant):
@@ -123,6 +130,7 @@ def test_auxiliary_heads_of_another_size_name_the_setting_without_them():
         )
 
 
-def test_a_resnet_takes_a_single_pixel():
-    model = models.create_model("resnet18")
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_networks_that_pad_before_each_stride_take_a_single_pixel(name):
+    model = models.create_model(name)
     assert variables_of(model, (1, 1, 3))

@@ -6,6 +6,7 @@ import pytest
 from jax import export
 
 from cnnjax import models
+from cnnjax.models.mobilenet_v2 import BlockRow
 from tests.models.shapes import variables_of
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -17,6 +18,9 @@ SMALL = [
     ("resnet8_cifar", {}),
     ("resnext50_32x4d", {"blocks": (1, 1), "widths": (64, 128)}),
     ("preact_resnet11_cifar", {"remat": True}),
+    ("densenet10_4_cifar", {"remat": True}),
+    ("mobilenet_v2_050", {"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))}),
+    ("squeezenet1_1", {"fires": (((4, 8), (4, 8)),)}),
     ("fractalnet20", {"widths": (8, 16), "dropout_rates": (0.0, 0.1)}),
 ]
 

@@ -53,6 +53,14 @@ DESIGNED = {
     "wrn28_10",
     "fractalnet20",
     "fractalnet34",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "densenet40_12_cifar",
+    "mobilenet_v2",
+    "squeezenet1_0",
+    "squeezenet1_1",
 }
 
 
@@ -86,6 +94,19 @@ def test_families_of_names_give_their_depth(name, convolutions):
     assert models.model_info(name).parameters is None
 
 
+def test_names_of_densenets_give_depth_and_growth():
+    plain, bottlenecks = (models.create_model(f"densenet{d}_cifar") for d in ("22_7", "_bc22_7"))
+    assert (plain.blocks, plain.growth, plain.bottleneck) == ((6, 6, 6), 7, False)
+    assert (bottlenecks.blocks, bottlenecks.compression) == ((3, 3, 3), 0.5)
+    assert models.model_info("densenet_bc250_24_cifar").parameters == 15_324_406
+
+
+def test_names_of_mobilenets_give_their_width():
+    assert models.create_model("mobilenet_v2_100") == models.create_model("mobilenet_v2")
+    assert models.create_model("mobilenet_v2_130").width == 1.3
+    assert models.model_info("mobilenet_v2_130").parameters is None
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -93,6 +114,12 @@ def test_families_of_names_give_their_depth(name, convolutions):
         ("wrn27_10", r"depth must be 6n \+ 4"),
         ("wrn28_0", "width at least 1"),
         ("preact_resnet30_cifar", r"110 or 9n \+ 2"),
+        ("densenet41_12_cifar", r"depth must be 3n \+ 4 \(7, 10, 13, ...\)"),
+        ("densenet_bc100_0_cifar", r"6n \+ 4 .* growth rate at least 1"),
+        ("densenet_bc43_12_cifar", r"depth must be 6n \+ 4 \(10, 16, 22, ...\)"),
+        ("mobilenet_v2_000", "width must be at least 1 per cent"),
+        ("mobilenet_v2_50", "did you mean mobilenet_v2_050"),
+        ("densnet121", "did you mean densenet121"),
         ("resnet51", "did you mean resnet50"),
         ("lenet", "did you mean lenet5"),
         ("", "list_models"),
@@ -150,6 +177,13 @@ def test_settings_of_a_family_are_checked(name, field, value):
         ("googlenet", {"dropout_rate": -0.1}, "dropout_rate must be a number from 0 to 1"),
         ("inception_v3", {"dropout_rate": "half"}, "dropout_rate must be a number from 0 to 1"),
         ("wrn16_4", {"blocks": (2, 2)}, "blocks and widths must have as many"),
+        ("densenet121", {"blocks": (6, 0)}, "each entry of blocks must be an int of at least 1"),
+        ("densenet121", {"compression": 0.0}, "compression must be a number above 0 and at most 1"),
+        ("densenet121", {"growth": 1.5}, "growth must be an int of at least 1, got 1.5"),
+        ("mobilenet_v2", {"width": -0.5}, "width must be a number above 0, got -0.5"),
+        ("mobilenet_v2", {"rows": ((6, 24, 2, 2),)}, "each entry of rows must be a BlockRow"),
+        ("squeezenet1_1", {"fires": (((0, 64),),)}, "fires must be an int of at least 1"),
+        ("squeezenet1_1", {"dropout_rate": 2}, "dropout_rate must be a number from 0 to 1"),
         ("fractalnet20", {"columns": 0}, "columns must be an int of at least 1, got 0"),
         ("fractalnet20", {"widths": (8, 8)}, "widths and dropout_rates must have as many"),
         ("fractalnet20", {"local_drop_rate": 2.0}, "local_drop_rate must be a number from 0 to 1"),

@@ -54,6 +54,46 @@ def test_remat_halves_what_a_step_of_preact_resnet164_keeps():
     assert inputs < less < whole / 2
 
 
+def test_remat_keeps_each_map_of_a_densenet_once():
+    """Joined anew in each layer, the maps before it are kept as often as layers follow."""
+    layers, growth, size = 12, 12, 32 * 32
+    settings: dict[str, Any] = {"blocks": (layers,)}
+    name = "densenet40_12_cifar"
+    whole = saved_bytes(models.create_model(name, **settings))
+    less = saved_bytes(models.create_model(name, remat=True, **settings))
+    maps = 4 * BATCH * size
+    copies = sum(16 + growth * number for number in range(layers))
+    assert whole > maps * copies
+    # The parts, their join for the last batch norm, and what that keeps.
+    assert less < maps * 5 * (16 + growth * layers)
+    assert less < whole / 2
+
+
+def test_remat_changes_no_value_of_a_densenet_with_dropout():
+    settings: dict[str, Any] = {"blocks": (2,), "dropout_rate": 0.5}
+    plain = models.create_model("densenet_bc16_4_cifar", **settings)
+    variables = drawn(variables_of(plain, (8, 8, 3)))
+    images = jax.random.normal(jax.random.key(0), (BATCH, 8, 8, 3))
+
+    def run(model):
+        def loss(params):
+            logits, _ = model.apply(
+                {**variables, "params": params},
+                images,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": jax.random.key(1)},
+            )
+            return (logits**2).sum()
+
+        return quickly(jax.value_and_grad(loss))(variables["params"])
+
+    (loss, gradients), (other, others) = run(plain), run(plain.clone(remat=True))
+    assert float(other) == pytest.approx(float(loss), rel=1e-5)
+    for got, want in zip(jax.tree.leaves(others), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-4 * max(np.abs(want).max(), 1e-3))
+
+
 @pytest.mark.slow
 def test_remat_halves_the_memory_of_the_compiled_step_with_equal_blocks_scanned():
     def needed(**settings):

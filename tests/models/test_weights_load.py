@@ -139,7 +139,7 @@ def test_invalid_arguments_are_refused(arguments, message, state, write, variabl
     ("name", "variant", "source", "message"),
     [
         ("alexnet", None, "torchvision", "variant='torchvision'"),
-        ("googlenet", None, "torchvision", "batch_norm=False"),
+        ("googlenet", None, "torchvision", "norm='none'"),
         ("vgg11_lrn", None, "torchvision", "response_norm=True"),
         ("resnet50", "paper", "torchvision", "stride_in='1x1'"),
         ("resnet20_cifar", None, "torchvision", "stem='cifar'"),
@@ -150,6 +150,24 @@ def test_invalid_arguments_are_refused(arguments, message, state, write, variabl
 )
 def test_networks_that_compute_something_else_are_refused(name, variant, source, message):
     model: Any = models.create_model(name, variant=variant)
+    with pytest.raises(ValueError, match=message):
+        models.load_pretrained(model, "weights.safetensors", source)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "source", "choice", "message"),
+    [
+        ("resnet50", None, "torchvision", {"activation": "gelu"}, "activation='gelu'"),
+        ("resnet50", None, "timm", {"norm": "group"}, "norm='group'"),
+        ("vgg16", "torchvision", "torchvision", {"padding_mode": "reflect"}, "'reflect'"),
+        ("vgg16", None, "timm", {"activation": "elu"}, "activation='elu'"),
+        ("googlenet", "torchvision", "torchvision", {"module": "naive"}, "module='naive'"),
+        ("inception_v3", None, "torchvision", {"five": "two_3x3"}, "five='two_3x3'"),
+        ("preact_resnet50", "timm", "timm", {"norm": "none"}, "norm='none'"),
+    ],
+)
+def test_other_choices_than_the_trained_ones_are_refused(name, variant, source, choice, message):
+    model: Any = models.create_model(name, variant=variant, **choice)
     with pytest.raises(ValueError, match=message):
         models.load_pretrained(model, "weights.safetensors", source)
 

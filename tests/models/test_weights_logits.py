@@ -9,6 +9,7 @@ import pytest
 import safetensors.numpy
 
 from cnnjax import models
+from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.vgg import VGG
 from tests.models import torch_forward
 from tests.models.shapes import drawn
@@ -46,8 +47,24 @@ SMALL = {
         {"groups": 32},
         (33, 46),
     ),
+    "densenet": (
+        "densenet121",
+        {"blocks": (2, 1, 3), "growth": 6, "stem_width": 10},
+        torch_forward.densenet,
+        {},
+        (46, 37),
+    ),
+    "mobilenet_v2": (
+        "mobilenet_v2_050",
+        {"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2), BlockRow(3, 24, 1, 1))},
+        torch_forward.mobilenet_v2,
+        {"strides": (1, 2, 1, 1)},
+        (33, 46),
+    ),
+    "squeezenet1_0": ("squeezenet1_0", {}, torch_forward.squeezenet, {}, (46, 37)),
 }
 LARGE = {
+    "squeezenet1_1": ("squeezenet1_1", {}, torch_forward.squeezenet, {}, (33, 46)),
     "googlenet": ("googlenet", {}, torch_forward.googlenet, {}, (65, 79)),
     "inception_v3": (
         "inception_v3",
@@ -171,6 +188,25 @@ def test_timms_vgg_with_dense_layers_as_convolutions(tmp_path):
     variables = models.load_pretrained(model, path, "timm", input_size=(28, 28, 3))
     images = GENERATOR.normal(size=(2, 3, 28, 28))
     assert_close(logits_of(model, variables, images), torch_forward.timm_vgg(state, images))
+
+
+def test_names_of_torchvisions_older_files_of_densenets_are_read(tmp_path):
+    small: dict[str, Any] = {"blocks": (2, 1), "growth": 6, "stem_width": 10}
+    model: Any = models.create_model("densenet121", 5, **small)
+    variables = random_variables(model, (32, 32))
+    path = tmp_path / "weights.safetensors"
+    models.export_torchvision(model, variables, path)
+    state = safetensors.numpy.load_file(path)
+    # As in densenet121-a639ec97.pth.
+    name = "features.denseblock1.denselayer2.norm1.weight"
+    older = {
+        n.replace("norm1.", "norm.1.").replace("norm2.", "norm.2.").replace("conv2.", "conv.2."): a
+        for n, a in state.items()
+    }
+    assert name in state
+    assert name.replace("norm1", "norm.1") in older
+    safetensors.numpy.save_file(older, path)
+    jax.tree.map(np.testing.assert_array_equal, models.load_pretrained(model, path), variables)
 
 
 def test_blocks_under_scan_are_exported_one_by_one(tmp_path):

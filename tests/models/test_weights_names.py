@@ -14,7 +14,10 @@ from tests.models.torch_names import STATE_DICTS
 SLOW = (
     *(("torchvision", name) for name in ("resnet101", "resnet152", "wide_resnet101_2")),
     *(("timm", name) for name in ("resnet34", "resnet50", "inception_v3")),
-    *(("timm", name) for name in ("preact_resnet101", "preact_resnet152")),
+    *(("timm", name) for name in ("preact_resnet101", "preact_resnet152", "densenet121")),
+    *(("torchvision", f"densenet{depth}") for depth in (161, 169, 201)),
+    *(("torchvision", f"mobilenet_v2_{percent}") for percent in ("075", "140")),
+    *(("timm", f"mobilenet_v2_{percent}") for percent in ("050", "140")),
 )
 CASES = [
     pytest.param(*case, *digest, marks=[pytest.mark.slow] if case[:2] in SLOW else [])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnnjax import nn
+from tests.helpers import reference
 
 IMAGES = jax.random.normal(jax.random.key(1), (2, 9, 11, 6))
 
@@ -69,6 +70,44 @@ def test_takes_any_number_of_batch_dimensions(shape):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+NUMPY_MODES = {"zeros": "constant", "replicate": "edge", "reflect": "reflect", "circular": "wrap"}
+
+
+@pytest.mark.parametrize("mode", [*NUMPY_MODES, -0.5])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_padding_mode_gives_the_pixels_that_numpy_pads_with(mode, groups):
+    conv = nn.Conv(6, (3, 5), padding=((2, 0), (1, 2)), padding_mode=mode)
+    conv = conv.clone(feature_group_count=groups, use_bias=False)
+    x, kernel = np.asarray(IMAGES), np.random.default_rng(0).normal(size=(3, 5, 6 // groups, 6))
+    how: Any = {"mode": NUMPY_MODES[mode]} if isinstance(mode, str) else {"constant_values": mode}
+
+    def expected(x):
+        padded = np.pad(np.asarray(x, np.float64), ((0, 0), (2, 0), (1, 2), (0, 0)), **how)
+        return reference.conv2d(padded, kernel, groups=groups)
+
+    variables: Any = {"params": {"kernel": jnp.asarray(kernel, jnp.float32)}}
+    y, vjp = jax.vjp(lambda x: conv.apply(variables, x), IMAGES)
+    found: Any = y
+    np.testing.assert_allclose(found, expected(x), atol=1e-4)
+    # Affine in the image: its change along a direction is the gradient's product with that.
+    direction, g = (np.random.default_rng(s).normal(size=a.shape) for s, a in ((1, x), (2, found)))
+    change = np.sum((expected(x + direction) - expected(x)) * g)
+    gradient = vjp(jnp.asarray(g, jnp.float32))[0]
+    np.testing.assert_allclose(np.sum(gradient * direction), change, rtol=1e-4, atol=1e-3)
+    # The same through a product of one's own.
+    own: Any = conv.clone(conv_general_dilated=jax.lax.conv_general_dilated)
+    np.testing.assert_allclose(own.apply(variables, IMAGES), found, atol=1e-4)
+
+
+@pytest.mark.parametrize(("word", "mode"), [("CIRCULAR", "circular"), ("REFLECT", "reflect")])
+def test_padding_modes_are_those_of_flaxs_words(word, mode):
+    theirs = linen.Conv(4, (3, 3), padding=word)
+    variables = theirs.init(jax.random.key(0), IMAGES)
+    expected: Any = theirs.apply(variables, IMAGES)
+    found: Any = nn.Conv(4, (3, 3), padding_mode=mode).apply(variables, IMAGES)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
 def test_native_backward_allows_forward_mode():
     conv = nn.Conv(4, (3, 3), backward="native")
     variables = conv.init(jax.random.key(0), IMAGES)
@@ -102,6 +141,17 @@ def test_computes_in_dtype_with_float32_parameters():
         ({}, (8, 8), r"must have shape \[..., height, width, channels\]"),
         ({"mask": np.ones((1, 1, 1, 5))}, (1, 8, 8, 4), r"mask has shape \(1, 1, 1, 5\)"),
         ({"padding": "SOME"}, (1, 8, 8, 4), "SOME"),
+        ({"strides": 0}, (1, 8, 8, 4), r"strides must be ints of at least 1, got \(0, 0\)"),
+        ({"kernel_size": (3, 2.0)}, (1, 8, 8, 4), "kernel_size must be ints of at least 1"),
+        ({"features": 0}, (1, 8, 8, 4), "features must be an int of at least 1, got 0"),
+        ({"padding_mode": "mirror"}, (1, 8, 8, 4), "padding_mode must be one of .* got 'mirror'"),
+        ({"padding_mode": "reflect", "padding": 8}, (1, 8, 8, 4), "can add at most 7 pixels"),
+        (
+            {"padding_mode": "replicate", "padding": "CIRCULAR"},
+            (1, 8, 8, 4),
+            "both name the pixels to add; set padding='SAME'",
+        ),
+        ({"padding_mode": 1.0, "input_dilation": 2}, (1, 8, 8, 4), "not defined between the pix"),
     ],
     ids=str,
 )

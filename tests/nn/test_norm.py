@@ -93,3 +93,29 @@ def test_batch_norm_takes_bfloat16_and_keeps_float32_statistics():
     assert {v.dtype for v in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     np.testing.assert_allclose(y.astype(jnp.float32).mean((0, 1, 2)), np.zeros(7), atol=0.02)
     np.testing.assert_allclose(y.astype(jnp.float32).std((0, 1, 2)), np.ones(7), atol=0.02)
+
+
+def test_local_contrast_norm_takes_off_the_mean_and_divides_by_the_deviation():
+    x = np.asarray(IMAGES, np.float64)
+
+    def means(values):
+        """The mean over the 3x5 window around each pixel, inside the image, and all channels."""
+        result = np.zeros((4, 5, 6, 1))
+        for r in range(5):
+            for c in range(6):
+                window = values[:, max(r - 1, 0) : r + 2, max(c - 2, 0) : c + 3]
+                result[:, r, c, 0] = window.mean(axis=(1, 2, 3))
+        return result
+
+    centered = x - means(x)
+    expected = centered / np.sqrt(means(centered**2))
+    layer: Any = nn.LocalContrastNorm((3, 5))
+    np.testing.assert_allclose(layer.apply({}, IMAGES), expected, atol=1e-4)
+    native: Any = nn.LocalContrastNorm((3, 5), backward="native")
+    ours, theirs = (
+        jax.grad(lambda x, layer=layer: jnp.sum(jnp.sin(layer.apply({}, x))))(IMAGES)
+        for layer in (layer, native)
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    with pytest.raises(ValueError, match=r"LocalContrastNorm lcn: .*window must be odd"):
+        nn.LocalContrastNorm(4, name="lcn").apply({}, IMAGES)

@@ -1,4 +1,4 @@
-"""nn.MaxPool, nn.AvgPool and nn.AdaptiveAvgPool against sums written out in NumPy."""
+"""nn.MaxPool, nn.AvgPool, nn.SumPool and nn.AdaptiveAvgPool against sums written out in NumPy."""
 
 from typing import Any
 
@@ -31,9 +31,9 @@ def windows(x, size, stride, reduce):
 
 @pytest.mark.parametrize("backward", ["ours", "native"])
 @pytest.mark.parametrize(("window", "strides"), [(2, None), (3, 2), (3, 1)])
-def test_pools_are_the_maximum_and_the_mean_of_each_window(window, strides, backward):
+def test_pools_are_the_maximum_the_mean_and_the_sum_of_each_window(window, strides, backward):
     x = jnp.asarray(IMAGES, jnp.float32)
-    for module, reduce in ((nn.MaxPool, np.max), (nn.AvgPool, np.mean)):
+    for module, reduce in ((nn.MaxPool, np.max), (nn.AvgPool, np.mean), (nn.SumPool, np.sum)):
         pool = module(window, strides, backward=backward)
         expected = windows(
             IMAGES, window, strides or window, lambda w, reduce=reduce: reduce(w, axis=(1, 2))
@@ -50,7 +50,7 @@ def test_average_can_leave_padding_out_of_the_divisor():
     assert float(counted[0, 0, 0, 0]) == pytest.approx(4 / 9)
 
 
-@pytest.mark.parametrize("module", [nn.MaxPool, nn.AvgPool])
+@pytest.mark.parametrize("module", [nn.MaxPool, nn.AvgPool, nn.SumPool, nn.MaxPoolWithSwitches])
 def test_a_window_larger_than_the_input_is_refused_by_name(module):
     pool = module(4, name="pool9")
     with pytest.raises(ValueError, match=r"pool9.*window \(4, 4\) is larger"):

@@ -60,9 +60,16 @@ def test_activations_at_known_points():
     x = jnp.array([-2.0, 0.0, 1.0])
     np.testing.assert_array_equal(ops.relu(x), [0, 0, 1])
     np.testing.assert_allclose(ops.leaky_relu(x, 0.1), [-0.2, 0, 1], rtol=1e-6)
+    edges = jnp.array([-1.0, 0.0, 2.5, 6.0, 7.0, jnp.inf, jnp.nan])
+    np.testing.assert_array_equal(ops.relu6(edges), [0, 0, 2.5, 6, 6, 6, np.nan])
+    # PyTorch's derivative at both ends.
+    np.testing.assert_array_equal(jax.vmap(jax.grad(ops.relu6))(edges[:5]), [0, 0, 1, 0, 0])
     np.testing.assert_allclose(ops.sigmoid(x), 1 / (1 + np.exp([2.0, 0.0, -1.0])), rtol=1e-6)
     # LeCun et al., 1998, appendix A: f(1) = 1, f(-1) = -1, effective gain close to 1.
     ones = jnp.array([1.0, -1.0])
     np.testing.assert_allclose(ops.scaled_tanh(ones), ones, atol=1e-4)
     assert jax.grad(ops.relu)(0.0) == 0.0
-    assert all(f(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16 for f in (ops.relu, ops.scaled_tanh))
+    assert all(
+        f(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+        for f in (ops.relu, ops.relu6, ops.scaled_tanh)
+    )

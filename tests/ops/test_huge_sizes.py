@@ -43,6 +43,10 @@ CALLS = {
             ),
         ),
     ],
+    "local_conv2d": [
+        ("padding", lambda n: ops.local_conv2d(X, KERNEL, 3, padding=n)),
+        ("dilation", lambda n: ops.local_conv2d(X, KERNEL, 3, dilation=n)),
+    ],
     "im2col": [
         ("padding", lambda n: ops.im2col(X, 3, padding=n)),
         ("kernel_size", lambda n: ops.im2col(X, n)),

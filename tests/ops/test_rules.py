@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 import cnnjax.ops
 from cnnjax.ops import rules
+from cnnjax.ops.conv.local import LocalSpec
 from cnnjax.ops.conv.spec import parse
 from cnnjax.ops.norm.local_response import _Constants
 from cnnjax.ops.pool.window import pool_window
@@ -40,6 +41,7 @@ class Example:
 
 
 IMAGES, KERNEL = (4, 6, 6, 3), (3, 3, 3, 5)
+LOCAL = LocalSpec((3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2))
 SPEC = parse("test", IMAGES, KERNEL, strides=1, padding="SAME", dilation=1, groups=1)
 
 
@@ -64,6 +66,7 @@ EXAMPLES = {
         (IMAGES, (4, 6, 6, 5)), {"spec": SPEC, "kernel_size": (3, 3)}, (True, True), sums=True
     ),
     "dense": Example(((4, 6), (6, 5)), {"precision": None}, (True, False)),
+    "local_conv2d": Example((IMAGES, (3, 5, 18, 2)), {"spec": LOCAL}, (True, False)),
     "local_response_norm": Example(
         (IMAGES,), {"constants": _Constants(3, 0.1, 0.75, 2.0)}, (True,)
     ),

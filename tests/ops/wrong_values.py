@@ -65,6 +65,8 @@ RIGHT = {
     "laplacian": FILTER,
     "lax_conv_general_dilated": LAX,
     "leaky_relu": dict(x=X, negative_slope=0.1),
+    "local_conv2d": dict(x=X, kernel=jnp.ones((3, 3, 36, 8)), kernel_size=3, strides=2, padding=1)
+    | dict(dilation=1, padding_mode="zeros", precision=None, backward="ours"),
     "local_contrast_norm": dict(x=X, window=3, epsilon=1e-4, backward="ours"),
     "local_response_norm": dict(x=X, size=5, alpha=1e-4, beta=0.75, k=2.0, backward="ours"),
     "max_pool": POOL,
@@ -73,6 +75,7 @@ RIGHT = {
     "output_size": dict(size=6, kernel=3, stride=1, padding=0, dilation=1),
     "pad_images": dict(x=X, pads=((1, 1), (1, 1)), mode="zeros"),
     "relu": dict(x=X),
+    "relu6": dict(x=X),
     "scaled_tanh": dict(x=X),
     "separable_conv2d": _without(CONV, "groups", "precision", "algorithm")
     | dict(kernel=jnp.ones((3, 3, 1, 4))),

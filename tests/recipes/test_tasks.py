@@ -21,7 +21,12 @@ def test_settings_reach_the_task_and_the_dataset_names_its_classes():
 
 def test_settings_that_are_not_given_have_the_tasks_defaults():
     settings = recipes.parse_config({"task": {"label_smoothing": 0.1}}).task.settings
-    assert settings == {"loss_function": "softmax", "label_smoothing": 0.1, "auxiliary_weight": 0.0}
+    assert settings == {
+        "loss_function": "softmax",
+        "label_smoothing": 0.1,
+        "auxiliary_weight": 0.0,
+        "class_tree": "",
+    }
 
 
 def test_a_setting_may_be_the_path_of_a_function():

@@ -57,6 +57,7 @@ def test_analysis_without_classes_leaves_out_what_needs_them(tmp_path):
     for word in ("Grad-CAM", "Saliency", "idea of a class", "blue if", "accuracy", "label"):
         assert word not in words
     assert ">gradient<" not in main
+    assert "example_losses, or loss where there is not one" in words
     assert main.count('alt="Deconvnet projection') == 8
 
 

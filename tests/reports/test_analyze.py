@@ -31,7 +31,7 @@ def test_a_task_with_classes_has_every_part(parts):
     assert (made["images"], made["classes"], made["more_classes"]) == (20, True, True)
     # The first five are mistakes.
     assert parts["embedding"][-1].tolist() == [False] * 5 + [True] * 15
-    np.testing.assert_array_equal(parts["health"][-1], np.arange(20) % 12)
+    np.testing.assert_array_equal(parts["health"][4]["label"], np.arange(20) % 12)
     summary = parts["cost"][0]
     assert parts["invariance"][-1] == summary.multiply_adds > 0
 
@@ -41,7 +41,8 @@ def test_a_task_without_classes_has_no_invariance(parts):
     made = analysis_section.analyze(network, network.evaluated())
     assert made["invariance"] is None and "invariance" not in parts
     assert (made["classes"], made["more_classes"]) == (False, False)
-    assert parts["health"][-1] is None and parts["embedding"][-1] is None
+    assert parts["health"][3] is network.task and list(parts["health"][4]) == ["point"]
+    assert parts["embedding"][-1] is None
 
 
 def test_images_are_spread_evenly_over_a_large_set(parts):

@@ -14,7 +14,6 @@ from cnnjax.analysis.cost.summary import Summary
 from cnnjax.reports.behavior_section import (
     cost_section,
     embedding_section,
-    health_section,
     invariance_section,
 )
 from cnnjax.reports.looking_section import looking_section, map_layers
@@ -78,31 +77,6 @@ def test_costs_are_shares_of_the_largest_layer():
 def test_a_network_without_products_has_no_shares():
     rows = (Row("input", "input", (4,), values=4), Row("pool", "MaxPool", (2,), values=2))
     assert [row["share"] for row in cost_section(Summary("n", (4,), rows))["rows"]] == [0, 0]
-
-
-def test_signals_are_the_statistics_of_the_outputs(network):
-    model, variables, inputs, _ = network
-    section = health_section(model, variables, inputs, np.arange(12) % 3)
-    assert [row["name"] for row in section["rows"]] == ["maps", "head"]
-    maps: Any = linen.Conv(4, (3, 3)).apply({"params": variables["params"]["maps"]}, inputs)
-    first = section["rows"][0]
-    assert float(first["mean"]) == pytest.approx(float(maps.mean()), rel=0.01)
-    assert float(first["std"]) == pytest.approx(float(maps.std()), rel=0.01)
-    assert first["zeros"] == f"{100 * float((maps <= 0).mean()):.0f} %"
-    dead = int(((np.asarray(maps) <= 0).all(axis=(0, 1, 2))).sum())
-    assert first["dead"] == f"{dead} of 4" and section["rows"][1]["dead"] == ""
-    assert (section["dead"], section["rectified"], section["images"]) == (dead, 4, 12)
-    assert section["gradients"] and section["chart"].count("<svg") == 1
-
-
-def test_without_labels_there_are_spreads_and_no_gradients(network):
-    model, variables, inputs, _ = network
-    with_labels = health_section(model, variables, inputs, np.arange(12) % 3)
-    section = health_section(model, variables, inputs, None)
-    assert not section["gradients"]
-    assert [row["gradient"] for row in section["rows"]] == ["nan", "nan"]
-    for name in ("mean", "std", "zeros", "dead"):
-        assert [r[name] for r in section["rows"]] == [r[name] for r in with_labels["rows"]]
 
 
 @pytest.mark.parametrize(("multiply_adds", "images"), [(1000, 90), (10**9, 60), (10**15, 60)])

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from cnnjax import compiler, models, nn, tasks, training
+from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.ops.conv import dispatch
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import BatchNormScope, make_placement
@@ -182,6 +183,9 @@ def test_grouped_gradients_on_two_mesh_axes_are_those_of_one_device(backward):
         ("preact_resnet50", 64, {"blocks": (1, 1, 1, 1)}),
         ("wrn16_4", 32, {}),
         ("resnext50_32x4d", 64, {"blocks": (1, 1, 1, 1)}),
+        ("densenet16_4_cifar", 32, {}),
+        ("mobilenet_v2_050", 32, {"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))}),
+        ("squeezenet1_1", 64, {}),
     ],
 )
 def test_no_family_gathers_activations(name, side, fields, backward):

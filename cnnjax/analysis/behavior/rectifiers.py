@@ -1,6 +1,7 @@
 """Finds the ReLUs of any Flax model, and runs the model with another function in their place."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as linen
@@ -117,10 +118,23 @@ def _rectifier_operand(operands: list[Any]) -> Any:
     return None
 
 
-def dead_units(
+@dataclass(frozen=True)
+class RectifierUse:
+    """What a ReLU does to some images.
+
+    Attributes:
+        dead: [channels], whether each unit is 0 for all images, at all places.
+        zeros: share of zeros in the ReLU's output.
+    """
+
+    dead: Bool[np.ndarray, "channels"]
+    zeros: float
+
+
+def rectifier_uses(
     model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
-) -> dict[str, Bool[np.ndarray, "_"]]:
-    """Finds the units of each ReLU that are 0 for all images, at all places.
+) -> dict[str, RectifierUse]:
+    """Finds the units of each ReLU that are 0 for all images, and its share of zeros.
 
     Args:
         model: any Flax module whose nonlinearity is max(x, 0).
@@ -129,24 +143,26 @@ def dead_units(
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        Name to boolean array [channels], in the order of computation. A ReLU is named after the
-        module call that ended before it.
+        Name to use, in the order of computation. A ReLU is named after the module call that ended
+        before it.
 
-    Source: Maas, Hannun and Ng, 2013, section 1 (the effect).
+    Source: Maas, Hannun and Ng, 2013, section 1 (dead units); Glorot, Bordes and Bengio, 2011,
+    section 3.1 (sparsity: half of the units are off at the start).
     """
     order: list[str] = []
 
     @compiler.jit
-    def alive(variables: Any, images: Any) -> list[Array]:
-        """Whether each unit of each ReLU is on anywhere, by image."""
-        found: dict[str, Array] = {}
+    def measure(variables: Any, images: Any) -> list[tuple[Array, Array]]:
+        """Whether each unit of each ReLU is on anywhere, and the share of zeros, by image."""
+        found: dict[str, tuple[Array, Array]] = {}
 
         def rectify(layer: str, x: Array) -> Array:
             name = layer
             # Two ReLUs after one module call have one name.
             while name in found:
                 name += "'"
-            found[name] = (x > 0).any(axis=tuple(range(1, x.ndim - 1)))
+            on = (x > 0).any(axis=tuple(range(1, x.ndim - 1)))
+            found[name] = on, (x <= 0).mean(axis=tuple(range(1, x.ndim)))
             return jnp.maximum(x, 0)
 
         run_with_rectifiers(model, variables, images, rectify, **apply_arguments)
@@ -154,5 +170,44 @@ def dead_units(
         order[:] = found
         return list(found.values())
 
-    on = in_batches(lambda images: alive(variables, images), images)
-    return {name: ~units.any(axis=0) for name, units in zip(order, on, strict=True)}
+    measured = in_batches(lambda images: measure(variables, images), images)
+    return {
+        name: RectifierUse(~on.any(axis=0), float(zeros.mean()))
+        for name, (on, zeros) in zip(order, measured, strict=True)
+    }
+
+
+def dead_units(
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> dict[str, Bool[np.ndarray, "_"]]:
+    """Finds the units of each ReLU that are 0 for all images, at all places.
+
+    Args:
+        model: see `rectifier_uses`.
+        variables: its variables.
+        images: its input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        Name to boolean array [channels], as in `rectifier_uses`.
+    """
+    uses = rectifier_uses(model, variables, images, **apply_arguments)
+    return {name: use.dead for name, use in uses.items()}
+
+
+def sparsity(
+    model: linen.Module, variables: Any, images: Any, **apply_arguments: Any
+) -> dict[str, float]:
+    """Measures the share of zeros in the output of each ReLU.
+
+    Args:
+        model: see `rectifier_uses`.
+        variables: its variables.
+        images: its input.
+        **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
+
+    Returns:
+        Name to share, as in `rectifier_uses`.
+    """
+    uses = rectifier_uses(model, variables, images, **apply_arguments)
+    return {name: use.zeros for name, use in uses.items()}

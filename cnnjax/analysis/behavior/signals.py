@@ -1,20 +1,25 @@
-"""How signals and gradients change with depth: in a given network, and by initializer."""
+"""The size of every layer's output, and of the gradient of any loss that comes back to it."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
+from flax.core import tracers
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Shaped
 
 from cnnjax import compiler
-from cnnjax.analysis.calls import ModuleCall, evaluation_arguments, observe_calls
-from cnnjax.analysis.looks.activations import activation_shapes
+from cnnjax.analysis.calls import ModuleCall, check_names, evaluation_arguments, observe_calls
+
+Loss = Callable[[Any, Any], Array]
+"""A function of a network's outputs and a batch, which returns one loss per example."""
+
+Compute = Callable[[Any, Any], Any]
+"""A function of variables and a batch that applies Flax modules, and returns losses or None."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,15 @@ class LayerSignal:
         name: the module call.
         mean: of the output's values.
         std: standard deviation of the output's values.
-        zeros: share of values that are 0 or less.
-        gradient: root mean square of the loss's gradient by the output's values.
+        off: share of values that are 0 or less: a ReLU that follows turns them off.
+        zeros: share of values that are exactly 0.
+        gradient: root mean square of the gradient by the output's values; NaN without a loss.
     """
 
     name: str
     mean: float
     std: float
+    off: float
     zeros: float
     gradient: float
 
@@ -39,28 +46,83 @@ class LayerSignal:
 def layer_signals(
     model: linen.Module,
     variables: Any,
-    images: Float[ArrayLike, "batch ..."],
-    labels: Int[ArrayLike, "batch"],
+    images: Shaped[ArrayLike, "batch ..."],
+    batch: Any = None,
+    loss: Loss | None = None,
+    *,
+    names: Sequence[str] | None = None,
     **apply_arguments: Any,
 ) -> list[LayerSignal]:
-    """Measures the activations and the gradient of every layer, from first to last.
+    """Measures the output of every layer, and the gradient of a loss by it, from first to last.
 
     Args:
-        model: any Flax module that returns logits [batch, classes].
+        model: any Flax module.
         variables: its variables.
         images: network inputs.
-        labels: their classes, for the cross-entropy whose gradient is taken.
+        batch: what the loss needs besides the outputs, a pytree of arrays: labels, masks, boxes.
+        loss: returns the losses of the outputs, one for each example; they are added up, so that
+            the gradient by an example's output is that of its own loss. None for no gradients.
+        names: the calls to measure, as `module_calls` names them; None for the modules that call no
+            other module.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
     Returns:
-        One entry for each call of a module that calls no other and returns one array.
+        One entry for each call that returns one array of floats. Calls inside of a loop or of
+        recomputation (`flax.linen.scan`, `flax.linen.remat`) are left out.
+
+    Raises:
+        KeyError: a name is no such call; the message gives the nearest.
+        TypeError: `__call__` needs arguments that were not given.
+
+    Example:
+        >>> import flax.linen as linen
+        >>> import jax
+        >>> import optax
+        >>> from cnnjax.analysis.behavior.signals import layer_signals
+        >>> model = linen.Sequential([linen.Dense(8), linen.relu, linen.Dense(2)])
+        >>> x = jax.random.normal(jax.random.key(0), (16, 4))
+        >>> variables = model.init(jax.random.key(1), x)
+        >>> def loss(outputs, batch):
+        ...     return optax.squared_error(outputs, batch["target"]).sum(axis=-1)
+        >>> for signal in layer_signals(model, variables, x, {"target": x[:, :2]}, loss):
+        ...     print(signal.name, signal.gradient > 0)
+        layers_0 True
+        layers_2 True
     """
     arguments = evaluation_arguments(model, apply_arguments)
-    shapes = activation_shapes(model, variables, images, **apply_arguments)
+
+    def compute(variables: Any, given: tuple[Any, Any]) -> Any:
+        inputs, batch = given
+        outputs = model.apply(variables, inputs, **arguments)
+        return None if loss is None else loss(outputs, batch)
+
+    return signals_of(compute, variables, (jnp.asarray(images), batch), names=names)
+
+
+def signals_of(
+    compute: Compute, variables: Any, batch: Any, *, names: Sequence[str] | None = None
+) -> list[LayerSignal]:
+    """Measures the layers of any computation with Flax modules, such as the loss of a task.
+
+    Args:
+        compute: applies the network; its result is added up and differentiated. None for no
+            gradients.
+        variables: its first argument.
+        batch: its second argument, a pytree of arrays.
+        names: see `layer_signals`.
+
+    Returns:
+        See `layer_signals`.
+
+    Raises:
+        KeyError: a name is no call that can be measured; the message gives the nearest.
+    """
+    shapes = _output_shapes(compute, variables, batch, names)
+    order = list(shapes)
 
     # Zeros added to each output: the gradient by them is the gradient by the output.
     def loss(
-        offsets: Mapping[str, Array], variables: Any, images: Array, labels: Array
+        offsets: Mapping[str, Array], variables: Any, batch: Any
     ) -> tuple[Array, dict[str, Array]]:
         outputs: dict[str, Array] = {}
 
@@ -71,124 +133,68 @@ def layer_signals(
             return output
 
         with observe_calls(around):
-            logits: Any = model.apply(variables, images, **arguments)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        # The sum, so that the gradient by an image's output is that of its own loss.
-        return losses.sum(), outputs
+            losses = compute(variables, batch)
+        return jnp.float32(jnp.nan) if losses is None else losses.sum(), outputs
 
     @compiler.jit
-    def measure(variables: Any, images: Array, labels: Array) -> dict[str, tuple[Array, ...]]:
+    def measure(variables: Any, batch: Any) -> list[tuple[Array, ...]]:
         offsets = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
-        gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, images, labels)
-        return {
-            name: (x.mean(), x.std(), (x <= 0).mean(), jnp.sqrt((gradients[name] ** 2).mean()))
-            for name, x in outputs.items()
-        }
+        gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, batch)
+        return [
+            (
+                *(statistic(outputs[name]) for statistic in _STATISTICS),
+                jnp.sqrt((gradients[name] ** 2).mean()),
+            )
+            for name in order
+        ]
 
-    measured = jax.device_get(measure(variables, jnp.asarray(images), jnp.asarray(labels)))
-    return [LayerSignal(name, *map(float, measured[name])) for name in shapes]
-
-
-@dataclass(frozen=True)
-class DepthStudy:
-    """Statistics of a deep stack of dense layers, each an array [depth].
-
-    Attributes:
-        mean: of the activations after each layer.
-        std: standard deviation of the activations after each layer.
-        saturated: share of units whose slope is below a twentieth of the activation's largest.
-        gradient: root mean square of the gradient that comes back to each layer's output, where the
-            last layer's has a root mean square of 1.
-        variety: spread between the units as a share of the activations' root mean square; 0 where
-            all units of a layer compute the same.
-    """
-
-    mean: Float[np.ndarray, "depth"]
-    std: Float[np.ndarray, "depth"]
-    saturated: Float[np.ndarray, "depth"]
-    gradient: Float[np.ndarray, "depth"]
-    variety: Float[np.ndarray, "depth"]
+    measured = jax.device_get(measure(variables, batch))
+    has_loss = jax.eval_shape(compute, variables, batch) is not None
+    return [
+        LayerSignal(name, *map(float, values[:-1]), float(values[-1]) if has_loss else math.nan)
+        for name, values in zip(order, measured, strict=True)
+    ]
 
 
-def depth_study(
-    activation: Callable[[Array], Array],
-    initializer: Callable[..., Array],
-    key: Array,
-    *,
-    depth: int = 10,
-    width: int = 256,
-    batch: int = 256,
-) -> DepthStudy:
-    """Measures what an initializer and an activation do to signals and gradients with depth.
-
-    A stack of dense layers without biases gets inputs of mean 0 and standard deviation 1.
-
-    Args:
-        activation: elementwise.
-        initializer: called as `initializer(key, (width, width), float32)`.
-        key: randomness of the weights, the inputs and the gradient at the end.
-        depth: number of layers.
-        width: units of each layer.
-        batch: number of inputs.
-
-    Returns:
-        The statistics by depth.
-
-    Source: Glorot and Bengio, 2010, section 4; He et al., 2015, section 2.2; LeCun et al., 1998,
-    "Efficient BackProp", sections 4.4 to 4.6.
-    """
-    keys = jax.random.split(key, depth + 2)
-    weights = jnp.stack([initializer(k, (width, width), jnp.float32) for k in keys[:depth]])
-    inputs, end = (jax.random.normal(k, (batch, width)) for k in keys[depth:])
-    measured = compiler.jit(_depth_statistics, static_argnums=0)(activation, weights, inputs, end)
-    return DepthStudy(*jax.device_get(measured))
+_STATISTICS: tuple[Callable[[Array], Array], ...] = (
+    jnp.mean,
+    jnp.std,
+    lambda x: (x <= 0).mean(),
+    lambda x: (x == 0).mean(),
+)
 
 
-def _depth_statistics(
-    activation: Callable[[Array], Array],
-    weights: Float[Array, "depth width width"],
-    inputs: Float[Array, "batch width"],
-    end: Float[Array, "batch width"],
-) -> tuple[Array, ...]:
-    """Returns the fields of `DepthStudy`; `end` is the gradient by the last layer's output."""
+def _output_shapes(
+    compute: Compute, variables: Any, batch: Any, names: Sequence[str] | None
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the shapes of the outputs that can be measured, in the order of the calls."""
+    shapes: dict[str, jax.ShapeDtypeStruct] = {}
 
-    def slope(x: Array) -> Array:
-        return jnp.abs(jax.jvp(activation, (x,), (jnp.ones_like(x),))[1])
+    def run(variables: Any, batch: Any) -> Any:
+        trace = tracers.current_trace()
 
-    def forward(offsets: Array) -> tuple[Array, tuple[Array, Array]]:
-        def layer(x: Array, own: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-            weight, offset = own
-            before = x @ weight
-            x = activation(before) + offset
-            return x, (x, before)
+        def around(call: ModuleCall, module: linen.Module, inputs: tuple[Any, ...], proceed) -> Any:
+            output = proceed()
+            # A value of an inner program, such as the body of a loop, cannot leave it.
+            outside = tracers.current_trace() == trace
+            if (
+                outside
+                and isinstance(output, jax.Array)
+                and jnp.issubdtype(output.dtype, jnp.floating)
+            ):
+                shapes[call.name] = jax.ShapeDtypeStruct(output.shape, output.dtype)
+            return output
 
-        return jax.lax.scan(layer, inputs, (weights, offsets))
+        with observe_calls(around) as calls:
+            result = compute(variables, batch)
+        leaves.extend(call.name for call in calls if call.is_leaf)
+        order.extend(call.name for call in calls)
+        return result
 
-    # Zeros added to each output: the gradient by them is the gradient by the output.
-    offsets = jnp.zeros((len(weights), *inputs.shape))
-    _, pullback, (outputs, before) = jax.vjp(forward, offsets, has_aux=True)
-    (gradients,) = pullback(end)
-    size = jnp.sqrt((outputs**2).mean(axis=(1, 2)))
-    variety = jnp.sqrt(outputs.var(axis=2).mean(axis=1)) / jnp.maximum(size, 1e-30)
-    # The usual activations are steepest near 0.
-    steepest = slope(jnp.linspace(-4.0, 4.0, 801)).max()
-    saturated = slope(before) < steepest / 20
-    return (
-        outputs.mean(axis=(1, 2)),
-        outputs.std(axis=(1, 2)),
-        saturated.mean(axis=(1, 2)),
-        jnp.sqrt((gradients**2).mean(axis=(1, 2))),
-        variety,
-    )
-
-
-def initializers() -> dict[str, Callable[..., Array]]:
-    """Returns the initializers of the lectures by name."""
-    return {
-        "constant 0.01": linen.initializers.constant(0.01),
-        "N(0, 0.01²)": linen.initializers.normal(0.01),
-        "N(0, 1)": linen.initializers.normal(1.0),
-        "LeCun": linen.initializers.lecun_normal(),
-        "Glorot": linen.initializers.glorot_normal(),
-        "He": linen.initializers.he_normal(),
-    }
+    leaves: list[str] = []
+    order: list[str] = []
+    jax.eval_shape(run, variables, batch)
+    if names is not None:
+        check_names(names, list(shapes), "layer")
+    chosen = leaves if names is None else names
+    return {name: shapes[name] for name in order if name in shapes and name in chosen}

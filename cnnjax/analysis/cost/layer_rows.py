@@ -11,9 +11,9 @@ import jax
 from cnnjax.analysis.calls import ModuleCall
 from cnnjax.analysis.cost.operations import Operation
 from cnnjax.analysis.cost.traces import Trace
+from cnnjax.nn.activations import SCOPE as ACTIVATION
 
-# Operations that are rows of their own outside of layers.
-_KINDS = {
+KINDS = {
     "conv_general_dilated": "conv2d",
     "dot_general": "matmul",
     "reduce_window_max": "max_pool",
@@ -24,6 +24,7 @@ _KINDS = {
     "concatenate": "concatenate",
     "add": "add",
 }
+"""Primitive operations that are layers of their own outside of modules, and their names."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
                 # which gathers by a convolution.
                 products = trace.products.get(call, 0) * operation.turns or costs[call]
                 rows.append(replace(row, parameters=parameters, multiply_adds=products))
-        elif operation.marks is None and _is_layer(operation):
-            kind = operation.function or _KINDS[operation.primitive]
+        elif operation.marks is None and is_layer(operation):
+            kind = operation.function or KINDS[operation.primitive]
             name = f"{calls[call].name}/{kind}".lstrip("/")
             names[name] += 1
             name += f"#{names[name]}" if names[name] > 1 else ""
@@ -110,15 +111,21 @@ def layer_rows(trace: Trace, params: Mapping[str, Any]) -> tuple[list[Row], int]
     return rows, owners.uncalled()
 
 
-def _is_layer(operation: Operation) -> bool:
-    """Returns whether an operation outside of layers is a row: a bias, for example, is none."""
-    if operation.primitive not in _KINDS or not operation.depends:
+def is_layer(operation: Operation) -> bool:
+    """Returns whether an operation outside of modules is a layer: a bias, for example, is none.
+
+    Args:
+        operation: the operation.
+    """
+    if operation.primitive not in KINDS or not operation.depends:
         return False
     image = len(operation.output_shapes[0]) > 2
     if operation.primitive in ("add", "concatenate"):
         # Branches that join have one shape; a bias has another.
         same = operation.primitive != "add" or len(set(operation.input_shapes)) == 1
-        return image and same and operation.depends > 1
+        # An activation such as gelu adds too, but works in place.
+        inside = operation.function == ACTIVATION
+        return image and same and operation.depends > 1 and not inside
     if operation.primitive in ("reduce_sum", "reduce_max"):
         # A global pool reduces rows and columns together.
         return len(operation.input_shapes[0]) == 4 and {1, 2} <= set(operation.axes)

@@ -13,7 +13,7 @@ from cnnjax.analysis.calls import evaluation_arguments
 
 # The layers that multiply by a kernel at every output position.
 _LAYERS = (linen.Conv, linen.ConvTranspose, linen.ConvLocal, linen.Dense, linen.DenseGeneral)
-_LAYERS += (linen.Einsum, nn.SparseConv)
+_LAYERS += (linen.Einsum, nn.DepthwiseConv, nn.SparseConv)
 
 
 def multiply_adds(

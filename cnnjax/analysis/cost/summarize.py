@@ -1,7 +1,7 @@
 """What each layer of a network costs, and what it sees: counted from shapes, nothing is run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,13 +51,7 @@ def summarize(
         TypeError: `__call__` needs arguments that were not given.
         ValueError: the shape is not three positive integers or one, or the model refuses it.
     """
-    shape = tuple(input_shape)
-    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
-    if len(shape) not in (1, 3) or not whole:
-        raise ValueError(
-            f"summarize: input_shape {input_shape!r} must be three positive integers, the height, "
-            "width and channels of one image without the batch, or one for a vector"
-        )
+    shape = checked_shape(input_shape, "summarize")
     images = jax.ShapeDtypeStruct((1, *shape), dtype)
     if variables is None:
         variables = shape_variables(model, images, apply_arguments)
@@ -74,6 +68,26 @@ def summarize(
         others,
         _xla_multiply_adds(model, variables, images, apply_arguments) if xla else None,
     )
+
+
+def checked_shape(input_shape: Sequence[int], function: str) -> tuple[int, ...]:
+    """Returns the shape of one image or vector.
+
+    Args:
+        input_shape: what was given.
+        function: the caller's name, for the message.
+
+    Raises:
+        ValueError: it is not three positive integers or one.
+    """
+    shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
+    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in shape)
+    if len(shape) not in (1, 3) or not whole:
+        raise ValueError(
+            f"{function}: input_shape {input_shape!r} must be three positive integers, the height, "
+            "width and channels of one image without the batch, or one for a vector"
+        )
+    return shape
 
 
 def shape_variables(model: linen.Module, images: Any, apply_arguments: Mapping[str, Any]) -> Any:

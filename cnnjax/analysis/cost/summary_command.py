@@ -44,7 +44,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="totals of all registered networks")
     parser.add_argument("--variant", help="a registered form of the network, such as torchvision")
     parser.add_argument(
-        "--input_size", type=_size, metavar="H,W,C", help="image size; the paper's if not given"
+        "--input_size",
+        type=image_size,
+        metavar="H,W,C",
+        help="image size; the paper's if not given",
     )
     parser.add_argument(
         "--num_classes", type=int, help="number of logits; as published if not given"
@@ -56,7 +59,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _size(text: str) -> tuple[int, ...]:
+def image_size(text: str) -> tuple[int, ...]:
+    """Returns the size of an image that an option gives.
+
+    Args:
+        text: such as "224,224,3".
+
+    Raises:
+        argparse.ArgumentTypeError: it is not height, width and channels.
+    """
     try:
         size = tuple(int(part) for part in text.split(","))
     except ValueError:

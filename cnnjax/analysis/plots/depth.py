@@ -1,4 +1,4 @@
-"""Plots of what initializers and activations do with depth, for `signals.depth_study`.
+"""Plots of what initializers and activations do with depth, for `depth_study.depth_study`.
 
 Colors are distinguishable with every kind of color vision, and marks differ too.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.analysis.behavior.signals import DepthStudy
+from cnnjax.analysis.behavior.depth_study import DepthStudy
 from cnnjax.analysis.plots.plots import COLORS
 from cnnjax.extras import installed_with
 

@@ -1,4 +1,4 @@
-"""Convolution, optional batch norm, rectifier: the unit of Inception networks."""
+"""Convolution, optional normalization, activation: the unit of Inception networks."""
 
 from typing import Any
 
@@ -9,14 +9,15 @@ from cnnjax import ops
 
 
 class ConvUnit(linen.Module):
-    """A convolution, then batch norm or a bias, then a rectifier.
+    """A convolution, then a normalization or a bias, then an activation.
 
     Attributes:
         features: number of output channels.
         kernel_size: (height, width).
         conv: makes the convolution.
-        norm: makes the batch norm; None for a bias in its place.
+        norm: makes the normalization; None for a bias in its place.
         strides, padding: of the convolution.
+        activate: the activation.
     """
 
     features: int
@@ -25,6 +26,7 @@ class ConvUnit(linen.Module):
     norm: Any = None
     strides: int = 1
     padding: str | int = "SAME"
+    activate: Any = ops.relu
 
     @linen.compact
     def __call__(
@@ -40,10 +42,10 @@ class ConvUnit(linen.Module):
             self.kernel_size,
             strides=self.strides,
             padding=self.padding,
-            # Batch norm has a bias of its own.
+            # A normalization has a bias of its own.
             use_bias=self.norm is None,
             name="conv",
         )(x)
         if self.norm is not None:
             x = self.norm(name="bn")(x)
-        return ops.relu(x)
+        return self.activate(x)

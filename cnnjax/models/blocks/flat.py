@@ -6,7 +6,7 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax import ops
-from cnnjax.models.input_sizes import square_sizes
+from cnnjax.models.net.input_sizes import square_sizes
 
 SLIDING = "sliding"
 """While this collection is mutable, dense layers on flattened maps slide over larger ones."""

@@ -20,8 +20,9 @@ class BasicBlock(linen.Module):
         strides: of the first convolution.
         shortcut: "A", "B", "C", or "none" for a plain network; see `Shortcut`.
         conv: makes a convolution.
-        norm: makes a batch norm.
-        gamma_init: initializer of the last batch norm's scale.
+        norm: makes a normalization.
+        gamma_init: initializer of the last normalization's scale.
+        activate: the activation.
 
     Source: He et al., 2015, figure 5 left.
     """
@@ -32,6 +33,7 @@ class BasicBlock(linen.Module):
     conv: Any
     norm: Any
     gamma_init: Any
+    activate: Any = ops.relu
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -41,12 +43,12 @@ class BasicBlock(linen.Module):
             x: feature maps.
         """
         y = self.conv(self.features, (3, 3), strides=self.strides, padding=1, name="conv1")(x)
-        y = ops.relu(self.norm(name="bn1")(y))
+        y = self.activate(self.norm(name="bn1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
         y = self.norm(scale_init=self.gamma_init, name="bn2")(y)
         if self.shortcut != "none":
             y = y + Shortcut(self.shortcut, y.shape[-1], self.strides, self.conv, self.norm)(x)
-        return ops.relu(y)
+        return self.activate(y)
 
 
 class Bottleneck(linen.Module):
@@ -57,8 +59,9 @@ class Bottleneck(linen.Module):
         strides: of the convolution that `stride_in` names.
         shortcut: "A", "B", "C" or "none"; see `Shortcut`.
         conv: makes a convolution.
-        norm: makes a batch norm.
-        gamma_init: initializer of the last batch norm's scale.
+        norm: makes a normalization.
+        gamma_init: initializer of the last normalization's scale.
+        activate: the activation.
         stride_in: "3x3" or "1x1".
         groups: groups of the 3x3 convolution (ResNeXt's cardinality).
         group_width: channels of a group where `features` is 64; grows with `features`.
@@ -75,6 +78,7 @@ class Bottleneck(linen.Module):
     stride_in: str = "3x3"
     groups: int = 1
     group_width: int = 64
+    activate: Any = ops.relu
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -87,7 +91,7 @@ class Bottleneck(linen.Module):
         width = self.features * self.group_width // 64 * self.groups
         first, second = (self.strides, 1) if self.stride_in == "1x1" else (1, self.strides)
         y = self.conv(width, (1, 1), strides=first, name="conv1")(x)
-        y = ops.relu(self.norm(name="bn1")(y))
+        y = self.activate(self.norm(name="bn1")(y))
         y = self.conv(
             width,
             (3, 3),
@@ -96,12 +100,12 @@ class Bottleneck(linen.Module):
             feature_group_count=self.groups,
             name="conv2",
         )(y)
-        y = ops.relu(self.norm(name="bn2")(y))
+        y = self.activate(self.norm(name="bn2")(y))
         y = self.conv(4 * self.features, (1, 1), name="conv3")(y)
         y = self.norm(scale_init=self.gamma_init, name="bn3")(y)
         if self.shortcut != "none":
             y = y + Shortcut(self.shortcut, y.shape[-1], self.strides, self.conv, self.norm)(x)
-        return ops.relu(y)
+        return self.activate(y)
 
 
 class Shortcut(linen.Module):
@@ -113,7 +117,7 @@ class Shortcut(linen.Module):
         features: channels of the block's output.
         strides: of the block.
         conv: makes a convolution.
-        norm: makes a batch norm.
+        norm: makes a normalization.
 
     Source: He et al., 2015, section 4.1 (options A, B, C).
     """

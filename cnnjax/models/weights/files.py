@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,16 @@ class TensorFile:
     """An open safetensors file; arrays are read one at a time.
 
     Attributes:
-        shapes: of the arrays, by name, without the prefix "module.".
+        shapes: of the arrays, by name, without the prefix "module.", renamed.
     """
 
-    def __init__(self, opened: Any, path: Path) -> None:
+    def __init__(self, opened: Any, path: Path, rename: Callable[[str], str]) -> None:
         """Reads the names and shapes."""
         self._opened = opened
         self._path = path
         self._stored = {}
         for stored in opened.keys():  # noqa: SIM118 (no mapping)
-            name = stored.removeprefix(WRAPPER)
+            name = rename(stored.removeprefix(WRAPPER))
             if name in self._stored:
                 raise WeightsError(f"{path} has both {stored} and {self._stored[name]}")
             self._stored[name] = stored
@@ -62,11 +62,14 @@ class TensorFile:
 
 
 @contextlib.contextmanager
-def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
+def open_tensors(
+    path: str | os.PathLike[str], rename: Callable[[str], str] = str
+) -> Iterator[TensorFile]:
     """Opens a safetensors file within the block.
 
     Args:
         path: of the file.
+        rename: the name under which an array is found, from its name in the file.
 
     Yields:
         The file.
@@ -94,7 +97,7 @@ def open_tensors(path: str | os.PathLike[str]) -> Iterator[TensorFile]:
             else f"{path} is not a safetensors file, or is damaged: {error}"
         ) from None
     with opened as tensors:
-        yield TensorFile(tensors, path)
+        yield TensorFile(tensors, path, rename)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

@@ -26,8 +26,12 @@ REPOSITORIES: dict[str, str] = {
             "wide_resnet101_2",
             "resnext50_32x4d",
             "inception_v3",
+            *(f"densenet{depth}" for depth in (121, 161, 169, 201)),
         )
     },
+    "mobilenet_v2": "timm/mobilenetv2_100.ra_in1k",
+    "mobilenet_v2_050": "timm/mobilenetv2_050.lamb_in1k",
+    "mobilenet_v2_140": "timm/mobilenetv2_140.ra_in1k",
     "preact_resnet50": "timm/resnetv2_50.a1h_in1k",
     "preact_resnet101": "timm/resnetv2_101.a1h_in1k",
 }

@@ -73,7 +73,7 @@ def load_pretrained(
     wanted = [slot for slot in places if slot.label not in kept]
     if sha256 is not None and (found := digests.of_file(path)) != sha256.lower():
         raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256}")
-    with files.open_tensors(path) as tensors:
+    with files.open_tensors(path, table.rename if table else str) as tensors:
         optional = _optional(places, kept, table, tensors.shapes)
         if mismatch := compare(wanted, tensors.shapes, optional):
             raise _misfit(mismatch, wanted, model, path, source)

@@ -73,6 +73,7 @@ class Table:
         input_size: height, width and channels of the images that the dense layers are made for.
         remedy: how to make a network with these fields.
         heads: prefixes of the names of auxiliary heads.
+        older: (pattern, replacement) of names in older files of the library.
     """
 
     net: type[Net]
@@ -81,6 +82,17 @@ class Table:
     input_size: tuple[int, int, int]
     remedy: str
     heads: tuple[str, ...] = ()
+    older: tuple[tuple[str, str], ...] = ()
+
+    def rename(self, name: str) -> str:
+        """Returns today's name of an array in a file of any age.
+
+        Args:
+            name: in the file.
+        """
+        for pattern, replacement in self.older:
+            name = re.sub(pattern, replacement, name)
+        return name
 
     def rules_for(self, model: Net) -> tuple[Rule, ...]:
         """Returns the rules for one network.

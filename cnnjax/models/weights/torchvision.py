@@ -1,17 +1,24 @@
-"""Where torchvision keeps the layers of AlexNet, VGG, GoogLeNet, Inception-v3 and the ResNets.
+"""Where torchvision keeps the layers of its classification networks.
 
 Taken from the names and shapes of torchvision 0.28's state dicts. Its published weights of
 GoogLeNet and Inception-v3 are for images of mean 0.5 and standard deviation 0.5 (pixels from 0 to
-1): its networks themselves convert them from ImageNet's statistics (`transform_input`).
+1): its networks themselves convert them from ImageNet's statistics (`transform_input`). Its files
+of DenseNets still have dots within the names of layers ("norm.1"), which PyTorch no longer allows.
 """
 
 from cnnjax.models.alexnet import ONE_TOWER_2014, AlexNet
+from cnnjax.models.densenet import DenseNet
 from cnnjax.models.googlenet import GoogLeNet
 from cnnjax.models.inception_v3 import InceptionV3
+from cnnjax.models.mobilenet_v2 import MobileNetV2
 from cnnjax.models.resnet import ResNet
+from cnnjax.models.squeezenet import SqueezeNet
 from cnnjax.models.vgg import VGG
 from cnnjax.models.weights.layouts import flattened
 from cnnjax.models.weights.tables import Rule, Table
+
+PUBLISHED = {"activation": "relu", "padding_mode": "zeros"}
+"""The choices of a `ChoiceNet` with which weights of other libraries were trained."""
 
 ALEXNET = (
     Rule("conv1", "features.0"),
@@ -36,7 +43,7 @@ def vgg_features(model: VGG) -> tuple[Rule, ...]:
     for b, kernels in enumerate(model.blocks, start=1):
         for c in range(1, len(kernels) + 1):
             rules.append(Rule(f"conv{b}_{c}", f"features.{number}"))
-            if model.batch_norm:
+            if model.norm == "batch":
                 number += 1
                 rules.append(Rule(f"bn{b}_{c}", f"features.{number}"))
             # The rectifier is a layer of its own, and what follows it is the next one.
@@ -103,6 +110,69 @@ RESNET = (
     Rule("classifier", "fc"),
 )
 
+DENSENET = (
+    Rule("conv1", "features.conv0"),
+    Rule("bn1", "features.norm0"),
+    Rule(r"block(\d+)_layer(\d+)/conv(.)", "features.denseblock{1}.denselayer{2}.conv{3}"),
+    Rule(r"block(\d+)_layer(\d+)/bn(.)", "features.denseblock{1}.denselayer{2}.norm{3}"),
+    Rule(r"transition(\d+)/conv", "features.transition{1}.conv"),
+    Rule(r"transition(\d+)/bn", "features.transition{1}.norm"),
+    # Its name whatever the number of blocks.
+    Rule("final_bn", "features.norm5"),
+    Rule("classifier", "classifier"),
+)
+
+
+def mobilenet_v2(model: MobileNetV2) -> tuple[Rule, ...]:
+    """Returns the rules of all layers.
+
+    Args:
+        model: the network, whose rows decide the numbers.
+    """
+    rules, number = [Rule("conv1", "features.0.0"), Rule("bn1", "features.0.1")], 0
+    for stage, row in enumerate(model.rows, start=1):
+        for block in range(1, row.blocks + 1):
+            number += 1
+            ours, theirs = f"stage{stage}_block{block}", f"features.{number}.conv"
+            # Blocks that do not widen their input lack the first convolution.
+            first = 0 if row.expansion == 1 else 1
+            rules += [
+                Rule(f"{ours}/expand", f"{theirs}.0.0"),
+                Rule(f"{ours}/bn1", f"{theirs}.0.1"),
+                Rule(f"{ours}/depthwise", f"{theirs}.{first}.0"),
+                Rule(f"{ours}/bn2", f"{theirs}.{first}.1"),
+                Rule(f"{ours}/project", f"{theirs}.{first + 1}"),
+                Rule(f"{ours}/bn3", f"{theirs}.{first + 2}"),
+            ]
+    last = f"features.{number + 1}"
+    return (
+        *rules,
+        Rule("last_conv", f"{last}.0"),
+        Rule("last_bn", f"{last}.1"),
+        Rule("classifier", "classifier.1"),
+    )
+
+
+def squeezenet(model: SqueezeNet) -> tuple[Rule, ...]:
+    """Returns the rules of all layers.
+
+    Args:
+        model: the network, whose groups of fire modules decide the numbers.
+    """
+    # The first convolution and its rectifier are layers 0 and 1, a pool is a layer too.
+    rules, number, fire = [Rule("conv1", "features.0")], 1, 1
+    for group in model.fires:
+        number += 1
+        for _ in group:
+            number, fire = number + 1, fire + 1
+            layers = "(squeeze|expand1x1|expand3x3)"
+            rules.append(Rule(f"fire{fire}/{layers}", f"features.{number}.{{1}}"))
+    return (*rules, Rule("classifier", "classifier.1"))
+
+
+MOBILENET_V2_FIELDS = {"norm": "batch", "activation": "relu6"}
+_BATCH_NORM = {"norm": "batch", "activation": "relu"}
+
 TABLES = (
     Table(
         AlexNet,
@@ -114,7 +184,7 @@ TABLES = (
     Table(
         VGG,
         lambda model: (*vgg_features(model), *VGG_DENSE),
-        {"response_norm": False},
+        {**PUBLISHED, "response_norm": False},
         (224, 224, 3),
         "create_model('vgg16', variant='torchvision')",
     ),
@@ -122,7 +192,9 @@ TABLES = (
         GoogLeNet,
         GOOGLENET,
         {
-            "batch_norm": True,
+            **PUBLISHED,
+            "norm": "batch",
+            "module": "bottleneck",
             "response_norm": False,
             "five": 3,
             "last_pool": 2,
@@ -135,7 +207,7 @@ TABLES = (
     Table(
         InceptionV3,
         INCEPTION_V3,
-        {},
+        {"five": "5x5"},
         (299, 299, 3),
         "create_model('inception_v3')",
         heads=("AuxLogits.",),
@@ -143,8 +215,30 @@ TABLES = (
     Table(
         ResNet,
         RESNET,
-        {"stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
+        {**PUBLISHED, "norm": "batch", "stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
         (224, 224, 3),
         "create_model('resnet50', variant='torchvision')",
+    ),
+    Table(
+        DenseNet,
+        DENSENET,
+        {**_BATCH_NORM, "stem": "imagenet", "bottleneck": True},
+        (224, 224, 3),
+        "create_model('densenet121')",
+        older=((r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2"),),
+    ),
+    Table(
+        MobileNetV2,
+        mobilenet_v2,
+        MOBILENET_V2_FIELDS,
+        (224, 224, 3),
+        "create_model('mobilenet_v2')",
+    ),
+    Table(
+        SqueezeNet,
+        squeezenet,
+        {"norm": "none", "activation": "relu", "bypass": False},
+        (224, 224, 3),
+        "create_model('squeezenet1_1')",
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnjax.training.errors import RunFolderError
+from cnnjax.training.errors import FolderInUse, RunFolderError
 from cnnjax.training.folder.names import LOCK_FILE
 from cnnjax.training.folder.write_errors import write_error
 
@@ -20,7 +20,8 @@ def locked(workdir: Path) -> Iterator[None]:
         workdir: the folder, made if it does not exist.
 
     Raises:
-        RunFolderError: another process holds the lock, or the lock is something else than a file.
+        FolderInUse: another process holds the lock.
+        RunFolderError: the lock is something else than a file.
         FolderWriteError: the disk is full.
     """
     path = workdir / LOCK_FILE
@@ -41,7 +42,7 @@ def locked(workdir: Path) -> Iterator[None]:
             # The system releases this lock when the process ends, also when it is killed.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunFolderError(
+            raise FolderInUse(
                 f"workdir: {workdir} is in use by another process; wait for it or stop it"
             ) from None
         yield

@@ -19,7 +19,8 @@ class StopRequest:
 
     A Ctrl-C after either leaves at once, as it does without this class; a repeated SIGTERM changes
     nothing, since schedulers send it more than once. Outside of a program's main thread signals
-    cannot be handled, and nothing is recorded.
+    cannot be handled, and nothing is recorded. A block within another one records the signal for
+    both.
 
     Attributes:
         signal: name of the signal that was received, such as "SIGTERM"; None before that.
@@ -64,6 +65,10 @@ class StopRequest:
                 raise KeyboardInterrupt
             return
         self.signal = signal.Signals(number).name
+        outer = getattr(self._before.get(signal.Signals(number)), "__self__", None)
+        if isinstance(outer, StopRequest):
+            # The work around this block has to stop too, also where this one ends before it looks.
+            outer.signal = outer.signal or self.signal
         # A handler that logs itself could wait for a lock that the interrupted code holds.
         threading.Thread(target=self._log, daemon=True).start()
 

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnnjax import nn
-from cnnjax.models.image_layout import check_pixels, naming_layout
+from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES, Initializers
-from cnnjax.models.input_sizes import naming_sizes
+from cnnjax.models.net.image_layout import check_pixels, naming_layout
+from cnnjax.models.net.input_sizes import naming_sizes
+from cnnjax.nn.activations import Activation
 
 FEATURES = "features"
 
@@ -28,7 +29,8 @@ class Net(linen.Module):
         num_classes: number of logits.
         dtype: dtype of the computation; parameters are float32.
         backward: "ours" for the backward rules of `cnnjax.ops`, "native" for lax's autodiff.
-        initialization: "paper" for the paper's own, "he", "xavier" or "lecun".
+        initialization: "paper" for the paper's own, "he", "xavier", "xavier_rectified" (twice
+            that variance) or "lecun".
 
     Example:
         >>> import jax
@@ -207,7 +209,12 @@ class Net(linen.Module):
             backward=self.backward,
         )
 
-    def norm(self, train: bool, **fields: Any) -> functools.partial:
+    @property
+    def activate(self) -> Activation:
+        """The activation: the rectifier."""
+        return ops.relu
+
+    def norm_layer(self, train: bool, **fields: Any) -> Callable[..., Any]:
         """Returns `nn.BatchNorm` with this network's dtype and backward rules.
 
         Args:

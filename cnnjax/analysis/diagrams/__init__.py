@@ -1,0 +1,1 @@
+"""Networks drawn as graphs: blocks, branches and joins, as SVG text."""

@@ -1,0 +1,1 @@
+"""Pictures of convolution, padding, pooling and receptive fields, from numbers that ops compute."""

@@ -1,0 +1,95 @@
+"""Run a study: many runs, and the verdict of a rule that was written before them.
+
+cnnjax study --study=degradation --workdir=runs/degradation
+cnnjax study --study=mine.py --workdir=runs/mine --scale=paper --jobs=2
+
+--dry_run prints the runs and what they cost. A study that was stopped continues when it is started
+again; a run that failed is named, and tried again then. Several machines that share the folder work
+on one study when each starts this command; each run is trained by one process.
+
+--list prints a command for each run instead, for a cluster's scheduler:
+
+cnnjax study --study=mine.py --workdir=runs/mine --list > commands.txt
+parallel --jobs 2 < commands.txt
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from cnnjax import studies, training
+from cnnjax.commands import find_study
+from cnnjax.commands.exit_codes import RUN_ERROR
+from cnnjax.commands.flags.data_dir import read_data_dir
+from cnnjax.commands.flags.reading import read_options
+from cnnjax.commands.launch import launch
+from cnnjax.commands.program_name import program_name
+
+_STUDY = flags.DEFINE_string(
+    "study", None, "The study: a file, or the name of one, e.g. degradation.", required=True
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the study: results.md, and each run's folder in runs/."
+)
+_SCALE = flags.DEFINE_string(
+    "scale", None, "One of the study's sizes, e.g. small or paper; its first one if not given."
+)
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Processes on this machine, each on its share of the cores.", lower_bound=1
+)
+_DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Print the runs and their cost; train nothing.")
+_LIST = flags.DEFINE_boolean("list", False, "Print one command for each run; train nothing.")
+_ONLY = flags.DEFINE_list(
+    "only", [], "Names of runs, separated by commas: train these alone, and wait for no others."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the study that the flags name, prints the results and writes them into its folder.
+
+    Args:
+        arguments: the program's name; nothing follows it.
+    """
+    if arguments[1:]:
+        raise training.ConfigError(
+            f"{arguments[1]!r} follows the flags; name the study with --study=FILE"
+        )
+    study = studies.load_study(find_study.find(_STUDY.value), _SCALE.value)
+    if _DRY_RUN.value:
+        runs = studies.choose_runs(studies.plan_runs(study), _ONLY.value)
+        print(studies.format_cost(runs, studies.check_runs(runs, read_data_dir())))
+        return
+    if not _WORKDIR.value:
+        raise training.ConfigError("--workdir is required, except with --dry_run: give a folder")
+    if _LIST.value:
+        runs = studies.choose_runs(studies.plan_runs(study), _ONLY.value)
+        print("\n".join(_command(run.name) for run in runs))
+        return
+    options = studies.WorkOptions(data_dir=read_data_dir(), read=read_options())
+    results = studies.run_study(
+        study, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
+    )
+    page = Path(_WORKDIR.value) / "results.md"
+    if not _ONLY.value:
+        print(studies.results_page(results))
+        print()
+    print(training.format_lines([("results", str(page))]))
+    chosen = studies.choose_runs(results.runs, _ONLY.value)
+    if failed := [run.name for run in chosen if run.name in results.failures]:
+        print(f"error: {len(failed)} runs failed: {', '.join(failed)}", file=sys.stderr)
+        sys.exit(RUN_ERROR)
+
+
+def _command(name: str) -> str:
+    """Returns the command line that trains one run."""
+    given = {"study": _STUDY.value, "workdir": _WORKDIR.value, "scale": _SCALE.value}
+    given |= {"data_dir": read_data_dir(), "only": name}
+    return shlex.join([*program_name().split(), *(f"--{k}={v}" for k, v in given.items() if v)])
+
+
+def run() -> None:
+    """Runs the command on the process's own arguments."""
+    launch(main)

@@ -1,0 +1,1 @@
+"""Ready studies, by name: `--study=NAME`, or a file to copy and change."""

@@ -1,0 +1,114 @@
+"""What is measured of a trained run: its metrics, errors on both splits, gradients by depth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from cnnjax.analysis.cost.multiply_adds import multiply_adds_by_layer
+from cnnjax.nearest import did_you_mean
+from cnnjax.patterns import path_names
+from cnnjax.training.devices.mesh import Parallel
+from cnnjax.training.devices.placement import make_placement
+from cnnjax.training.errors import ConfigError
+from cnnjax.training.loop.evaluation import make_evaluator
+from cnnjax.training.loop.gradient import loss_gradient
+from cnnjax.training.loop.trainer import Trainer
+from cnnjax.training.result import RunResult
+from cnnjax.training.run import Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of a study that has been trained.
+
+    Attributes:
+        run: what was trained, with its examples.
+        result: metrics, variables and history after the last step.
+        workdir: the run's folder.
+    """
+
+    run: Run
+    result: RunResult
+    workdir: Path
+
+
+def metric(name: str) -> Callable[[Trained], float]:
+    """Returns the measure of one of the task's metrics over the evaluated split.
+
+    Args:
+        name: of the metric, such as "loss".
+    """
+
+    def measure(trained: Trained) -> float:
+        return _value(trained.result.metrics, name)
+
+    return measure
+
+
+def error(trained: Trained) -> float:
+    """Returns the error of a classification on the evaluated split, as a share of 1.
+
+    Args:
+        trained: the run.
+    """
+    return 1 - _value(trained.result.metrics, "accuracy")
+
+
+def training_metric(name: str) -> Callable[[Trained], float]:
+    """Returns the measure of a metric over the training examples, as evaluation sees them.
+
+    Unlike the metrics that a run logs, these are of one state, without augmentation.
+
+    Args:
+        name: of the metric, such as "loss".
+    """
+
+    def measure(trained: Trained) -> float:
+        run = trained.run
+        evaluate = make_evaluator(run.model, run.task, run.preprocess, run.main.examples)
+        return _value(evaluate(trained.result.variables, trained.result.task_state), name)
+
+    return measure
+
+
+def training_error(trained: Trained) -> float:
+    """Returns the error of a classification on its training examples, without augmentation.
+
+    Args:
+        trained: the run.
+    """
+    return 1 - training_metric("accuracy")(trained)
+
+
+def gradient_norms(trained: Trained) -> list[float]:
+    """Returns the norm of the loss's gradient by each layer's kernel, before the first step.
+
+    It is the gradient of the run's first training batch, as the first step has it; the layers are
+    those with a kernel, in the order of computation.
+
+    Args:
+        trained: the run.
+    """
+    run = trained.run
+    state = run.init_state()
+    # The trainer may use the buffers of its state anew.
+    placement = make_placement(Parallel(), state.params, run.first_batch_size)
+    trainer = Trainer(run, run.init_state(), placement)
+    try:
+        gradient = loss_gradient(run, state, trainer.batch(0))
+    finally:
+        trainer.close()
+    leaves = dict(zip(path_names(gradient), jax.device_get(jax.tree.leaves(gradient)), strict=True))
+    layers = multiply_adds_by_layer(run.model, run.image_shape)
+    kernels = [leaves[f"{layer}/kernel"] for layer in layers if f"{layer}/kernel" in leaves]
+    return [float(np.linalg.norm(np.asarray(kernel, np.float64))) for kernel in kernels]
+
+
+def _value(metrics: dict[str, float], name: str) -> float:
+    if name not in metrics:
+        hint = did_you_mean(name, metrics, count=1) or f"there are {', '.join(metrics)}"
+        raise ConfigError(f"study.outcomes: the runs have no metric {name!r}; {hint.strip()}")
+    return metrics[name]

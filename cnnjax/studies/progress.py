@@ -1,0 +1,131 @@
+"""The progress of a study: the runs that are finished, and the time left."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from cnnjax.studies.cost import Cost
+from cnnjax.studies.folder import StudyFolder
+from cnnjax.studies.plan import PlannedRun
+from cnnjax.studies.study import Study
+from cnnjax.training.callbacks import Callback
+
+_logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 30.0
+"""Time between two lines on a run that trains."""
+
+
+class StudyProgress:
+    """Estimates the time that a study still takes, from the speed of this process.
+
+    Args:
+        study: the study.
+        runs: the runs that this start is about.
+        folder: the study's folder.
+        costs: the cost of each run.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        runs: Sequence[PlannedRun],
+        folder: StudyFolder,
+        costs: Mapping[str, Cost],
+    ):
+        self._study, self._runs, self._folder, self._costs = study, runs, folder, costs
+        self._claims = folder.claims()
+        self._started = time.monotonic()
+        self._done = 0.0
+        self._last = self._started
+
+    def finished(self, name: str, before: float) -> None:
+        """Counts a run that this process has trained.
+
+        Args:
+            name: of the run.
+            before: the share of it that was trained by an earlier start.
+        """
+        self._done += self._costs[name].total * (1 - before)
+
+    def line(self, name: str = "", share: float = 0.0, before: float = 0.0) -> str:
+        """Returns how many runs are finished, and the time left where it can be estimated.
+
+        Args:
+            name: of the run that this process trains; "" for none.
+            share: how much of it is done.
+            before: how much of it was done by an earlier start.
+        """
+        finished = [run for run in self._runs if self._folder.is_finished(run.name, self._study)]
+        names = {run.name for run in finished}
+        failed = [
+            run.name
+            for run in self._runs
+            if run.name not in names and self._folder.failure(run.name) is not None
+        ]
+        text = f"{len(finished)} of {len(self._runs)} runs finished"
+        if failed:
+            text += f", {len(failed)} failed"
+        left = sum(
+            self._costs[run.name].total
+            for run in self._runs
+            if run.name not in names and run.name not in failed
+        )
+        done = self._done
+        if name and name not in names:
+            left -= self._costs[name].total * share
+            done += self._costs[name].total * (share - before)
+        if done > 0 and left > 0:
+            speed = done / (time.monotonic() - self._started)
+            # Other processes are taken to be as fast as this one.
+            text += f", {_duration(left / speed / max(1, len(self._claims.live())))} left"
+        return text
+
+    def is_due(self) -> bool:
+        """Returns whether a line was last logged long enough ago, and counts it as logged then."""
+        now = time.monotonic()
+        if now - self._last < LOG_SECONDS:
+            return False
+        self._last = now
+        return True
+
+
+class RunProgress(Callback):
+    """Logs a line now and then while a run of a study trains.
+
+    Args:
+        progress: that of the study.
+        name: of the run.
+        steps: steps of the run.
+
+    Attributes:
+        first: the first step that was logged in this start; 0 before that.
+    """
+
+    def __init__(self, progress: StudyProgress, name: str, steps: int):
+        self._progress, self._name, self._steps = progress, name, steps
+        self.first: int | None = None
+
+    def on_log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Logs the run's step, and the study's progress.
+
+        Args:
+            step: steps done.
+            metrics: not used.
+        """
+        del metrics
+        self.first = step if self.first is None else self.first
+        if self._progress.is_due():
+            share, before = step / self._steps, self.before()
+            text = self._progress.line(self._name, share, before)
+            _logger.info("%s: step %d of %d; %s", self._name, step, self._steps, text)
+
+    def before(self) -> float:
+        """Returns the share of the run that an earlier start has done, up to the first log."""
+        return (self._steps if self.first is None else self.first) / self._steps
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,180 @@
+"""The work of one process of a study: it claims runs, trains them, and measures their outcomes."""
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnjax import data, recipes
+from cnnjax.studies.claims import RENEW_SECONDS, STALE_SECONDS, Claim
+from cnnjax.studies.folder import StudyFolder
+from cnnjax.studies.measures import Trained
+from cnnjax.studies.plan import PlannedRun
+from cnnjax.studies.progress import RunProgress, StudyProgress
+from cnnjax.studies.renewal import ClaimLost, Renewal, StopWithoutClaim
+from cnnjax.studies.study import Outcome, Study
+from cnnjax.training.errors import ConfigError, FolderInUse, FolderWriteError, TrainingStopped
+from cnnjax.training.fit import fit
+from cnnjax.training.loop.stopping import StopRequest
+from cnnjax.training.result import RunResult
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """How a process works on a study.
+
+    Attributes:
+        data_dir: TFDS data folder; None means TFDS's default.
+        read: how images are read.
+        waits: whether the process waits for runs that others have claimed, and takes those whose
+            claims become stale.
+        renew_seconds: time between two renewals of a claim.
+        stale_seconds: after how many seconds without renewal a claim may be taken.
+        poll_seconds: time between two looks at the claims of others.
+    """
+
+    data_dir: str | None = None
+    read: data.ReadOptions = data.ReadOptions()  # noqa: RUF009 (it cannot be changed)
+    waits: bool = True
+    renew_seconds: float = RENEW_SECONDS
+    stale_seconds: float = STALE_SECONDS
+    poll_seconds: float = 5.0
+
+
+class Worker:
+    """One process's work on the runs of a study.
+
+    Args:
+        study: the study.
+        runs: the runs to work on.
+        folder: the study's folder, which was started.
+        options: how it works.
+    """
+
+    def __init__(
+        self, study: Study, runs: Sequence[PlannedRun], folder: StudyFolder, options: WorkOptions
+    ):
+        self._study, self._runs, self._folder, self._options = study, runs, folder, options
+        self._claims = folder.claims()
+        self._claims.stale_seconds = options.stale_seconds
+        self._progress = StudyProgress(study, runs, folder, folder.costs())
+
+    def work(self) -> None:
+        """Trains runs until all are finished or have failed.
+
+        Raises:
+            TrainingStopped: the process received a signal to stop, and has saved its run.
+            FolderWriteError: the folder cannot be written any more.
+        """
+        waiting = False
+        with StopRequest() as stop:
+            while left := self._left():
+                worked = [run for run in left if self._try(run, stop)]
+                if worked:
+                    waiting = False
+                    continue
+                if not self._options.waits:
+                    return
+                if not waiting:
+                    names = ", ".join(run.name for run in left)
+                    _logger.info("waiting for runs of other processes: %s", names)
+                waiting = True
+                time.sleep(self._options.poll_seconds)
+                self._check(stop)
+
+    def _left(self) -> list[PlannedRun]:
+        return [
+            run
+            for run in self._runs
+            if not self._folder.is_finished(run.name, self._study)
+            and self._folder.failure(run.name) is None
+        ]
+
+    def _check(self, stop: StopRequest) -> None:
+        if stop.signal is not None:
+            raise TrainingStopped(
+                f"stopped by {stop.signal}; {self._progress.line()}; start the same command again "
+                "to go on"
+            )
+
+    def _try(self, run: PlannedRun, stop: StopRequest) -> bool:
+        """Returns whether the run could be claimed; then it is finished, has failed or was lost."""
+        self._check(stop)
+        claim = self._claims.acquire(run.name)
+        if claim is None:
+            return False
+        with Renewal(claim, self._options.renew_seconds) as renewal:
+            # Another process may have finished it between the look and the claim.
+            if run in self._left():
+                self._train_or_name(run, claim, renewal)
+        return True
+
+    def _train_or_name(self, run: PlannedRun, claim: Claim, renewal: Renewal) -> None:
+        try:
+            self._train(run, renewal)
+        except (TrainingStopped, FolderWriteError, data.DataFolderError):
+            # They concern all runs, and not this one.
+            raise
+        except ClaimLost:
+            _logger.warning("%s was claimed by another process: leaving it", run.name)
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            _logger.error("the run %s failed: %s", run.name, message)
+            self._folder.write_failure(run.name, message, traceback.format_exc())
+
+    def _train(self, run: PlannedRun, renewal: Renewal) -> None:
+        start = time.monotonic()
+        options = self._options
+        made = recipes.make_run(run.config, data_dir=options.data_dir, read=options.read)
+        progress = RunProgress(self._progress, run.name, made.total_steps)
+        callbacks = (StopWithoutClaim(renewal), progress)
+        result = self._fit(run, made, callbacks)
+        trained = Trained(made, result, self._folder.run(run.name))
+        outcomes = {outcome.name: _measured(outcome, trained) for outcome in self._study.outcomes}
+        renewal.check()
+        seconds = time.monotonic() - start
+        self._folder.write_outcomes(run.name, outcomes, seconds)
+        self._progress.finished(run.name, progress.before())
+        numbers = [
+            f"{name} {value:.4g}" for name, value in outcomes.items() if isinstance(value, float)
+        ]
+        _logger.info(
+            "%s finished in %.0f s: %s; %s",
+            *(run.name, seconds, ", ".join(numbers), self._progress.line()),
+        )
+
+    def _fit(self, run: PlannedRun, made: Any, callbacks: Sequence[Any]) -> RunResult:
+        # A former owner of the claim stops at its next renewal, and works until then.
+        patience = time.monotonic() + 2 * self._options.renew_seconds
+        while True:
+            try:
+                return fit(
+                    made,
+                    self._folder.run(run.name),
+                    cadence=self._study.cadence,
+                    read=self._options.read,
+                    callbacks=callbacks,
+                    progress=False,
+                )
+            except FolderInUse:
+                if time.monotonic() > patience:
+                    raise
+                _logger.info("%s: waiting for the process that has its folder", run.name)
+                time.sleep(self._options.poll_seconds)
+
+
+def _measured(outcome: Outcome, trained: Trained) -> float | list[float]:
+    """Returns the numbers of an outcome as JSON has them."""
+    value = np.asarray(outcome.measure(trained), np.float64)
+    if value.ndim > 1 or not np.isfinite(value).all():
+        raise ConfigError(
+            f"study.outcomes.{outcome.name}: it measured {value.tolist()!r:.80}; an outcome is a "
+            "finite number, or a list of such numbers"
+        )
+    return value.tolist()

@@ -1,0 +1,30 @@
+"""Sums over examples, which add up over batches, devices and hosts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+Batch = Mapping[str, Any]
+"""The parts of the first stream by name, with `weight` [batch]; other streams under their names."""
+
+Sums = dict[str, Array]
+"""Arrays that add up over parts of a batch, batches, devices and hosts."""
+
+
+def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
+    """Returns the sum of the weights as `weight`, and weighted sums of numbers by example.
+
+    Args:
+        values: numbers [batch] by name.
+        batch: gives the weights: 0 for an example that fills up the batch, whose numbers may be
+            NaN.
+    """
+    weight = batch["weight"]
+    sums = {"weight": weight.sum()}
+    for name, numbers in values.items():
+        own = weight.astype(numbers.dtype)
+        # A plain product would let one infinite number of weight 0 make the sum NaN.
+        sums[name] = jnp.where(own > 0, own * numbers, 0).sum()
+    return sums
