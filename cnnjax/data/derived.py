@@ -90,11 +90,26 @@ class RelabeledExamples(Examples):
         examples: the examples whose labels change.
         labels: the new label for each old one.
         part: name of the part of kind label.
+
+    Raises:
+        DataError: there is no such part, or a new label is no number from 0. Reading raises it for
+            an old label without a new one.
     """
 
     examples: Examples
     labels: Sequence[int]
     part: str = "label"
+
+    def __post_init__(self) -> None:
+        """Raises an error for a part that is no label, and for new labels that are no numbers."""
+        kind = self.examples.require(self.part).kind
+        if kind != "label":
+            raise DataError(f"part: {self.part!r} is of kind {kind!r}; give a part of kind 'label'")
+        labels = np.asarray(self.labels)
+        if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0:
+            raise DataError(
+                f"labels: {self.labels!r} were given; give a whole number from 0 for each old label"
+            )
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -126,6 +141,13 @@ class RelabeledExamples(Examples):
         return self._changed(values) if part == self.part else values
 
     def _changed(self, labels: np.ndarray) -> np.ndarray:
+        # A negative number would count from the end.
+        beyond = labels[(labels < 0) | (labels >= len(self.labels))]
+        if beyond.size:
+            raise DataError(
+                f"labels: there is no new label for {self.part} {beyond.flat[0]}, only for 0 to "
+                f"{len(self.labels) - 1}; give one for each old label"
+            )
         return np.asarray(self.labels, np.int32)[labels]
 
     def name(self, position: int) -> str:

@@ -22,7 +22,11 @@ MOST_STEPS = 2**31 - 1
 """The largest size, stride, dilation or padding: positions are computed in int32."""
 
 MOST_ELEMENTS = 2**40
-"""The most elements of an array, 4 TiB of float32: more than fits the memory of any device."""
+"""The most elements of an array, 4 TiB of float32: more than fits the memory of any device.
+
+Of smaller arrays that do not fit, JAX raises an error, before which `checked` puts the op's name.
+Where JAX computes asynchronously, it may arise only where the result is waited for, without a name.
+"""
 
 MOST_TERMS = 1024
 """The most operations that one op is written out as: with more, compiling takes minutes."""

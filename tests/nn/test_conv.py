@@ -159,3 +159,24 @@ def test_refuses_what_does_not_fit_before_compiling(fields, shape, message):
     conv = nn.Conv(**{"features": 6, "kernel_size": (3, 3), "name": "stem", **fields})
     with pytest.raises(ValueError, match=f"stem.*{message}"):
         jax.eval_shape(conv.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, jax.errors.ConcretizationTypeError])
+def test_errors_name_the_layer_and_those_about_tracers_are_jaxs(kind):
+    class Layer(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            with nn.naming_layer(self):
+                if kind is jax.errors.ConcretizationTypeError:
+                    return jax.jit(lambda x: float(x))(x)
+                raise kind("it does not fit")
+
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            return Layer(name="first")(x)
+
+    with pytest.raises(kind) as caught:
+        Net().init(jax.random.key(0), jnp.float32(1))
+    named = str(caught.value).startswith("Layer first: it does not fit")
+    assert named == (kind is not jax.errors.ConcretizationTypeError)

@@ -85,6 +85,20 @@ def test_a_huge_size_is_refused_by_name_and_value(name, size):
         assert str(size)[:9] in str(caught.value) or "elements" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["upsample_nearest", "pad_images"])
+def test_an_op_that_memory_does_not_hold_is_named(name):
+    # Larger than any machine that runs the tests, smaller than what is refused at once.
+    calls = {
+        "upsample_nearest": lambda: ops.upsample_nearest(X, 40_000),
+        "pad_images": lambda: ops.pad_images(X, ((300_000, 0), (0, 300_000))),
+    }
+    with pytest.raises(jax.errors.JaxRuntimeError) as caught:
+        jax.block_until_ready(calls[name]())
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "ut of memory" in str(caught.value)
+    assert "called with an array float32[2, 6, 6, 4]" in str(caught.value)
+
+
 def test_shapes_alone_may_be_as_large_as_memory_might_be():
     x = jax.ShapeDtypeStruct((1, 2**19, 2**20, 1), jnp.float32)
     assert jax.eval_shape(lambda x: ops.upsample_nearest(x, (2, 1)), x).size == MOST_ELEMENTS

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
+
+import jax
 
 from cnnjax.ops.arguments import choices, lax_own, values
 from cnnjax.ops.arguments.choices import or_none
 from cnnjax.ops.checks import check_array, check_floating, check_images
+from cnnjax.ops.checks import given as text
 from cnnjax.ops.rules import check_backward
 from cnnjax.ops.sizes import check_padding, pair
 
@@ -144,8 +147,20 @@ def checked(
                         f"{', '.join(checks)}"
                     )
                 checks[name](op, name, value)
-            return function(*given, **named)
+            try:
+                return function(*given, **named)
+            except jax.errors.JaxRuntimeError as error:
+                if "out of memory" not in str(error).lower():
+                    raise
+                raise jax.errors.JaxRuntimeError(f"{op}: {error}{_sizes(given, named)}") from error
 
         return call
 
     return decorate
+
+
+def _sizes(given: Sequence[Any], named: Mapping[str, Any]) -> str:
+    """Returns what the sizes of an op's result follow from, for the message."""
+    listed = [text(value) for value in given]
+    listed += [f"{name}={text(value)}" for name, value in named.items()]
+    return f" It was called with {', '.join(listed)}; make one of them smaller."

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from cnnjax.training.devices.peers import START_SECONDS, Peers
+from cnnjax.training.devices.peers import START_SECONDS, Peers, own_address
 from cnnjax.training.errors import ConfigError, TrainingDiverged, TrainingStopped
 
 AUTO = "auto"
@@ -88,6 +88,7 @@ def joined(
             None if coordinator == AUTO else coordinator,
             num_processes,
             process_id,
+            coordinator_bind_address=_bound(coordinator),
             initialization_timeout=START_SECONDS,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=HEARTBEAT_SECONDS,
@@ -103,6 +104,18 @@ def joined(
         peers.part()  # all processes stop at the same step
         raise
     peers.part()
+
+
+def _bound(coordinator: str) -> str | None:
+    """Returns the address and port that the coordinator's service binds to; None for JAX's own.
+
+    JAX would bind it to all addresses of the machine, also where its processes are on one machine.
+    """
+    host, _, port = coordinator.rpartition(":")
+    address = own_address(host.strip("[]"))
+    if address is None:
+        return None
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def is_joined() -> bool:

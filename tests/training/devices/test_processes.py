@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -176,6 +177,31 @@ def test_flags_that_do_not_fit_together_are_refused(arguments, message):
         distributed.joined(*arguments),
     ):
         pass
+
+
+LISTENING = """
+import re, sys
+from cnnjax.training.devices.processes import joined
+
+port = int(sys.argv[1])
+with joined(f"127.0.0.1:{port}", 1, 0):
+    for table in ("tcp", "tcp6"):
+        for line in open(f"/proc/net/{table}"):
+            # Local address and port in hexadecimal; 0A is a socket that listens.
+            found = re.search(rf": ([0-9A-F]+):{port:04X} [0-9A-F]+:0000 0A", line)
+            if found:
+                print("bound", table, found[1])
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's table of sockets")
+def test_the_service_of_a_run_on_one_machine_is_not_offered_to_others():
+    process = start_python("-c", LISTENING, str(free_port()), stderr=subprocess.STDOUT)
+    output = process.communicate(timeout=PATIENCE)[0]
+    (bound,) = [line for line in output.splitlines() if line.startswith("bound")]
+    # 127.0.0.1, as it is or mapped to IPv6.
+    assert bound in ("bound tcp 0100007F", f"bound tcp6 {'0' * 16}FFFF00000100007F"), output
 
 
 def test_one_process_alone_waits_for_nobody():
