@@ -19,6 +19,7 @@ PAGES = (
     "building_blocks.md",
     "compiler.md",
     "data.md",
+    "lectures.md",
     "parts.md",
     "training.md",
     "your_own.md",
