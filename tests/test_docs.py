@@ -20,6 +20,7 @@ PAGES = (
     "compiler.md",
     "data.md",
     "families.md",
+    "lectures.md",
     "parts.md",
     "training.md",
     "your_own.md",

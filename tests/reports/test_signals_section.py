@@ -67,7 +67,6 @@ def test_signals_are_the_statistics_of_the_outputs(network):
         "Gradient by the parameters",
         "Zeros after each ReLU",
         "What each residual block adds",
-        "Residual blocks",
         "Effective rank",
     ]
 

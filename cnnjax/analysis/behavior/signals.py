@@ -150,10 +150,11 @@ def signals_of(
 
     measured = jax.device_get(measure(variables, batch))
     has_loss = jax.eval_shape(compute, variables, batch) is not None
-    return [
-        LayerSignal(name, *map(float, values[:-1]), float(values[-1]) if has_loss else math.nan)
-        for name, values in zip(order, measured, strict=True)
-    ]
+    signals = []
+    for name, values in zip(order, measured, strict=True):
+        mean, std, off, zeros, gradient = map(float, values)
+        signals.append(LayerSignal(name, mean, std, off, zeros, gradient if has_loss else math.nan))
+    return signals
 
 
 _STATISTICS: tuple[Callable[[Array], Array], ...] = (
