@@ -20,6 +20,7 @@ PAGES = (
     "compiler.md",
     "data.md",
     "parts.md",
+    "studies.md",
     "training.md",
     "your_own.md",
 )
