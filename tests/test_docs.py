@@ -22,6 +22,7 @@ PAGES = (
     "families.md",
     "lectures.md",
     "parts.md",
+    "studies.md",
     "training.md",
     "your_own.md",
 )
