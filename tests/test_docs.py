@@ -17,6 +17,7 @@ PAGES = (
     "another_library.md",
     "augmentation.md",
     "building_blocks.md",
+    "choices.md",
     "compiler.md",
     "data.md",
     "families.md",

@@ -26,9 +26,10 @@ import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.registry import Entry, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 Images = Float[Array, "batch height width channels"]
@@ -204,11 +205,12 @@ def _register_imagenet(
     """Registers an ImageNet network; torchvision's form is the same."""
     info = ModelInfo(
         f"densenet{depth}",
-        f"{_SOURCE}, table 1; figures of torchvision",
+        f"{_SOURCE}, table 1",
         input_size=(224, 224, 3),
         parameters=parameters,
         multiply_adds=multiply_adds,
         errors=errors,
+        published=torchvision_prints(parameters, multiply_adds),
         **IMAGENET,
     )
     settings = {"blocks": blocks, **settings}
@@ -243,15 +245,16 @@ _register_imagenet(
     "top-1/top-5 22.58/6.34 (one crop), 21.46/5.54 (10)",
 )
 
-# Table 2: parameters as counted, and errors on CIFAR-10 and CIFAR-100, first with augmentation and
-# then without it, which needs dropout. By bottlenecks and compression, depth and growth rate.
-_CIFAR: dict[tuple[bool, int, int], tuple[int, str]] = {
-    (False, 40, 12): (1_019_722, "5.24, 24.42; 7.00, 27.55"),
-    (False, 100, 12): (6_979_642, "4.10, 20.20; 5.77, 23.79"),
-    (False, 100, 24): (27_249_082, "3.74, 19.25; 5.83, 23.42"),
-    (True, 100, 12): (769_162, "4.51, 22.27; 5.92, 24.15"),
-    (True, 190, 40): (25_624_430, "3.46, 17.18"),
-    (True, 250, 24): (15_324_406, "3.62, 17.60; 5.19, 19.64"),
+# Parameters as counted; of table 2, parameters and errors on CIFAR-10 and CIFAR-100, first with
+# augmentation and then without it, which needs dropout. By bottlenecks and compression, depth and
+# growth rate.
+_CIFAR: dict[tuple[bool, int, int], tuple[int, str, str]] = {
+    (False, 40, 12): (1_019_722, "1.0 M", "5.24, 24.42; 7.00, 27.55"),
+    (False, 100, 12): (6_979_642, "7.0 M", "4.10, 20.20; 5.77, 23.79"),
+    (False, 100, 24): (27_249_082, "27.2 M", "3.74, 19.25; 5.83, 23.42"),
+    (True, 100, 12): (769_162, "0.8 M", "4.51, 22.27; 5.92, 24.15"),
+    (True, 190, 40): (25_624_430, "25.6 M", "3.46, 17.18"),
+    (True, 250, 24): (15_324_406, "15.3 M", "3.62, 17.60; 5.19, 19.64"),
 }
 
 
@@ -274,7 +277,8 @@ def cifar_entry(depth: str, growth: str, form: str | None = None) -> Entry:
             f"({each + 4}, {2 * each + 4}, {3 * each + 4}, ...) and the growth rate at least 1, "
             f"got {depth} and {growth}"
         )
-    parameters, errors = _CIFAR.get((bottleneck, layers, width), (None, ""))
+    figures = _CIFAR.get((bottleneck, layers, width), (None, None, ""))
+    parameters, printed, errors = figures
     augmented, _, plain = errors.partition("; ")
     info = ModelInfo(
         f"densenet{form or ''}{layers}_{width}_cifar",
@@ -287,6 +291,7 @@ def cifar_entry(depth: str, growth: str, form: str | None = None) -> Entry:
             if augmented
             else None
         ),
+        published=Published("table 2", printed) if printed else None,
         **CIFAR,
     )
     settings = {

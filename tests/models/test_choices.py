@@ -188,7 +188,11 @@ def test_replicated_edges_keep_constant_images_constant():
         ("resnet18", {"padding_mode": True}, "ResNet: padding_mode must be"),
         ("googlenet", {"module": "plain"}, "GoogLeNet: module must be one of .'bottleneck', 'n"),
         ("inception_v3", {"five": 3}, "InceptionV3: five must be one of .'5x5', 'two_3x3'."),
-        ("resnet18", {"norm": "none", "zero_init_gamma": True}, "zero_init_gamma=True needs"),
+        (
+            "resnet18",
+            {"norm": "none", "zero_init_gamma": True},
+            "zero_init_gamma=True needs a norm",
+        ),
     ],
 )
 def test_wrong_choices_are_refused_by_name(name, fields, message):
