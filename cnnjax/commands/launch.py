@@ -5,8 +5,10 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import absl.logging
+import jax
 from absl import app, flags
 
 from cnnjax import data, reports, training
@@ -15,6 +17,11 @@ from cnnjax.commands.exit_codes import INTERRUPTED, RUN_ERROR, STOPPED, USAGE_ER
 from cnnjax.commands.flags.compile_cache import use_compile_cache
 from cnnjax.extras import MissingPackage
 from cnnjax.training.devices import processes
+
+_OUT_OF_MEMORY = (
+    "the memory does not suffice ({}); smaller batches, smaller images and a lower precision take "
+    "less, and --config.optimizer.accumulate cuts each batch into parts"
+)
 
 
 def launch(main: Callable[[Sequence[str]], None]) -> None:
@@ -70,15 +77,24 @@ def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) ->
     except training.TrainingStopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(STOPPED)
+    except jax.errors.JaxRuntimeError as error:
+        if "out of memory" not in str(error).lower():
+            _fail()
+        command_line.stop(_OUT_OF_MEMORY.format(str(error).splitlines()[0]), RUN_ERROR)
     except KeyboardInterrupt:
         print("left at once; the last checkpoint is as it was", file=sys.stderr)
         processes.leave(INTERRUPTED)
     except Exception:
-        # Alone, Python prints the traceback itself; joined, the other processes must not wait.
-        if not processes.is_joined():
-            raise
-        traceback.print_exc()
-        processes.leave(1)
+        _fail()
+
+
+def _fail() -> NoReturn:
+    """Ends the program by the error that is handled, which is a fault of ours."""
+    # Alone, Python prints the traceback itself; joined, the other processes must not wait.
+    if not processes.is_joined():
+        raise
+    traceback.print_exc()
+    processes.leave(1)
 
 
 def check_report_packages() -> None:

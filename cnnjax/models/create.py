@@ -69,6 +69,7 @@ def create_model(
         raise ValueError(
             f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
         )
+    _check_call(name, entry.net, settings)
     model = entry.net(**settings)
     if not isinstance(model, linen.Module):
         raise ValueError(
@@ -83,7 +84,11 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
 
     None for a function that takes arguments of any name.
     """
-    parameters = inspect.signature(net).parameters.values()
+    try:
+        parameters = inspect.signature(net).parameters.values()
+    except ValueError:
+        # Some of Python's own classes show no signature.
+        return None
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {
@@ -92,6 +97,19 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         and parameter.name not in _OF_FLAX
     }
+
+
+def _check_call(name: str, net: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    """Raises an error for a function that cannot be called with these arguments by name."""
+    try:
+        inspect.signature(net).bind(**settings)
+    # It has a ValueError for what has no signature, such as some of Python's own classes.
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"create_model: {name} cannot be called with the arguments "
+            f"{', '.join(settings) or 'none'}: {error}; give the path of a Linen module's class, "
+            "or of a function that returns such a module"
+        ) from error
 
 
 def _check_overrides(name: str, overrides: Mapping[str, Any], takes: Mapping[str, bool]) -> None:

@@ -48,6 +48,10 @@ class NoModule:
     pass
 
 
+def positional(width, /):
+    return Tiny(width)
+
+
 TINY = Tiny()
 
 
@@ -103,6 +107,7 @@ def test_a_path_makes_a_network():
         ("Fixed", {"width": 1, "dtype": jnp.bfloat16}, "takes no dtype, .*can't compute in bfloat"),
         ("Fixed", {"width": 1, "parent": None}, "takes no 'parent'"),
         ("NoModule", {}, "makes a NoModule, not a flax.linen.Module"),
+        ("positional", {}, "cannot be called with the arguments .*: missing a required argument"),
         ("TINY", {}, "is a Tiny object; give the path of a flax.linen.Module's class"),
         ("CONFIGURATION", {}, "is a str object"),
         ("Tinny", {}, "has no 'Tinny'; did you mean Tiny"),
@@ -183,3 +188,9 @@ def test_a_network_of_a_configuration_file_is_found_again_in_another_process(tmp
     assert restore().stdout == "3\n"
     file.rename(tmp_path / "moved.py")
     assert f"no file {file}; bring the file back" in restore().stderr
+
+
+@pytest.mark.parametrize("path", ["builtins:dict", "builtins:iter", "builtins:eval"])
+def test_what_shows_no_signature_is_refused_by_its_path(path):
+    with pytest.raises(ValueError, match=f"create_model: {path} cannot be called"):
+        models.create_model(path, num_classes=3)

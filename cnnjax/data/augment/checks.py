@@ -2,6 +2,28 @@
 
 import numpy as np
 
+MOST_PIXELS = 2**16
+"""The largest size in pixels: more than the side of an image, and few enough for int32."""
+
+
+def check_pixels(name: str, what: str, pixels: int, least: int) -> None:
+    """Raises an error unless a size is a whole number of pixels within its limits.
+
+    Args:
+        name: name of the augmentation, for the message.
+        what: name of the argument, for the message.
+        pixels: the size.
+        least: the smallest allowed size.
+
+    Raises:
+        ValueError: it is no whole number, too small or too large.
+    """
+    whole = isinstance(pixels, int | np.integer) and not isinstance(pixels, bool)
+    if not whole or not least <= pixels <= MOST_PIXELS:
+        raise ValueError(
+            f"{name}: {what} is {pixels!r}; give a whole number from {least} to {MOST_PIXELS}"
+        )
+
 
 def check_probability(name: str, probability: float) -> None:
     """Raises an error unless a probability is between 0 and 1.

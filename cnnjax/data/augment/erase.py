@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from cnnjax.data.augment.checks import check_probability, check_range
+from cnnjax.data.augment.checks import check_pixels, check_probability, check_range
 from cnnjax.data.augment.fill import Fill, Image, filled
 from cnnjax.data.augment.rectangles import draw_aspects, draw_rectangle, inside
 from cnnjax.data.augment.transform import Erase
@@ -25,7 +25,7 @@ class Cutout(Erase):
         fill: color of the square.
 
     Raises:
-        ValueError: `size` is not positive.
+        ValueError: `size` is no whole number, not positive, or too large.
     """
 
     name = "cutout"
@@ -36,8 +36,7 @@ class Cutout(Erase):
     def __post_init__(self) -> None:
         """Raises an error where an argument cannot work."""
         super().__post_init__()
-        if self.size < 1:
-            raise ValueError(f"cutout: size is {self.size}; give 1 or more")
+        check_pixels("cutout", "size", self.size, 1)
 
     def change(self, key: Key[Array, ""], image: Image) -> Image:
         """Covers a square; see `PixelChange`.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from cnnjax.data.augment.checks import check_probability, check_range
+from cnnjax.data.augment.checks import check_pixels, check_probability, check_range
 from cnnjax.data.augment.fill import IGNORED_LABEL, Fill
 from cnnjax.data.augment.motion import Mirror, Motion, Window
 from cnnjax.data.augment.rectangles import draw_aspects, draw_rectangle
@@ -30,7 +30,7 @@ class Crop(Geometry):
         mask_fill: the label that masks are padded with.
 
     Raises:
-        ValueError: `padding` is negative, or the mode is unknown.
+        ValueError: `padding` is no whole number, negative or too large, or the mode is unknown.
     """
 
     name = "crop"
@@ -43,8 +43,7 @@ class Crop(Geometry):
     def __post_init__(self) -> None:
         """Raises an error where an argument cannot work."""
         freeze_fields(self)
-        if self.padding < 0:
-            raise ValueError(f"crop: padding is {self.padding}; give 0 or more")
+        check_pixels("crop", "padding", self.padding, 0)
         if self.mode not in ("fill", "reflect"):
             raise ValueError(f"crop: mode is {self.mode!r}; give 'fill' or 'reflect'")
 
@@ -71,7 +70,7 @@ class Shift(Geometry):
         mask_fill: the label that enters masks.
 
     Raises:
-        ValueError: `pixels` is negative.
+        ValueError: `pixels` is no whole number, negative, or too large.
     """
 
     name = "shift"
@@ -81,8 +80,7 @@ class Shift(Geometry):
 
     def __post_init__(self) -> None:
         """Raises an error where an argument cannot work."""
-        if self.pixels < 0:
-            raise ValueError(f"shift: pixels is {self.pixels}; give 0 or more")
+        check_pixels("shift", "pixels", self.pixels, 0)
 
     def draw(self, key: Key[Array, ""], size: tuple[int, int]) -> Motion:
         """Draws the move; see `Geometry`.
@@ -109,7 +107,8 @@ class ResizedCrop(Geometry):
         aspect: bounds of its height over its width.
 
     Raises:
-        ValueError: `size` is not positive, or bounds are not two rising numbers.
+        ValueError: `size` is no whole number, not positive, or too large; or bounds are not two
+            rising numbers.
     """
 
     name = "resized_crop"
@@ -121,8 +120,8 @@ class ResizedCrop(Geometry):
     def __post_init__(self) -> None:
         """Raises an error where an argument cannot work."""
         freeze_fields(self)
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"resized_crop: size is {self.size}; give 1 or more")
+        if self.size is not None:
+            check_pixels("resized_crop", "size", self.size, 1)
         check_range("resized_crop", "area", self.area, 0, 1)
         check_range("resized_crop", "aspect", self.aspect, 0, np.inf)
 
