@@ -179,16 +179,16 @@ _register_imagenet(
     "top-1/top-5 22.58/6.34 (one crop), 21.46/5.54 (10)",
 )
 
-# Parameters as counted; of table 2, parameters and errors on CIFAR-10 and CIFAR-100, first with
-# augmentation and then without it, which needs dropout. By bottlenecks and compression, depth and
-# growth rate.
-_CIFAR: dict[tuple[bool, int, int], tuple[int, str, str]] = {
-    (False, 40, 12): (1_019_722, "1.0 M", "5.24, 24.42; 7.00, 27.55"),
-    (False, 100, 12): (6_979_642, "7.0 M", "4.10, 20.20; 5.77, 23.79"),
-    (False, 100, 24): (27_249_082, "27.2 M", "3.74, 19.25; 5.83, 23.42"),
-    (True, 100, 12): (769_162, "0.8 M", "4.51, 22.27; 5.92, 24.15"),
-    (True, 190, 40): (25_624_430, "25.6 M", "3.46, 17.18"),
-    (True, 250, 24): (15_324_406, "15.3 M", "3.62, 17.60; 5.19, 19.64"),
+# Parameters and multiply-adds as counted; of table 2, parameters and errors on CIFAR-10 and
+# CIFAR-100, first with augmentation and then without it, which needs dropout. By bottlenecks and
+# compression, depth and growth rate.
+_CIFAR: dict[tuple[bool, int, int], tuple[int, str, str, str]] = {
+    (False, 40, 12): (1_019_722, "264.81 M", "1.0 M", "5.24, 24.42; 7.00, 27.55"),
+    (False, 100, 12): (6_979_642, "1,769.52 M", "7.0 M", "4.10, 20.20; 5.77, 23.79"),
+    (False, 100, 24): (27_249_082, "6,889.35 M", "27.2 M", "3.74, 19.25; 5.83, 23.42"),
+    (True, 100, 12): (769_162, "287.93 M", "0.8 M", "4.51, 22.27; 5.92, 24.15"),
+    (True, 190, 40): (25_624_430, "9,301.95 M", "25.6 M", "3.46, 17.18"),
+    (True, 250, 24): (15_324_406, "5,418.79 M", "15.3 M", "3.62, 17.60; 5.19, 19.64"),
 }
 
 
@@ -211,14 +211,15 @@ def cifar_entry(depth: str, growth: str, form: str | None = None) -> Entry:
             f"({each + 4}, {2 * each + 4}, {3 * each + 4}, ...) and the growth rate at least 1, "
             f"got {depth} and {growth}"
         )
-    figures = _CIFAR.get((bottleneck, layers, width), (None, None, ""))
-    parameters, printed, errors = figures
+    figures = _CIFAR.get((bottleneck, layers, width), (None, None, None, ""))
+    parameters, multiply_adds, printed, errors = figures
     augmented, _, plain = errors.partition("; ")
     info = ModelInfo(
         f"densenet{form or ''}{layers}_{width}_cifar",
         f"{_SOURCE}, table 2",
         input_size=(32, 32, 3),
         parameters=parameters,
+        multiply_adds=multiply_adds,
         errors=(
             f"CIFAR-10, CIFAR-100 {augmented}"
             + (f"; without augmentation, with dropout 0.2: {plain}" if plain else "")
