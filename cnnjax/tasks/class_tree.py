@@ -167,8 +167,9 @@ def read_class_tree(path: str | Path) -> ClassTree:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ValueError(
-            f"class_tree: {path} cannot be read: {error}; give {WORDNET!r}, or a file of nodes and "
+            f"class_tree: {path} cannot be read: {reason}; give {WORDNET!r}, or a file of nodes and "
             "parents"
         ) from error
     try:
