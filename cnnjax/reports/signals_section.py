@@ -148,10 +148,12 @@ def _groups(
 
 
 def _gradient_chart(gradients: Sequence[LayerGradient]) -> Chart:
-    # Those of norms are of another size: between kernels they would make the line a zigzag.
-    layers = [layer for layer in gradients if layer.has_kernel] or list(gradients)
+    main, *heads = gradients[0].terms
+    # Norms, whose gradients are of another size, and the layers of heads would make the line a
+    # zigzag. A network of norms alone, or one whose gradients are all 0, is drawn whole.
+    layers = [layer for layer in gradients if layer.has_kernel and layer.terms[main]]
+    layers = layers or list(gradients)
     depth = list(range(1, len(layers) + 1))
-    main, *heads = layers[0].terms
     whole = [layer.total for layer in layers]
     series = [Series("whole loss" if heads else "", depth, whole)]
     caption = "Norm of the gradient of the mean loss by the parameters of each layer with a kernel."
@@ -161,8 +163,8 @@ def _gradient_chart(gradients: Sequence[LayerGradient]) -> Chart:
             Series(f"{', '.join(heads)} alone", depth, [layer.others for layer in layers]),
         ]
         caption += (
-            " The gradients of the terms add up to that of the whole loss, as vectors; a term that "
-            "does not reach a layer has no point there."
+            " The gradients of output and heads add up to that of the whole loss, as vectors; the "
+            "heads do not reach the layers behind them."
         )
     return Chart(
         "Gradient by the parameters",

@@ -142,8 +142,9 @@ def signals_of(
         gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, batch)
         return [
             (
-                *(statistic(outputs[name]) for statistic in _STATISTICS),
-                jnp.sqrt((gradients[name] ** 2).mean()),
+                # In half precision the squares overflow early.
+                *(statistic(outputs[name].astype(jnp.float32)) for statistic in _STATISTICS),
+                jnp.sqrt((gradients[name].astype(jnp.float32) ** 2).mean()),
             )
             for name in order
         ]
