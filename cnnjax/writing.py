@@ -5,9 +5,11 @@ new one, never half of either, also where the process is killed or the disk runs
 """
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,13 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The path of the new file, to be opened by name and written.
+
+    Raises:
+        FileExistsError: a device, a pipe or a socket is at the path, or a link leads to one. With a
+            root's rights, the rename would put a file in the place of `/dev/null`.
     """
     path = Path(path)
+    _refuse_devices(path)
     # A link cannot be planted at a random name, and exclusive creation follows no link.
     # Of a long name only a part, because names are limited to 255 bytes.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.incomplete")
@@ -44,6 +51,18 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     # flush folders, and some folders cannot be read: the file is whole all the same.
     with contextlib.suppress(OSError):
         flush(path.parent)
+
+
+def _refuse_devices(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    # A loop of links is replaced, as other links are.
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileExistsError(
+            errno.EEXIST, "it is a device, a pipe or a socket; give the name of a file", str(path)
+        )
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import socket
 import stat
 
 import numpy as np
@@ -115,3 +116,26 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = tmp_path / ("ä" * 127)
     writing.write_text(path, "long")
     assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_a_device_a_pipe_or_a_socket_is_not_replaced(kind, linked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "special"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("special")
+    else:
+        # A link in the place of the device itself, which a failing test would replace.
+        path.symlink_to(os.devnull)
+    if linked:
+        path = tmp_path / "link"
+        path.symlink_to("special")
+    before = os.lstat(path)
+    with pytest.raises(FileExistsError, match="a device, a pipe or a socket; give the name of a"):
+        writing.write_text(path, "b")
+    assert os.lstat(path) == before
+    assert not list(tmp_path.glob("*.incomplete"))

@@ -50,6 +50,16 @@ class Task:
             ValueError: they do not fit; the message names what is expected.
         """
 
+    def check_values(self, parts: Mapping[str, np.ndarray]) -> None:
+        """Refuses values that the task cannot use, by a ValueError, such as labels without a class.
+
+        It gets the first stream's examples and those to evaluate that are in memory, and each batch
+        that is read from elsewhere.
+
+        Args:
+            parts: the parts of some examples, [examples, ...]; zeros for one that cannot be read.
+        """
+
     def outputs(self, spec: Spec) -> int | None:
         """Returns how many values the network gives for an example; None for any number.
 
@@ -106,9 +116,6 @@ class Task:
             outputs: what `apply` returned.
             batch: the examples.
             moment: the step and its randomness.
-
-        Raises:
-            NotImplementedError: the subclass defines neither this method nor `loss`.
         """
         raise NotImplementedError(
             f"{type(self).__name__}: define example_losses, or loss where there is not one loss an "
@@ -126,9 +133,7 @@ class Task:
         return {}
 
     def example_rows(self, outputs: Any, batch: Batch) -> Rows:
-        """Returns arrays [batch, ...] by name that evaluation collects whole.
-
-        They are for metrics that no sum gives, such as a ranking of the whole split; see `metrics`.
+        """Returns arrays [batch, ...] by name that evaluation collects, for metrics without sums.
 
         Args:
             outputs: what `apply` returned.

@@ -1,6 +1,9 @@
 """What classification refuses before any work: settings, examples and outputs that do not fit."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
+
+import numpy as np
 
 from cnnjax.data.examples import Spec
 from cnnjax.tasks.losses import LossName, OwnLoss
@@ -61,4 +64,25 @@ def check_examples(spec: Spec, outputs: Any, classes: int) -> None:
         raise ValueError(
             f"model: classification of {classes} classes needs logits [batch, {classes}], but the "
             f"network gives {given}"
+        )
+
+
+def check_labels(parts: Mapping[str, np.ndarray], classes: int) -> None:
+    """Refuses labels without a class.
+
+    Args:
+        parts: the parts of some examples, [examples, ...].
+        classes: number of classes.
+
+    Raises:
+        ValueError: there are such labels.
+    """
+    labels = parts.get("label")
+    if labels is None or not labels.size:
+        return
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= classes:
+        raise ValueError(
+            f"data: labels from {least} to {most} were given for {classes} classes, whose labels "
+            f"are 0 to {classes - 1}; number them anew, or give task.class_names for all"
         )

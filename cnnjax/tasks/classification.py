@@ -15,7 +15,7 @@ from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks.assessment import assessment_sums
 from cnnjax.tasks.base import Batch, Sums, Task
-from cnnjax.tasks.class_checks import check_examples, check_settings
+from cnnjax.tasks.class_checks import check_examples, check_labels, check_settings
 from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.class_text import class_answer, class_evaluation
 from cnnjax.tasks.class_tree import ClassTree, class_costs
@@ -93,11 +93,16 @@ class Classification(Task):
         Args:
             spec: the parts of the first stream's examples.
             outputs: shape and dtype of what the network gives for a batch.
-
-        Raises:
-            ValueError: they do not fit.
         """
         check_examples(spec, outputs, len(self.class_names))
+
+    def check_values(self, parts: Mapping[str, np.ndarray]) -> None:
+        """Refuses labels without a class, whose loss would be 0; see `Task.check_values`.
+
+        Args:
+            parts: the parts of some examples, [examples, ...].
+        """
+        check_labels(parts, len(self.class_names))
 
     def apply(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
@@ -112,9 +117,6 @@ class Classification(Task):
 
         Returns:
             `Heads`, and the collections that the network updated (none in evaluation).
-
-        Raises:
-            ValueError: auxiliary heads have a weight, but the network or its variables have none.
         """
         if not (moment.train and self.auxiliary_weight):
             logits, updated = super().apply(model, variables, batch, moment)
@@ -219,9 +221,7 @@ class Classification(Task):
         ]
 
     def predict(self, outputs: Any) -> Float[Array, "batch classes"]:
-        """Returns log-probabilities in float32: the log-softmax of the logits, whatever the loss.
-
-        A row whose logits are not all finite is NaN.
+        """Returns the log-softmax of the logits in float32; NaN for a row that is not all finite.
 
         Args:
             outputs: logits [batch, classes], or `Heads`.

@@ -49,6 +49,9 @@ def check_run(run: Run) -> TrainState:
 
 
 def _check(run: Run) -> TrainState:
+    for examples in (run.main.examples, run.test):
+        if examples is not None and examples.arrays is not None:
+            run.task.check_values(examples.arrays)
     if run.shapes is not None:
         # An order may need labels, or more examples than there are.
         _ = run.orders

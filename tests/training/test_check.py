@@ -149,3 +149,19 @@ def test_a_second_stream_that_parts_do_not_divide_is_refused():
 
 def test_a_stream_without_images_has_no_size_to_fit():
     check_run(BASE.replace(train=streams(data.from_arrays(depth=np.zeros(48, np.float32)))))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("label", [-1, 3, 200])
+def test_labels_without_a_class_are_refused(split, label):
+    wrong = data.from_arrays(image=IMAGES, label=np.where(np.arange(48) < 40, 1, label))
+    run = training.Run(
+        model=Averaged(),
+        task=tasks.Classification(NAMES),
+        optimizer=optax.sgd(0.1),
+        batch_size=8,
+        epochs=1,
+        **{"train": EXAMPLES, "test": EXAMPLES, split: wrong},
+    )
+    with pytest.raises(training.ConfigError, match=r"for 3 classes, whose labels are 0 to 2"):
+        check_run(run)

@@ -119,6 +119,23 @@ def test_a_step_without_an_example_leaves_the_state_to_the_bit(mode, accumulate)
     trainer.close()
 
 
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_read_label_without_a_class_is_named(label):
+    examples = Gone()
+    labels = np.where(np.arange(8) < 7, 0, label).astype(np.int32)
+    examples.whole = data.from_arrays(image=examples.whole.arrays["image"], label=labels)
+    run = training.Run(
+        model=Normalized(),
+        task=tasks.Classification(("a", "b")),
+        train=data.Stream(examples, 4),
+        test=None,
+        optimizer=optax.sgd(0.1),
+        epochs=1,
+    )
+    with pytest.raises(training.ConfigError, match=f"labels from .*{label}.* for 2 classes"):
+        training.fit(run, progress=False)
+
+
 def test_steps_that_cannot_be_empty_are_as_they_were():
     def may_be_empty(size, **options):
         run = training.Run(

@@ -17,7 +17,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from cnnjax.training.devices.peers import START_SECONDS, Peers, own_address
+from cnnjax.training.devices.addresses import own_address
+from cnnjax.training.devices.peers import START_SECONDS, Peers
 from cnnjax.training.errors import ConfigError, TrainingDiverged, TrainingStopped
 
 AUTO = "auto"

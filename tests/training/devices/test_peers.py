@@ -9,7 +9,8 @@ import time
 import pytest
 
 from cnnjax import training
-from cnnjax.training.devices.peers import admit, join, open_listener
+from cnnjax.training.devices.addresses import open_listener
+from cnnjax.training.devices.peers import admit, join
 from tests.training.devices.test_processes import both, free_port, start
 
 TOKEN = secrets.token_bytes(32)

@@ -6,7 +6,8 @@ import pytest
 from cnnjax import data, recipes
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.placement import make_placement
-from cnnjax.training.loop.batches import Batches, ReadSource, ResidentSource
+from cnnjax.training.loop.batches import Batches
+from cnnjax.training.loop.sources import ReadSource, ResidentSource
 from cnnjax.training.run import MAIN_STREAM
 
 STEPS = [0, 1, 2, 5, 3]
