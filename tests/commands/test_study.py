@@ -94,8 +94,12 @@ def test_a_failing_run_is_named_and_gives_the_exit_code(environment, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_sigterm_saves_and_leaves_with_a_code_of_its_own(environment, tmp_path, jobs):
+@pytest.mark.parametrize(
+    ("jobs", "number", "code"),
+    [(1, signal.SIGTERM, 75), (2, signal.SIGTERM, 75), (2, signal.SIGKILL, -9)],
+)
+def test_all_processes_stop_and_save(environment, tmp_path, jobs, number, code):
+    """Also those whose first process is killed, and cannot stop them."""
     text = (
         "from tests.studies import tiny_study\nfrom dataclasses import replace\n"
         "def get_study():\n    study = tiny_study.get_study('four')\n"
@@ -111,8 +115,9 @@ def test_sigterm_saves_and_leaves_with_a_code_of_its_own(environment, tmp_path, 
     while len(list(workdir.glob("runs/*/checkpoints/0*"))) < jobs:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 75, errors
+    process.send_signal(number)
+    # Standard error ends when the last process has ended.
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert not list(workdir.glob("claims/*.claim"))
