@@ -19,6 +19,7 @@ PAGES = (
     "building_blocks.md",
     "compiler.md",
     "data.md",
+    "diagrams.md",
     "families.md",
     "lectures.md",
     "parts.md",
