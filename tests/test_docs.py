@@ -20,6 +20,7 @@ PAGES = (
     "choices.md",
     "compiler.md",
     "data.md",
+    "diagrams.md",
     "families.md",
     "lectures.md",
     "parts.md",

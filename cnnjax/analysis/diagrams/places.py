@@ -126,13 +126,14 @@ def _columns(block: Block, children: list[Placed], rows: Rows) -> tuple[list[flo
     widths += [2.0] * (len(rows.row) - len(children))
     halves = np.array(widths) / 2
     # What is alone in its row is to be in the middle of the frame, whose width depends on it.
-    middle = 0.0
+    middle = extent = 0.0
+    centers = np.zeros(len(widths))
     for _ in range(_ROUNDS):
+        middle = extent
         centers = _centers(block, children, rows, widths, middle)
         extent = ((centers - halves).min() + (centers + halves).max()) / 2
         if abs(extent - middle) <= _UNEVEN:
             break
-        middle = extent
     return list(np.round(centers - middle - halves)), widths
 
 

@@ -60,9 +60,8 @@ def draw_convolution(
         >>> "2 × 3" in text, "1·1 - 1·2 = -1" in text
         (True, True)
     """
-    op = "draw_convolution"
+    check_windows(op := "draw_convolution", windows)
     image, taps = plane(op, "x", x), plane(op, "kernel", kernel)
-    check_windows(op, windows)
     output = as_plane(
         ops.conv2d(
             as_images(image),
