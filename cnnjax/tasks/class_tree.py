@@ -169,8 +169,8 @@ def read_class_tree(path: str | Path) -> ClassTree:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(
-            f"class_tree: {path} cannot be read: {reason}; give {WORDNET!r}, or a file of nodes and "
-            "parents"
+            f"class_tree: {path} cannot be read: {reason}; give {WORDNET!r}, or a file of nodes "
+            "and parents"
         ) from error
     try:
         return ClassTree(_of_json(text) if path.suffix == ".json" else _of_lines(text))
