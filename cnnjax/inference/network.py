@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Shaped
 
 from cnnjax import compiler, data, nn
 from cnnjax.inference.images import ImageForm
+from cnnjax.inference.stored_images import check_images
 from cnnjax.tasks.base import Task
 from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.errors import ConfigError
@@ -93,7 +94,11 @@ class Network:
 
         Args:
             images: as the dataset stores them.
+
+        Raises:
+            DataError: they are no such images.
         """
+        check_images(images, self.form.shape[-1])
         return self.preprocess.images(jnp.asarray(images))
 
     def outputs(self, images: Images) -> Any:
@@ -101,7 +106,11 @@ class Network:
 
         Args:
             images: as the dataset stores them.
+
+        Raises:
+            DataError: they are no such images.
         """
+        check_images(images, self.form.shape[-1])
         return self._outputs(self.variables, images)
 
     @cached_property
@@ -120,7 +129,11 @@ class Network:
 
         Args:
             images: as the dataset stores them.
+
+        Raises:
+            DataError: they are no such images.
         """
+        check_images(images, self.form.shape[-1])
         return self._predictor(self.variables, images)
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjax import inference, models, training
+from cnnjax import data, inference, models, training
 from cnnjax.data.classes import imagenet_names
 from cnnjax.models import registry
 from tests.helpers.processes import start_python
@@ -147,3 +147,25 @@ def test_the_programs_take_a_network_and_its_weights(photographs, tmp_path):
     assert evaluated.splitlines()[-1].endswith(f"resnet8_cifar of {path} (cnnjax)")
     assert predicted.startswith(f"{photo}: ")
     assert all(name in predicted for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([[1]], r"a list was given; .* inference\.predict_files"),
+        ("a.png", "a str was given"),
+        (None, "a NoneType was given"),
+        (np.zeros((16, 16, 3), np.uint8), r"an array \(16, 16, 3\) was given; .*image\[None\]"),
+        (np.zeros((1, 16, 16, 1), np.uint8), r"takes \[examples, height, width, 3\]"),
+        (np.zeros((1, 3, 16, 16), np.uint8), r"takes \[examples, height, width, 3\]"),
+        (np.zeros((0, 16, 16, 3), np.uint8), "there are none"),
+        (np.zeros((1, 16, 16, 3), np.uint16), "uint16 was given; give uint8"),
+        (np.zeros((1, 16, 16, 3), bool), "bool was given"),
+    ],
+)
+def test_what_are_no_images_of_the_network_is_refused(own_file, images, message):
+    path, _, _ = own_file
+    network: Any = inference.from_weights("test_tiny", path, class_names=NAMES)
+    for use in (network.predict, network.outputs, network.inputs):
+        with pytest.raises(data.DataError, match=f"^images: .*{message}"):
+            use(images)
