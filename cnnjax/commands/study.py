@@ -80,9 +80,9 @@ def main(arguments: Sequence[str]) -> None:
     chosen = studies.choose_runs(results.runs, _ONLY.value)
     failed = [run.name for run in chosen if run.name in results.failures]
     left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
-    for names, problem in ((failed, "failed"), (left, "are not finished")):
+    for names, problem in ((failed, "failed"), (left, "not finished")):
         if names:
-            print(f"error: {len(names)} runs {problem}: {', '.join(names)}", file=sys.stderr)
+            print(f"error: runs {problem}: {', '.join(names)}", file=sys.stderr)
     if failed or left:
         sys.exit(RUN_ERROR)
 

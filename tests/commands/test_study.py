@@ -88,7 +88,7 @@ def test_a_failing_run_is_named_and_gives_the_exit_code(environment, tmp_path):
             path.write_bytes(b"damaged")
     code, out, err = study(*flags, environment=environment)
     assert code == 3
-    assert "error: 1 runs failed: rate-low_seed-1" in err
+    assert "error: runs failed: rate-low_seed-1" in err
     assert "- rate-low_seed-1: CheckpointError: every checkpoint in" in out
     assert "3 of 4 runs finished" in out
 
