@@ -70,7 +70,11 @@ def create_model(
             f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
         )
     _check_call(name, entry.net, settings)
-    model = entry.net(**settings)
+    return _checked_module(name, entry.net(**settings))
+
+
+def _checked_module(name: str, model: Any) -> linen.Module:
+    """Returns what was made, when it is a Linen module."""
     if not isinstance(model, linen.Module):
         raise ValueError(
             f"create_model: {name} makes a {type(model).__name__}, not a flax.linen.Module; give "
