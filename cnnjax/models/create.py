@@ -43,9 +43,8 @@ def create_model(
 
     Raises:
         ValueError: an unknown name or variant (the message gives the nearest names), an unknown
-            override (the message gives the allowed ones), a value that is not allowed or one that
-            is missing, a dtype for a network that takes none, or something other than a Linen
-            module.
+            override (the message gives the allowed ones), a value that is not allowed or is
+            missing, a dtype for a network that takes none, or something that is no Linen module.
     """
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)
