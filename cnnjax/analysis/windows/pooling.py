@@ -74,7 +74,7 @@ def draw_pooling(
             styles[_place(maxima[place], image)] = "mark"
         parts += [
             window_and_output(image.astype(float), styles, output, place),
-            *text_lines(_reduced([image[cell] for cell in cells], kind, output[place])),
+            *text_lines(_reduced([float(image[cell]) for cell in cells], kind, output[place])),
         ]
     return sheet(f"{_WORDS[kind]} pooling window by window", parts)
 
@@ -117,7 +117,7 @@ def draw_unpooling(x: ArrayLike | Sequence[Sequence[float]], window: sizes.PairL
     image = plane("draw_unpooling", "x", x)
     images = as_images(image)
     pooled, places = ops.max_pool_with_argmax(images, window)
-    back = as_plane(ops.max_unpool(pooled, places, images.shape))
+    back = as_plane(ops.max_unpool(pooled, places, (1, image.shape[0], image.shape[1], 1)))
     where = np.asarray(places)[0, :, :, 0]
     marks = {_place(index, image): "mark" for index in where.ravel()}
     return sheet(
