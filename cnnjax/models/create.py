@@ -64,12 +64,7 @@ def create_model(
         )
     if num_classes is not None and "num_classes" in takes:
         settings["num_classes"] = num_classes
-    missing = [key for key, needed in takes.items() if needed and key not in settings]
-    if missing:
-        raise ValueError(
-            f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
-        )
-    _check_call(name, entry.net, settings)
+    _check_call(name, entry.net, settings, takes)
     model = entry.net(**settings)
     if not isinstance(model, linen.Module):
         raise ValueError(
@@ -99,8 +94,15 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
     }
 
 
-def _check_call(name: str, net: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+def _check_call(
+    name: str, net: Callable[..., Any], settings: Mapping[str, Any], takes: Mapping[str, bool]
+) -> None:
     """Raises an error for a function that cannot be called with these arguments by name."""
+    missing = [key for key, needed in takes.items() if needed and key not in settings]
+    if missing:
+        raise ValueError(
+            f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
+        )
     try:
         inspect.signature(net).bind(**settings)
     # It has a ValueError for what has no signature, such as some of Python's own classes.
