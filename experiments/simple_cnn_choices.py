@@ -151,14 +151,25 @@ def main(argv: list[str]) -> None:
         runs = [train_once(fields, epochs, seed) for seed in seeds]
         records[name] = costs(fields) | {key: [run[key] for run in runs] for key in runs[0]}
         print(row(name, records[name]), flush=True)
-    output = Path(_OUTPUT.value)
+        # After each network, so that an end in the middle leaves what was measured.
+        write(Path(_OUTPUT.value), records, epochs, seeds)
+
+
+def write(output: Path, records: dict[str, Any], epochs: int, seeds: list[int]) -> None:
+    """Writes the page, and the numbers beside it as JSON.
+
+    Args:
+        output: the page's file.
+        records: of each network, by name.
+        epochs: of each run.
+        seeds: of the runs.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     lines = "\n".join(row(name, record) for name, record in records.items())
     page = _PAGE.format(machine=machine(), epochs=epochs, seeds=len(seeds), rows=lines)
     output.write_text(page)
     numbers = {"machine": machine(), "epochs": epochs, "seeds": seeds, "networks": records}
     output.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
-    print(f"wrote {output} and {output.with_suffix('.json')}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ same to the bit.
 
     python -m scripts.check_torch_parity --output=docs/results/weights_parity.md
     python -m scripts.check_torch_parity resnet18 googlenet
+    python -m scripts.check_torch_parity densenet121 --output=docs/results/weights_parity.md --merge
 """
 
 # pyright: reportMissingImports=false
@@ -15,7 +16,6 @@ same to the bit.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib.metadata
 import platform
 import sys
@@ -30,78 +30,10 @@ import numpy as np
 from cnnjax import models
 from cnnjax.models.net import Net
 from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
+from scripts.torch_parity_cases import CASES, Case
 from scripts.torchvision_import import import_torchvision
 
 LIMIT = 1e-4
-NATIVE, ODD = (224, 224), (231, 197)
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A network here and in another library.
-
-    Attributes:
-        name: registered name.
-        library: "torchvision" or "timm".
-        theirs: the other library's name.
-        variant: of ours.
-        sizes: of the images.
-        ours, options: overrides of our network, and keyword arguments of theirs.
-        heads: for each auxiliary feature, their head and the module whose output it takes, as
-            (module, head).
-    """
-
-    name: str
-    library: str = "torchvision"
-    theirs: str = ""
-    variant: str | None = "torchvision"
-    sizes: tuple[tuple[int, int], ...] = (NATIVE, ODD)
-    ours: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    heads: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-
-
-GOOGLENET_HEADS = {"aux1": ("inception4a", "aux1"), "aux2": ("inception4d", "aux2")}
-INCEPTION_HEADS = {"aux1": ("Mixed_6e", "AuxLogits")}
-INCEPTION_SIZES = ((299, 299), (331, 307))
-
-CASES = (
-    Case("alexnet"),
-    *(Case(f"vgg{depth}{norm}") for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
-    Case("googlenet", heads=GOOGLENET_HEADS),
-    Case("googlenet", ours={"aux_heads": False}, options={"aux_logits": False}),
-    Case("googlenet", options={"transform_input": True}),
-    Case("inception_v3", sizes=INCEPTION_SIZES, heads=INCEPTION_HEADS),
-    Case("inception_v3", sizes=INCEPTION_SIZES, options={"transform_input": True}),
-    *(Case(f"resnet{depth}") for depth in (18, 34, 50, 101, 152)),
-    Case("resnet50", ours={"scan": True}),
-    Case("wide_resnet50_2"),
-    Case("wide_resnet101_2"),
-    Case("resnext50_32x4d"),
-    *(Case(f"densenet{depth}") for depth in (121, 161, 169, 201)),
-    Case("mobilenet_v2"),
-    Case("mobilenet_v2", ours={"scan": True}),
-    *(
-        Case(f"mobilenet_v2_{percent}", theirs="mobilenet_v2", options={"width_mult": width})
-        for percent, width in (("050", 0.5), ("140", 1.4))
-    ),
-    *(Case(f"squeezenet1_{version}") for version in (0, 1)),
-    # timm's VGG slides its dense layers over larger maps, so only the native size is comparable.
-    *(Case(name, "timm", variant=None, sizes=(NATIVE,)) for name in ("vgg11", "vgg16_bn")),
-    *(Case(name, "timm") for name in ("resnet34", "resnet50")),
-    Case("inception_v3", "timm", sizes=INCEPTION_SIZES, ours={"aux_heads": False}),
-    Case("densenet121", "timm"),
-    Case("mobilenet_v2", "timm", "mobilenetv2_100"),
-    *(Case(f"mobilenet_v2_{p}", "timm", f"mobilenetv2_{p}") for p in ("050", "140")),
-    *(Case(f"preact_resnet{d}", "timm", f"resnetv2_{d}", "timm") for d in (50, 101, 152)),
-    Case(
-        "preact_resnet50",
-        "timm",
-        "resnetv2_18",
-        "timm",
-        ours={"bottleneck": False, "blocks": (2, 2, 2, 2)},
-    ),
-)
 
 
 def check_installed() -> None:
@@ -247,17 +179,45 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
             )
 
 
-def report(rows: list[tuple[str, ...]], command: str) -> str:
-    """Returns the table, with the command and the versions that made it.
+# Columns that name what was compared.
+NAMED = 4
+
+
+def merged(
+    rows: list[tuple[str, ...]], commands: list[str], before: str
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Returns the rows and commands of an earlier report, with new ones in place and behind.
 
     Args:
         rows: from `check`.
-        command: the command line.
+        commands: the command lines that made them.
+        before: text of the earlier report.
     """
-    versions = ", ".join(
+    table = [line.strip("| ").split(" | ") for line in before.splitlines() if line[:2] == "| "]
+    # The first two lines are the names of the columns, and what Markdown puts beneath them.
+    found = {tuple(cells[:NAMED]): tuple(cells) for cells in table[2:]}
+    found.update({row[:NAMED]: row for row in rows})
+    earlier = [line.split("`")[1] for line in before.splitlines() if line.startswith("Command: ")]
+    return list(found.values()), [*earlier, *(c for c in commands if c not in earlier)]
+
+
+def versions() -> str:
+    """Returns the versions of everything that takes part, and the device."""
+    found = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("torch", "torchvision", "timm", "jax", "flax", "safetensors")
     )
+    return f"{found}; Python {platform.python_version()}, {jax.default_backend()}."
+
+
+def report(rows: list[tuple[str, ...]], commands: list[str], versions: str) -> str:
+    """Returns the table, with the commands and the versions that made it.
+
+    Args:
+        rows: from `check`.
+        commands: the command lines.
+        versions: from `versions`.
+    """
     header = "network there, here, size, output, largest logit, our float32, PyTorch's float32"
     names = tuple(header.split(", "))
     table = [names, tuple("---" for _ in names), *rows]
@@ -272,9 +232,8 @@ def report(rows: list[tuple[str, ...]], command: str) -> str:
             "that library's own in float32. Batches of two. torchvision's files came back from",
             "`export_torchvision` the same to the bit, and loaded strictly.",
             "",
-            f"Command: `{command}`",
-            "",
-            f"{versions}; Python {platform.python_version()}, {jax.default_backend()}.",
+            *(line for command in commands for line in (f"Command: `{command}`", "")),
+            versions,
             "",
             *("| " + " | ".join(row) + " |" for row in table),
             "",
@@ -287,11 +246,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare logits with torchvision's and timm's.")
     parser.add_argument("names", nargs="*", help="registered names; all if none are given")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
+    parser.add_argument("--merge", action="store_true", help="keep the other rows of the file")
     arguments = parser.parse_args()
+    if arguments.merge and not (arguments.output and arguments.output.exists()):
+        raise SystemExit("--merge needs --output=FILE with the file of an earlier run")
     known = {case.name for case in CASES}
     if unknown := sorted(set(arguments.names) - known):
         raise SystemExit(f"no case for {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     check_installed()
+    before = arguments.output.read_text() if arguments.merge else None
+    if before is not None and versions() not in before:
+        raise SystemExit(f"--merge: {arguments.output} was made by other versions: {versions()}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
@@ -299,9 +264,11 @@ def main() -> None:
                 for row in check(case, Path(folder)):
                     print(*row, sep="  ", flush=True)
                     rows.append(row)
-    text = report(rows, " ".join(["python -m scripts.check_torch_parity", *sys.argv[1:]]))
+    commands = [" ".join(["python -m scripts.check_torch_parity", *sys.argv[1:]])]
+    if before is not None:
+        rows, commands = merged(rows, commands, before)
     if arguments.output:
-        arguments.output.write_text(text)
+        arguments.output.write_text(report(rows, commands, versions()))
 
 
 if __name__ == "__main__":

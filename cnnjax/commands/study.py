@@ -78,8 +78,12 @@ def main(arguments: Sequence[str]) -> None:
         print()
     print(training.format_lines([("results", str(page))]))
     chosen = studies.choose_runs(results.runs, _ONLY.value)
-    if failed := [run.name for run in chosen if run.name in results.failures]:
-        print(f"error: {len(failed)} runs failed: {', '.join(failed)}", file=sys.stderr)
+    failed = [run.name for run in chosen if run.name in results.failures]
+    left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
+    for names, problem in ((failed, "failed"), (left, "not finished")):
+        if names:
+            print(f"error: runs {problem}: {', '.join(names)}", file=sys.stderr)
+    if failed or left:
         sys.exit(RUN_ERROR)
 
 

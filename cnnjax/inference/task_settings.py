@@ -1,6 +1,7 @@
 """Networks that are evaluated with other settings of their task than they were trained with."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from cnnjax.inference.ensemble import Ensemble
@@ -17,17 +18,11 @@ def with_task(ensemble: Ensemble, **settings: Any) -> Ensemble:
     Raises:
         ConfigError: the task has no such field, or refuses the value.
     """
-    task = ensemble.task
-    known = [field.name for field in dataclasses.fields(task)] if _has_fields(task) else []
-    for name in settings:
-        if name not in known:
-            raise ConfigError(
-                f"{name}: {type(task).__name__} has no such setting; it has "
-                f"{', '.join(known) or 'none'}"
-            )
+    for member in ensemble.members:
+        _check_settings(member.task, settings)
     try:
         members = [
-            dataclasses.replace(member, task=dataclasses.replace(member.task, **settings))
+            dataclasses.replace(member, task=_replaced(member.task, settings))
             for member in ensemble.members
         ]
     except ValueError as error:
@@ -35,5 +30,18 @@ def with_task(ensemble: Ensemble, **settings: Any) -> Ensemble:
     return Ensemble(tuple(members), ensemble.views)
 
 
-def _has_fields(task: Any) -> bool:
-    return dataclasses.is_dataclass(task)
+def _check_settings(task: Any, settings: Mapping[str, Any]) -> None:
+    # A task without settings need not be a dataclass.
+    known = (
+        [field.name for field in dataclasses.fields(task)] if dataclasses.is_dataclass(task) else []
+    )
+    for name in settings:
+        if name not in known:
+            raise ConfigError(
+                f"{name}: {type(task).__name__} has no such setting; it has "
+                f"{', '.join(known) or 'none'}"
+            )
+
+
+def _replaced(task: Any, settings: Mapping[str, Any]) -> Any:
+    return dataclasses.replace(task, **settings)

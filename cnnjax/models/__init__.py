@@ -21,8 +21,8 @@ from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.create import create_model
 from cnnjax.models.dense_evaluation import apply_densely
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
+from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.registry import (
-    ModelInfo,
     list_models,
     list_variants,
     model_info,
@@ -40,6 +40,7 @@ from cnnjax.models.weights import (
 __all__ = [
     "FeatureInfo",
     "ModelInfo",
+    "Published",
     "WeightsError",
     "alexnet",
     "apply_densely",

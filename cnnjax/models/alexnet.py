@@ -30,9 +30,10 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.blocks.flat import Logits, flat
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import Initializers, normal
 from cnnjax.models.net import Net
-from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import IMAGENET, IMAGENET_255_CENTERED
 
 
@@ -159,6 +160,7 @@ register(
         multiply_adds="724.4 M",
         errors="top-1/top-5 40.7/18.2 (ten crops); five networks 38.1/16.4",
         notes="On one device; the two groups of the paper are on two.",
+        published=Published("the abstract", "60 M"),
         **IMAGENET_255_CENTERED,
     ),
     variants={
@@ -172,6 +174,7 @@ register(
                 parameters=61_100_840,
                 multiply_adds="714.2 M",
                 notes="Dropout comes before the dense layers.",
+                published=torchvision_prints(61_100_840, "0.714 G"),
                 **IMAGENET,
             ),
             {},

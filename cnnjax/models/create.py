@@ -64,8 +64,17 @@ def create_model(
         )
     if num_classes is not None and "num_classes" in takes:
         settings["num_classes"] = num_classes
-    _check_call(name, entry.net, settings, takes)
-    model = entry.net(**settings)
+    missing = [key for key, needed in takes.items() if needed and key not in settings]
+    if missing:
+        raise ValueError(
+            f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
+        )
+    _check_call(name, entry.net, settings)
+    return _checked_module(name, entry.net(**settings))
+
+
+def _checked_module(name: str, model: Any) -> linen.Module:
+    """Returns what was made, when it is a Linen module."""
     if not isinstance(model, linen.Module):
         raise ValueError(
             f"create_model: {name} makes a {type(model).__name__}, not a flax.linen.Module; give "
@@ -94,15 +103,8 @@ def _arguments(net: Callable[..., Any]) -> dict[str, bool] | None:
     }
 
 
-def _check_call(
-    name: str, net: Callable[..., Any], settings: Mapping[str, Any], takes: Mapping[str, bool]
-) -> None:
+def _check_call(name: str, net: Callable[..., Any], settings: Mapping[str, Any]) -> None:
     """Raises an error for a function that cannot be called with these arguments by name."""
-    missing = [key for key, needed in takes.items() if needed and key not in settings]
-    if missing:
-        raise ValueError(
-            f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
-        )
     try:
         inspect.signature(net).bind(**settings)
     # It has a ValueError for what has no signature, such as some of Python's own classes.

@@ -26,79 +26,14 @@ import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.models.blocks.dense_layers import DenseLayer, Transition
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.registry import Entry, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 Images = Float[Array, "batch height width channels"]
-Maps = Float[Array, "batch rows columns features"]
-
-
-class DenseLayer(linen.Module):
-    """Batch norm, activation, 3x3 convolution, after a bottleneck if there is one.
-
-    Attributes:
-        growth: number of new maps.
-        bottleneck: whether a 1x1 convolution to 4 * growth channels comes before the 3x3.
-        conv, norm, dropout: make the layers.
-        activate: the activation.
-
-    Source: Huang et al., 2017, section 3, "Composite function" and "Bottleneck layers".
-    """
-
-    growth: int
-    bottleneck: bool
-    conv: Any
-    norm: Any
-    dropout: Any
-    activate: Any
-
-    @linen.compact
-    def __call__(
-        self, maps: tuple[Float[Array, "batch height width _"], ...]
-    ) -> Float[Array, "batch height width growth"]:
-        """Returns the new maps.
-
-        Args:
-            maps: all maps before this layer, of the block's input and of each earlier layer.
-        """
-        # Joined in here, so that rematerialization keeps the parts, which the layers share.
-        y = self.activate(self.norm(name="bn1")(jnp.concatenate(maps, axis=-1)))
-        if self.bottleneck:
-            y = self.dropout()(self.conv(4 * self.growth, (1, 1), name="conv1")(y))
-            y = self.activate(self.norm(name="bn2")(y))
-        last = "conv2" if self.bottleneck else "conv1"
-        return self.dropout()(self.conv(self.growth, (3, 3), padding=1, name=last)(y))
-
-
-class Transition(linen.Module):
-    """Batch norm, activation, 1x1 convolution, 2x2 average pool.
-
-    Attributes:
-        features: number of output channels.
-        conv, norm, dropout, avg_pool: make the layers.
-        activate: the activation.
-
-    Source: Huang et al., 2017, section 3, "Pooling layers" and "Compression".
-    """
-
-    features: int
-    conv: Any
-    norm: Any
-    dropout: Any
-    activate: Any
-    avg_pool: Any
-
-    @linen.compact
-    def __call__(self, x: Images) -> Maps:
-        """Halves height and width, rounded down.
-
-        Args:
-            x: a block's maps.
-        """
-        x = self.conv(self.features, (1, 1), name="conv")(self.activate(self.norm(name="bn")(x)))
-        return self.avg_pool(2, name="pool")(self.dropout()(x))
 
 
 class DenseNet(ChoiceNet):
@@ -175,7 +110,7 @@ class DenseNet(ChoiceNet):
                 x = transition(kept, name=f"transition{number - 1}")(x)
             maps = (x,)
             for place in range(1, count + 1):
-                maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), maps))
+                maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), *maps))
             x = self.feature(f"block{number}", jnp.concatenate(maps, axis=-1))
         x = self.activate(norm(name="final_bn")(x))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
@@ -186,8 +121,8 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
-def _apply(layer: linen.Module, maps: tuple[Array, ...]) -> Array:
-    return layer(maps)
+def _apply(layer: linen.Module, *maps: Array) -> Array:
+    return layer(*maps)
 
 
 _SOURCE = "Huang, Liu, van der Maaten and Weinberger, 2017"
@@ -204,11 +139,12 @@ def _register_imagenet(
     """Registers an ImageNet network; torchvision's form is the same."""
     info = ModelInfo(
         f"densenet{depth}",
-        f"{_SOURCE}, table 1; figures of torchvision",
+        f"{_SOURCE}, table 1",
         input_size=(224, 224, 3),
         parameters=parameters,
         multiply_adds=multiply_adds,
         errors=errors,
+        published=torchvision_prints(parameters, multiply_adds),
         **IMAGENET,
     )
     settings = {"blocks": blocks, **settings}
@@ -243,15 +179,16 @@ _register_imagenet(
     "top-1/top-5 22.58/6.34 (one crop), 21.46/5.54 (10)",
 )
 
-# Table 2: parameters as counted, and errors on CIFAR-10 and CIFAR-100, first with augmentation and
-# then without it, which needs dropout. By bottlenecks and compression, depth and growth rate.
-_CIFAR: dict[tuple[bool, int, int], tuple[int, str]] = {
-    (False, 40, 12): (1_019_722, "5.24, 24.42; 7.00, 27.55"),
-    (False, 100, 12): (6_979_642, "4.10, 20.20; 5.77, 23.79"),
-    (False, 100, 24): (27_249_082, "3.74, 19.25; 5.83, 23.42"),
-    (True, 100, 12): (769_162, "4.51, 22.27; 5.92, 24.15"),
-    (True, 190, 40): (25_624_430, "3.46, 17.18"),
-    (True, 250, 24): (15_324_406, "3.62, 17.60; 5.19, 19.64"),
+# Parameters and multiply-adds as counted; of table 2, parameters and errors on CIFAR-10 and
+# CIFAR-100, first with augmentation and then without it, which needs dropout. By bottlenecks and
+# compression, depth and growth rate.
+_CIFAR: dict[tuple[bool, int, int], tuple[int, str, str, str]] = {
+    (False, 40, 12): (1_019_722, "264.81 M", "1.0 M", "5.24, 24.42; 7.00, 27.55"),
+    (False, 100, 12): (6_979_642, "1,769.52 M", "7.0 M", "4.10, 20.20; 5.77, 23.79"),
+    (False, 100, 24): (27_249_082, "6,889.35 M", "27.2 M", "3.74, 19.25; 5.83, 23.42"),
+    (True, 100, 12): (769_162, "287.93 M", "0.8 M", "4.51, 22.27; 5.92, 24.15"),
+    (True, 190, 40): (25_624_430, "9,301.95 M", "25.6 M", "3.46, 17.18"),
+    (True, 250, 24): (15_324_406, "5,418.79 M", "15.3 M", "3.62, 17.60; 5.19, 19.64"),
 }
 
 
@@ -274,19 +211,22 @@ def cifar_entry(depth: str, growth: str, form: str | None = None) -> Entry:
             f"({each + 4}, {2 * each + 4}, {3 * each + 4}, ...) and the growth rate at least 1, "
             f"got {depth} and {growth}"
         )
-    parameters, errors = _CIFAR.get((bottleneck, layers, width), (None, ""))
+    figures = _CIFAR.get((bottleneck, layers, width), (None, None, None, ""))
+    parameters, multiply_adds, printed, errors = figures
     augmented, _, plain = errors.partition("; ")
     info = ModelInfo(
         f"densenet{form or ''}{layers}_{width}_cifar",
         f"{_SOURCE}, table 2",
         input_size=(32, 32, 3),
         parameters=parameters,
+        multiply_adds=multiply_adds,
         errors=(
             f"CIFAR-10, CIFAR-100 {augmented}"
             + (f"; without augmentation, with dropout 0.2: {plain}" if plain else "")
             if augmented
             else None
         ),
+        published=Published("table 2", printed) if printed else None,
         **CIFAR,
     )
     settings = {

@@ -31,9 +31,10 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 from cnnjax.models.blocks.drop_path import DropPath, join
 from cnnjax.models.blocks.flat import Logits, flat
+from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
 from cnnjax.models.net import Net
-from cnnjax.models.registry import ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 Images = Float[Array, "batch height width channels"]
@@ -231,6 +232,16 @@ def column_variables(variables: Mapping[str, Any], column: int) -> dict[str, Any
 
 
 _SOURCE = "Larsson, Maire and Shakhnarovich, 2017"
+_PRINTED = Published("the paper", "38.6 M")
+_PROJECTIONS = ModelInfo(
+    "fractalnet20",
+    _SOURCE,
+    input_size=(32, 32, 3),
+    parameters=38_647_114,
+    notes="1x1 convolutions double the channels before the blocks, which the paper does not say.",
+    published=_PRINTED,
+    **CIFAR,
+)
 
 register(
     FractalNet,
@@ -240,10 +251,12 @@ register(
         input_size=(32, 32, 3),
         parameters=33_724_618,
         errors="CIFAR-10 10.18, with drop-path and dropout 7.33; augmented 5.22, 4.60",
-        notes="The paper prints 38.6 M parameters, which its description does not give, but "
-        "`projections=True` does.",
+        notes="The paper's description does not give its number of parameters, but "
+        "`variant='projections'` does.",
+        published=_PRINTED,
         **CIFAR,
     ),
+    variants={"projections": Entry(FractalNet, {"projections": True}, _PROJECTIONS, {})},
 )
 register(
     FractalNet,

@@ -29,9 +29,10 @@ from cnnjax import nn
 from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.blocks.flat import flat
 from cnnjax.models.blocks.inception import FORMS
+from cnnjax.models.info import ModelInfo, torchvision_prints
 from cnnjax.models.initializers import GLOROT_UNIFORM, Initializers, same
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import IMAGENET_255_CENTERED, SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
@@ -239,6 +240,7 @@ register(
                 parameters=6_624_904,
                 auxiliary_parameters=13_004_888 - 6_624_904,
                 multiply_adds="1.498 G",
+                published=torchvision_prints(6_624_904, "1.498 G"),
                 **SYMMETRIC,
             ),
             {},

@@ -23,9 +23,10 @@ from jaxtyping import Array, Float
 
 from cnnjax.models.blocks.conv_unit import ConvUnit
 from cnnjax.models.blocks.mixed import Branches, Mixed
+from cnnjax.models.info import ModelInfo, torchvision_prints
 from cnnjax.models.initializers import Initializers
 from cnnjax.models.net import Net
-from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import SYMMETRIC
 
 Images = Float[Array, "batch height width channels"]
@@ -225,6 +226,7 @@ _INFO = ModelInfo(
     multiply_adds="5.713 G",
     errors="top-1/top-5 21.2/5.6 (one crop)",
     notes="Widths are the reference implementation's, which the paper leaves open.",
+    published=torchvision_prints(27_161_264, "5.713 G", heads=True),
     **SYMMETRIC,
 )
 
@@ -234,6 +236,7 @@ _TWO_3X3 = dataclasses.replace(
     parameters=23_798_088,
     multiply_adds="5.668 G",
     errors=None,
+    published=None,
     notes="The paper gives no widths: both 3x3 have those of the reference implementation's 5x5.",
 )
 _VARIANTS = {

@@ -37,9 +37,10 @@ from cnnjax.models.blocks.lenet import (
     rbf_codes,
     squash,
 )
+from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.initializers import Initializers, fan_in_uniform, same
 from cnnjax.models.net import Net
-from cnnjax.models.registry import ModelInfo, register
+from cnnjax.models.registry import register
 
 # LeCun et al., 1998, table I: the maps of S2 that each map of C3 is connected to.
 C3_TABLE = (
@@ -190,6 +191,7 @@ register(
         mean=(0.5,),
         std=(0.5,),
         notes="H2's table of connections is not published; outputs are not squashed.",
+        published=Published("the paper", "9,760"),
     ),
 )
 register(
@@ -216,5 +218,6 @@ register(
         mean=(0.1 / 1.275,),
         std=(1 / 1.275,),
         notes="The bitmaps of the ten digits are drawn anew.",
+        published=Published("section II", "60,000"),
     ),
 )

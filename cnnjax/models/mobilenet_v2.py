@@ -31,9 +31,10 @@ import flax.linen as linen
 from jaxtyping import Array, Float
 
 from cnnjax.models.blocks.repeat import repeat
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import Initializers
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.registry import Entry, register, register_family
 from cnnjax.models.statistics import IMAGENET
 
 Images = Float[Array, "batch height width channels"]
@@ -223,6 +224,12 @@ _PUBLISHED: dict[int, tuple[int, str, str | None]] = {
 }
 
 
+_PRINTED = {
+    100: torchvision_prints(3_504_872, "0.301 G"),
+    140: Published("table 4", "6.9 M", "585 M"),
+}
+
+
 def width_entry(percent: str) -> Entry:
     """Returns the network of a width.
 
@@ -241,12 +248,12 @@ def width_entry(percent: str) -> Entry:
     parameters, multiply_adds, errors = _PUBLISHED.get(number, (None, None, None))
     info = ModelInfo(
         "mobilenet_v2" if number == 100 else f"mobilenet_v2_{number:03d}",
-        "Sandler, Howard, Zhu, Zhmoginov and Chen, 2018; figures of torchvision",
+        "Sandler, Howard, Zhu, Zhmoginov and Chen, 2018",
         input_size=(224, 224, 3),
         parameters=parameters,
         multiply_adds=multiply_adds,
         errors=errors,
-        notes="The paper prints 6.9 M parameters and 585 M multiply-adds." if number == 140 else "",
+        published=_PRINTED.get(number),
         **IMAGENET,
     )
     settings = {} if number == 100 else {"width": number / 100}

@@ -1,4 +1,4 @@
-"""The registry: every network under its name, with the figures that its source publishes."""
+"""The registry: every network under its name, with its figures."""
 
 import dataclasses
 import fnmatch
@@ -8,41 +8,10 @@ from typing import Any, TypeVar
 
 import flax.linen as linen
 
+from cnnjax.models.info import ModelInfo
 from cnnjax.parts import Registry, is_path
 
 Maker = TypeVar("Maker", bound=Callable[..., linen.Module])
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelInfo:
-    """What a network expects, and the figures that its source publishes.
-
-    Attributes:
-        name: registered name.
-        source: the paper or reference implementation that the figures come from.
-        input_size: height, width and channels of the images.
-        parameters: number of trainable parameters in the default configuration; None where none is
-            published.
-        multiply_adds: multiply-adds of convolutions and dense layers for one image, with the digits
-            that are published, such as "724.4 M"; None where none is.
-        auxiliary_parameters: parameters of the auxiliary heads, which `parameters` does not count.
-        errors: published errors in per cent, as text.
-        mean, std: statistics of the input's channels, on the scale that the network expects.
-        scale: the value of a white pixel before `mean` and `std` are applied (1 or 255).
-        notes: how the network deviates from its source.
-    """
-
-    name: str
-    source: str
-    input_size: tuple[int, int, int]
-    parameters: int | None
-    multiply_adds: str | None = None
-    auxiliary_parameters: int = 0
-    errors: str | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    scale: float = 1.0
-    notes: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +21,7 @@ class Entry:
     Attributes:
         net: the class of the network, or a function that returns it.
         settings: arguments of `net`.
-        info: what it expects and its published figures.
+        info: what it expects and its figures.
         variants: other forms of the network, by their names.
     """
 
@@ -80,7 +49,7 @@ def register(
 
     Args:
         net: the class.
-        info: what it expects and its published figures.
+        info: what it expects and its figures.
         aliases: further names.
         variants: other forms of the same network, by their names.
         replace: whether this network may replace another one of the same name.
@@ -195,7 +164,7 @@ def list_variants(name: str) -> list[str]:
 
 
 def model_info(name: str, variant: str | None = None) -> ModelInfo:
-    """Returns what a network expects, and its published figures.
+    """Returns what a network expects, and its figures.
 
     Args:
         name: a registered name or alias.

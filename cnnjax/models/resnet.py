@@ -16,6 +16,7 @@ Example:
     pooled (64,)
 """
 
+import dataclasses
 import functools
 from typing import Any, ClassVar, Literal
 
@@ -25,9 +26,10 @@ from jaxtyping import Array, Float
 
 from cnnjax.models.blocks.repeat import repeat
 from cnnjax.models.blocks.residual import BasicBlock, Bottleneck
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.registry import Entry, register, register_family
 from cnnjax.models.statistics import CIFAR, IMAGENET
 
 
@@ -75,8 +77,7 @@ class ResNet(ChoiceNet):
         super().__post_init__()
         if self.zero_init_gamma and self.norm == "none":
             raise ValueError(
-                "ResNet: zero_init_gamma=True needs a normalization, whose gamma it sets, but norm "
-                "is 'none'; leave one of the two out"
+                "ResNet: zero_init_gamma=True needs a norm, and norm is 'none'; drop one"
             )
 
     def field_choices(self) -> dict[str, tuple]:
@@ -118,15 +119,9 @@ class ResNet(ChoiceNet):
             x = self.feature("stem", self.activate(norm(name="bn1")(x)))
         for stage, (count, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
             first = functools.partial(block, width, 1 if stage == 1 else 2)
-            x = repeat(
-                x,
-                count,
-                first,
-                functools.partial(block, width, 1),
-                f"stage{stage}",
-                remat=self.remat,
-                scan=self.scan,
-            )
+            rest = functools.partial(block, width, 1)
+            how = {"remat": self.remat, "scan": self.scan}
+            x = repeat(x, count, first, rest, f"stage{stage}", **how)
             x = self.feature(f"stage{stage}", x)
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
@@ -141,7 +136,8 @@ def register_imagenet(
     *,
     source: str = _SOURCE,
     errors: str | None = None,
-    paper_multiply_adds: str | None = None,
+    published: Published | None = None,
+    paper: tuple[str, str] | None = None,
     **settings: Any,
 ) -> None:
     """Registers an ImageNet network.
@@ -149,31 +145,34 @@ def register_imagenet(
     Args:
         name: registered name.
         parameters: number of trainable parameters.
-        multiply_adds: for one image, with the published digits; see `ModelInfo`.
+        multiply_adds: for one image, rounded; see `ModelInfo`.
         source: the paper or reference implementation of the figures.
         errors: published errors, in words, or None.
-        paper_multiply_adds: of the variant "paper", whose bottlenecks stride in the first 1x1
-            convolution; None for a network without bottlenecks, which has no such variant.
+        published: what is printed; None for torchvision, with these figures.
+        paper: multiply-adds of the variant "paper", whose bottlenecks stride in the first 1x1
+            convolution, as counted and as printed in table 1; None without bottlenecks.
         **settings: the fields of `ResNet`.
     """
+    info = ModelInfo(
+        name,
+        source,
+        input_size=(224, 224, 3),
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        errors=errors,
+        published=published or torchvision_prints(parameters, multiply_adds),
+        **IMAGENET,
+    )
+    variants = {"torchvision": Entry(ResNet, settings, info, {})}
+    if paper is not None:
+        counted, printed = paper
+        first = dataclasses.replace(info, multiply_adds=counted, published=_in_table_1(printed))
+        variants["paper"] = Entry(ResNet, {**settings, "stride_in": "1x1"}, first, {})
+    register(ResNet, info, variants=variants, **settings)
 
-    def entry(source: str, multiply_adds: str, **more: Any) -> Entry:
-        info = ModelInfo(
-            name,
-            source,
-            input_size=(224, 224, 3),
-            parameters=parameters,
-            multiply_adds=multiply_adds,
-            errors=errors,
-            **IMAGENET,
-        )
-        return Entry(ResNet, {**settings, **more}, info, {})
 
-    default = entry(source, multiply_adds)
-    variants = {"torchvision": default}
-    if paper_multiply_adds is not None:
-        variants["paper"] = entry(source, paper_multiply_adds, stride_in="1x1")
-    register(ResNet, default.info, variants=variants, **settings)
+def _in_table_1(multiply_adds: str) -> Published:
+    return Published("table 1", multiply_adds=multiply_adds)
 
 
 def _bottlenecks(*blocks: int) -> dict[str, Any]:
@@ -194,7 +193,7 @@ register_imagenet(
     "resnet50",
     25_557_032,
     "4.089 G",
-    paper_multiply_adds="3.858 G",
+    paper=("3.858 G", "3.8 G"),
     errors="top-1/top-5 22.85/6.71 (ten crops)",
     **_bottlenecks(3, 4, 6, 3),
 )
@@ -202,7 +201,7 @@ register_imagenet(
     "resnet101",
     44_549_160,
     "7.801 G",
-    paper_multiply_adds="7.570 G",
+    paper=("7.570 G", "7.6 G"),
     errors="top-1/top-5 21.75/6.05 (ten crops)",
     **_bottlenecks(3, 4, 23, 3),
 )
@@ -210,7 +209,7 @@ register_imagenet(
     "resnet152",
     60_192_808,
     "11.514 G",
-    paper_multiply_adds="11.282 G",
+    paper=("11.282 G", "11.3 G"),
     errors="top-1/top-5 21.43/5.71 (ten crops)",
     **_bottlenecks(3, 8, 36, 3),
 )
@@ -219,6 +218,7 @@ register_imagenet(
     11_515_688,
     "1.795 G",
     errors="top-1 27.94 (ten crops)",
+    published=_in_table_1("1.8 G"),
     blocks=(2, 2, 2, 2),
     shortcut="none",
 )
@@ -227,6 +227,7 @@ register_imagenet(
     21_623_848,
     "3.644 G",
     errors="top-1/top-5 28.54/10.02 (ten crops)",
+    published=_in_table_1("3.6 G"),
     blocks=(3, 4, 6, 3),
     shortcut="none",
 )
@@ -240,15 +241,15 @@ register_imagenet(
     **_bottlenecks(3, 4, 6, 3),
 )
 
-# Section 4.2 and table 6: depth, parameters, multiply-adds and CIFAR-10 error of the networks of
-# 6n + 2 layers. Shortcuts of option A have no parameters, so plain networks have the same.
-_CIFAR: dict[int, tuple[int, str, str]] = {
-    20: (269_722, "40.55 M", "8.75"),
-    32: (464_154, "68.86 M", "7.51"),
-    44: (658_586, "97.17 M", "7.17"),
-    56: (853_018, "125.49 M", "6.97"),
-    110: (1_727_962, "252.89 M", "6.43"),
-    1202: (19_421_274, "2,829.24 M", "7.93"),
+# Parameters and multiply-adds as counted; of table 6, CIFAR-10 error and parameters of the networks
+# of 6n + 2 layers. Shortcuts of option A have no parameters, so plain networks have the same.
+_CIFAR: dict[int, tuple[int, str, str, str]] = {
+    20: (269_722, "40.55 M", "8.75", "0.27 M"),
+    32: (464_154, "68.86 M", "7.51", "0.46 M"),
+    44: (658_586, "97.17 M", "7.17", "0.66 M"),
+    56: (853_018, "125.49 M", "6.97", "0.85 M"),
+    110: (1_727_962, "252.89 M", "6.43", "1.7 M"),
+    1202: (19_421_274, "2,829.24 M", "7.93", "19.4 M"),
 }
 
 
@@ -267,7 +268,7 @@ def cifar_entry(kind: str, depth: str) -> Entry:
         raise ValueError(
             f"{kind}{depth}_cifar: the depth must be 6n + 2 (8, 14, 20, ...), got {depth}"
         )
-    parameters, multiply_adds, error = _CIFAR.get(layers, (None, None, None))
+    parameters, multiply_adds, error, printed = _CIFAR.get(layers, (None, None, None, None))
     info = ModelInfo(
         f"{kind}{layers}_cifar",
         f"{_SOURCE}, section 4.2",
@@ -276,6 +277,7 @@ def cifar_entry(kind: str, depth: str) -> Entry:
         multiply_adds=multiply_adds,
         errors=f"CIFAR-10 {error}" if error and kind == "resnet" else None,
         notes="Parameters with shortcuts of option A.",
+        published=Published("table 6", printed) if printed else None,
         **CIFAR,
     )
     settings = {

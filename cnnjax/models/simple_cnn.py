@@ -29,8 +29,9 @@ from cnnjax import nn
 from cnnjax.models.blocks.flat import Logits, flat
 from cnnjax.models.blocks.stage_checks import check_combinations, check_forms
 from cnnjax.models.blocks.stage_parts import FILTERS, JOINS, NORMS, POOLINGS, WITH_BIAS
+from cnnjax.models.info import ModelInfo
 from cnnjax.models.net import Net
-from cnnjax.models.registry import ModelInfo, register
+from cnnjax.models.registry import register
 from cnnjax.nn.activations import Activation
 from cnnjax.ops.arguments.choices import check_mode
 

@@ -29,9 +29,10 @@ import flax.linen as linen
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnnjax.models.info import ModelInfo, torchvision_prints
 from cnnjax.models.initializers import Initializers
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import IMAGENET
 
 Images = Float[Array, "batch height width channels"]
@@ -161,6 +162,7 @@ def _register(
             multiply_adds=multiply_adds,
             errors=errors,
             notes=notes,
+            published=torchvision_prints(parameters, multiply_adds) if not more else None,
             **IMAGENET,
         )
         return Entry(SqueezeNet, {**settings, **more}, info, {})

@@ -26,9 +26,10 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn
 from cnnjax.models.blocks.flat import Logits, flat
+from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import Initializers, normal
 from cnnjax.models.net import ChoiceNet
-from cnnjax.models.registry import Entry, ModelInfo, register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.statistics import IMAGENET
 
 # Simonyan and Zisserman, 2014, table 1: kernel sizes of the five blocks' convolutions.
@@ -95,6 +96,9 @@ class VGG(ChoiceNet):
         return self.logits(x)
 
 
+_SOURCE = "Simonyan and Zisserman, 2014"
+
+
 def _register(
     name: str,
     letter: str,
@@ -102,24 +106,29 @@ def _register(
     parameters: int,
     multiply_adds: str,
     errors: str,
+    printed: str | None = None,
     response_norm: bool = False,
 ) -> None:
     """Registers a configuration without and with batch norm, each with torchvision's variant."""
     channels = sum(len(kernels) * width for kernels, width in zip(blocks, VGG.widths, strict=True))
     for suffix, norm in (("", "none"), ("_bn", "batch")):
+        # Batch norm adds a scale and a shift to each channel.
+        count = parameters + (2 * channels if suffix else 0)
+        published = torchvision_prints(count, multiply_adds)
+        if printed is not None:
+            published = None if suffix else Published("table 2", printed)
         settings = {"blocks": blocks, "norm": norm, "response_norm": response_norm}
         info = ModelInfo(
             f"{name}{suffix}",
-            f"Simonyan and Zisserman, 2014, table 1, {letter}"
-            + ("; batch norm as in torchvision" if suffix else ""),
+            f"{_SOURCE}, table 1, {letter}" + ("; batch norm as in torchvision" if suffix else ""),
             input_size=(224, 224, 3),
-            # Batch norm adds a scale and a shift to each channel.
-            parameters=parameters + (2 * channels if suffix else 0),
+            parameters=count,
             multiply_adds=multiply_adds,
             errors=None if suffix else f"top-1/top-5 {errors} (S = Q = 256)",
             notes="LRN together with batch norm is not published."
             if response_norm and suffix
             else "",
+            published=published,
             **IMAGENET,
         )
         alias = "vgg_" + letter.lower().replace("-", "_") + suffix
@@ -128,8 +137,8 @@ def _register(
 
 
 _register("vgg11", "A", A, 132_863_336, "7.609 G", "29.6/10.4")
-_register("vgg11_lrn", "A-LRN", A, 132_863_336, "7.609 G", "29.7/10.5", response_norm=True)
+_register("vgg11_lrn", "A-LRN", A, 132_863_336, "7.609 G", "29.7/10.5", "133 M", True)
 _register("vgg13", "B", B, 133_047_848, "11.308 G", "28.7/9.9")
-_register("vgg16_c", "C", C, 133_638_952, "11.771 G", "28.1/9.4")
+_register("vgg16_c", "C", C, 133_638_952, "11.771 G", "28.1/9.4", "134 M")
 _register("vgg16", "D", D, 138_357_544, "15.470 G", "27.0/8.8")
 _register("vgg19", "E", E, 143_667_240, "19.632 G", "27.3/9.0")

@@ -16,24 +16,27 @@ Example:
     pooled (128,)
 """
 
+from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.preact_resnet import PreActResNet
-from cnnjax.models.registry import Entry, ModelInfo, register, register_family
+from cnnjax.models.registry import Entry, register, register_family
 from cnnjax.models.resnet import register_imagenet
 from cnnjax.models.statistics import CIFAR
 
 _SOURCE = "Zagoruyko and Komodakis, 2016"
 
-# Tables 4 and 5: parameters, multiply-adds and errors on CIFAR-10 and CIFAR-100, without dropout.
-_PUBLISHED: dict[tuple[int, int], tuple[int, str | None, str | None]] = {
-    (40, 1): (563_930, None, None),
-    (40, 2): (2_243_546, None, None),
-    (16, 4): (2_748_890, "392.61 M", "CIFAR-10 5.02, CIFAR-100 24.03"),
-    (40, 4): (8_949_210, None, "CIFAR-10 4.53, CIFAR-100 21.18"),
-    (16, 8): (10_961_370, None, "CIFAR-10 4.27, CIFAR-100 20.43"),
-    (22, 8): (17_158_106, None, None),
+# Parameters and multiply-adds as counted; of tables 4 and 5, parameters, and errors on CIFAR-10 and
+# CIFAR-100 without dropout.
+_FIGURES: dict[tuple[int, int], tuple[int, str | None, str | None, str | None]] = {
+    (40, 1): (563_930, None, "0.6 M", None),
+    (40, 2): (2_243_546, None, "2.2 M", None),
+    (16, 4): (2_748_890, "392.61 M", None, "CIFAR-10 5.02, CIFAR-100 24.03"),
+    (40, 4): (8_949_210, None, "8.9 M", "CIFAR-10 4.53, CIFAR-100 21.18"),
+    (16, 8): (10_961_370, None, "11.0 M", "CIFAR-10 4.27, CIFAR-100 20.43"),
+    (22, 8): (17_158_106, None, "17.2 M", None),
     (28, 10): (
         36_479_194,
         "5,243.33 M",
+        "36.5 M",
         "CIFAR-10 4.00, CIFAR-100 19.25; with dropout 0.3: 3.89, 18.85",
     ),
 }
@@ -55,7 +58,8 @@ def wrn_entry(depth: str, width: str) -> Entry:
             f"wrn{depth}_{width}: the depth must be 6n + 4 (10, 16, 22, 28, 34, 40, ...) and the "
             f"width at least 1, got {depth} and {width}"
         )
-    parameters, multiply_adds, errors = _PUBLISHED.get((layers, factor), (None, None, None))
+    figures = _FIGURES.get((layers, factor), (None, None, None, None))
+    parameters, multiply_adds, printed, errors = figures
     info = ModelInfo(
         f"wrn{layers}_{factor}",
         _SOURCE,
@@ -63,6 +67,7 @@ def wrn_entry(depth: str, width: str) -> Entry:
         parameters=parameters,
         multiply_adds=multiply_adds,
         errors=errors,
+        published=Published("table 4", printed) if printed else None,
         **CIFAR,
     )
     settings = {
@@ -76,7 +81,7 @@ def wrn_entry(depth: str, width: str) -> Entry:
     return Entry(PreActResNet, settings, info, {})
 
 
-for _depth, _width in _PUBLISHED:
+for _depth, _width in _FIGURES:
     _entry = wrn_entry(str(_depth), str(_width))
     register(PreActResNet, _entry.info, **_entry.settings)
 register_family(r"wrn(?P<depth>\d+)_(?P<width>\d+)", "wrn<6n+4>_<width>", wrn_entry)

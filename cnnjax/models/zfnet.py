@@ -23,8 +23,9 @@ Example:
 from typing import Any, ClassVar
 
 from cnnjax.models.alexnet import AlexNet, ConvRow
+from cnnjax.models.info import ModelInfo
 from cnnjax.models.initializers import Initializers, normal
-from cnnjax.models.registry import ModelInfo, register
+from cnnjax.models.registry import register
 from cnnjax.models.statistics import IMAGENET_255_CENTERED
 
 

@@ -51,8 +51,16 @@ def relu6(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     (Sandler et al., 2018), section 3.3.
     """
     with jax.named_scope("relu6"):
-        # Compared from above, NaN stays NaN.
-        return jnp.where(x >= 6, jnp.asarray(6, x.dtype), jax.nn.relu(x))
+        return _relu6(x)
+
+
+@jax.custom_jvp
+def _relu6(x: jax.Array) -> jax.Array:
+    """Returns min(max(x, 0), 6); NaN stays NaN, and the backward pass keeps one mask, not two."""
+    return jnp.clip(x, 0, 6)
+
+
+_relu6.defjvps(lambda tangent, y, x: jnp.where((y > 0) & (y < 6), tangent, jnp.zeros_like(tangent)))
 
 
 @checked(x="floats", negative_slope="number or array")

@@ -10,7 +10,7 @@ from cnnjax import data
 from cnnjax.data.augment.language import call_names
 from cnnjax.data.own_datasets import DATASETS, Splits, own_dataset, own_name
 from cnnjax.extras import installed_with
-from cnnjax.models.net import ChoiceNet
+from cnnjax.models.net import Net
 from cnnjax.models.registry import record_model
 from cnnjax.nn.activations import ACTIVATIONS
 from cnnjax.recipes.config import parse_config
@@ -126,8 +126,10 @@ def _foreign_parts(config: RunConfig, model: linen.Module) -> tuple[Mapping[str,
         *((DATASETS, name) for name in (section.name,) if own_name(name)),
         *((data.AUGMENTATIONS, name) for policy in policies for name in call_names(policy)),
     ]
-    if isinstance(model, ChoiceNet):
-        named.append((ACTIVATIONS, model.activation))
+    # A network of the zoo has this field where its activation is a choice.
+    activation = getattr(model, "activation", None) if isinstance(model, Net) else None
+    if activation is not None:
+        named.append((ACTIVATIONS, activation))
     records = [record_model(config.model.name)]
     records += [registry.record(name) for registry, name in named]
     # Records are dictionaries, which no set can hold; a part that is named twice is kept once.

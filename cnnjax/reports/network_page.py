@@ -13,7 +13,7 @@ from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.analysis.cost.summary import Summary
 from cnnjax.reports.behavior_section import cost_section
 from cnnjax.reports.formats import compact
-from cnnjax.reports.network_section import activation_section, kernel_section
+from cnnjax.reports.network_section import activation_section, diagram_section, kernel_section
 from cnnjax.reports.photo_section import named_bars, photo_section
 from cnnjax.reports.run_figures import parameter_figure
 from cnnjax.reports.run_record import flat_items
@@ -74,6 +74,7 @@ def network_page(network: Any, images: Mapping[str, np.ndarray]) -> str:
         origin=network.origin,
         figures=_figures(variables, inputs, summary),
         photos=photo_section(network, images, inputs, predictions),
+        diagram=diagram_section(model, variables, inputs[:1], network.title[0]),
         kernels=kernel_section(model, variables, inputs[:1]),
         activations=activation_section(model, variables, inputs[:1], stored[0], example),
         cost=cost_section(summary),

@@ -1,9 +1,10 @@
-"""The page's pictures of the network: first-layer kernels and one image's activation maps."""
+"""The page's pictures of the network: its graph, its kernels and one image's activation maps."""
 
 from typing import Any
 
 import numpy as np
 
+from cnnjax.analysis.diagrams.diagram import diagram
 from cnnjax.analysis.looks.activations import stage_activations
 from cnnjax.analysis.looks.kernels import first_layer_kernels, kernel_pictures
 from cnnjax.reports.formats import sentence
@@ -14,6 +15,18 @@ from cnnjax.tasks.sections import Example
 _SHOWN_KERNELS = 96
 _SHOWN_MAPS = 16
 _SHOWN_VALUES = 512
+
+
+def diagram_section(model: Any, variables: Any, inputs: np.ndarray, name: str) -> str:
+    """Returns the network as a graph of its layers, as SVG.
+
+    Args:
+        model: the network.
+        variables: its variables.
+        inputs: network inputs, float32 [batch, height, width, channels].
+        name: the network's name.
+    """
+    return diagram(model, inputs.shape[1:], variables=variables, dtype=inputs.dtype, name=name)
 
 
 def kernel_section(model: Any, variables: Any, inputs: np.ndarray) -> dict[str, Any] | None:

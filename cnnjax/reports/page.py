@@ -12,7 +12,7 @@ from cnnjax import data, inference, training
 from cnnjax.reports.analysis_section import analyze
 from cnnjax.reports.course_section import course_section
 from cnnjax.reports.curves_section import curves_section
-from cnnjax.reports.network_section import activation_section, kernel_section
+from cnnjax.reports.network_section import activation_section, diagram_section, kernel_section
 from cnnjax.reports.run_figures import disagreements, metric_figures, run_figures
 from cnnjax.reports.run_record import RunRecord, flat_items, read_run_record
 from cnnjax.reports.task_sections import draw_section
@@ -22,7 +22,17 @@ from cnnjax.training.folder.names import REPORT_FILE
 from cnnjax.writing import write_text
 
 _OWN_ANCHORS = (
-    *("curves", "course", "kernels", "activations", "cost", "looking", "invariance", "health"),
+    *(
+        "curves",
+        "course",
+        "network",
+        "kernels",
+        "activations",
+        "cost",
+        "looking",
+        "invariance",
+        "health",
+    ),
     *("embedding", "settings"),
 )
 
@@ -115,6 +125,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
         split=record.split,
         course=course_section(record),
         sections=[draw_section(section) for section in report.sections],
+        diagram=diagram_section(network.model, network.variables, inputs, network.title[0]),
         kernels=kernel_section(network.model, network.variables, inputs),
         activations=activation_section(network.model, network.variables, inputs, image[0], example),
         analysis=analyze(network, evaluated) if analysis else None,

@@ -141,25 +141,30 @@ def _groups(
     if uses:
         parts.append(_zeros_chart({name: use.zeros for name, use in uses.items()}))
     if blocks:
-        parts += [_block_chart(blocks), _block_table(blocks)]
+        parts.append(_block_chart(blocks))
     if ranks:
         parts.append(_rank_table(ranks))
     return draw_section(Section("health", "", "", parts))["groups"]
 
 
 def _gradient_chart(gradients: Sequence[LayerGradient]) -> Chart:
-    depth = list(range(1, len(gradients) + 1))
-    series = [Series("whole loss", depth, [layer.total for layer in gradients])]
-    caption = "Norm of the gradient of the mean loss by the parameters of each layer."
-    if len(gradients[0].terms) > 1:
-        main, *heads = gradients[0].terms
-        alone = [layer.terms[main] for layer in gradients]
-        others = [layer.others for layer in gradients]
-        series += [Series(f"{main} alone", depth, alone)]
-        series += [Series(f"{', '.join(heads)} alone", depth, others)]
+    main, *heads = gradients[0].terms
+    # Norms, whose gradients are of another size, and the layers of heads would make the line a
+    # zigzag. A network of norms alone, or one whose gradients are all 0, is drawn whole.
+    layers = [layer for layer in gradients if layer.has_kernel and layer.terms[main]]
+    layers = layers or list(gradients)
+    depth = list(range(1, len(layers) + 1))
+    whole = [layer.total for layer in layers]
+    series = [Series("whole loss" if heads else "", depth, whole)]
+    caption = "Norm of the gradient of the mean loss by the parameters of each layer with a kernel."
+    if heads:
+        series += [
+            Series(f"{main} alone", depth, [layer.terms[main] for layer in layers]),
+            Series(f"{', '.join(heads)} alone", depth, [layer.others for layer in layers]),
+        ]
         caption += (
-            " The gradients of the terms add up to that of the whole loss, as vectors; a term that "
-            "does not reach a layer has no point there."
+            " The gradients of output and heads add up to that of the whole loss, as vectors; the "
+            "heads do not reach the layers behind them."
         )
     return Chart(
         "Gradient by the parameters",
@@ -172,11 +177,10 @@ def _gradient_chart(gradients: Sequence[LayerGradient]) -> Chart:
 
 
 def _zeros_chart(zeros: Mapping[str, float]) -> Chart:
-    shares = [100 * share for share in zeros.values()]
     least, most = min(zeros, key=zeros.__getitem__), max(zeros, key=zeros.__getitem__)
     return Chart(
         "Zeros after each ReLU",
-        [Series("", list(range(1, len(shares) + 1)), shares)],
+        _line_above_zero([100 * share for share in zeros.values()]),
         "ReLU, from first to last",
         "zeros, %",
         caption=f"From {100 * zeros[least]:.0f} % after {least or 'the network'} to "
@@ -185,23 +189,23 @@ def _zeros_chart(zeros: Mapping[str, float]) -> Chart:
 
 
 def _block_chart(blocks: Sequence[ResidualBlock]) -> Chart:
+    # An infinite ratio, of a shortcut that is 0 everywhere, is no point of the chart.
+    least, most = (choose(blocks, key=lambda block: block.ratio) for choose in (min, max))
     return Chart(
         "What each residual block adds",
-        [Series("", list(range(1, len(blocks) + 1)), [block.ratio for block in blocks])],
+        _line_above_zero([block.ratio for block in blocks]),
         "block, from first to last",
         "‖F(x)‖ / ‖x‖",
-        caption="The branch F(x) beside the shortcut x, as they are added. A block whose ratio is "
-        "near 0 changes little.",
+        caption="The branch F(x) beside the shortcut x, as they are added: from "
+        f"{least.ratio:.2f} in {least.name or 'the network'} to {most.ratio:.2f} in "
+        f"{most.name or 'the network'}. A block near 0 changes little.",
     )
 
 
-def _block_table(blocks: Sequence[ResidualBlock]) -> Table:
-    columns = ("block", *(Column(name, True) for name in ("F(x)", "x", "ratio")))
-    rows = [
-        (block.name, *(f"{v:.3g}" for v in (block.branch, block.shortcut, block.ratio)))
-        for block in blocks
-    ]
-    return Table("Residual blocks", columns, rows, "Root mean squares of both sides of the sum.")
+def _line_above_zero(values: Sequence[float]) -> list[Series]:
+    """Returns a line of values, and a dashed one at 0, so that the axis starts there."""
+    places = list(range(1, len(values) + 1))
+    return [Series("", places, values), Series("", [1, len(values)], [0, 0], dashed=True)]
 
 
 def _rank_table(ranks: Sequence[FeatureRank]) -> Table:

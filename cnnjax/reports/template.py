@@ -12,7 +12,7 @@ def check_installed() -> None:
     Raises:
         MissingPackage: a package of the extra `[report]` is missing.
     """
-    extras.check_installed("report", "jinja2", "matplotlib", "PIL", "sklearn")
+    extras.check_installed("report", "igraph", "jinja2", "matplotlib", "PIL", "scipy", "sklearn")
 
 
 def fill(template: str, **values: Any) -> str:

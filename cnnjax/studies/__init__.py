@@ -2,6 +2,7 @@
 
 from cnnjax.studies.cost import Cost, check_runs, format_cost
 from cnnjax.studies.factors import Factor, Paired
+from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.intervals import Decided, decide, decide_together
 from cnnjax.studies.load import load_study, scales_of
 from cnnjax.studies.measures import (
@@ -33,6 +34,7 @@ __all__ = [
     "Rule",
     "Source",
     "Study",
+    "StudyFolder",
     "Trained",
     "Verdict",
     "WorkOptions",

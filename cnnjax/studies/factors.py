@@ -98,6 +98,14 @@ class Paired:
 
     Raises:
         ConfigError: there are fewer than two factors, or their lengths differ.
+
+    Example:
+        >>> kind = Factor("kind", [("plain", {}), ("resnet", {})])
+        >>> network = [(20, {"model.name": f"{name}20_cifar"}) for name in ("plain", "resnet")]
+        >>> for row in Paired([kind, Factor("depth", network)]).rows():
+        ...     print(row.labels, row.changes)
+        {'kind': 'plain', 'depth': '20'} {'model.name': 'plain20_cifar'}
+        {'kind': 'resnet', 'depth': '20'} {'model.name': 'resnet20_cifar'}
     """
 
     factors: Sequence[Factor]

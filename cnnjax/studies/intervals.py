@@ -54,6 +54,11 @@ def decide(differences: Sequence[float], at_least: float = 0.0, level: float = L
 
     Raises:
         ValueError: there are fewer than two differences, or one is not finite.
+
+    Example:
+        >>> decided = decide([0.021, 0.034, 0.028], at_least=0.01)
+        >>> decided.decision, round(decided.low, 4), round(decided.high, 4)
+        ('supported', 0.0115, 0.0438)
     """
     with installed_with("train"):
         from scipy import special
@@ -99,6 +104,11 @@ def decide_together(
 
     Returns:
         The decisions in the order of `comparisons`.
+
+    Example:
+        >>> strong, weak = [0.5, 0.6, 0.55], [0.1, 0.3, -0.1]
+        >>> [decided.decision for decided in decide_together([(weak, 0.0), (strong, 0.0)])]
+        ['undecided', 'supported']
 
     Source: Holm, 1979, "A simple sequentially rejective multiple test procedure".
     """

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from cnnjax import data
 from cnnjax.analysis.cost.multiply_adds import multiply_adds_by_layer
 from cnnjax.nearest import did_you_mean
 from cnnjax.patterns import path_names
-from cnnjax.training.devices.mesh import Parallel
-from cnnjax.training.devices.placement import make_placement
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.loop.evaluation import make_evaluator
+from cnnjax.training.loop.batches import Batches
+from cnnjax.training.loop.evaluation import make_evaluator, one_device
 from cnnjax.training.loop.gradient import loss_gradient
-from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.result import RunResult
 from cnnjax.training.run import Run
 
@@ -93,14 +93,13 @@ def gradient_norms(trained: Trained) -> list[float]:
         trained: the run.
     """
     run = trained.run
-    state = run.init_state()
-    # The trainer may use the buffers of its state anew.
-    placement = make_placement(Parallel(), state.params, run.first_batch_size)
-    trainer = Trainer(run, run.init_state(), placement)
+    batches = Batches(run, one_device(), data.ReadOptions())
     try:
-        gradient = loss_gradient(run, state, trainer.batch(0))
+        stored = jax.tree.map(jnp.asarray, batches.host_batch(0))
+        batch = run.make_batch(stored, 0)
     finally:
-        trainer.close()
+        batches.close()
+    gradient = loss_gradient(run, run.init_state(), batch)
     leaves = dict(zip(path_names(gradient), jax.device_get(jax.tree.leaves(gradient)), strict=True))
     layers = multiply_adds_by_layer(run.model, run.image_shape)
     kernels = [leaves[f"{layer}/kernel"] for layer in layers if f"{layer}/kernel" in leaves]

@@ -72,9 +72,12 @@ def _comparisons(results: Results) -> Iterator[str]:
 
 
 def _why(tested: DecidedComparison) -> str:
-    named = ", ".join(tested.missing[:3])
-    more = len(tested.missing) - 3
-    return f"not finished: {named}" + (f" and {more} more" if more > 0 else "")
+    return f"not finished: {_first_names(tested.missing)}"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
 
 
 def _outcomes(results: Results) -> Iterator[str]:
@@ -131,7 +134,7 @@ def _missing(results: Results) -> list[str]:
         if run.name not in results.outcomes and run.name not in results.failures
     ]
     if left:
-        parts.append(f"Not finished: {', '.join(left)}.")
+        parts.append(f"Not finished: {_first_names(left)}.")
     return parts
 
 

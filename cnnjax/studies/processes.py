@@ -22,8 +22,12 @@ from cnnjax.training.devices.allocator import keep_freed_memory
 from cnnjax.training.errors import FolderWriteError, TrainingStopped
 from cnnjax.training.loop.stopping import StopRequest
 
-_DONE, _FAILED, _UNWRITABLE, _STOPPED = 0, 1, 3, 75
-"""How a process ends."""
+_UNWRITABLE, _STOPPED = 3, 75
+"""How a process ends that could not go on."""
+
+_KILLED = ": it was killed, maybe for want of memory; give fewer --jobs"
+
+_logger = logging.getLogger(__name__)
 
 
 def work_in_processes(
@@ -72,8 +76,13 @@ def work_in_processes(
         )
     if _UNWRITABLE in codes:
         raise FolderWriteError(f"workdir: {workdir} cannot be written now; see the message above")
-    if any(codes):
-        raise RuntimeError(f"processes of the study ended with the codes {codes}")
+    for process in processes:
+        if process.exitcode:
+            # The others have taken its run, and the results name what is not finished.
+            _logger.error(
+                "process %s of the study ended with code %d%s",
+                *(process.name, process.exitcode, _KILLED if process.exitcode < 0 else ""),
+            )
 
 
 def shares(jobs: int) -> list[tuple[int, ...]]:
@@ -108,10 +117,10 @@ def _work(
         runs = choose_runs(plan_runs(study), names)
         Worker(study, runs, StudyFolder(workdir), options).work()
     except TrainingStopped as stopped:
-        logging.getLogger(__name__).info("%s", stopped)
+        _logger.info("%s", stopped)
         sys.exit(_STOPPED)
     except FolderWriteError as error:
-        logging.getLogger(__name__).error("%s", error)
+        _logger.error("%s", error)
         sys.exit(_UNWRITABLE)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)

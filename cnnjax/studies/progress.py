@@ -3,12 +3,15 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.plan import PlannedRun
 from cnnjax.studies.study import Study
 from cnnjax.training.callbacks import Callback
+from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
+from cnnjax.training.folder.saved import SavedCheckpoints
 
 _logger = logging.getLogger(__name__)
 
@@ -97,14 +100,16 @@ class RunProgress(Callback):
         progress: that of the study.
         name: of the run.
         steps: steps of the run.
+        folder: the run's folder, whose checkpoints show what an earlier start has done.
 
     Attributes:
-        first: the first step that was logged in this start; 0 before that.
+        before: the share of the run that an earlier start has done.
     """
 
-    def __init__(self, progress: StudyProgress, name: str, steps: int):
+    def __init__(self, progress: StudyProgress, name: str, steps: int, folder: Path):
         self._progress, self._name, self._steps = progress, name, steps
-        self.first: int | None = None
+        saved = SavedCheckpoints(folder / CHECKPOINTS_FOLDER).steps()
+        self.before = min(1.0, max(saved, default=0) / steps)
 
     def on_log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Logs the run's step, and the study's progress.
@@ -114,15 +119,9 @@ class RunProgress(Callback):
             metrics: not used.
         """
         del metrics
-        self.first = step if self.first is None else self.first
         if self._progress.is_due():
-            share, before = step / self._steps, self.before()
-            text = self._progress.line(self._name, share, before)
+            text = self._progress.line(self._name, step / self._steps, self.before)
             _logger.info("%s: step %d of %d; %s", self._name, step, self._steps, text)
-
-    def before(self) -> float:
-        """Returns the share of the run that an earlier start has done, up to the first log."""
-        return (self._steps if self.first is None else self.first) / self._steps
 
 
 def _duration(seconds: float) -> str:

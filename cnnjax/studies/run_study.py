@@ -61,7 +61,9 @@ def run_study(
     options = replace(options, waits=options.waits and not only)
     folder = StudyFolder(workdir)
     folder.check(runs)
-    folder.start(study, study_costs(study, options.data_dir))
+    # Those of other runs are known where the study was started before.
+    known = {run.name: cost for run in runs if (cost := folder.costs().get(run.name))}
+    folder.start(study, known | check_runs(chosen, options.data_dir))
     for run in chosen:
         folder.clear_failure(run.name)
     if jobs > 1 and study.source is not None:

@@ -71,7 +71,9 @@ def make_verdict(study: Study, runs: Sequence[PlannedRun], outcomes: Numbers) ->
             "undecided", "the runs support the control, which is known to be false", comparisons
         )
     if primary.missing:
-        reason = f"{len(primary.missing)} runs of the primary comparison are not finished"
+        count = len(primary.missing)
+        runs_are = "run is" if count == 1 else "runs are"
+        reason = f"{count} {runs_are} missing of the primary comparison"
     else:
         reason = _REASONS[primary.decision]
     return Verdict(primary.decision, reason, comparisons)

@@ -132,15 +132,16 @@ class Worker:
         start = time.monotonic()
         options = self._options
         made = recipes.make_run(run.config, data_dir=options.data_dir, read=options.read)
-        progress = RunProgress(self._progress, run.name, made.total_steps)
+        folder = self._folder.run(run.name)
+        progress = RunProgress(self._progress, run.name, made.total_steps, folder)
         callbacks = (StopWithoutClaim(renewal), progress)
         result = self._fit(run, made, callbacks)
-        trained = Trained(made, result, self._folder.run(run.name))
+        trained = Trained(made, result, folder)
         outcomes = {outcome.name: _measured(outcome, trained) for outcome in self._study.outcomes}
         renewal.check()
         seconds = time.monotonic() - start
         self._folder.write_outcomes(run.name, outcomes, seconds)
-        self._progress.finished(run.name, progress.before())
+        self._progress.finished(run.name, progress.before)
         numbers = [
             f"{name} {value:.4g}" for name, value in outcomes.items() if isinstance(value, float)
         ]
@@ -151,7 +152,7 @@ class Worker:
 
     def _fit(self, run: PlannedRun, made: Any, callbacks: Sequence[Any]) -> RunResult:
         # A former owner of the claim stops at its next renewal, and works until then.
-        patience = time.monotonic() + 2 * self._options.renew_seconds
+        patience = time.monotonic() + self._options.stale_seconds
         while True:
             try:
                 return fit(

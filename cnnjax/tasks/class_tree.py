@@ -167,9 +167,10 @@ def read_class_tree(path: str | Path) -> ClassTree:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ValueError(
-            f"class_tree: {path} cannot be read: {error}; give {WORDNET!r}, or a file of nodes and "
-            "parents"
+            f"class_tree: {path} cannot be read: {reason}; give {WORDNET!r}, or a file of nodes "
+            "and parents"
         ) from error
     try:
         return ClassTree(_of_json(text) if path.suffix == ".json" else _of_lines(text))
@@ -178,7 +179,7 @@ def read_class_tree(path: str | Path) -> ClassTree:
 
 
 def class_costs(
-    tree: ClassTree | str, class_names: Sequence[str]
+    tree: ClassTree | str | Path, class_names: Sequence[str]
 ) -> Int[np.ndarray, "classes classes"] | None:
     """Returns the costs of a tree that a task names; None where it names none.
 
@@ -191,7 +192,11 @@ def class_costs(
     """
     if isinstance(tree, ClassTree):
         return tree.costs(class_names)
-    return read_class_tree(tree).costs(class_names) if tree else None
+    if not isinstance(tree, str | Path):
+        raise ValueError(
+            f"class_tree: {tree!r} was given; give {WORDNET!r}, the path of a file or a ClassTree"
+        )
+    return read_class_tree(tree).costs(class_names) if tree != "" else None
 
 
 def _of_lines(text: str) -> dict[str, tuple[str, ...]]:

@@ -46,6 +46,7 @@ NETS = (
     WholeNet("ResNet-18", "resnet18", 8, _IMAGENET, large_batch=256),
     WholeNet("ResNet-50", "resnet50", 4, _IMAGENET, large_batch=128, learning_rate=1e-6),
     WholeNet("ResNeXt-50", "resnext50_32x4d", 4, _IMAGENET, large_batch=64, learning_rate=1e-6),
+    WholeNet("MobileNet-v2", "mobilenet_v2", 8, _IMAGENET, large_batch=128),
     WholeNet(
         "Inception-v3",
         "inception_v3",

@@ -110,8 +110,10 @@ def _programs(checkouts: tuple[Path, Path], scratch: Path) -> list[tuple[str, st
         for number, each in enumerate(checkouts)
     )
     return [
-        (network, "equal" if before.get(network) == digest else "differs")
+        (network, "equal" if before[network] == digest else "differs")
         for network, digest in after.items()
+        # A network that is new has nothing to be compared with.
+        if network in before
     ]
 
 

@@ -56,6 +56,7 @@ _VALUES: Mapping[str, Callable[[], Any]] = {
     # In the default layout of lax, channels are the second axis.
     "lax kernel": lambda: jnp.ones((4, 8, 3, 3)),
     "flat kernel": lambda: jnp.ones((3, 3, 1, 4)),
+    "local kernel": lambda: jnp.ones((8, 8, 36, 4)),
     "matrix": lambda: jnp.ones((4, 5)),
     "filter": lambda: np.ones((3, 3), np.float32),
     "vector": lambda: jnp.ones(4),
@@ -126,6 +127,11 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     "im2col": {**_X, "kernel_size": "3", **_SLIDE},
     "lax_conv_general_dilated": {**_LAX, "lhs_dilation": "None", "rhs_dilation": "ones"},
     "leaky_relu": {**_X, "negative_slope": "0.5"},
+    "local_conv2d": {
+        **{"x": "images", "kernel": "local kernel", "kernel_size": "3"},
+        **_SLIDE,
+        **{"padding_mode": "zeros", "precision": "None", "backward": "ours"},
+    },
     "local_contrast_norm": {**_X, "window": "3", "epsilon": "0.5", **_BACK},
     "local_response_norm": {
         **{"x": "images", "size": "5", "alpha": "0.5", "beta": "0.5", "k": "2"},

@@ -104,3 +104,16 @@ def test_sparsity_is_the_share_of_zeros_of_each_relu():
     hidden = np.asarray(inputs) @ np.asarray(variables["params"]["a"]["kernel"])
     shares = sparsity(Net(), variables, inputs)
     assert shares == {"a": pytest.approx((hidden <= 0).mean()), "a'": 1.0}
+
+
+@pytest.mark.parametrize("norm", [linen.LayerNorm(), linen.GroupNorm(2), linen.RMSNorm()])
+def test_the_variance_of_a_norm_is_no_relu(norm):
+    class Net(linen.Module):
+        norm: linen.Module
+
+        @linen.compact
+        def __call__(self, x):
+            return linen.relu(self.norm(linen.Dense(6, name="a")(x)))
+
+    variables, inputs = initialized(Net(norm), (7, 5))
+    assert [len(dead) for dead in dead_units(Net(norm), variables, inputs).values()] == [6]

@@ -40,7 +40,7 @@ def test_the_ratio_is_that_of_the_written_out_sums():
     branch = np.maximum(x @ kernel["two"], 0) @ kernel["one"]
     assert second.branch == pytest.approx(size(branch), rel=1e-4)
     assert second.shortcut == pytest.approx(size(x @ kernel["projection"]), rel=1e-4)
-    assert [first.name, second.name] == ["", "'"]
+    assert [first.name, second.name] == ["sum after down", "sum after projection"]
 
 
 def test_the_blocks_of_a_resnet_are_found_with_every_form_of_recomputation():

@@ -83,7 +83,8 @@ def test_a_computation_that_applies_two_networks_is_measured():
     }
 
     def compute(variables, x):
-        return two.apply(variables["two"], one.apply(variables["one"], x)).sum(axis=1)
+        outputs = two.apply(variables["two"], one.apply(variables["one"], x))
+        return jnp.asarray(outputs).sum(axis=1)
 
     first, last = signals_of(compute, variables, x)
     kernel = np.asarray(variables["two"]["params"]["kernel"])

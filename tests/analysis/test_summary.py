@@ -209,6 +209,38 @@ def test_command_prints_one_two_and_refuses_the_unknown(capsys):
     assert "height, width and channels" in capsys.readouterr().err
 
 
+def test_weights_are_counted_without_biases():
+    vgg = models.create_model("vgg16")
+    weights = summarize(vgg, (224, 224, 3), kept=False, biases=False)
+    # The lecture's figure, and the biases of 13 convolutions and three dense layers.
+    assert weights.parameters == 138_344_128
+    channels = 64 * 2 + 128 * 2 + 256 * 3 + 512 * 6
+    assert 138_357_544 - weights.parameters == channels + 2 * 4096 + 1000
+    assert weights.row("conv1_1").parameters == 9 * 3 * 64
+    normed = models.create_model("resnet8_cifar")
+    counts = [summarize(normed, (32, 32, 3), kept=False, biases=b) for b in (True, False)]
+    # The last layer's biases, and the shifts of seven batch norms.
+    shifts = 16 * 3 + 32 * 2 + 64 * 2
+    assert counts[0].parameters - counts[1].parameters == 10 + shifts
+    assert "without biases" in str(counts[1]) and "without biases" not in str(counts[0])
+
+
+def test_biases_of_single_units_are_left_out_too():
+    # Its convolutions have one bias for each unit, in layers of their own.
+    net = models.create_model("lenet_1989")
+    counts = [summarize(net, (16, 16, 1), kept=False, biases=b).parameters for b in (True, False)]
+    assert counts[0] == 9_760
+    assert counts[0] - counts[1] == 768 + 192 + 30 + 10
+
+
+def test_the_command_leaves_biases_out(capsys):
+    assert main(["lenet5", "--without_biases"]) == 0
+    # 150 + 2,400 + 48,000 + 10,080 + 840 weights.
+    assert "61,470 parameters without biases" in capsys.readouterr().out
+    assert main(["lenet5", "--without_biases", "--format", "csv"]) == 0
+    assert "parameters without biases" in capsys.readouterr().out.splitlines()[0]
+
+
 def test_xlas_own_count_is_printed_in_every_form(capsys, monkeypatch):
     assert main(["lenet5", "--xla", "--format", "csv"]) == 0
     out, err = capsys.readouterr()
@@ -230,8 +262,10 @@ def test_all_registered_networks_are_summarized(capsys):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["network"] for row in rows] == models.list_models()
     for row in rows:
-        if row["published parameters"]:
-            assert row["parameters"] == row["published parameters"], row["network"]
+        if row["reference parameters"]:
+            assert row["parameters"] == row["reference parameters"], row["network"]
+    printed = {row["network"]: row["published parameters"] for row in rows}
+    assert (printed["fractalnet20"], printed["lenet5"]) == ("38.6 M", "")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +274,7 @@ def test_all_registered_networks_are_summarized(capsys):
         ([], "give the name of a network, or --all"),
         (["lenet5", "--all"], "give the name of a network, or --all"),
         (["--all", "--compare", "lenet5"], "--all takes each network as published"),
+        (["--all", "--without_biases"], "--all takes each network as published"),
         (["lenet5", "--variant", "nowhere"], "nowhere"),
     ],
 )

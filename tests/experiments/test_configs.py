@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
 NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 # Their networks take seconds to trace.
 SLOW = (
+    "densenet_bc100_12_cifar10",
     "googlenet_imagenet2012",
     "inception_v3_imagenet2012",
     "preact_resnet164_cifar10",
@@ -50,6 +51,9 @@ def test_a_configuration_fits_its_network_and_its_images(name):
         # Zagoruyko and Komodakis 2016: a fifth after 60, 120 and 160 of 200 epochs of 390 steps.
         ("wrn16_4_cifar10", 60 * 390, 0.02),
         ("wrn16_4_cifar10", 160 * 390, 0.0008),
+        # Huang et al. 2017: a tenth after half of 300 epochs of 781 steps, a hundredth after 3/4.
+        ("densenet_bc100_12_cifar10", 150 * 781, 0.01),
+        ("densenet_bc100_12_cifar10", 225 * 781, 0.001),
         # Larsson et al. 2017: a tenth whenever the epochs that are left have halved.
         ("fractalnet20_cifar10", 350 * 500, 0.00002),
     ],

@@ -1,7 +1,7 @@
-"""Published figures: parameters and multiply-adds, as the papers and reference libraries give them.
+"""Reference figures, counted from the definitions, and figures that papers and torchvision print.
 
-A row: name, variant, parameters (without auxiliary heads), those of the auxiliary heads, and
-multiply-adds with the digits that are published.
+A row of `ROWS`: name, variant, parameters (without auxiliary heads), those of the auxiliary heads,
+and multiply-adds, rounded.
 """
 
 ROWS = [
@@ -69,9 +69,9 @@ ROWS = [
     ("densenet161", None, 28_681_000, 0, "7.728 G"),
     ("densenet169", None, 14_149_480, 0, "3.360 G"),
     ("densenet201", None, 20_013_928, 0, "4.291 G"),
-    ("densenet40_12_cifar", None, 1_019_722, 0, None),
-    ("densenet100_12_cifar", None, 6_979_642, 0, None),
-    ("densenet_bc100_12_cifar", None, 769_162, 0, None),
+    ("densenet40_12_cifar", None, 1_019_722, 0, "264.81 M"),
+    ("densenet100_12_cifar", None, 6_979_642, 0, "1769.52 M"),
+    ("densenet_bc100_12_cifar", None, 769_162, 0, "287.93 M"),
     ("mobilenet_v2", None, 3_504_872, 0, "0.301 G"),
     ("mobilenet_v2_035", None, 1_677_128, 0, "0.059 G"),
     ("mobilenet_v2_050", None, 1_968_680, 0, "0.097 G"),
@@ -80,6 +80,69 @@ ROWS = [
     ("squeezenet1_0", None, 1_248_424, 0, "0.819 G"),
     ("squeezenet1_1", None, 1_235_496, 0, "0.349 G"),
 ]
+
+
+# `num_params` and `_ops` (10^9 multiply-adds) in the source of torchvision 0.28.
+TORCHVISION = {
+    ("alexnet", "torchvision"): (61_100_840, "0.714"),
+    ("vgg11", None): (132_863_336, "7.609"),
+    ("vgg11_bn", None): (132_868_840, "7.609"),
+    ("vgg13", None): (133_047_848, "11.308"),
+    ("vgg13_bn", None): (133_053_736, "11.308"),
+    ("vgg16", None): (138_357_544, "15.47"),
+    ("vgg16_bn", None): (138_365_992, "15.47"),
+    ("vgg19", None): (143_667_240, "19.632"),
+    ("vgg19_bn", None): (143_678_248, "19.632"),
+    ("googlenet", "torchvision"): (6_624_904, "1.498"),
+    # With the auxiliary head.
+    ("inception_v3", None): (27_161_264, "5.713"),
+    ("resnet18", None): (11_689_512, "1.814"),
+    ("resnet34", None): (21_797_672, "3.664"),
+    ("resnet50", None): (25_557_032, "4.089"),
+    ("resnet101", None): (44_549_160, "7.801"),
+    ("resnet152", None): (60_192_808, "11.514"),
+    ("resnext50_32x4d", None): (25_028_904, "4.23"),
+    ("wide_resnet50_2", None): (68_883_240, "11.398"),
+    ("wide_resnet101_2", None): (126_886_696, "22.753"),
+    ("densenet121", None): (7_978_856, "2.834"),
+    ("densenet161", None): (28_681_000, "7.728"),
+    ("densenet169", None): (14_149_480, "3.36"),
+    ("densenet201", None): (20_013_928, "4.291"),
+    ("mobilenet_v2", None): (3_504_872, "0.301"),
+    ("squeezenet1_0", None): (1_248_424, "0.819"),
+    ("squeezenet1_1", None): (1_235_496, "0.349"),
+}
+
+# What papers print, and what a reference figure is in the printed digits where it differs.
+PARAMETERS_IN_PAPERS = {
+    ("lenet_1989", None): ("9,760", None),
+    ("lenet5_1998", None): ("60,000", None),
+    ("alexnet", None): ("60 M", "61 M"),
+    ("vgg11_lrn", None): ("133 M", None),
+    ("vgg16_c", None): ("134 M", None),
+    ("fractalnet20", None): ("38.6 M", "33.7 M"),
+    ("fractalnet20", "projections"): ("38.6 M", None),
+    **{
+        (f"{kind}{depth}_cifar", None): (printed, None)
+        for kind in ("resnet", "plain")
+        for depth, printed in zip(
+            (20, 32, 44, 56, 110), ("0.27 M", "0.46 M", "0.66 M", "0.85 M", "1.7 M"), strict=True
+        )
+    },
+    ("resnet1202_cifar", None): ("19.4 M", None),
+    ("preact_resnet164_cifar", None): ("1.7 M", None),
+    ("preact_resnet1001_cifar", None): ("10.2 M", "10.3 M"),
+    ("wrn40_1", None): ("0.6 M", None),
+    ("wrn40_2", None): ("2.2 M", None),
+    ("wrn40_4", None): ("8.9 M", None),
+    ("wrn16_8", None): ("11.0 M", None),
+    ("wrn22_8", None): ("17.2 M", None),
+    ("wrn28_10", None): ("36.5 M", None),
+    ("densenet40_12_cifar", None): ("1.0 M", None),
+    ("densenet100_12_cifar", None): ("7.0 M", None),
+    ("densenet_bc100_12_cifar", None): ("0.8 M", None),
+    ("mobilenet_v2_140", None): ("6.9 M", "6.1 M"),
+}
 
 
 def in_published_digits(count: int, published: str) -> str:

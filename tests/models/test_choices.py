@@ -27,8 +27,13 @@ CHOICES: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "mobilenet_v2_050": ({"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))}, (16, 16, 3)),
     "squeezenet1_1": ({"fires": (((4, 8), (4, 8)),)}, (32, 32, 3)),
 }
-SLOW = CHOICES.keys() - {"vgg11", "resnet8_cifar"}
+SLOW = CHOICES.keys() - {"resnet8_cifar"}
 FORMS = pytest.mark.parametrize("name", CHOICES)
+# Nine modules of four branches take longest to trace.
+MOST = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n == "googlenet" else ()) for n in CHOICES],
+)
 
 
 def made(name, **fields):
@@ -62,7 +67,7 @@ def test_networks_without_normalization_have_a_bias_in_each_convolution(name):
         assert sorted(arrays) == ["bias", "kernel"], path
 
 
-@FORMS
+@MOST
 def test_every_activation_of_a_network_is_the_chosen_one(name):
     def traced(**fields):
         model, size = made(name, **fields)
@@ -97,7 +102,7 @@ def test_a_training_step_reaches_every_parameter(name):
 CHOICE = {"activation": "silu", "norm": "group", "padding_mode": "replicate"}
 
 
-@FORMS
+@MOST
 def test_native_rules_allow_forward_mode_with_every_choice(name):
     model, size = made(name, backward="native", **CHOICE)
     images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
@@ -112,7 +117,7 @@ def test_native_rules_allow_forward_mode_with_every_choice(name):
     assert jax.eval_shape(tangent, variables, images, jax.random.key(0)).shape == (2, 10)
 
 
-@FORMS
+@MOST
 def test_choices_in_half_precision_give_logits_of_that_dtype(name):
     model, size = made(name, dtype=jnp.bfloat16, **CHOICE)
     images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
@@ -129,8 +134,9 @@ def test_stacked_blocks_compute_the_same_with_every_choice():
     for stage in (1, 2):
         block = variables["params"][f"stage{stage}_block2"]
         rows[f"stage{stage}_rest"] = jax.tree.map(lambda x: x[None], block)
-    stacked = model.clone(scan=True).apply({"params": rows}, images)
-    np.testing.assert_allclose(stacked, model.apply(variables, images), atol=1e-5)
+    stacked: Any = quickly(model.clone(scan=True).apply)({"params": rows}, images)
+    apart: Any = quickly(model.apply)(variables, images)
+    np.testing.assert_allclose(stacked, apart, atol=1e-5)
 
 
 def early_features(padding_mode, images):
@@ -188,7 +194,11 @@ def test_replicated_edges_keep_constant_images_constant():
         ("resnet18", {"padding_mode": True}, "ResNet: padding_mode must be"),
         ("googlenet", {"module": "plain"}, "GoogLeNet: module must be one of .'bottleneck', 'n"),
         ("inception_v3", {"five": 3}, "InceptionV3: five must be one of .'5x5', 'two_3x3'."),
-        ("resnet18", {"norm": "none", "zero_init_gamma": True}, "zero_init_gamma=True needs"),
+        (
+            "resnet18",
+            {"norm": "none", "zero_init_gamma": True},
+            "zero_init_gamma=True needs a norm",
+        ),
     ],
 )
 def test_wrong_choices_are_refused_by_name(name, fields, message):

@@ -211,6 +211,22 @@ def test_a_small_network_of_each_family_trains(name, settings, size):
     check_training(models.create_model(name, **settings), size)
 
 
+# Other choices than the published ones: each form of a part once, on maps that group norm can take.
+CHOICES = [
+    ("vgg11", {**TINY, "widths": (8, 8, 16, 16, 16), "norm": "group"}, (64, 64, 3)),
+    ("wrn10_1", {"activation": "silu", "norm": "group", "padding_mode": "reflect"}, (16, 16, 3)),
+    ("resnet8_cifar", {"activation": "leaky_relu", "norm": "none"}, (16, 16, 3)),
+    ("preact_resnet11_cifar", {"activation": "gelu", "padding_mode": 0.1}, (16, 16, 3)),
+    ("googlenet", {"module": "naive", "norm": "batch", "aux_heads": False}, (32, 32, 3)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "settings", "size"), CHOICES, ids=[row[0] for row in CHOICES])
+def test_networks_of_other_choices_train(name, settings, size):
+    check_training(models.create_model(name, 10, **settings), size)
+
+
 @pytest.mark.parametrize(("name", "settings", "size"), SMALL, ids=[row[0] for row in SMALL])
 def test_native_backward_rules_allow_forward_mode(name, settings, size):
     model = models.create_model(name, backward="native", **settings)

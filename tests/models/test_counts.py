@@ -1,10 +1,15 @@
-"""Parameters and multiply-adds are the published ones, to the unit."""
+"""Parameters and multiply-adds are the reference figures, and printed figures are stated."""
 
 import pytest
 
 from cnnjax import models
 from cnnjax.analysis.cost.multiply_adds import multiply_adds
-from tests.models.published import ROWS, in_published_digits
+from tests.models.published import (
+    PARAMETERS_IN_PAPERS,
+    ROWS,
+    TORCHVISION,
+    in_published_digits,
+)
 from tests.models.shapes import registered, size, variables_of
 
 # A thousand layers are traced as one block of each stage, which has the same parameters.
@@ -21,9 +26,9 @@ def case(row):
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "parameters", "auxiliary", "published"), map(case, ROWS)
+    ("name", "variant", "parameters", "auxiliary", "published"), [case(row) for row in ROWS]
 )
-def test_parameters_and_multiply_adds_are_the_published_ones(
+def test_parameters_and_multiply_adds_are_the_reference_figures(
     name, variant, parameters, auxiliary, published
 ):
     if name in SCANNED:
@@ -41,10 +46,60 @@ def test_parameters_and_multiply_adds_are_the_published_ones(
         assert (info.multiply_adds or "").replace(",", "") == published
 
 
-def test_every_published_figure_of_the_registry_is_checked():
+@pytest.mark.parametrize(("name", "variant"), TORCHVISION, ids=lambda part: part or "default")
+def test_torchvisions_figures_are_stated_as_it_prints_them(name, variant):
+    parameters, products = TORCHVISION[name, variant]
+    info = models.model_info(name, variant)
+    printed = info.published
+    assert printed is not None and printed.source == "torchvision 0.28"
+    assert (printed.parameters, printed.multiply_adds) == (f"{parameters:,}", f"{products} G")
+    assert info.parameters is not None and info.multiply_adds is not None
+    assert info.parameters + info.auxiliary_parameters * printed.heads == parameters
+    # The reference is rounded to as many digits, or to a digit less in millions.
+    number, _, unit = info.multiply_adds.partition(" ")
+    assert abs(float(number) * {"G": 1, "M": 1e-3}[unit] - float(products)) < 5.1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), PARAMETERS_IN_PAPERS, ids=lambda part: part or "default"
+)
+def test_papers_figures_are_stated_as_printed_and_differ_only_where_known(name, variant):
+    printed, counted = PARAMETERS_IN_PAPERS[name, variant]
+    info = models.model_info(name, variant)
+    assert info.published is not None and info.published.parameters == printed
+    assert info.parameters is not None
+    digits = in_published_digits(info.parameters, printed.replace(",", ""))
+    assert digits == (counted or printed.replace(",", ""))
+
+
+def test_every_printed_figure_is_checked():
+    stated = {
+        (name, variant)
+        for name in (*models.list_models(), *SCANNED)
+        for variant in (None, *models.list_variants(name))
+        if (printed := models.model_info(name, variant).published) and printed.parameters
+    }
+    checked = TORCHVISION.keys() | PARAMETERS_IN_PAPERS.keys()
+    # A variant may be the network itself, under torchvision's name.
+    assert {(name, v) for name, v in stated if v != "torchvision"} <= checked
+    assert checked <= stated
+
+
+def test_the_papers_multiply_adds_of_residual_networks_are_stated():
+    """He et al., 2015, table 1; the counts are 3.858, 7.570 and 11.282 G."""
+    for depth, printed in ((50, "3.8 G"), (101, "7.6 G"), (152, "11.3 G")):
+        info = models.model_info(f"resnet{depth}", "paper")
+        assert info.published is not None and info.published.multiply_adds == printed
+        assert info.published.parameters is None
+    for depth, printed in ((18, "1.8 G"), (34, "3.6 G")):
+        info = models.model_info(f"plain{depth}")
+        assert info.published is not None and info.published.multiply_adds == printed
+
+
+def test_every_reference_figure_of_the_registry_is_checked():
     checked = {name for name, variant, *_ in ROWS if variant is None}
     stated = {n for n in models.list_models() if models.model_info(n).parameters is not None}
-    # The forms of VGG with batch norm that are not published.
+    # The forms of VGG with batch norm that nobody publishes.
     assert stated - checked == {"vgg11_lrn_bn", "vgg16_c_bn"}
 
 
@@ -64,7 +119,7 @@ def test_every_published_figure_of_the_registry_is_checked():
     ],
     ids=str,
 )
-def test_other_forms_have_their_published_parameters(name, settings, parameters):
+def test_other_forms_have_their_reference_parameters(name, settings, parameters):
     model, info = models.create_model(name, **settings), models.model_info(name)
     assert size(variables_of(model, info.input_size)["params"]) == parameters
 
@@ -73,7 +128,7 @@ def test_other_forms_have_their_published_parameters(name, settings, parameters)
     ("columns", "millions"),
     [(1, "0.258"), (2, "0.848"), (3, "2.125"), (4, "4.779"), (5, "10.185"), (6, "21.095")],
 )
-def test_ultra_deep_fractalnets_have_the_published_parameters(columns, millions):
+def test_ultra_deep_fractalnets_have_the_reference_parameters(columns, millions):
     """Larsson et al., 2017, table 3."""
     model = models.create_model(
         "fractalnet20", num_classes=100, columns=columns, widths=(16, 32, 64, 128, 128)

@@ -5,7 +5,7 @@ import pytest
 
 from cnnjax import models
 from cnnjax.analysis.cost.multiply_adds import multiply_adds
-from cnnjax.models.googlenet import COLUMNS
+from cnnjax.models.googlenet import COLUMNS, GoogLeNet
 from tests.models.shapes import registered, size, variables_of
 
 NAIVE_WIDTHS = {"3a": 416, "3b": 832, "4a": 1280, "4b": 1728, "4c": 2176, "4d": 2640}
@@ -32,6 +32,7 @@ def test_naive_modules_grow_from_module_to_module():
     model, info, variables = registered("googlenet", "naive")
     assert model.module == "naive"
     widths, parameters, products = naive_googlenet()
+    assert isinstance(model, GoogLeNet)
     found = models.feature_info(model, info.input_size)
     assert {f.name: f.channels for f in found if f.name in COLUMNS} == widths == NAIVE_WIDTHS
     heads = {k: v for k, v in variables["params"].items() if k.startswith("aux")}
@@ -57,6 +58,7 @@ def test_two_3x3_cost_less_than_one_5x5():
     assert model.five == "two_3x3"
     # In each of three modules 48 x 64 of 5x5 become 48 x 64 and 64 x 64 of 3x3, with a batch norm.
     saved = 25 * 48 * 64 - 9 * (48 * 64 + 64 * 64)
+    assert default.parameters is not None
     assert info.parameters == default.parameters - 3 * (saved - 2 * 64)
     heads = size(variables["params"]["aux1"])
     assert heads == info.auxiliary_parameters == default.auxiliary_parameters

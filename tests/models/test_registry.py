@@ -201,7 +201,8 @@ def test_overrides_reach_the_network():
 
 
 def test_taken_names_are_refused():
-    from cnnjax.models.registry import ModelInfo, register
+    from cnnjax.models.info import ModelInfo
+    from cnnjax.models.registry import register
 
     taken = ModelInfo("vgg_a", "no paper", input_size=(1, 1, 1), parameters=None)
     with pytest.raises(ValueError, match="'vgg_a' is taken"):

@@ -11,7 +11,7 @@ import safetensors.numpy
 from cnnjax import models
 from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.vgg import VGG
-from tests.models import torch_forward
+from tests.models import torch_compact, torch_forward
 from tests.models.shapes import drawn
 
 GENERATOR = np.random.default_rng(0)
@@ -50,21 +50,21 @@ SMALL = {
     "densenet": (
         "densenet121",
         {"blocks": (2, 1, 3), "growth": 6, "stem_width": 10},
-        torch_forward.densenet,
+        torch_compact.densenet,
         {},
         (46, 37),
     ),
     "mobilenet_v2": (
         "mobilenet_v2_050",
         {"rows": (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2), BlockRow(3, 24, 1, 1))},
-        torch_forward.mobilenet_v2,
+        torch_compact.mobilenet_v2,
         {"strides": (1, 2, 1, 1)},
         (33, 46),
     ),
-    "squeezenet1_0": ("squeezenet1_0", {}, torch_forward.squeezenet, {}, (46, 37)),
+    "squeezenet1_0": ("squeezenet1_0", {}, torch_compact.squeezenet, {}, (46, 37)),
 }
 LARGE = {
-    "squeezenet1_1": ("squeezenet1_1", {}, torch_forward.squeezenet, {}, (33, 46)),
+    "squeezenet1_1": ("squeezenet1_1", {}, torch_compact.squeezenet, {}, (33, 46)),
     "googlenet": ("googlenet", {}, torch_forward.googlenet, {}, (65, 79)),
     "inception_v3": (
         "inception_v3",

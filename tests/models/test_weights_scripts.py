@@ -19,7 +19,7 @@ import pytest
 import safetensors.numpy
 
 from cnnjax import models
-from scripts import convert_torch_weights, export_model
+from scripts import check_torch_parity, convert_torch_weights, export_model
 from scripts.convert_torch_weights import find_state_dict
 from tests.helpers.processes import run_python
 from tests.models.test_weights_load import MODEL, Explosive, variables_for
@@ -217,6 +217,17 @@ def test_without_torch_the_scripts_name_what_to_install(command):
     assert done.returncode == 1
     assert "pip install torch" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_rows_of_another_run_are_kept():
+    old = [("tv a", "a", "2x2", "logits", "1", "1e-6", "2e-6"), ("tv b", *["x"] * 6)]
+    before = check_torch_parity.report(old, ["first"], "torch 2")
+    new = [("tv a", "a", "2x2", "logits", "1", "3e-6", "4e-6"), ("tv c", *["y"] * 6)]
+    rows, commands = check_torch_parity.merged(new, ["second"], before)
+    assert rows == [new[0], old[1], new[1]]
+    assert commands == ["first", "second"]
+    again = check_torch_parity.report(rows, commands, "torch 2")
+    assert check_torch_parity.merged([], ["second"], again) == (rows, commands)
 
 
 def test_an_exported_network_is_read_again_with_the_same_logits(tmp_path):

@@ -13,6 +13,7 @@ X = np.concatenate([np.linspace(-4, 4, 33), [-1e-3, 1e-3, 30.0, -30.0]])
 TANH_GELU = np.tanh(np.sqrt(2 / np.pi) * (X + 0.044715 * X**3))
 FORMULAS = {
     "relu": np.maximum(X, 0),
+    "relu6": np.clip(X, 0, 6),
     "leaky_relu": np.where(X > 0, X, 0.01 * X),
     "scaled_tanh": 1.7159 * np.tanh(2 * X / 3),
     "tanh": np.tanh(X),

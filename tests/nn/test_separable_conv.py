@@ -10,6 +10,7 @@ import pytest
 
 from cnnjax import analysis, nn
 from tests.helpers import reference
+from tests.helpers.programs import quickly
 
 IMAGES = jax.random.normal(jax.random.key(1), (2, 6, 7, 3))
 
@@ -34,12 +35,16 @@ def test_depthwise_is_flaxs_grouped_convolution(multiplier):
     variables = _drawn(theirs)
     shapes = jax.eval_shape(ours.init, jax.random.key(0), IMAGES)
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, variables)
-    y, vjp = jax.vjp(ours.apply, variables, IMAGES)
-    expected, flax_vjp = jax.vjp(theirs.apply, variables, IMAGES)
-    g = jnp.cos(expected)
-    for a, b in zip(
-        jax.tree.leaves((y, vjp(g))), jax.tree.leaves((expected, flax_vjp(g))), strict=True
-    ):
+
+    @quickly
+    def both(variables, x):
+        y, vjp = jax.vjp(ours.apply, variables, x)
+        expected, flax_vjp = jax.vjp(theirs.apply, variables, x)
+        g = jnp.cos(expected)
+        return (y, vjp(g)), (expected, flax_vjp(g))
+
+    found, expected = both(variables, IMAGES)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
 
 
@@ -47,7 +52,7 @@ def test_depthwise_convolves_each_channel_by_itself():
     layer: Any = nn.DepthwiseConv((3, 3), 2, padding="VALID", padding_mode="reflect")
     variables = _drawn(layer)
     kernel, bias = (np.asarray(variables["params"][n]) for n in ("kernel", "bias"))
-    y = layer.apply(variables, IMAGES)
+    y = quickly(layer.apply)(variables, IMAGES)
     for channel in range(3):
         own = slice(2 * channel, 2 * channel + 2)
         expected = reference.conv2d(IMAGES[..., channel : channel + 1], kernel[..., own])
@@ -66,10 +71,16 @@ def test_separable_is_the_convolution_by_the_product_of_its_kernels():
     expected = reference.conv2d(IMAGES, kernel, **geometry) + np.asarray(
         params["pointwise"]["bias"]
     )
-    y, vjp = jax.vjp(lambda x: layer.apply(variables, x), IMAGES)
+
+    @quickly
+    def both(x, g):
+        y, vjp = jax.vjp(lambda x: layer.apply(variables, x), x)
+        return y, vjp(g)[0]
+
+    y, found = both(IMAGES, jnp.cos(jnp.asarray(expected, jnp.float32)))
     np.testing.assert_allclose(y, expected, atol=1e-4)
     dx = reference.conv2d_input_grad(np.cos(expected), kernel, IMAGES.shape, **geometry)
-    np.testing.assert_allclose(vjp(jnp.cos(jnp.asarray(expected, jnp.float32)))[0], dx, atol=1e-3)
+    np.testing.assert_allclose(found, dx, atol=1e-3)
 
 
 def test_multiply_adds_are_those_of_the_two_parts():

@@ -7,17 +7,18 @@ from cnnjax.training.errors import ConfigError
 from tests.recipes import own_parts
 
 
-def config_of(**overrides):
-    model = {"name": "resnet8_cifar", "overrides": overrides}
+def config_of(name="resnet8_cifar", **overrides):
+    model = {"name": name, "overrides": overrides}
     return {"data": {"name": "digits"}, "model": model}
 
 
-def test_an_activation_of_a_users_is_recorded_for_other_processes():
+@pytest.mark.parametrize("name", ["resnet8_cifar", "simple_cnn"])
+def test_an_activation_of_a_users_is_recorded_for_other_processes(name):
     path = "tests.recipes.own_parts:cubed"
-    (record,) = make_blueprint(config_of(activation=path)).parts
+    (record,) = make_blueprint(config_of(name, activation=path)).parts
     expected = {"kind": "activation", "name": path, "module": own_parts.__name__}
     assert record == {**expected, "file": own_parts.__file__}
-    assert make_blueprint(config_of(activation="gelu")).parts == ()
+    assert make_blueprint(config_of(name, activation="gelu")).parts == ()
 
 
 def test_choices_of_the_network_come_from_the_configuration():

@@ -72,6 +72,19 @@ def test_headline_counts_the_predictions(tmp_path):
     assert f"{60 + 1100 + 3210:,}" in text
 
 
+def test_the_network_is_drawn_once_with_its_parameters(tmp_path):
+    text = _page(tmp_path, fake_network())
+    (drawing,) = re.findall(r"<svg[^>]*cnnjax-diagram.*?</svg>", text, re.DOTALL)
+    counts = re.findall(r'<text class="muted"[^>]*>([\d.]+K?)</text>', drawing)
+    assert [count for count in counts if count in ("60", "1.10K", "3.21K")] == [
+        *("60", "1.10K", "3.21K")
+    ]
+    # Rules of the page do not reach the drawing: no class of it has one.
+    classes = {name for names in re.findall(r'class="([^"]*)"', drawing) for name in names.split()}
+    sheet = text[text.index("<style>") : text.index("</style>")]
+    assert [name for name in classes if re.search(rf"\.{name}\b(?!-)", sheet)] == []
+
+
 def test_every_mistake_shows_truth_and_three_guesses(tmp_path):
     text = _page(tmp_path, fake_network(wrong=7))
     section = text.split('id="mistakes"')[1].split("Right by the narrowest")[0]

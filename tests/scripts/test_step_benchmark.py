@@ -69,7 +69,7 @@ def test_plain_layers_are_flax_s_own_program():
 
 
 def test_networks_have_distinct_labels_and_their_heads_exist():
-    assert len({net.label for net in NETS}) == len(NETS) == 11
+    assert len({net.label for net in NETS}) == len(NETS) == 12
     for net in NETS:
         model = models.create_model(net.model, **net.overrides)
         for head in net.auxiliary:

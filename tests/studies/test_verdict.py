@@ -77,7 +77,7 @@ def test_a_missing_run_leaves_its_comparison_undecided():
     del outcomes["kind-plain_depth-20_seed-1"]
     verdict = studies.make_verdict(study, studies.plan_runs(study), outcomes)
     assert verdict.decision == "undecided"
-    assert "1 runs of the primary comparison are not finished" in verdict.reason
+    assert "1 run is missing of the primary comparison" in verdict.reason
     assert verdict.comparisons[0].missing == ["kind-plain_depth-20_seed-1"]
     assert verdict.comparisons[1].decided is not None
 

@@ -1,7 +1,15 @@
-"""A study of tiny runs for tests: LeNet-5 at two rates and two batch sizes, three seeds."""
+"""Studies of tiny runs for tests: of LeNet-5, and of a network that compiles in no time."""
 
 from cnnjax import studies, training
 from tests.helpers.tiny_run import TINY
+
+FOUR = {
+    "model": {"name": "tests.studies.tiny_net:TinyNet"},
+    # 128 examples to train on; the others are evaluated.
+    "data": {"batch_size": 64, "validation_examples": 1309},
+    "optimizer": {"name": "adam"},
+    "epochs": 2,
+}
 
 SCALES = {"twelve": "2 rates x 2 batch sizes x 3 seeds", "four": "2 rates x 2 seeds"}
 
@@ -16,8 +24,8 @@ def get_study(scale):
         "a low rate over a high one", "loss", {"rate": "low"}, {"rate": "high"}, at_least=0.1
     )
     return studies.Study(
-        question="Does LeNet-5 learn faster at a higher rate?",
-        base=TINY,
+        question="Does a network learn faster at a higher rate?",
+        base=TINY if scale == "twelve" else FOUR,
         factors=[rates, sizes] if scale == "twelve" else [rates],
         seeds=(0, 1, 2) if scale == "twelve" else (0, 1),
         outcomes=[

@@ -45,3 +45,22 @@ def test_a_weight_of_heads_that_do_not_exist_is_refused():
     task = Classification(tuple("0123456789"), auxiliary_weight=0.3)
     with pytest.raises(ValueError, match="Scores has no auxiliary heads; set it to 0"):
         run(task, batch_of(LOGITS[:, None, None], LABELS), True)
+
+
+def test_the_terms_of_the_loss_are_those_of_the_output_and_of_each_head():
+    weight = np.arange(20) % 3 / 2
+    batch = batch_of(LOGITS[:, None, None], LABELS, weight)
+    model = TwoHeads(num_classes=10)
+    variables = model.init(jax.random.key(0), batch["image"])
+
+    def nll(logits):
+        losses = -log_softmax(logits, axis=1)[np.arange(20), LABELS]
+        return (weight * losses).sum() / weight.sum()
+
+    expected = {"output": nll(LOGITS), "aux1": 0.3 * nll(2 * LOGITS)}
+    for auxiliary_weight, keys in ((0.3, ("output", "aux1")), (0.0, ("loss",))):
+        task = Classification(tuple("0123456789"), auxiliary_weight=auxiliary_weight)
+        terms = task.loss_terms(model, variables, batch, moment(task, batch, False))
+        values = [expected[key if key in expected else "output"] for key in keys]
+        assert tuple(terms) == keys
+        np.testing.assert_allclose([float(v) for v in terms.values()], values, rtol=1e-6)

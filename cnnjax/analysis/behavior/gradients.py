@@ -30,6 +30,8 @@ class LayerGradient:
 
     Attributes:
         name: the layer's path among the parameters.
+        has_kernel: whether a parameter has two axes or more, as in convolutions and dense layers,
+            but not in norms.
         parameters: norm of the parameters themselves.
         terms: norm of the gradient of each term of the loss, by the term's name.
         others: norm of the gradient of all terms but the first, such as the auxiliary heads
@@ -39,6 +41,7 @@ class LayerGradient:
     """
 
     name: str
+    has_kernel: bool
     parameters: float
     terms: Mapping[str, float]
     others: float
@@ -163,11 +166,13 @@ def gradients_of(terms: Terms, variables: Mapping[str, Any], batch: Any) -> list
         return {layer: tuple(norm[layer] for norm in norms) for layer in norms[0]}
 
     measured = jax.device_get(measure(variables, batch))
+    params: dict[Any, Any] = flax.traverse_util.flatten_dict(variables["params"])
+    kernels = {"/".join(path[:-1]) for path, leaf in params.items() if jnp.ndim(leaf) > 1}
     layers = []
     for layer in _called_order(terms, variables, batch, measured):
         own, *by_term, others, total = map(float, measured[layer])
         named = dict(zip(names, by_term, strict=True))
-        layers.append(LayerGradient(layer, own, named, others, total))
+        layers.append(LayerGradient(layer, layer in kernels, own, named, others, total))
     return layers
 
 
@@ -178,7 +183,8 @@ def _added(trees: list[Any]) -> Any:
 def _layer_norms(tree: Any) -> dict[str, Array]:
     """Returns the norm over all parameters of each module, by the module's path."""
     squares: dict[str, Array] = {}
-    for path, leaf in flax.traverse_util.flatten_dict(tree).items():
+    leaves: dict[Any, Any] = flax.traverse_util.flatten_dict(tree)
+    for path, leaf in leaves.items():
         layer = "/".join(path[:-1])
         # In half precision a sum of squares overflows early.
         own = (leaf.astype(jnp.float32) ** 2).sum()

@@ -1,6 +1,6 @@
 """Finds the ReLUs of any Flax model, and runs the model with another function in their place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,8 @@ def run_with_rectifiers(
 ) -> Array:
     """Applies a model with a given function in the place of every max(x, 0).
 
-    ReLUs inside of loops (`flax.linen.scan`) and other custom rules are left as they are.
+    ReLUs inside of loops (`flax.linen.scan`) and other custom rules are left as they are, and so is
+    max(E[x²] - E[x]², 0), the variance in a norm.
 
     Args:
         model: any Flax module.
@@ -90,13 +91,15 @@ def _run(
     def value_of(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else known[atom]
 
+    makers = {v: equation for equation in program.eqns for v in equation.outvars}
     for equation in program.eqns:
         values = [value_of(atom) for atom in equation.invars]
         name, params = equation.primitive.name, equation.params
         inner = params.get("jaxpr", params.get("call_jaxpr"))
         if name == "name" and params["name"].startswith(_DONE):
             last[0] = params["name"].removeprefix(_DONE)
-        if name == "max" and (rectified := _rectifier_operand(equation.invars)) is not None:
+        rectified = _rectifier_operand(equation.invars) if name == "max" else None
+        if rectified is not None and not _is_variance(rectified, makers):
             results = [rectify(last[0], value_of(rectified))]
         elif name in _INLINED and isinstance(inner, ClosedJaxpr):
             results = _run(inner.jaxpr, list(inner.consts), values, rectify, last)
@@ -116,6 +119,16 @@ def _rectifier_operand(operands: list[Any]) -> Any:
         if isinstance(zero, Literal) and jnp.ndim(zero.val) == 0 and zero.val == 0:
             return other
     return None
+
+
+def _is_variance(operand: Any, makers: Mapping[Any, Any]) -> bool:
+    """Returns whether a value is the E[x²] - E[x]² of a norm, which rounding can make negative."""
+    difference = None if isinstance(operand, Literal) else makers.get(operand)
+    if difference is None or difference.primitive.name != "sub":
+        return False
+    subtracted = difference.invars[1]
+    square = None if isinstance(subtracted, Literal) else makers.get(subtracted)
+    return square is not None and square.primitive.name in ("square", "integer_pow")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class ResidualBlock:
     """What a residual block adds, beside what its shortcut carries.
 
     Attributes:
-        name: the module call that adds them; a second sum in one call gets an apostrophe.
+        name: the module call that adds them; a second sum in one call gets an apostrophe. A sum of
+            the model itself is named after the call before it, "sum after conv2".
         branch: root mean square of F(x).
         shortcut: root mean square of x as it is added: after the projection, where there is one.
         ratio: ||F(x)|| / ||x|| over all values of the batch, which is `branch / shortcut`.
@@ -109,9 +110,9 @@ def residual_blocks(
         # The input's products are none so far; what depends on parameters alone has None.
         inputs = [_Known(leaf, None) for leaf in leaves]
         inputs += [_Known(leaf, frozenset()) for leaf in jax.tree.leaves(images)]
-        found: list[tuple[str, Array, Array]] = []
-        _Reader(found, []).run(program.jaxpr, list(program.consts), inputs, "")
-        names[:] = _distinct(calls[int(mark)].name for mark, *_ in found)
+        found: list[tuple[tuple[int, int], Array, Array]] = []
+        _Reader(found, [], [0]).run(program.jaxpr, list(program.consts), inputs, "")
+        names[:] = _distinct(_name(calls, *marks) for marks, *_ in found)
         return [(_size(branch), _size(shortcut)) for _, branch, shortcut in found]
 
     measured = jax.device_get(measure(variables, jnp.asarray(images)))
@@ -145,6 +146,10 @@ def _size(x: Array) -> Array:
     return jnp.sqrt((x.astype(jnp.float32) ** 2).mean())
 
 
+def _name(calls: Sequence[ModuleCall], call: int, before: int) -> str:
+    return calls[call].name or f"sum after {calls[before].name}"
+
+
 def _distinct(names: Any) -> list[str]:
     """Returns the names, with apostrophes after those that have come before."""
     taken: list[str] = []
@@ -160,12 +165,14 @@ class _Reader:
     """Runs a program and finds its residual blocks.
 
     Attributes:
-        found: the blocks: the mark of the call, F(x) and x.
+        found: the blocks: the numbers of the call and of the last one before it, F(x) and x.
         projections: whether each product so far has a kernel of 1x1, or is a matrix product.
+        before: the number of the last call so far that is not the model itself, its only element.
     """
 
-    found: list[tuple[str, Array, Array]]
+    found: list[tuple[tuple[int, int], Array, Array]]
     projections: list[bool]
+    before: list[int]
 
     def run(
         self, program: Jaxpr, constants: list[Any], inputs: list[_Known], scope: str
@@ -200,12 +207,15 @@ class _Reader:
         if products is not None and _has_product(equation):
             products |= {len(self.projections)}
             self.projections.append(_is_projection(equation, operands))
+        marks = re.findall(rf"{MARK}(\d+)", scope)
+        call = int(marks[-1]) if marks else 0
         if equation.primitive.name in ("add", "add_any") and len(before) == 2:
-            self._note(operands, scope)
+            self._note(operands, call)
+        self.before[0] = call or self.before[0]
         results = bound if equation.primitive.multiple_results else [bound]
         return [_Known(result, products) for result in results]
 
-    def _note(self, operands: list[_Known], scope: str) -> None:
+    def _note(self, operands: list[_Known], call: int) -> None:
         """Notes a sum whose sides are a branch and its shortcut."""
         (a, of_a), (b, of_b) = operands
         if of_a is None or of_b is None or a.shape != b.shape:
@@ -217,8 +227,7 @@ class _Reader:
         own = of_b - of_a if own_a > own_b else of_a - of_b
         if not all(self.projections[product] for product in own):
             return
-        marks = re.findall(rf"{MARK}(\d+)", scope)
-        self.found.append((marks[-1] if marks else "0", branch, shortcut))
+        self.found.append(((call, self.before[0]), branch, shortcut))
 
 
 def _inner_program(equation: Any) -> tuple[Jaxpr, list[Any]] | None:

@@ -142,18 +142,20 @@ def signals_of(
         gradients, outputs = jax.grad(loss, has_aux=True)(offsets, variables, batch)
         return [
             (
-                *(statistic(outputs[name]) for statistic in _STATISTICS),
-                jnp.sqrt((gradients[name] ** 2).mean()),
+                # In half precision the squares overflow early.
+                *(statistic(outputs[name].astype(jnp.float32)) for statistic in _STATISTICS),
+                jnp.sqrt((gradients[name].astype(jnp.float32) ** 2).mean()),
             )
             for name in order
         ]
 
     measured = jax.device_get(measure(variables, batch))
     has_loss = jax.eval_shape(compute, variables, batch) is not None
-    return [
-        LayerSignal(name, *map(float, values[:-1]), float(values[-1]) if has_loss else math.nan)
-        for name, values in zip(order, measured, strict=True)
-    ]
+    signals = []
+    for name, values in zip(order, measured, strict=True):
+        mean, std, off, zeros, gradient = map(float, values)
+        signals.append(LayerSignal(name, mean, std, off, zeros, gradient if has_loss else math.nan))
+    return signals
 
 
 _STATISTICS: tuple[Callable[[Array], Array], ...] = (

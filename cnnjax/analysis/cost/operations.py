@@ -11,6 +11,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from cnnjax.analysis.cost.receptive_field import Reach
+from cnnjax.nn.activations import SCOPE
 
 MARK = "call:"
 """Before the index of a module call, in the scopes and names by which a program refers to it."""
@@ -83,6 +84,7 @@ class Operation:
         turns: how often a loop repeats it; `multiply_adds` counts every turn.
         axes: the axes that a reduction removes.
         function: the named scope around it within its module, such as "max_pool".
+        inner: the first one within this that is no `SCOPE`, which every activation has around it.
         marks: the call whose result this is; None for other operations.
         sources: for each operand, where it comes from if it depends on the image.
         variables: indices of the model's variables from which the other operands are computed.
@@ -105,6 +107,7 @@ class Operation:
     turns: int = 1
     marks: int | None = None
     function: str = ""
+    inner: str = ""
     sources: tuple[Source | None, ...] = ()
     variables: frozenset[int] = frozenset()
     calls: tuple[int, ...] = ()
@@ -128,6 +131,7 @@ def read_operation(
     # Scopes within the innermost module, without those of transformations such as "jit(...)".
     tail = re.split(rf"{MARK}\d+", place.scope)[-1]
     names = [part for part in tail.split("/") if part.isidentifier()]
+    own_names = [part for part in names if part != SCOPE]
     inputs, outputs = shapes_of(equation.invars), shapes_of(equation.outvars)
     depends = sum(flow.reaches != INDEPENDENT for flow in operands)
     own = str(equation.params.get("name", "")) if name == "name" else ""
@@ -146,6 +150,7 @@ def read_operation(
         axes=tuple(equation.params.get("axes", ())) if name.startswith("reduce_") else (),
         turns=turns,
         function=names[0] if names else "",
+        inner=own_names[0] if own_names else "",
         marks=int(own.removeprefix(MARK)) if own.startswith(MARK) else None,
         sources=tuple(flow.source for flow in operands),
         variables=frozenset().union(*(flow.variables for flow in operands)),
@@ -156,7 +161,7 @@ def read_operation(
             for atom in equation.invars
             if isinstance(atom, Literal) and np.ndim(atom.val) == 0 and np.isrealobj(atom.val)
         ),
-        library=("", "") if names else _library(equation),
+        library=("", "") if own_names else _library(equation),
     )
 
 

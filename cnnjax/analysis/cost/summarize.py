@@ -9,6 +9,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from cnnjax.analysis.calls import evaluation_arguments
 from cnnjax.analysis.cost.layer_rows import Row, layer_rows
@@ -24,6 +25,7 @@ def summarize(
     dtype: Any = jnp.float32,
     variables: Any = None,
     kept: bool = True,
+    biases: bool = True,
     xla: bool = False,
     name: str | None = None,
     **apply_arguments: Any,
@@ -41,6 +43,8 @@ def summarize(
         variables: the model's variables or their shapes; None initializes by shapes.
         name: the model's name in the summary; None for the name of its class.
         kept: whether `bytes_kept` is counted, which traces the training step too.
+        biases: whether parameters named "bias" or "..._bias" are counted, those that layers and
+            norms add; without them, weights and scales are left.
         xla: whether XLA's own count is added, which lowers (but does not compile) the model.
         **apply_arguments: keyword arguments of `__call__`; evaluation mode is chosen if not given.
 
@@ -56,7 +60,8 @@ def summarize(
     if variables is None:
         variables = shape_variables(model, images, apply_arguments)
     trace = trace_operations(model, variables, images, **apply_arguments)
-    rows, others = layer_rows(trace, variables.get("params", {}))
+    params = variables.get("params", {})
+    rows, others = layer_rows(trace, params if biases else _without_biases(params))
     values = math.prod(shape)
     first = Row(INPUT, INPUT, shape, values=values, bytes_forward=values * images.dtype.itemsize)
     layers = {row.name for row in rows}
@@ -67,6 +72,15 @@ def summarize(
         tuple(replace(row, bytes_kept=saved.get(row.name, 0)) for row in (first, *rows)),
         others,
         _xla_multiply_adds(model, variables, images, apply_arguments) if xla else None,
+        biases,
+    )
+
+
+def _without_biases(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the parameters without those that are added."""
+    flat = traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict(
+        {path: leaf for path, leaf in flat.items() if not f"_{path[-1]}".endswith("_bias")}
     )
 
 

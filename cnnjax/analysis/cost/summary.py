@@ -20,6 +20,7 @@ class Summary:
         other_parameters: parameters of modules that evaluation does not call, such as auxiliary
             heads; they are in no row.
         xla_multiply_adds: half of XLA's own count of floating-point operations, if requested.
+        biases: whether the parameters include biases.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Summary:
     rows: tuple[Row, ...]
     other_parameters: int = 0
     xla_multiply_adds: int | None = None
+    biases: bool = True
 
     @property
     def parameters(self) -> int:
@@ -113,6 +115,12 @@ _HEADINGS = (
 )
 
 
+def _headings(summary: Summary) -> list[str]:
+    """Returns the names of the columns."""
+    counted = "parameters" if summary.biases else "parameters without biases"
+    return [counted if name == "parameters" else name for name in _HEADINGS]
+
+
 def _cells(row: Row, number: Callable[[int], str]) -> list[str]:
     counts = (
         row.parameters,
@@ -139,7 +147,7 @@ def totals(summary: Summary) -> list[str]:
     """
     unused = summary.other_parameters
     lines = [
-        f"{summary.parameters:,} parameters"
+        f"{summary.parameters:,} parameters{'' if summary.biases else ' without biases'}"
         + (f", and {unused:,} that evaluation does not use" if unused else ""),
         f"{summary.multiply_adds:,} multiply-adds for one image",
         f"{summary.values:,} values ({compact(summary.bytes_forward)}B) in the input and all "
@@ -170,7 +178,7 @@ def format_summary(summary: Summary, form: str = "table") -> str:
     """
     number = str if form == "csv" else compact
     return table_text(
-        _HEADINGS,
+        _headings(summary),
         [_cells(row, number) for row in summary.rows],
         form,
         title=f"{summary.model}, input {shape_text(summary.input_shape)}",
@@ -200,7 +208,7 @@ def side_by_side(first: Summary, second: Summary, form: str = "table") -> str:
         return [_cells(row, number)[i] for i in shown] if row else [""] * len(shown)
 
     return table_text(
-        [f"{summary.model} {_HEADINGS[i]}" for summary in (first, second) for i in shown],
+        [f"{summary.model} {_headings(summary)[i]}" for summary in (first, second) for i in shown],
         [half(one) + half(other) for one, other in itertools.zip_longest(first.rows, second.rows)],
         form,
         title=f"{first.model} and {second.model}",

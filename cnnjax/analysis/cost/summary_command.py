@@ -8,6 +8,7 @@ from cnnjax import models
 from cnnjax.analysis.cost.summarize import summarize
 from cnnjax.analysis.cost.summary import Summary, format_summary, side_by_side, totals
 from cnnjax.analysis.cost.tables import FORMATS, shape_text, table_text
+from cnnjax.models.info import Published
 
 _DESCRIPTION = """Prints what each layer of a network costs and sees: output shape, parameters,
 multiply-adds, values and bytes of a forward pass, bytes kept for the backward pass, receptive
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m cnnja
     """
     options = _parser(program).parse_args(arguments)
     try:
-        if options.all and (options.input_size or options.variant or options.compare):
+        changed = (options.input_size, options.variant, options.compare, options.without_biases)
+        if options.all and any(changed):
             raise ValueError("--all takes each network as published; leave the other options out")
         if options.all == bool(options.model):
             raise ValueError("give the name of a network, or --all")
@@ -55,6 +57,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="table, the default, is for the terminal"
     )
+    parser.add_argument(
+        "--without_biases", action="store_true", help="count the parameters without biases"
+    )
     parser.add_argument("--xla", action="store_true", help="add XLA's own count of operations")
     return parser
 
@@ -82,7 +87,8 @@ def image_size(text: str) -> tuple[int, ...]:
 def _summary(name: str, options: argparse.Namespace) -> Summary:
     model = models.create_model(name, num_classes=options.num_classes, variant=options.variant)
     size = options.input_size or models.model_info(name, options.variant).input_size
-    return summarize(model, size, xla=options.xla, name=name)
+    biases = not options.without_biases
+    return summarize(model, size, xla=options.xla, biases=biases, name=name)
 
 
 def _one(options: argparse.Namespace) -> str:
@@ -103,8 +109,10 @@ _HEADINGS = (
     "network",
     "input",
     "parameters",
+    "reference parameters",
     "published parameters",
     "multiply-adds",
+    "reference multiply-adds",
     "published multiply-adds",
     _XLA,
     "values",
@@ -115,7 +123,7 @@ _HEADINGS = (
 
 
 def _all(options: argparse.Namespace) -> str:
-    """Returns a line for each registered network, with the published figures beside ours."""
+    """Returns a line for each registered network, with reference and published figures beside."""
     number = "{}" if options.format == "csv" else "{:,}"
     lines = []
     for name in models.list_models():
@@ -123,14 +131,17 @@ def _all(options: argparse.Namespace) -> str:
         summary = _summary(name, options)
         fields = [row.field for row in summary.rows if row.field]
         xla = summary.xla_multiply_adds
+        printed = info.published or Published("")
         lines.append(
             (
                 name,
                 shape_text(summary.input_shape),
                 number.format(summary.parameters),
                 number.format(info.parameters) if info.parameters else "",
+                printed.parameters or "",
                 number.format(summary.multiply_adds),
                 info.multiply_adds or "",
+                printed.multiply_adds or "",
                 "" if xla is None else number.format(xla),
                 number.format(summary.values),
                 number.format(summary.bytes_forward),

@@ -104,7 +104,8 @@ def trace_operations(
             output = proceed()
         if not isinstance(output, jax.Array):
             return output
-        if inputs and (known := layer_multiply_adds(module, inputs[0].shape, output.shape)):
+        takes_array = bool(inputs) and hasattr(inputs[0], "shape")
+        if takes_array and (known := layer_multiply_adds(module, inputs[0].shape, output.shape)):
             products[index] = known
         # The name marks the result, since the last operation may be that of an inner call.
         return ad_checkpoint.checkpoint_name(output, f"{MARK}{index}")

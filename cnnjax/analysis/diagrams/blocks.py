@@ -103,7 +103,7 @@ def blocks(graph: NetworkGraph, depth: int) -> Block:
     """
     root = _Builder(graph, depth).build(range(len(graph.nodes)), 0, 0)
     assert isinstance(root, Block)
-    last = Box("", [], "Output", [], "input", 0)
+    last = Box("", [], "Output", [], "end", 0)
     root.children.append(last)
     _add_wires(graph, root, last)
     return root
@@ -173,7 +173,7 @@ class _Builder:
             [index],
             words.title(node, shapes),
             words.notes(node, shapes),
-            "input" if node.name == INPUT else words.category(node),
+            "end" if node.name == INPUT else words.category(node),
             node.parameters,
             repeats=self._turns([index]),
         )

@@ -1,8 +1,8 @@
 """Places of boxes and blocks: rows from the top to the bottom, as few crossings as can be.
 
 igraph's Sugiyama layout orders each row. The distances between neighbors in a row follow from the
-widths of the boxes, and all places along the rows from least squares: wires become as straight as
-the distances allow.
+widths of the boxes, and all places along the rows follow from the wires, which become as straight
+as these distances allow.
 """
 
 import itertools
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cnnjax.analysis.diagrams.blocks import ENTRY, EXIT, Block, Box, Item
+from cnnjax.analysis.diagrams.distances import least_distances, least_squares
 from cnnjax.analysis.diagrams.rows import Rows, rows_of
 from cnnjax.analysis.diagrams.sizes import (
     BLOCK_PADDING,
@@ -18,16 +19,19 @@ from cnnjax.analysis.diagrams.sizes import (
     CHIP,
     LINE,
     TURN,
+    WIRE_GAP,
     box_size,
     chip_text,
     header_size,
     text_width,
 )
-from cnnjax.extras import installed_with
 
 # By how many pixels a frame may be wider on one side, and how often its middle is moved.
 _UNEVEN = 4
 _ROUNDS = 4
+
+# Up to so many vertices least squares are fast.
+_SMALL = 160
 
 
 @dataclass
@@ -93,7 +97,23 @@ def place(item: Item) -> Placed:
     placed.curves = [
         _curve(item, rows, number, placed, centers, bands) for number in range(len(item.wires))
     ]
+    _trim(placed, rows)
     return placed
+
+
+def _trim(placed: Placed, rows: Rows) -> None:
+    """Lets all wires of an array but the longest start where they leave the longest."""
+    assert isinstance(placed.item, Block)
+    longest: dict[tuple[int, int], int] = {}
+    order = sorted(range(len(rows.paths)), key=lambda number: -len(rows.paths[number]))
+    for number in order:
+        wire, path = placed.item.wires[number], rows.paths[number]
+        first = longest.setdefault((wire.source, wire.output), number)
+        if number != first and len(path) > 2:
+            # The end of the last row that it shares, and the piece from there to its target.
+            tail = placed.curves[number]
+            keep = 2 if wire.target >= 0 else 1
+            placed.curves[number] = tail[-keep - 1 :]
 
 
 def _has_exits(block: Block) -> bool:
@@ -106,13 +126,14 @@ def _columns(block: Block, children: list[Placed], rows: Rows) -> tuple[list[flo
     widths += [2.0] * (len(rows.row) - len(children))
     halves = np.array(widths) / 2
     # What is alone in its row is to be in the middle of the frame, whose width depends on it.
-    middle = 0.0
+    middle = extent = 0.0
+    centers = np.zeros(len(widths))
     for _ in range(_ROUNDS):
+        middle = extent
         centers = _centers(block, children, rows, widths, middle)
         extent = ((centers - halves).min() + (centers + halves).max()) / 2
         if abs(extent - middle) <= _UNEVEN:
             break
-        middle = extent
     return list(np.round(centers - middle - halves)), widths
 
 
@@ -120,36 +141,20 @@ def _centers(
     block: Block, children: list[Placed], rows: Rows, widths: list[float], middle: float
 ) -> np.ndarray:
     """Returns the center of each vertex; those that are alone in their row are near the middle."""
-    # Centers are fixed by the first vertex of each row and the free space before each other one.
-    offsets = np.zeros(len(rows.row))
-    columns = np.zeros((len(rows.row), len(rows.row)))
-    lower = np.zeros(len(rows.row))
+    ends = len(children) + len(rows.ports)
+    apart = []
     for order in rows.order:
-        for place, vertex in enumerate(order):
-            columns[vertex, order[: place + 1]] = 1
-            if place:
-                before = order[place - 1]
-                half = (widths[before] + widths[vertex]) / 2
-                offsets[vertex] = offsets[before] + half + BOX_GAP
-            else:
-                lower[vertex] = -np.inf
-    equations, targets = [], []
-    for first, second, weight, start, end in _segments(block, children, rows):
-        equations.append(weight * (columns[first] - columns[second]))
-        targets.append(weight * (offsets[second] + end - offsets[first] - start))
-    # What is alone in its row goes to the middle, and so does what no wire holds.
-    # An entry or exit is in the middle exactly, so that blocks one below the other do not drift.
+        for left, right in itertools.pairwise(order):
+            # Wires that run side by side are a bundle.
+            gap = BOX_GAP if min(left, right) < ends else WIRE_GAP
+            apart.append((left, right, (widths[left] + widths[right]) / 2 + gap))
+    pulls = [(v, 0.01, middle) for v in range(len(rows.row))]
     for order in rows.order:
-        for vertex in order:
-            alone = 30.0 if vertex in rows.ports.values() else 8.0
-            weight = alone if len(order) == 1 else 0.01
-            equations.append(weight * columns[vertex])
-            targets.append(weight * (middle - offsets[vertex]))
-    with installed_with("report"):
-        from scipy.optimize import lsq_linear
-
-    solved = lsq_linear(np.array(equations), np.array(targets), (lower, np.inf), "bvls")
-    return columns @ solved.x + offsets
+        if len(order) == 1:
+            # An entry or exit is in the middle exactly: blocks below each other would drift.
+            pulls[order[0]] = order[0], 30.0 if order[0] in rows.ports.values() else 8.0, middle
+    solve = least_squares if len(rows.row) <= _SMALL else least_distances
+    return solve(len(rows.row), apart, _segments(block, children, rows), pulls)
 
 
 def _chip_width(child: Placed) -> float:
@@ -166,7 +171,7 @@ def _segments(
     Each is two vertices, the weight of its straightness, and for both ends the distance from the
     vertex's center.
     """
-    found = []
+    found = {}
     ends = len(children) + len(rows.ports)
     for number, wire in enumerate(block.wires):
         path = rows.paths[number]
@@ -179,8 +184,8 @@ def _segments(
             if place == len(path) - 2 and wire.target >= 0:
                 child = children[wire.target]
                 end = child.entries.get(wire.input, child.width / 2) - child.width / 2
-            found.append((first, second, (1.0, 0.05, 3.0)[inner], start, end))
-    return found
+            found[first, second, start, end] = (1.0, 0.05, 3.0)[inner]
+    return [(*key[:2], weight, *key[2:]) for key, weight in found.items()]
 
 
 def _heights(block: Block, children: list[Placed], rows: Rows) -> tuple[list[float], list[float]]:

@@ -1,5 +1,6 @@
 """Rows of a block's boxes, and their order from left to right."""
 
+import itertools
 from dataclasses import dataclass
 
 from cnnjax.analysis.diagrams.blocks import ENTRY, EXIT, Block
@@ -48,22 +49,35 @@ def rows_of(block: Block) -> Rows:
         edges.append((ends[0], ends[1]))
     count = len(block.children) + len(ports)
     row = _layers(count, edges, ports)
-    graph = igraph.Graph(n=count, edges=edges, directed=True)
-    # Many rounds are cheap here, and cross fewer wires.
-    layout = graph.layout_sugiyama(layers=row, hgap=1, vgap=1, maxiter=1000)
-    across = [point[0] for point in layout.coords[:count]]
-    paths = []
-    for (source, target), bends in zip(edges, layout.edge_routing, strict=True):
-        path = [source]
-        for x, y in sorted(bends, key=lambda point: point[1]):
-            path.append(len(row))
-            row.append(round(y))
-            across.append(x)
-        paths.append([*path, target])
+    paths = _paths(block, edges, row)
+    steps = sorted({step for path in paths for step in itertools.pairwise(path)})
+    graph = igraph.Graph(n=len(row), edges=steps, directed=True)
+    # Many rounds cross fewer wires, and are cheap in small blocks.
+    rounds = max(30_000 // len(row), 20)
+    across = graph.layout_sugiyama(layers=row, hgap=1, vgap=1, maxiter=rounds).coords
     order: list[list[int]] = [[] for _ in range(max(row) + 1)]
-    for vertex in sorted(range(len(row)), key=lambda vertex: across[vertex]):
+    for vertex in sorted(range(len(row)), key=lambda vertex: across[vertex][0]):
         order[row[vertex]].append(vertex)
     return Rows(row, order, paths, ports)
+
+
+def _paths(block: Block, edges: list[tuple[int, int]], row: list[int]) -> list[list[int]]:
+    """Returns the vertices that each wire passes; those of rows in between are added to `row`.
+
+    The wires of one array share them, so that it is one line with branches.
+    """
+    shared: dict[tuple[int, int, int], int] = {}
+    paths = []
+    for wire, (source, target) in zip(block.wires, edges, strict=True):
+        path = [source]
+        for between in range(row[source] + 1, row[target]):
+            key = (source, wire.output, between)
+            if key not in shared:
+                shared[key] = len(row)
+                row.append(between)
+            path.append(shared[key])
+        paths.append([*path, target])
+    return paths
 
 
 def _layers(

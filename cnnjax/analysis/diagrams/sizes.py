@@ -12,8 +12,8 @@ TITLE, TEXT, SMALL, CHIP = 12.5, 12.0, 11.5, 11.5
 LINE = 15
 """Height of a line of text."""
 
-BOX_GAP, BLOCK_PADDING, TURN = 12, 10, 22
-"""Space between boxes, within a block's frame, and for a wire's turn."""
+BOX_GAP, WIRE_GAP, BLOCK_PADDING, TURN = 12, 5, 10, 22
+"""Space between boxes, between wires, within a block's frame, and for a wire's turn."""
 
 _NAME = 14
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|()[] /1"), frozenset("mwMWGOQ@%×")

@@ -29,7 +29,7 @@ _COLORS = {
     "light": ("#edf0f3", "#7f8995", "#2a313a", "#8d97a4"),
     "other": ("#edf0f3", "#7f8995", "#2a313a", "#8d97a4"),
     "module": ("#fbf6d9", "#8f7d1d", "#39340f", "#c9b64a"),
-    "input": ("#ffffff", "#7f8995", "#1a1f26", "#8d97a4"),
+    "end": ("#ffffff", "#7f8995", "#1a1f26", "#8d97a4"),
 }
 
 
@@ -74,7 +74,7 @@ def _style() -> str:
             f"{scope} .paper,{scope} .chip rect{{fill:{paper}}}",
             f"{scope} .frame{{fill:{block};stroke:{frame}}}",
             f"{scope} .block .chip rect{{fill:{block}}}",
-            f"{scope} .bar{{fill:{frame};fill-opacity:.35}}",
+            f"{scope} .lid{{fill:{frame};fill-opacity:.35}}",
             f"{scope} text{{fill:{ink}}}",
             f"{scope} .muted{{fill:{muted}}}",
             f"{scope} .wire{{stroke:{wire}}}",
@@ -83,7 +83,7 @@ def _style() -> str:
     rules["light"] += [
         f"{scope} .wire{{fill:none;stroke-width:1.4}}",
         f"{scope} .title{{font-weight:650}}",
-        f"{scope} .box:hover>rect{{stroke-width:2.5}}",
+        f"{scope} .node:hover>rect{{stroke-width:2.5}}",
         f"{scope} .wires g:hover .wire{{stroke-width:3}}",
         f"{scope} .wide{{stroke:transparent;stroke-width:12;fill:none}}",
     ]
@@ -103,7 +103,7 @@ def _draw(graph: NetworkGraph, placed: Placed, left: float, top: float) -> Itera
     if not item.is_root:
         size = f'x="{x:g}" y="{y:g}" width="{placed.width:g}"'
         yield f'<rect class="frame" {size} height="{placed.height:g}" rx="8"/>'
-        yield f'<g><rect class="bar" {size} height="{header:g}" rx="8"/>'
+        yield f'<g><rect class="lid" {size} height="{header:g}" rx="8"/>'
         yield f"<title>{escape(_block_hover(item))}</title>"
     yield from _lines(header_texts(item), x + placed.width / 2, y + 4)
     yield "" if item.is_root else "</g>"
@@ -121,7 +121,7 @@ def _draw(graph: NetworkGraph, placed: Placed, left: float, top: float) -> Itera
 
 
 def _box(graph: NetworkGraph, box: Box, placed: Placed, x: float, y: float) -> Iterator[str]:
-    yield f'<g class="box {box.category}"><title>{escape(_hover(graph, box))}</title>'
+    yield f'<g class="node {box.category}"><title>{escape(_hover(graph, box))}</title>'
     yield (
         f'<rect x="{x:g}" y="{y:g}" width="{placed.width:g}" height="{placed.height:g}" rx="5"/>'
     )

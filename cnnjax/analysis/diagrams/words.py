@@ -31,6 +31,9 @@ _TITLES = {
     "div": "Divide",
     "max": "Maximum",
     "relu": "ReLU",
+    "relu6": "ReLU6",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
     "leaky_relu": "Leaky ReLU",
     "scaled_tanh": "Scaled tanh",
     "gelu": "GELU",
@@ -77,6 +80,9 @@ def title(node: Node, inputs: Sequence[tuple[int, ...]]) -> str:
     ):
         return "Mean"
     name = _TITLES.get(node.kind) or _spaced(node)
+    if node.is_module and not node.variables and category(node) == "other":
+        # Such as a module that applies a function which is chosen by name.
+        name = _TITLES.get(node.function, name)
     kernel = kernel_size(node) or (node.window if category(node) == "conv" else None)
     return name if kernel is None else f"{name} {_pair(kernel)}"
 

@@ -17,6 +17,8 @@ class Node:
         name: as in a summary: the module's path, "#2" for its second call; for a function, the path
             of the module that calls it and the function.
         kind: the module's class, or the function.
+        function: the function that it starts with, such as the one that a module applies; "" if it
+            has no name.
         path: path of the module; of a function, that of the module that calls it.
         is_module: whether it is a module, rather than a function.
         shape: shape of its output, with the batch.
@@ -46,6 +48,7 @@ class Node:
     stride: tuple[int, int] | None = None
     turns: int = 1
     calls: tuple[int, ...] = ()
+    function: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cnnjax.analysis.cost.receptive_field import Reach
 from cnnjax.analysis.cost.summarize import checked_shape, shape_variables
 from cnnjax.analysis.cost.traces import Trace, trace_operations
 from cnnjax.analysis.graph.network import INPUT, Edge, NetworkGraph, Node
-from cnnjax.analysis.graph.units import Unit, layer_units, origin, sources_of
+from cnnjax.analysis.graph.units import Unit, function_name, layer_units, origin, sources_of
 
 
 def network_graph(
@@ -118,6 +118,7 @@ def _node(
         stride,
         last.turns,
         last.calls,
+        unit.kind or function_name(trace, unit.operations),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from cnnjax.analysis.cost.layer_rows import KINDS, is_layer
 from cnnjax.analysis.cost.operations import IMAGE, Operation, Source
 from cnnjax.analysis.cost.traces import Trace
+from cnnjax.nn.activations import SCOPE
 
 # Operations that hand an array on: names and marks, casts, and hints for the compiler.
 _HANDED_ON = frozenset(
@@ -85,16 +86,23 @@ def layer_units(trace: Trace) -> list[Unit]:
     }
     members: dict[Any, list[int]] = {}
     names: dict[Any, str] = {}
-    last: tuple[Any, ...] = ()
-    run = 0
+    scopes = _Scopes()
     for i in live:
         operation = trace.operations[i]
-        key, name = _group(trace, operation, mixed)
-        if key[0] in ("scope", "operation"):
-            run += key != last or key[0] == "operation"
-            last, key = key, (*key, run)
+        function = _function(operation, mixed)
+        scope = operation.function or operation.inner or operation.library
+        # A network that calls no modules is drawn as the functions that it calls.
+        is_module = operation.call > 0 or 0 in trace.products
+        if is_module and trace.calls[operation.call].is_leaf:
+            key, name = ("call", operation.call), ""
+        elif any(scope):
+            key, name = ("scope", scopes.run(operation.call, scope, function)), ""
+        elif function is not None:
+            key, name = ("function", function[0]), function[1]
         else:
-            last = key
+            key, name = ("operation", i), operation.primitive
+        if key[0] != "scope":
+            scopes.leave()
         members.setdefault(key, []).append(i)
         names[key] = name
     units = [
@@ -120,28 +128,70 @@ def _live(trace: Trace) -> list[int]:
     return sorted(found)
 
 
-def _group(trace: Trace, operation: Operation, mixed: set[int]) -> tuple[tuple[Any, ...], str]:
-    """Returns a key that the operations of a layer share, and the name of its function."""
-    # A network that calls no modules is drawn as the functions that it calls.
-    is_module = operation.call > 0 or 0 in trace.products
-    if is_module and trace.calls[operation.call].is_leaf:
-        return ("call", operation.call), ""
+def _function(operation: Operation, mixed: set[int]) -> tuple[int, str] | None:
+    """Returns the outermost inlined function around an operation that calls no module."""
     for number, name, call in operation.within:
         if call == operation.call and number not in mixed:
-            return ("function", number), name
-    if operation.function:
-        return ("scope", operation.call, operation.function), operation.function
-    if operation.library[0]:
-        return ("scope", operation.call, operation.library), operation.library[0]
-    return ("operation", operation.call), operation.primitive
+            return number, name
+    return None
 
 
-def _kind(trace: Trace, indices: Iterable[int], name: str) -> str:
+class _Scopes:
+    """Numbers the runs of neighboring operations in one scope."""
+
+    def __init__(self):
+        self._number = 0
+        self._scope: Any = None
+        self._inlined: dict[int, str] = {}
+
+    def run(self, call: int, scope: Any, function: tuple[int, str] | None) -> int:
+        """Returns the run of an operation.
+
+        The same inlined function again starts a new one: two pools in a row are two layers.
+        """
+        again = (
+            function is not None
+            and function[0] not in self._inlined
+            and function[1] in self._inlined.values()
+        )
+        if (call, scope) != self._scope or again:
+            self._number += 1
+            self._scope, self._inlined = (call, scope), {}
+        if function is not None:
+            self._inlined[function[0]] = function[1]
+        return self._number
+
+    def leave(self) -> None:
+        """Ends the run: another operation follows."""
+        self._scope = None
+
+
+def function_name(trace: Trace, indices: Iterable[int]) -> str:
+    """Returns the named function that a layer starts with; "" if there is none.
+
+    Args:
+        trace: a traced model.
+        indices: of the layer's operations.
+    """
+    operations = [trace.operations[i] for i in indices]
+    named = [each.inner or each.library[0] for each in operations]
+    inlined = [name.strip("_") for each in operations for _, name, _ in each.within[-1:]]
+    return next(filter(str.isidentifier, [*named, *inlined]), "")
+
+
+def _kind(trace: Trace, indices: Sequence[int], name: str) -> str:
     """Returns the function of a layer that is no module."""
     operations = [trace.operations[i] for i in indices]
-    named = [each.function or each.library[0] for each in operations]
+    named = [each.inner or each.library[0] for each in operations]
     if any(named):
         return next(filter(None, named))
+    if operations[0].function == SCOPE:
+        # An activation without a name of its own: its function, or what it does.
+        found = {
+            next((name for _, name, call in each.within if call == each.call), each.primitive)
+            for each in operations
+        }
+        return found.pop().strip("_") if len(found) == 1 else SCOPE
     layers = [KINDS[each.primitive] for each in operations if is_layer(each)]
     if layers:
         return layers[0]

@@ -7,8 +7,22 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from cnnjax import ops
-from cnnjax.analysis.windows.numbers import as_images, as_plane, plane, shown_places
-from cnnjax.analysis.windows.sheets import Part, beside, grid, number_text, sheet, text_lines
+from cnnjax.analysis.windows.numbers import (
+    as_images,
+    as_plane,
+    check_windows,
+    plane,
+    shown_places,
+)
+from cnnjax.analysis.windows.sheets import (
+    Part,
+    beside,
+    grid,
+    number_text,
+    sheet,
+    text_lines,
+    window_and_output,
+)
 from cnnjax.ops import sizes
 
 
@@ -46,10 +60,8 @@ def draw_convolution(
         >>> "2 × 3" in text, "1·1 - 1·2 = -1" in text
         (True, True)
     """
-    op = "draw_convolution"
+    check_windows(op := "draw_convolution", windows)
     image, taps = plane(op, "x", x), plane(op, "kernel", kernel)
-    if isinstance(windows, bool) or not isinstance(windows, int) or windows < 1:
-        raise ValueError(f"{op}: windows {windows!r} must be a positive integer")
     output = as_plane(
         ops.conv2d(
             as_images(image),
@@ -66,39 +78,35 @@ def draw_convolution(
     padded = as_plane(ops.pad_images(as_images(image), pads, padding_mode))
     border = _border(image.shape, padded.shape, pads)
     parts: list[Part] = [
-        *text_lines(
-            f"Convolution {_by(reach)} of {_by(size)}: output {_by(output.shape)}", bold=True
-        ),
+        *text_lines(f"Convolution {_by(reach)} of {_by(size)}", bold=True),
+        *text_lines(f"output {_by(output.shape)}", muted=True),
         *text_lines(_settings(step, pads, spread, padding_mode), muted=True),
         grid("kernel", taps, style="kernel"),
     ]
-    places = list(np.ndindex(output.shape))
-    for row, column in shown_places(output.shape, windows):
-        number = places.index((row, column)) + 1
-        cells = [
-            (row * step[0] + a * spread[0], column * step[1] + b * spread[1])
-            for a, b in np.ndindex(taps.shape)
-        ]
-        done = {place: "done" for place in places[:number]}
-        parts += [
-            beside(
-                [
-                    grid(
-                        f"window {number} of {len(places)}",
-                        padded,
-                        {**border, **dict.fromkeys(cells, "window")},
-                    ),
-                    grid(
-                        "output",
-                        _known(output, places[:number]),
-                        {**done, (row, column): "mark"},
-                        "waiting",
-                    ),
-                ]
-            ),
-            *text_lines(_sum(padded, cells, taps, output[row, column])),
-        ]
+    for place in shown_places(output.shape, windows):
+        parts += _window(padded, border, taps, output, place, step, spread)
     return sheet(f"Convolution window by window, {_by(reach)} kernel on {_by(size)} numbers", parts)
+
+
+def _window(
+    padded: np.ndarray,
+    border: dict[tuple[int, int], str],
+    taps: np.ndarray,
+    output: np.ndarray,
+    place: tuple[int, int],
+    step: tuple[int, int],
+    spread: tuple[int, int],
+) -> list[Part]:
+    """Returns one window of a convolution: where it is, what is known after it, and its sum."""
+    cells = [
+        (place[0] * step[0] + a * spread[0], place[1] * step[1] + b * spread[1])
+        for a, b in np.ndindex(taps.shape)
+    ]
+    styles = {**border, **dict.fromkeys(cells, "window")}
+    return [
+        window_and_output(padded, styles, output, place),
+        *text_lines(_sum(padded, cells, taps, output[place])),
+    ]
 
 
 def draw_padding(
@@ -184,29 +192,35 @@ def draw_strides(
                 padding=pads,
             )
         )
-        exact = (row.size - taps.size + 2 * padding) / stride + 1
-        formula = (
-            f"stride {stride}: ({row.size} - {taps.size} + {2 * padding}) / {stride} + 1 = "
-            f"{number_text(exact)}"
-        )
-        rounded = "" if exact == output.size else f", rounded down to {output.size}"
-        windows = {
-            (line, line * stride + tap): "window"
-            for line in range(output.size)
-            for tap in range(taps.size)
-        }
-        first = {(line, c): "pad" for line in range(output.size) for _, c in border}
-        stacked = np.tile(padded, (output.size, 1))
-        parts += [
-            *text_lines(formula + rounded),
-            beside(
-                [
-                    grid("windows", stacked, {**first, **windows}),
-                    grid("output", output.T, style="done"),
-                ]
-            ),
-        ]
+        parts += _stacked(padded, border, (row.size, taps.size, padding, stride), output)
     return sheet("Windows of a row of numbers by stride", parts)
+
+
+def _stacked(
+    padded: np.ndarray,
+    border: dict[tuple[int, int], str],
+    numbers: tuple[int, int, int, int],
+    output: np.ndarray,
+) -> list[Part]:
+    """Returns the windows of a row below each other, and the formula of their number."""
+    size, taps, padding, stride = numbers
+    exact = (size - taps + 2 * padding) / stride + 1
+    rounded = "" if exact == output.size else f", rounded down to {output.size}"
+    formula = (
+        f"stride {stride}: ({size} - {taps} + {2 * padding}) / {stride} + 1 = {number_text(exact)}"
+    )
+    lines = range(output.size)
+    styles = {(line, column): "pad" for line in lines for _, column in border}
+    styles |= {(line, line * stride + tap): "window" for line in lines for tap in range(taps)}
+    return [
+        *text_lines(formula + rounded),
+        beside(
+            [
+                grid("windows", np.tile(padded, (output.size, 1)), styles),
+                grid("output", output.T, style="done"),
+            ]
+        ),
+    ]
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -237,14 +251,6 @@ def _border(
         for r, c in np.ndindex(outer)
         if not (top <= r < top + inner[0] and left <= c < left + inner[1])
     }
-
-
-def _known(output: np.ndarray, places: list[tuple[int, ...]]) -> np.ndarray:
-    """Returns the output as far as it is computed; the other numbers are NaN."""
-    known = np.full(output.shape, np.nan)
-    for place in places:
-        known[place] = output[place]
-    return known
 
 
 def _sum(padded: np.ndarray, cells: list[tuple[int, int]], taps: np.ndarray, result: float) -> str:

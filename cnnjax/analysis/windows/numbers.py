@@ -53,6 +53,20 @@ def as_plane(images: Float[Array, "1 height width 1"]) -> Float[np.ndarray, "hei
     return np.asarray(images, np.float64)[0, :, :, 0]
 
 
+def check_windows(function: str, windows: int) -> None:
+    """Raises an error unless a number of windows is a positive integer.
+
+    Args:
+        function: the caller's name, for the message.
+        windows: what was given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(windows, bool) or not isinstance(windows, int) or windows < 1:
+        raise ValueError(f"{function}: windows {windows!r} must be a positive integer")
+
+
 def shown_places(shape: tuple[int, int], most: int) -> list[tuple[int, int]]:
     """Returns the places of an output whose windows are drawn, in order.
 

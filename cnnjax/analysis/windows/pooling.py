@@ -7,8 +7,15 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from cnnjax import ops
-from cnnjax.analysis.windows.numbers import as_images, as_plane, plane, shown_places
-from cnnjax.analysis.windows.sheets import beside, grid, number_text, sheet, text_lines
+from cnnjax.analysis.windows.numbers import as_images, as_plane, check_windows, plane, shown_places
+from cnnjax.analysis.windows.sheets import (
+    beside,
+    grid,
+    number_text,
+    sheet,
+    text_lines,
+    window_and_output,
+)
 from cnnjax.ops import sizes
 
 _POOLS = {"max": ops.max_pool, "avg": ops.avg_pool, "sum": ops.sum_pool}
@@ -49,8 +56,7 @@ def draw_pooling(
     image = plane(op, "x", x)
     if kind not in _POOLS:
         raise ValueError(f"{op}: kind {kind!r} is not known; give one of {', '.join(_POOLS)}")
-    if isinstance(windows, bool) or not isinstance(windows, int) or windows < 1:
-        raise ValueError(f"{op}: windows {windows!r} must be a positive integer")
+    check_windows(op, windows)
     images = as_images(image)
     output = as_plane(_POOLS[kind](images, window, strides=strides))
     maxima = np.asarray(ops.max_pool_with_argmax(images, window, strides=strides)[1])[0, :, :, 0]
@@ -61,25 +67,14 @@ def draw_pooling(
         + ("" if step[0] == step[1] else f" × {step[1]}"),
         bold=True,
     )
-    places = list(np.ndindex(output.shape))
-    for row, column in shown_places(output.shape, windows):
-        number = places.index((row, column)) + 1
-        cells = [(row * step[0] + a, column * step[1] + b) for a, b in np.ndindex(size)]
+    for place in shown_places(output.shape, windows):
+        cells = [(place[0] * step[0] + a, place[1] * step[1] + b) for a, b in np.ndindex(size)]
         styles = dict.fromkeys(cells, "window")
         if kind == "max":
-            styles[_place(maxima[row, column], image)] = "mark"
-        known = np.full(output.shape, np.nan)
-        for place in places[:number]:
-            known[place] = output[place]
-        done = dict.fromkeys(places[:number], "done")
+            styles[_place(maxima[place], image)] = "mark"
         parts += [
-            beside(
-                [
-                    grid(f"window {number} of {len(places)}", image.astype(float), styles),
-                    grid("output", known, {**done, (row, column): "mark"}, "waiting"),
-                ]
-            ),
-            *text_lines(_reduced([image[cell] for cell in cells], kind, output[row, column])),
+            window_and_output(image.astype(float), styles, output, place),
+            *text_lines(_reduced([image[cell] for cell in cells], kind, output[place])),
         ]
     return sheet(f"{_WORDS[kind]} pooling window by window", parts)
 

@@ -154,6 +154,31 @@ def beside(parts: Sequence[Part]) -> Part:
     return Part(width, y + height, draw)
 
 
+def window_and_output(
+    inputs: np.ndarray, styles: Mapping[Place, str], output: np.ndarray, place: Place
+) -> Part:
+    """Returns the input with a window, beside the output as far as it is known after that window.
+
+    Args:
+        inputs: [rows, columns].
+        styles: the styles of the input's cells.
+        output: [rows, columns].
+        place: the place of the window in the output.
+    """
+    places = list(np.ndindex(output.shape))
+    number = places.index(place) + 1
+    known = np.full(output.shape, np.nan)
+    for each in places[:number]:
+        known[each] = output[each]
+    done = {**dict.fromkeys(places[:number], "done"), place: "mark"}
+    return beside(
+        [
+            grid(f"window {number} of {len(places)}", inputs, styles),
+            grid("output", known, done, "waiting"),
+        ]
+    )
+
+
 def sheet(title: str, parts: Sequence[Part]) -> str:
     """Returns parts from top to bottom as SVG text.
 

@@ -121,7 +121,7 @@ def _cifar10() -> ConfigDict:
     config.schedule = recipes.default_config().schedule
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
-    config.epochs = 8
+    config.epochs = 5
     return config
 
 

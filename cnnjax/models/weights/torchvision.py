@@ -170,8 +170,8 @@ def squeezenet(model: SqueezeNet) -> tuple[Rule, ...]:
     return (*rules, Rule("classifier", "classifier.1"))
 
 
-MOBILENET_V2_FIELDS = {"norm": "batch", "activation": "relu6"}
-_BATCH_NORM = {"norm": "batch", "activation": "relu"}
+MOBILENET_V2_FIELDS = {**PUBLISHED, "norm": "batch", "activation": "relu6"}
+_BATCH_NORM = {**PUBLISHED, "norm": "batch"}
 
 TABLES = (
     Table(
@@ -237,7 +237,7 @@ TABLES = (
     Table(
         SqueezeNet,
         squeezenet,
-        {"norm": "none", "activation": "relu", "bypass": False},
+        {**PUBLISHED, "norm": "none", "bypass": False},
         (224, 224, 3),
         "create_model('squeezenet1_1')",
     ),

@@ -175,7 +175,7 @@ def _windows(x: jax.Array, spec: LocalSpec, out_size: sizes.Size) -> jax.Array:
     taps = [
         shifted(pixels, tap, out_size, spec.strides, spec.dilation) for tap in all_taps(spec.window)
     ]
-    return jnp.stack(taps, axis=-1).reshape(x.shape[0], *out_size, -1)
+    return jnp.stack(taps, axis=-1).reshape(x.shape[0], *out_size, x.shape[3] * len(taps))
 
 
 def _add_windows(columns: jax.Array, shape: tuple[int, ...], spec: LocalSpec) -> jax.Array:

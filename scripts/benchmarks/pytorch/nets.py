@@ -28,6 +28,7 @@ TORCHVISION = {
     "resnet18": {},
     "resnet50": {},
     "resnext50_32x4d": {},
+    "mobilenet_v2": {},
     "inception_v3": {"init_weights": False},
 }
 """torchvision's networks, with the arguments that they need."""

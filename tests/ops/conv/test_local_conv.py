@@ -100,6 +100,15 @@ def test_equal_kernels_at_all_pixels_are_a_convolution():
         )
 
 
+def test_no_images_give_no_results_and_a_gradient_of_zeros():
+    x, kernel = jnp.ones((0, 4, 4, 2)), jnp.ones((4, 4, 18, 3))
+    y, vjp = jax.vjp(lambda x, k: ops.local_conv2d(x, k, 3), x, kernel)
+    assert y.shape == (0, 4, 4, 3)
+    dx, dk = vjp(y)
+    assert dx.shape == x.shape
+    np.testing.assert_array_equal(dk, jnp.zeros(kernel.shape))
+
+
 def test_a_kernel_for_other_images_is_refused_with_the_shape_that_fits():
     x, kernel = jnp.ones((1, 6, 6, 2)), jnp.ones((4, 4, 18, 3))
     assert ops.local_conv2d(x, kernel, 3, padding="VALID").shape == (1, 4, 4, 3)

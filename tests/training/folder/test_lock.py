@@ -2,14 +2,14 @@ import os
 
 import pytest
 
-from cnnjax.training.errors import FolderWriteError, RunFolderError
+from cnnjax.training.errors import FolderInUse, FolderWriteError, RunFolderError
 from cnnjax.training.folder.lock import locked
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
     with (
         locked(tmp_path),
-        pytest.raises(RunFolderError, match="in use by another process"),
+        pytest.raises(FolderInUse, match="in use by another process"),
         locked(tmp_path),
     ):
         pass

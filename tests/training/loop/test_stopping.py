@@ -48,3 +48,12 @@ def test_outside_of_the_main_thread_nothing_is_noted_and_nothing_breaks():
     thread.start()
     thread.join()
     assert asked == [False]
+
+
+def test_a_signal_within_a_block_stops_the_work_around_it_too():
+    with StopRequest() as outer:
+        with StopRequest() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        assert (inner.signal, outer.signal) == ("SIGTERM", "SIGTERM")
+    with StopRequest() as alone:
+        assert alone.signal is None
