@@ -32,7 +32,8 @@ def locked(workdir: Path) -> Iterator[None]:
             path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666
         )
     except OSError as error:
-        if path.is_symlink() or path.is_dir():
+        # Path's own methods raise for a name that is too long.
+        if os.path.islink(path) or os.path.isdir(path):
             raise _not_a_file(path) from None
         raise write_error(workdir, error) from error
     try:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
@@ -103,7 +104,7 @@ def unless_empty(
         weights: the examples' weights, [batch] in each stream.
         axis_name: mapped axis (of `jax.pmap`) over which the batch is spread, where there is one.
     """
-    total = sum(values.sum() for values in weights)
+    total = jnp.stack([values.sum() for values in weights]).sum()
     if axis_name is not None:
         total = jax.lax.psum(total, axis_name)
     # An empty step is counted too: order and keys follow the number of steps.

@@ -58,3 +58,9 @@ def test_a_disk_that_takes_no_lock_is_reported(tmp_path, monkeypatch, code, kind
     with pytest.raises(RunFolderError, match=message) as raised, locked(tmp_path):
         pass
     assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "/".join(["a" * 200] * 25)])
+def test_a_name_that_is_too_long_is_reported(tmp_path, name):
+    with pytest.raises(RunFolderError, match="File name too long"), locked(tmp_path / name):
+        pass
