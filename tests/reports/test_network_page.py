@@ -51,7 +51,7 @@ def test_the_page_shows_each_photo_with_its_prediction_and_where_the_network_loo
     references = [a[k] for _, a in elements for k in ("src", "href") if k in a]
     assert all(reference.startswith(("data:", "#")) for reference in references)
     ids = [a["id"] for _, a in elements if "id" in a]
-    assert ids == ["photos", "kernels", "activations", "cost", "settings"]
+    assert ids == ["photos", "network", "kernels", "activations", "cost", "settings"]
     assert {r[1:] for r in references if r.startswith("#")} == set(ids)
     predictions = network.predict(np.stack(list(images.values())))
     shown = text.split('id="photos"')[1].split("</section>")[0]
