@@ -16,8 +16,9 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import check_dtypes, check_elements
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.conv.algorithms.taps import all_taps, shifted, zero_pad
 from cnnjax.ops.padding import is_zeros, padded
 from cnnjax.ops.rules import make_op

@@ -131,11 +131,11 @@ def _cpu_maxima(x: jax.Array, where: PoolWindow) -> jax.Array:
         return lax_max_windows(x, where)
 
     def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        elements = (
+        elements = [
             read_windows(x, where, rows, columns, i, j)
             for i in range(where.window[0])
             for j in range(where.window[1])
-        )
+        ]
         inside = [values for values in elements if values is not None]
         if not inside:
             shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])

@@ -111,11 +111,11 @@ def _cpu_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
 
 def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
     def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        elements = (
+        elements = [
             read_windows(x, where, rows, columns, i, j)
             for i in range(where.window[0])
             for j in range(where.window[1])
-        )
+        ]
         inside = [values for values in elements if values is not None]
         # Windows wholly in padding have no elements.
         if not inside:
