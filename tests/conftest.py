@@ -12,12 +12,10 @@ os.environ["XLA_FLAGS"] = (
 # scikit-learn's threads spin while they wait, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from jaxtyping import install_import_hook
-
 from tests import shape_checks
 
-# Before cnnjax is imported: the hook changes its functions as their modules are compiled.
-install_import_hook(["cnnjax", "experiments"], f"{shape_checks.__name__}.check_shapes")
+# Before cnnjax is imported: its functions are changed as their modules are compiled.
+shape_checks.install()
 
 # Before anything computes: importing cnnjax adds a flag of its own to XLA_FLAGS.
 import cnnjax  # noqa: E402, F401, I001
