@@ -52,7 +52,7 @@ def test_methods_and_fields_are_verified():
 
 
 def test_functions_without_arrays_are_left_as_they_are():
-    def plain(x: int, unknown: "Missing[int]" = 0) -> None:  # type: ignore # noqa: F821
+    def plain(x: int, unknown: "Missing[int]" = 0) -> None:  # type: ignore
         del x, unknown
 
     assert verified(plain) is plain
