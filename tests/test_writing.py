@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cnnjax import writing
+from cnnjax.writing import printable
 
 
 def names(folder):
@@ -115,3 +116,20 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = tmp_path / ("ä" * 127)
     writing.write_text(path, "long")
     assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"plain", "plain"),
+        ("käfer".encode(), "käfer"),
+        (b"caf\xe9", r"caf\xe9"),
+        (b"\xff\xfe/\x80.png", r"\xff\xfe/\x80.png"),
+        # No byte of a name, such as from a file of JSON.
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_every_name_can_be_printed(name, expected):
+    found = printable(name if isinstance(name, str) else os.fsdecode(name))
+    assert found == expected
+    assert found.encode("utf-8")
