@@ -18,13 +18,12 @@ from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype
 from cnnjax.ops.pool.forms import max_form, max_grad_form
 from cnnjax.ops.pool.places import add_at, places, take
+from cnnjax.ops.pool.reductions import reduce_windows, reduce_windows_by_lax
 from cnnjax.ops.pool.runs import (
     InputRun,
     input_runs,
     join_runs,
     offset_pitch,
-    reduce_windows,
-    reduce_windows_by_lax,
     sum_of_holders,
 )
 from cnnjax.ops.pool.window import PoolWindow

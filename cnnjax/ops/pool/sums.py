@@ -10,12 +10,11 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops.pool.forms import sum_form, sum_grad_form
+from cnnjax.ops.pool.reductions import reduce_windows, reduce_windows_by_lax
 from cnnjax.ops.pool.runs import (
     InputRun,
     input_runs,
     join_runs,
-    reduce_windows,
-    reduce_windows_by_lax,
     sum_of_holders,
 )
 from cnnjax.ops.pool.window import PoolWindow
