@@ -53,16 +53,22 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
-    """One program is compiled once, for all test processes and the processes that they start."""
+    """One program is compiled once, for all test processes and the processes that they start.
+
+    Where CNNJAX_TEST_PROGRAMS names a folder, the programs are kept there for further runs.
+    """
     session = tmp_path_factory.getbasetemp()
     # Each worker of one test run has its folder beneath a common one.
     if "PYTEST_XDIST_WORKER" in os.environ:
         session = session.parent
-    folder = str(session / "compiled")
+    kept = os.environ.get("CNNJAX_TEST_PROGRAMS")
+    folder = kept or str(session / "compiled")
+    # Writing a small program takes a tenth of its compilation, and reading it a fifth.
+    seconds = 0.0 if kept else 0.2
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(seconds)
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
 @pytest.fixture(scope="session")
