@@ -1,6 +1,7 @@
 """Functions of arrays are verified, and all others are left as they are."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import jaxtyping
@@ -11,7 +12,7 @@ from cnnjax import ops
 from tests.shape_checks import check_shapes
 
 Rows = Float[Array, "rows columns"]
-verified = jaxtyping.jaxtyped(typechecker=check_shapes)
+verified: Any = jaxtyping.jaxtyped(typechecker=check_shapes)
 
 
 def sums(x: Rows) -> Float[Array, " rows"]:
@@ -60,5 +61,6 @@ def test_functions_without_arrays_are_left_as_they_are():
 
 
 def test_the_package_is_verified():
-    assert ops.relu.__wrapped__.__module__ == "cnnjax.ops.activations"
-    assert "jaxtyping" in ops.relu.__wrapped__.__code__.co_filename
+    relu: Any = ops.relu
+    assert relu.__wrapped__.__module__ == "cnnjax.ops.activations"
+    assert "jaxtyping" in relu.__wrapped__.__code__.co_filename
