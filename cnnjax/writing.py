@@ -4,6 +4,7 @@ A file is written aside, beside its place, and then renamed: a reader meets the 
 new one, never half of either, also where the process is killed or the disk runs full.
 """
 
+import codecs
 import contextlib
 import errno
 import json
@@ -15,6 +16,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Returns escapes for what cannot be encoded, and where the encoding goes on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    escapes = [
+        # Python reads a byte of a file name that is not UTF-8 as such a character.
+        f"\\x{ord(character) - 0xDC00:02x}"
+        if "\udc80" <= character <= "\udcff"
+        else character.encode("ascii", "backslashreplace").decode("ascii")
+        for character in error.object[error.start : error.end]
+    ]
+    return "".join(escapes), error.end
+
+
+ESCAPES = "cnnjax.escapes"
+"""The handler of errors with which any text is encoded: what an encoding lacks is escaped."""
+codecs.register_error(ESCAPES, _escaped)
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Returns a name or path as text in which bytes that are not UTF-8 are written as `\xe9`.
+
+    Python reads such bytes as surrogates, which can be neither printed nor written to a file.
+
+    Args:
+        name: a name or path, as Python's functions for folders return it.
+    """
+    return os.fspath(name).encode("utf-8", ESCAPES).decode("utf-8")
 
 
 @contextlib.contextmanager
@@ -71,10 +102,10 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Args:
         path: the file.
         text: all of its content. What UTF-8 does not have, such as the bytes of a file name that is
-            not UTF-8, is written as an escape, such as \udce9.
+            not UTF-8, is written as an escape, such as \xe9.
     """
     with aside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPES, newline="")
 
 
 def write_json(

@@ -1,5 +1,6 @@
 """Tests run under strict promotion rules, with shapes verified, on eight virtual CPU devices."""
 
+import gc
 import os
 import re
 
@@ -12,12 +13,10 @@ os.environ["XLA_FLAGS"] = (
 # scikit-learn's threads spin while they wait, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from jaxtyping import install_import_hook
-
 from tests import shape_checks
 
-# Before cnnjax is imported: the hook changes its functions as their modules are compiled.
-install_import_hook(["cnnjax", "experiments"], f"{shape_checks.__name__}.check_shapes")
+# Before cnnjax is imported: its functions are changed as their modules are compiled.
+shape_checks.install()
 
 # Before anything computes: importing cnnjax adds a flag of its own to XLA_FLAGS.
 import cnnjax  # noqa: E402, F401, I001
@@ -32,6 +31,16 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Tracing makes many objects and little garbage: looking for it took a seventh of the tests' time.
+gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_finish():
+    """Keeps what is imported, and the tests themselves, out of all later searches for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_configure(config):
     """Compiles without the slow passes, unless the slow tests are selected.
 
@@ -44,16 +53,22 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
-    """One program is compiled once, for all test processes and the processes that they start."""
+    """One program is compiled once, for all test processes and the processes that they start.
+
+    Where CNNJAX_TEST_PROGRAMS names a folder, the programs are kept there for further runs.
+    """
     session = tmp_path_factory.getbasetemp()
     # Each worker of one test run has its folder beneath a common one.
     if "PYTEST_XDIST_WORKER" in os.environ:
         session = session.parent
-    folder = str(session / "compiled")
+    kept = os.environ.get("CNNJAX_TEST_PROGRAMS")
+    folder = kept or str(session / "compiled")
+    # Writing a small program takes a tenth of its compilation, and reading it a fifth.
+    seconds = 0.0 if kept else 0.2
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(seconds)
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnjax import writing
+from cnnjax.writing import printable
 
 
 def names(folder):
@@ -109,7 +110,7 @@ def test_a_folder_that_cannot_be_flushed_holds_the_file(tmp_path, monkeypatch):
 
 def test_what_utf_8_lacks_is_written_as_an_escape(tmp_path):
     writing.write_text(tmp_path / "a.txt", os.fsdecode(b"caf\xe9 \xc3\xa9"))
-    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == r"caf\udce9 é"
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == r"caf\xe9 é"
 
 
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
@@ -139,3 +140,20 @@ def test_a_device_a_pipe_or_a_socket_is_not_replaced(kind, linked, tmp_path, mon
         writing.write_text(path, "b")
     assert os.lstat(path) == before
     assert not list(tmp_path.glob("*.incomplete"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"plain", "plain"),
+        ("käfer".encode(), "käfer"),
+        (b"caf\xe9", r"caf\xe9"),
+        (b"\xff\xfe/\x80.png", r"\xff\xfe/\x80.png"),
+        # No byte of a name, such as from a file of JSON.
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_every_name_can_be_printed(name, expected):
+    found = printable(name if isinstance(name, str) else os.fsdecode(name))
+    assert found == expected
+    assert found.encode("utf-8")

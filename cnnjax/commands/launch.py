@@ -17,6 +17,7 @@ from cnnjax.commands.exit_codes import INTERRUPTED, RUN_ERROR, STOPPED, USAGE_ER
 from cnnjax.commands.flags.compile_cache import use_compile_cache
 from cnnjax.extras import MissingPackage
 from cnnjax.training.devices import processes
+from cnnjax.writing import ESCAPES
 
 _OUT_OF_MEMORY = (
     "the memory does not suffice ({}); smaller batches, smaller images and a lower precision take "
@@ -41,7 +42,7 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
     description = sys.modules[main.__module__].__doc__ or ""
     # A name that the output's encoding lacks must not end a command; standard error does the same.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors=ESCAPES)
 
     def parse(arguments: Sequence[str]) -> list[str]:
         return command_line.parse(arguments, description)

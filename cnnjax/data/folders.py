@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.user_files import irregular_kind, printable
+from cnnjax.data.user_files import irregular_kind
 from cnnjax.pixel_statistics import IMAGENET_MEAN, IMAGENET_STD
+from cnnjax.writing import printable
 
 _logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Files and names of users: regular files alone are read, and every name can be printed."""
+"""Files of users: regular files alone are read."""
 
 import os
 import stat
@@ -10,17 +10,6 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    r"""Returns a name or path as text in which bytes that are not UTF-8 are written as `\xe9`.
-
-    Python reads such bytes as surrogates, which can be neither printed nor written to a file.
-
-    Args:
-        path: a name or path, as Python's functions for folders return it.
-    """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def irregular_kind(path: str | os.PathLike[str]) -> str:

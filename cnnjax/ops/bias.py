@@ -6,9 +6,9 @@ import jax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.agreement import check_per_channel
 from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.channel_sums import channel_sums
-from cnnjax.ops.checks import check_per_channel
 from cnnjax.ops.rules import make_op
 
 __all__ = ["add_bias"]

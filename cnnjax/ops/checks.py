@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
@@ -14,9 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-
-DTYPES = ("float32", "bfloat16", "float16", "float64")
-"""The dtypes of convolutions and matrix products."""
 
 MOST_STEPS = 2**31 - 1
 """The largest size, stride, dilation or padding: positions are computed in int32."""
@@ -60,6 +58,26 @@ def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not text
 
 
+def int_pair(value: Any, least: int) -> tuple[int, int] | None:
+    """Returns a pair of ints as Python's own, an int counts twice; None for what is neither.
+
+    Args:
+        value: any object.
+        least: the smallest value that counts.
+    """
+    # Written out: each call of an op checks several pairs.
+    if isinstance(value, numbers.Integral):
+        first = last = value
+    elif is_sequence(value) and len(value) == 2:
+        first, last = value
+    else:
+        return None
+    for number in (first, last):
+        if not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < least:
+            return None
+    return operator.index(first), operator.index(last)
+
+
 def is_real(value: Any) -> TypeGuard[float]:
     """Returns whether `value` is a real number of Python or NumPy, or a concrete scalar array.
 
@@ -92,6 +110,81 @@ def given(value: Any) -> str:
         return f"an array {value.dtype}{list(value.shape)}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}… ({type(value).__name__})"
+
+
+def pair(op: str, name: str, value: int | Sequence[int], *, minimum: int = 1) -> tuple[int, int]:
+    """Returns `value` as (rows, columns): an int counts for both.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: an int or a pair of ints.
+        minimum: the smallest allowed value.
+
+    Raises:
+        ValueError: `value` is something else, smaller than `minimum` or above `MOST_STEPS`.
+    """
+    values = int_pair(value, minimum)
+    if values is None:
+        raise ValueError(
+            f"{op}: {name} must be an int or a pair of ints, each at least {minimum}, got "
+            f"{given(value)}"
+        )
+    check_steps(op, name, values)
+    return values
+
+
+def check_count(op: str, name: str, value: Any) -> None:
+    """Raises a ValueError unless the value is an int of at least 1.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: the argument.
+    """
+    check_int(op, name, value)
+    if value > MOST_STEPS:
+        raise ValueError(f"{op}: {name} must be an int of at most {MOST_STEPS}, got {value}")
+
+
+def check_int(op: str, name: str, value: Any) -> None:
+    """Raises a ValueError unless the value is an int of at least 1, of any size.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: the argument.
+    """
+    if not is_int(value) or value < 1:
+        raise ValueError(f"{op}: {name} must be an int of at least 1, got {given(value)}")
+
+
+def check_backward(op: str, name: str, value: Any) -> None:
+    """Raises a ValueError unless the value is "ours" or "native".
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: the argument.
+    """
+    # An array would be compared element by element.
+    if not isinstance(value, str) or value not in ("ours", "native"):
+        raise ValueError(f"{op}: {name} must be 'ours' or 'native', got {given(value)}")
+
+
+def check_steps(op: str, name: str, values: tuple[int, int]) -> None:
+    """Raises a ValueError if a size, stride, dilation or padding is above `MOST_STEPS`.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        values: the argument.
+    """
+    if max(values) > MOST_STEPS:
+        raise ValueError(
+            f"{op}: {name} must be at most {MOST_STEPS} (2**31 - 1), got {max(values)}; positions "
+            "in images are computed in int32"
+        )
 
 
 def check_array(op: str, name: str, x: Any) -> None:
@@ -133,13 +226,13 @@ def check_floating(op: str, name: str, x: Any) -> None:
         )
 
 
-def check_images(op: str, x: Any, name: str = "x") -> None:
+def check_images(op: str, name: str, x: Any) -> None:
     """Checks that `x` is a batch of floating-point images.
 
     Args:
         op: the calling function, for the message.
-        x: the array to check.
         name: the argument, for the message.
+        x: the array to check.
 
     Raises:
         TypeError: `x` is not an array.
@@ -163,39 +256,6 @@ def check_image_axes(op: str, name: str, x: jax.Array) -> None:
             f"{op}: {name} must have 4 axes (batch, height, width, channels), got shape "
             f"{jnp.shape(x)}; add a batch axis with {name}[None] or use jax.vmap"
         )
-
-
-def check_dtypes(op: str, **arrays: jax.Array) -> None:
-    """Raises a TypeError unless the arrays share one of the floating dtypes in `DTYPES`.
-
-    Args:
-        op: the calling function, for the message.
-        **arrays: the arrays to check, by the names of their arguments.
-    """
-    dtypes = {name: str(a.dtype) for name, a in arrays.items()}
-    if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in DTYPES:
-        listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise TypeError(
-            f"{op}: the arrays must share one dtype of {', '.join(DTYPES)}, got {listed}; "
-            "cast one with .astype"
-        )
-
-
-def check_per_channel(op: str, x: jax.Array, **arrays: jax.Array) -> None:
-    """Raises a ValueError unless each array has one value for each channel, the last axis of x.
-
-    Args:
-        op: the calling function, for the message.
-        x: the activations.
-        **arrays: the arrays to check, by the names of their arguments.
-    """
-    for name, values in arrays.items():
-        # A scalar has no last axis.
-        if jnp.ndim(x) < 1 or jnp.shape(values) != jnp.shape(x)[-1:]:
-            raise ValueError(
-                f"{op}: {name} must have one value per channel, shape {jnp.shape(x)[-1:]}, got "
-                f"{jnp.shape(values)} for x of shape {jnp.shape(x)}"
-            )
 
 
 def check_elements(op: str, what: str, shape: tuple[Any, ...], **arguments: Any) -> None:

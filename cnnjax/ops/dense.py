@@ -10,8 +10,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv.algorithms.taps import product, product_with_transpose
 from cnnjax.ops.rules import make_op
 

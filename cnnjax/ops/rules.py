@@ -1,24 +1,21 @@
 """From a forward and a backward function to an op: `make_op`.
 
 Every rule written by hand needs the same care under JAX's transformations. Operands that a
-`jax.shard_map` keeps whole are marked as varying (`align_varying`). Forward mode is refused in the
-op's name (`reverse_mode.py`). The rule's own forward pass is the op again, so that it can be
+`jax.shard_map` keeps whole are marked as varying, and forward mode is refused in the op's
+name: `reverse_mode.py`. The rule's own forward pass is the op again, so that it can be
 differentiated once more. `backward="native"` gives JAX's derivative instead.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from cnnjax.ops.checks import given
-from cnnjax.ops.reverse_mode import NATIVE, reverse_mode_only
+from cnnjax.ops.checks import check_backward
+from cnnjax.ops.reverse_mode import NATIVE, with_rule
 
 
 class Op:
@@ -42,7 +39,7 @@ class Op:
         self.name = name
         self._check, self._native, self._least_rank = check, native, least_rank
         self._advice = advice
-        self._rule = _with_rule(name, forward, backward, save)
+        self._rule = with_rule(name, forward, backward, save)
 
     def __call__(
         self,
@@ -65,12 +62,10 @@ class Op:
         Raises:
             ValueError: `backward` is neither "ours" nor "native". Whatever the op's check raises.
         """
-        check_backward(within or self.name, backward)
+        native = _is_native(within or self.name, backward)
         self._check(*operands, **settings)
         with jax.named_scope(self.name):
-            return self.apply(
-                *operands, backward=backward, within=within, advice=advice, **settings
-            )
+            return self._apply(native, within, advice, settings, operands)
 
     def apply(
         self,
@@ -92,13 +87,16 @@ class Op:
         Raises:
             ValueError: `backward` is neither "ours" nor "native".
         """
-        name = within or self.name
-        check_backward(name, backward)
-        if backward == "native" or jnp.ndim(operands[0]) < self._least_rank:
+        native = _is_native(within or self.name, backward)
+        return self._apply(native, within, advice, settings, operands)
+
+    def _apply(
+        self, native: bool, within: str, advice: str, settings: dict[str, Any], operands: tuple
+    ) -> Any:
+        if native or jnp.ndim(operands[0]) < self._least_rank:
             return self._native(*operands, **settings)
         advice = advice or (NATIVE if within else self._advice)
-        marked = reverse_mode_only(name, advice, *align_varying(*operands))
-        return self._rule((name, advice), tuple(settings.items()), *marked)
+        return self._rule((within or self.name, advice), settings, *operands)
 
 
 def make_op(
@@ -157,64 +155,9 @@ def make_op(
     return Op(name, forward, backward, check, save, native or forward, least_rank, advice)
 
 
-def check_backward(op: str, backward: str) -> None:
-    """Raises a ValueError unless `backward` is "ours" or "native".
-
-    Args:
-        op: the calling function, for the message.
-        backward: the argument to check.
-    """
-    # An array would be compared element by element.
-    if not isinstance(backward, str) or backward not in ("ours", "native"):
-        raise ValueError(f"{op}: backward must be 'ours' or 'native', got {given(backward)}")
-
-
-def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Returns the arrays, all marked as varying over the mesh axes that any of them varies over.
-
-    Under `jax.shard_map` a replicated operand must be marked before a custom rule: the mark's own
-    transpose is the sum of its gradient over those axes. Elsewhere nothing is done.
-
-    Args:
-        *arrays: the operands of one op.
-    """
-    varying = [_varying_axes(a) for a in arrays]
-    every = frozenset().union(*varying)
-    return tuple(
-        lax.pcast(a, tuple(sorted(every - own)), to="varying") if every - own else a
-        for a, own in zip(arrays, varying, strict=True)
-    )
-
-
-def _varying_axes(x: jax.Array) -> frozenset[str]:
-    # JAX moved the set from `vma` to `manual_axis_type.varying`.
-    aval = jax.typeof(x)
-    manual = getattr(aval, "manual_axis_type", None)
-    return frozenset(getattr(aval, "vma", ()) if manual is None else manual.varying)
-
-
-def _with_rule(
-    name: str,
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    save: Callable[..., tuple[Any, Any]],
-) -> Callable[..., Any]:
-    """Returns the `custom_vjp` of ((name, advice) for messages, settings as items, *operands)."""
-
-    def compute(messages: tuple, settings: tuple, *operands: jax.Array) -> Any:
-        del messages
-        return forward(*operands, **dict(settings))
-
-    def forward_rule(messages: tuple, settings: tuple, *operands: jax.Array) -> tuple[Any, Any]:
-        again = functools.partial(rule, messages, settings)
-        return save(again, *operands, **dict(settings))
-
-    def backward_rule(messages: tuple, settings: tuple, saved: Any, grad: Any) -> Any:
-        del messages
-        return backward(saved, grad, **dict(settings))
-
-    # Jaxprs and profiles show the name of the innermost of functions that wrap each other.
-    inspect.unwrap(compute).__name__ = name
-    rule = jax.custom_vjp(compute, nondiff_argnums=(0, 1))
-    rule.defvjp(forward_rule, backward_rule)
-    return rule
+def _is_native(op: str, backward: Any) -> bool:
+    """Returns whether JAX's own derivative is wanted, and not the rule."""
+    if isinstance(backward, str) and backward == "ours":
+        return False
+    check_backward(op, "backward", backward)
+    return True

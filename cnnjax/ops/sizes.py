@@ -1,16 +1,15 @@
-"""Sizes of convolution and pooling windows: pairs, paddings and the output size, with their checks.
+"""Sizes of convolution and pooling windows: paddings and the output size, with their checks.
 
-Every op resolves its arguments here, so that the same number, pair or word means the same in every
+Every op resolves its arguments here, so that the same number or word means the same in every
 op, and a wrong one is refused with the same message.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
-from cnnjax.ops.checks import MOST_STEPS, given, is_int, is_sequence
+from cnnjax.ops.checks import check_steps, given, int_pair, is_int, is_sequence
 
 Pair = tuple[int, int]
 Size = tuple[int, ...]
@@ -20,28 +19,6 @@ PaddingLike = str | int | Sequence[int] | Sequence[Sequence[int]]
 
 WORDS = ("SAME", "SAME_LOWER", "VALID")
 """Paddings that follow from the sizes."""
-
-
-def pair(op: str, name: str, value: PairLike, *, minimum: int = 1) -> Pair:
-    """Returns `value` as (rows, columns): an int counts for both.
-
-    Args:
-        op: the calling function, for the message.
-        name: the argument, for the message.
-        value: an int or a pair of ints.
-        minimum: the smallest allowed value.
-
-    Raises:
-        ValueError: `value` is something else, smaller than `minimum` or above `MOST_STEPS`.
-    """
-    values: Any = (value, value) if is_int(value) else value
-    if not _is_pair(values) or not all(is_int(v) and v >= minimum for v in values):
-        raise ValueError(
-            f"{op}: {name} must be an int or a pair of ints, each at least {minimum}, got "
-            f"{given(value)}"
-        )
-    _check_steps(op, name, values)
-    return (operator.index(values[0]), operator.index(values[1]))
 
 
 def span(kernel: int, dilation: int = 1) -> int:
@@ -172,15 +149,11 @@ def checked_output_size(
     return (rows, columns)
 
 
-def _is_pair(value: Any) -> TypeGuard[Sequence[Any]]:
-    return is_sequence(value) and len(value) == 2
-
-
 def _axes(padding: Any) -> Sequence[Any]:
     """Returns the padding of the rows and that of the columns; None for what is no padding."""
     if isinstance(padding, str) or is_int(padding):
         return (padding, padding)
-    return padding if _is_pair(padding) else (None, None)
+    return padding if is_sequence(padding) and len(padding) == 2 else (None, None)
 
 
 def _resolve_axis(
@@ -208,19 +181,11 @@ def _sides(op: str, padding: Any, whole: Any, name: str) -> str | Pair:
     """
     if isinstance(padding, str) and padding.upper() in WORDS:
         return padding.upper()
-    sides: Any = (padding, padding) if is_int(padding) else padding
-    if not _is_pair(sides) or not all(is_int(p) and p >= 0 for p in sides):
+    sides = int_pair(padding, 0)
+    if sides is None:
         raise ValueError(
             f"{op}: {name} must be one of {', '.join(map(repr, WORDS))}, an int, a pair of ints "
             f"(rows, columns) or ((top, bottom), (left, right)), all at least 0, got {given(whole)}"
         )
-    _check_steps(op, name, sides)
-    return (operator.index(sides[0]), operator.index(sides[1]))
-
-
-def _check_steps(op: str, name: str, values: Sequence[int]) -> None:
-    if max(values) > MOST_STEPS:
-        raise ValueError(
-            f"{op}: {name} must be at most {MOST_STEPS} (2**31 - 1), got {max(values)}; positions "
-            "in images are computed in int32"
-        )
+    check_steps(op, name, sides)
+    return sides

@@ -1,9 +1,13 @@
 """The pages' templates, and the writing of a page."""
 
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any
 
 from cnnjax import extras
 from cnnjax.reports.formats import breakable
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def check_installed() -> None:
@@ -22,6 +26,12 @@ def fill(template: str, **values: Any) -> str:
         template: the name of a file in `templates`.
         **values: the template's variables.
     """
+    return _environment().get_template(template).render(**values)
+
+
+# It keeps the templates that it has compiled.
+@functools.cache
+def _environment() -> "jinja2.Environment":
     with extras.installed_with("report"):
         import jinja2
 
@@ -35,4 +45,4 @@ def fill(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["breakable"] = breakable
-    return environment.get_template(template).render(**values)
+    return environment

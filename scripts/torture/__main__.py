@@ -34,6 +34,7 @@ import tensorboardX.event_file_writer  # noqa: F401
 from ml_collections import config_flags  # noqa: F401
 
 from cnnjax import inference, recipes, reports, training  # noqa: F401
+from cnnjax.writing import ESCAPES
 from scripts.torture import (
     damaged_files,
     full_disk,
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = write_summary(scores, command, options.seed, time.monotonic() - started)
     print(text, end="")
     if options.output:
-        Path(options.output).write_text(text, encoding="utf-8", errors="backslashreplace")
+        Path(options.output).write_text(text, encoding="utf-8", errors=ESCAPES)
     return int(any(score.faults for score in scores))
 
 

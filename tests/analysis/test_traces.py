@@ -125,3 +125,22 @@ def test_given_variables_and_dtype_are_used():
     # Two bytes for each of the input's 4 values and the output's 3.
     assert [row.bytes_forward for row in summary.rows] == [8, 6]
     assert summary.bytes_kept == 0 and summary.xla_multiply_adds is None
+
+
+class Joined(linen.Module):
+    """A layer that takes a list of arrays, as those of densely connected blocks do."""
+
+    @linen.compact
+    def __call__(self, arrays):
+        return linen.Dense(5, use_bias=False)(jnp.concatenate(arrays, axis=-1))
+
+
+class Dense(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return Joined()([x, x])
+
+
+def test_a_layer_may_take_a_list_of_arrays():
+    summary = summarize(Dense(), (6, 4, 2))
+    assert summary.multiply_adds == 6 * 4 * 4 * 5

@@ -17,11 +17,44 @@ def variables_of(model, input_size):
     return jax.eval_shape(model.init, jax.random.key(0), images)
 
 
+SECONDS = {f"densenet{depth}" for depth in (161, 169, 201)}
+"""Networks whose shapes alone take seconds to find."""
+
+DEEPER = {
+    *SECONDS,
+    *("densenet100_12_cifar", "densenet_bc100_12_cifar"),
+    *(f"mobilenet_v2_{percent}" for percent in ("035", "050", "140")),
+    *("fractalnet34", "plain34", "resnet34", "resnet101", "resnet152", "wide_resnet101_2"),
+    *(f"{kind}{depth}_cifar" for kind in ("plain", "resnet") for depth in (32, 44, 56, 110, 1202)),
+    *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
+    *(f"preact_resnet{depth}_cifar" for depth in (110, 164, 1001)),
+    *(f"vgg{depth}{norm}" for depth in (13, 16, 19) for norm in ("", "_bn")),
+    *("wrn16_8", "wrn22_8", "wrn28_10", "wrn40_1", "wrn40_2", "wrn40_4"),
+}
+"""Networks that repeat the blocks of a shallower one, or widen them."""
+
+
 @functools.cache
-def registered(name, variant=None):
+def registered(name, variant=None, **settings):
     """A registered network, its figures and its variables' shapes."""
-    model, info = models.create_model(name, variant=variant), models.model_info(name, variant)
+    model = models.create_model(name, variant=variant, **settings)
+    info = models.model_info(name, variant)
     return model, info, variables_of(model, info.input_size)
+
+
+def scans(name):
+    """Whether it is a deeper network that can be traced as one block of each stage."""
+    return name in DEEPER and hasattr(models.create_model(name), "scan")
+
+
+def counted(name, variant=None, **settings):
+    """The same, but deeper networks are traced as one block of each stage where they can be.
+
+    That form has as many parameters and multiply-adds, in arrays with a further axis.
+    """
+    if scans(name):
+        settings["scan"] = True
+    return registered(name, variant, **settings)
 
 
 def size(tree):

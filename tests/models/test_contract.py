@@ -11,30 +11,11 @@ from cnnjax import models
 from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.net import Net
 from tests.helpers.programs import quickly
-from tests.models.shapes import drawn, registered, variables_of
+from tests.models.shapes import DEEPER, SECONDS, counted, drawn, registered, variables_of
 
 NAMES = models.list_models()
 
-SECONDS = {f"densenet{depth}" for depth in (161, 169, 201)}
-"""Networks whose shapes alone take seconds to find."""
-
-DEEPER = {
-    *SECONDS,
-    *("densenet100_12_cifar", "densenet_bc100_12_cifar"),
-    *(f"mobilenet_v2_{percent}" for percent in ("035", "050", "140")),
-    *("fractalnet34", "plain34", "resnet34", "resnet101", "resnet152", "wide_resnet101_2"),
-    *(f"{kind}{depth}_cifar" for kind in ("plain", "resnet") for depth in (32, 44, 56, 110)),
-    *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
-    *(f"vgg{depth}{norm}" for depth in (13, 16, 19) for norm in ("", "_bn")),
-    *("wrn16_8", "wrn22_8", "wrn28_10", "wrn40_1", "wrn40_2", "wrn40_4"),
-}
-"""Networks that repeat the blocks of a shallower one, or widen them."""
-
 FORMS = [pytest.param(name, marks=pytest.mark.slow) if name in DEEPER else name for name in NAMES]
-
-
-def test_deeper_networks_are_registered():
-    assert set(NAMES) >= DEEPER
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -80,7 +61,7 @@ def test_classes_channels_input_size_and_dtype_are_free(name):
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in SECONDS else n for n in NAMES]
 )
 def test_figures_and_classifiers_are_stated(name):
-    model, info, variables = registered(name)
+    model, info, variables = counted(name)
     assert info.name == name
     assert info.source
     assert len(info.mean) == len(info.std)

@@ -10,11 +10,7 @@ from tests.models.published import (
     TORCHVISION,
     in_published_digits,
 )
-from tests.models.shapes import registered, size, variables_of
-
-# A thousand layers are traced as one block of each stage, which has the same parameters.
-SCANNED = {"resnet1202_cifar", "preact_resnet1001_cifar"}
-
+from tests.models.shapes import counted, registered, scans, size, variables_of
 
 # Traced for seconds, with no other kinds of layers than densenet121.
 SLOW = {f"densenet{depth}" for depth in (161, 169, 201)} | {"densenet100_12_cifar"}
@@ -31,11 +27,24 @@ def case(row):
 def test_parameters_and_multiply_adds_are_the_reference_figures(
     name, variant, parameters, auxiliary, published
 ):
-    if name in SCANNED:
-        model, info = models.create_model(name, scan=True), models.model_info(name)
-        variables = variables_of(model, info.input_size)
-    else:
-        model, info, variables = registered(name, variant)
+    check_counts(*counted(name, variant), parameters, auxiliary, published)
+
+
+THOUSANDS = ("resnet1202_cifar", "preact_resnet1001_cifar")
+"""Networks of a thousand layers, which are counted only as one block of each stage."""
+
+UNROLLED = [row for row in ROWS if scans(row[0]) and row[0] not in THOUSANDS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "variant", "parameters", "auxiliary", "published"), [case(row) for row in UNROLLED]
+)
+def test_deeper_networks_have_them_block_by_block(name, variant, parameters, auxiliary, published):
+    check_counts(*registered(name, variant), parameters, auxiliary, published)
+
+
+def check_counts(model, info, variables, parameters, auxiliary, published):
     heads = {k: v for k, v in variables["params"].items() if k.startswith("aux")}
     assert size(heads) == auxiliary
     assert size(variables["params"]) - size(heads) == parameters
@@ -75,7 +84,7 @@ def test_papers_figures_are_stated_as_printed_and_differ_only_where_known(name, 
 def test_every_printed_figure_is_checked():
     stated = {
         (name, variant)
-        for name in (*models.list_models(), *SCANNED)
+        for name in (*models.list_models(), *THOUSANDS)
         for variant in (None, *models.list_variants(name))
         if (printed := models.model_info(name, variant).published) and printed.parameters
     }
@@ -120,13 +129,15 @@ def test_every_reference_figure_of_the_registry_is_checked():
     ids=str,
 )
 def test_other_forms_have_their_reference_parameters(name, settings, parameters):
-    model, info = models.create_model(name, **settings), models.model_info(name)
-    assert size(variables_of(model, info.input_size)["params"]) == parameters
+    assert size(counted(name, **settings)[2]["params"]) == parameters
 
 
 @pytest.mark.parametrize(
     ("columns", "millions"),
-    [(1, "0.258"), (2, "0.848"), (3, "2.125"), (4, "4.779"), (5, "10.185"), (6, "21.095")],
+    [
+        *((1, "0.258"), (2, "0.848"), (3, "2.125"), (4, "4.779")),
+        *(pytest.param(*row, marks=pytest.mark.slow) for row in ((5, "10.185"), (6, "21.095"))),
+    ],
 )
 def test_ultra_deep_fractalnets_have_the_reference_parameters(columns, millions):
     """Larsson et al., 2017, table 3."""

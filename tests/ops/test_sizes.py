@@ -6,7 +6,7 @@ import pytest
 from jax import lax
 
 from cnnjax import ops
-from cnnjax.ops import sizes
+from cnnjax.ops import checks, sizes
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_bad_padding_is_refused_with_what_was_given(padding):
 @pytest.mark.parametrize("value", [0, (1, 2, 3), "2", 1.0, (1, 0), None, True])
 def test_bad_pair_is_refused(value):
     with pytest.raises(ValueError, match="pool: strides must be an int or a pair"):
-        sizes.pair("pool", "strides", value)
+        checks.pair("pool", "strides", value)
 
 
 def test_window_larger_than_the_input_names_both():

@@ -104,8 +104,12 @@ def trace_operations(
             output = proceed()
         if not isinstance(output, jax.Array):
             return output
-        takes_array = bool(inputs) and hasattr(inputs[0], "shape")
-        if takes_array and (known := layer_multiply_adds(module, inputs[0].shape, output.shape)):
+        # A module may take a list of arrays, or none; a layer whose products are known takes one.
+        if (
+            inputs
+            and isinstance(inputs[0], jax.Array)
+            and (known := layer_multiply_adds(module, inputs[0].shape, output.shape))
+        ):
             products[index] = known
         # The name marks the result, since the last operation may be that of an inner call.
         return ad_checkpoint.checkpoint_name(output, f"{MARK}{index}")

@@ -23,7 +23,7 @@ from cnnjax.analysis.windows.sheets import (
     text_lines,
     window_and_output,
 )
-from cnnjax.ops import sizes
+from cnnjax.ops import checks, sizes
 
 
 def draw_convolution(
@@ -72,7 +72,7 @@ def draw_convolution(
             padding_mode=padding_mode,
         )
     )
-    step, spread = (sizes.pair(op, "strides", v) for v in (strides, dilation))
+    step, spread = (checks.pair(op, "strides", v) for v in (strides, dilation))
     size, reach = (image.shape[0], image.shape[1]), (taps.shape[0], taps.shape[1])
     pads = sizes.resolve_padding(op, padding, size, reach, step, spread)
     padded = as_plane(ops.pad_images(as_images(image), pads, padding_mode))

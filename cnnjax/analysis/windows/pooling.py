@@ -16,7 +16,7 @@ from cnnjax.analysis.windows.sheets import (
     text_lines,
     window_and_output,
 )
-from cnnjax.ops import sizes
+from cnnjax.ops import checks, sizes
 
 _POOLS = {"max": ops.max_pool, "avg": ops.avg_pool, "sum": ops.sum_pool}
 _WORDS = {"max": "Maximum", "avg": "Average", "sum": "Sum"}
@@ -60,8 +60,8 @@ def draw_pooling(
     images = as_images(image)
     output = as_plane(_POOLS[kind](images, window, strides=strides))
     maxima = np.asarray(ops.max_pool_with_argmax(images, window, strides=strides)[1])[0, :, :, 0]
-    size = sizes.pair(op, "window", window)
-    step = size if strides is None else sizes.pair(op, "strides", strides)
+    size = checks.pair(op, "window", window)
+    step = size if strides is None else checks.pair(op, "strides", strides)
     parts = text_lines(
         f"{_WORDS[kind]} of {size[0]} × {size[1]} windows, stride {step[0]}"
         + ("" if step[0] == step[1] else f" × {step[1]}"),

@@ -15,7 +15,8 @@ from cnnjax.data.folders import list_split
 from cnnjax.data.kept_arrays import kept_arrays
 from cnnjax.data.read.decode import DamagedImage
 from cnnjax.data.read.tfds_store import open_prepared, prepare_again, require_prepared
-from cnnjax.data.user_files import printable, read_regular
+from cnnjax.data.user_files import read_regular
+from cnnjax.writing import printable
 
 
 class Encoded(NamedTuple):

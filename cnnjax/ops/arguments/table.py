@@ -17,10 +17,17 @@ import jax
 
 from cnnjax.ops.arguments import choices, lax_own, values
 from cnnjax.ops.arguments.choices import or_none
-from cnnjax.ops.checks import check_array, check_floating, check_images
+from cnnjax.ops.checks import (
+    check_array,
+    check_backward,
+    check_count,
+    check_floating,
+    check_images,
+    check_int,
+    pair,
+)
 from cnnjax.ops.checks import given as text
-from cnnjax.ops.rules import check_backward
-from cnnjax.ops.sizes import check_padding, pair
+from cnnjax.ops.sizes import check_padding
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -30,7 +37,7 @@ KINDS: dict[str, Check] = {
     # Arrays.
     "array": check_array,
     "floats": check_floating,
-    "images": lambda op, name, value: check_images(op, value, name),
+    "images": check_images,
     "images of numbers": values.check_numeric_images,
     "integers": values.check_integers,
     "filter": values.check_filter,
@@ -41,8 +48,8 @@ KINDS: dict[str, Check] = {
     "padding": check_padding,
     "pads": values.check_pads,
     "shape": values.check_shape,
-    "count": values.check_count,
-    "int": values.check_int,
+    "count": check_count,
+    "int": check_int,
     "odd": values.check_odd,
     "odd or None": or_none(values.check_odd),
     # Numbers; where an array is admitted, it may be traced.
@@ -52,7 +59,7 @@ KINDS: dict[str, Check] = {
     "positive number": functools.partial(values.check_number, above=0),
     # Choices.
     "flag": choices.check_flag,
-    "backward": lambda op, name, value: check_backward(op, value),
+    "backward": check_backward,
     "padding mode": choices.check_mode,
     "precision": choices.check_precision,
     "name or None": or_none(choices.check_name),

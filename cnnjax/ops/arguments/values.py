@@ -110,31 +110,6 @@ def check_shape(op: str, name: str, value: Any) -> None:
         )
 
 
-def check_count(op: str, name: str, value: Any) -> None:
-    """Raises a ValueError unless the value is an int of at least 1.
-
-    Args:
-        op: the calling function, for the message.
-        name: the argument, for the message.
-        value: the argument.
-    """
-    check_int(op, name, value)
-    if value > MOST_STEPS:
-        raise ValueError(f"{op}: {name} must be an int of at most {MOST_STEPS}, got {value}")
-
-
-def check_int(op: str, name: str, value: Any) -> None:
-    """Raises a ValueError unless the value is an int of at least 1, of any size.
-
-    Args:
-        op: the calling function, for the message.
-        name: the argument, for the message.
-        value: the argument.
-    """
-    if not is_int(value) or value < 1:
-        raise ValueError(f"{op}: {name} must be an int of at least 1, got {given(value)}")
-
-
 def check_odd(op: str, name: str, value: Any) -> None:
     """Raises a ValueError unless the value is a positive odd int.
 

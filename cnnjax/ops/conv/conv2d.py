@@ -10,8 +10,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import CONVOLUTION, checked
-from cnnjax.ops.checks import check_dtypes
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec

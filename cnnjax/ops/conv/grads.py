@@ -8,8 +8,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import CONVOLUTION, checked
-from cnnjax.ops.checks import check_dtypes, check_elements
+from cnnjax.ops.checks import check_elements
 from cnnjax.ops.conv import rules
 from cnnjax.ops.conv.conv2d import prepare
 from cnnjax.ops.padding import padded

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import sizes
+from cnnjax.ops.agreement import DTYPES
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import DTYPES, check_elements, given
+from cnnjax.ops.checks import check_elements, given
 from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
 from cnnjax.ops.conv.batch_axis import on_each_part

@@ -16,8 +16,9 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import check_dtypes, check_elements
+from cnnjax.ops.checks import check_elements, pair
 from cnnjax.ops.conv.algorithms.taps import all_taps, shifted, zero_pad
 from cnnjax.ops.padding import is_zeros, padded
 from cnnjax.ops.rules import make_op
@@ -123,9 +124,9 @@ def _parse(x, kernel, kernel_size, strides, padding, dilation, precision) -> Loc
     ):
         if array.ndim != 4:
             raise ValueError(f"{_OP}: {name} must have 4 axes {meaning}, got shape {array.shape}")
-    window = sizes.pair(_OP, "kernel_size", kernel_size)
-    strides = sizes.pair(_OP, "strides", strides)
-    dilation = sizes.pair(_OP, "dilation", dilation)
+    window = pair(_OP, "kernel_size", kernel_size)
+    strides = pair(_OP, "strides", strides)
+    dilation = pair(_OP, "dilation", dilation)
     size = x.shape[1:3]
     pads = sizes.resolve_padding(_OP, padding, size, window, strides, dilation)
     rows = [n + low + high for n, (low, high) in zip(size, pads, strict=True)]

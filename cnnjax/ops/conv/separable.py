@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import CONVOLUTION, checked
-from cnnjax.ops.checks import check_dtypes, check_image_axes, given
+from cnnjax.ops.checks import check_image_axes, given
 from cnnjax.ops.conv.conv2d import cross_correlation, prepare
 from cnnjax.ops.padding import padded
 

@@ -7,8 +7,7 @@ import dataclasses
 from jax import lax
 
 from cnnjax.ops import sizes
-from cnnjax.ops.arguments.values import check_count
-from cnnjax.ops.checks import check_elements, is_int
+from cnnjax.ops.checks import check_count, check_elements, is_int, pair
 from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
 
 
@@ -77,8 +76,8 @@ def parse(
             allowed and how to fix it.
     """
     check_shapes(op, input_shape, kernel_shape, groups)
-    strides = sizes.pair(op, "strides", strides)
-    dilation = sizes.pair(op, "dilation", dilation)
+    strides = pair(op, "strides", strides)
+    dilation = pair(op, "dilation", dilation)
     size, window = input_shape[1:3], kernel_shape[:2]
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
     _check_elements(op, input_shape, kernel_shape, strides, pads, dilation)

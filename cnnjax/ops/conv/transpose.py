@@ -10,8 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops import sizes
+from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import CONVOLUTION, checked
-from cnnjax.ops.checks import check_dtypes, check_elements
+from cnnjax.ops.checks import check_elements, pair
 from cnnjax.ops.conv import dispatch, rules
 from cnnjax.ops.conv import spec as conv_spec
 
@@ -70,8 +71,8 @@ def conv2d_transpose(
     """
     check_dtypes(_OP, x=x, kernel=kernel)
     conv_spec.check_shapes(_OP, x.shape, kernel.shape, groups)
-    steps = sizes.pair(_OP, "strides", strides)
-    holes = sizes.pair(_OP, "dilation", dilation)
+    steps = pair(_OP, "strides", strides)
+    holes = pair(_OP, "dilation", dilation)
     extra = _output_padding(output_padding, steps)
     pads, out_size = _pads_and_size(x.shape[1:3], kernel.shape[:2], padding, steps, holes, extra)
     _check_uncut(x, kernel, pads, out_size, padding=padding, strides=strides, dilation=dilation)
@@ -92,7 +93,7 @@ def _check_uncut(x, kernel, pads, out_size, **arguments) -> None:
 
 
 def _output_padding(output_padding: sizes.PairLike | None, steps: sizes.Pair) -> sizes.Pair:
-    extra = sizes.pair(_OP, "output_padding", output_padding or 0, minimum=0)
+    extra = pair(_OP, "output_padding", output_padding or 0, minimum=0)
     if any(e >= s for e, s in zip(extra, steps, strict=True)):
         raise ValueError(
             f"{_OP}: output_padding {extra} must be less than the strides {steps}; a larger output "

@@ -10,9 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
+from cnnjax.ops.agreement import check_per_channel
 from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
-from cnnjax.ops.checks import check_per_channel
 from cnnjax.ops.rules import make_op
 
 __all__ = ["batch_norm", "batch_norm_inference"]

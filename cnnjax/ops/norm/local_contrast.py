@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.arguments.table import checked
+from cnnjax.ops.checks import pair
 from cnnjax.ops.pool.pooling import means
 from cnnjax.ops.pool.window import pool_window
-from cnnjax.ops.sizes import Pair, PairLike, pair
+from cnnjax.ops.sizes import Pair, PairLike
 
 __all__ = ["local_contrast_norm"]
 

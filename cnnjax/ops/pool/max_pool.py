@@ -6,7 +6,7 @@ pass compares offsets, never values.
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +18,13 @@ from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype
 from cnnjax.ops.pool.forms import max_form, max_grad_form
 from cnnjax.ops.pool.places import add_at, places, take
+from cnnjax.ops.pool.reductions import reduce_windows, reduce_windows_by_lax
 from cnnjax.ops.pool.runs import (
     InputRun,
-    WindowRun,
     input_runs,
     join_runs,
     offset_pitch,
-    read_windows,
     sum_of_holders,
-    window_runs,
 )
 from cnnjax.ops.pool.window import PoolWindow
 from cnnjax.ops.rules import make_op
@@ -39,15 +37,7 @@ def lax_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
         x: images, (batch, height, width, channels).
         where: the windows.
     """
-    return lax.reduce_window(
-        x,
-        np.asarray(-np.inf, x.dtype),
-        lax.max,
-        (1, *where.window, 1),
-        (1, *where.strides, 1),
-        ((0, 0), *where.pads, (0, 0)),
-        window_dilation=(1, *where.dilation, 1),
-    )
+    return reduce_windows_by_lax(x, where, lax.max, -np.inf)
 
 
 def native_max_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -129,20 +119,7 @@ def _lax_input_grad(x: jax.Array, _: jax.Array, grad: jax.Array, where: PoolWind
 def _cpu_maxima(x: jax.Array, where: PoolWindow) -> jax.Array:
     if max_form(where) != "runs":
         return lax_max_windows(x, where)
-
-    def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        elements = (
-            read_windows(x, where, rows, columns, i, j)
-            for i in range(where.window[0])
-            for j in range(where.window[1])
-        )
-        inside = [values for values in elements if values is not None]
-        if not inside:
-            shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
-            return jnp.full(shape, -jnp.inf, x.dtype)
-        return reduce(lax.max, inside)
-
-    return join_runs(window_runs(where, 0), window_runs(where, 1), piece)
+    return reduce_windows(x, where, lax.max, -np.inf)
 
 
 def _run_input_grad(choice: jax.Array, grad: jax.Array, where: PoolWindow) -> jax.Array:

@@ -8,6 +8,7 @@ skip the elements that are padding. The joined runs are one loop, which needs no
 from __future__ import annotations
 
 import dataclasses
+import functools
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -62,7 +63,9 @@ class InputRun:
     lags: tuple[int, ...]
 
 
-def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
+# Each pooling is traced several times, and each time its form and its rules need the runs.
+@functools.lru_cache(256)
+def window_runs(where: PoolWindow, axis: int) -> tuple[WindowRun, ...]:
     """Returns the runs of windows along one axis, in order.
 
     Args:
@@ -79,10 +82,11 @@ def window_runs(where: PoolWindow, axis: int) -> list[WindowRun]:
         else:
             runs.append(WindowRun(first, last, inside))
         first = last
-    return runs
+    return tuple(runs)
 
 
-def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
+@functools.lru_cache(256)
+def input_runs(where: PoolWindow, axis: int) -> tuple[InputRun, ...]:
     """Returns the runs of inputs along one axis, in order.
 
     Args:
@@ -103,7 +107,7 @@ def input_runs(where: PoolWindow, axis: int) -> list[InputRun]:
         else:
             runs.append(InputRun(block, 1, phase, phases, held))
         position += phases
-    return runs
+    return tuple(runs)
 
 
 def offset_pitch(where: PoolWindow) -> Pair:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +10,12 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops.pool.forms import sum_form, sum_grad_form
+from cnnjax.ops.pool.reductions import reduce_windows, reduce_windows_by_lax
 from cnnjax.ops.pool.runs import (
     InputRun,
-    WindowRun,
     input_runs,
     join_runs,
-    read_windows,
     sum_of_holders,
-    window_runs,
 )
 from cnnjax.ops.pool.window import PoolWindow
 from cnnjax.ops.rules import make_op
@@ -31,15 +29,7 @@ def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
         x: images, (batch, height, width, channels).
         where: the windows.
     """
-    return lax.reduce_window(
-        x,
-        np.zeros((), x.dtype),
-        lax.add,
-        (1, *where.window, 1),
-        (1, *where.strides, 1),
-        ((0, 0), *where.pads, (0, 0)),
-        window_dilation=(1, *where.dilation, 1),
-    )
+    return reduce_windows_by_lax(x, where, lax.add, 0)
 
 
 def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
@@ -110,20 +100,7 @@ def _cpu_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
-    def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        elements = (
-            read_windows(x, where, rows, columns, i, j)
-            for i in range(where.window[0])
-            for j in range(where.window[1])
-        )
-        inside = [values for values in elements if values is not None]
-        # Windows wholly in padding have no elements.
-        if not inside:
-            shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
-            return jnp.zeros(shape, x.dtype)
-        return reduce(lax.add, inside)
-
-    return join_runs(window_runs(where, 0), window_runs(where, 1), piece)
+    return reduce_windows(x, where, lax.add, 0)
 
 
 def _run_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:

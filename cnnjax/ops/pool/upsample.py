@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import check_elements
-from cnnjax.ops.sizes import PairLike, pair
+from cnnjax.ops.checks import check_elements, pair
+from cnnjax.ops.sizes import PairLike
 
 __all__ = ["upsample_bilinear", "upsample_nearest"]
 

@@ -7,14 +7,13 @@ import dataclasses
 import jax
 import numpy as np
 
-from cnnjax.ops.checks import check_elements
+from cnnjax.ops.checks import check_elements, pair
 from cnnjax.ops.sizes import (
     PaddingLike,
     Pads,
     Pair,
     PairLike,
     checked_output_size,
-    pair,
     resolve_padding,
     span,
 )

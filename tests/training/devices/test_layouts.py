@@ -20,7 +20,7 @@ def config():
     """Two steps an epoch, two epochs; 101 images to evaluate fill no batch evenly."""
     return recipes.parse_config(
         {
-            "model": {"name": "resnet8_cifar"},
+            "model": {"name": "resnet8_cifar", "overrides": {"blocks": (1,), "widths": (8,)}},
             "data": {
                 "batch_size": 32,
                 "augmentation": "shift(1)",

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.arguments.table import checked
-from cnnjax.ops.checks import MOST_TERMS, check_elements
+from cnnjax.ops.checks import MOST_TERMS, check_elements, pair
 from cnnjax.ops.conv.algorithms.taps import (
     all_taps,
     product,
@@ -207,9 +207,9 @@ def kernel_grad(
 
 
 def _geometry(op, input_shape, kernel_size, strides, padding, dilation):
-    window = sizes.pair(op, "kernel_size", kernel_size)
-    strides = sizes.pair(op, "strides", strides)
-    dilation = sizes.pair(op, "dilation", dilation)
+    window = pair(op, "kernel_size", kernel_size)
+    strides = pair(op, "strides", strides)
+    dilation = pair(op, "dilation", dilation)
     size = tuple(input_shape[1:3])
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
     out_size = sizes.checked_output_size(op, size, window, strides, pads, dilation)
