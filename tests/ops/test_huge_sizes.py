@@ -156,7 +156,7 @@ def test_large_windows_are_unrolled_and_rolled_back_by_looking_up():
     for i, j in ((0, 0), (1, 4), (2, 7)):
         window = padded[:, 3 * i : 3 * i + 36, 2 * j : 2 * j + 33]
         np.testing.assert_array_equal(rows[:, i, j], window.reshape(2, -1))
-    counts = ops.col2im(jnp.ones_like(rows), x.shape, (36, 33), **options)
+    counts = ops.col2im(jnp.ones_like(rows), (2, 40, 45, 2), (36, 33), **options)
     expected = np.zeros(padded.shape)
     for i, j in np.ndindex(rows.shape[1:3]):
         expected[:, 3 * i : 3 * i + 36, 2 * j : 2 * j + 33] += 1

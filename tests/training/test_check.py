@@ -1,5 +1,7 @@
 """What cannot work is found from shapes, before anything is compiled or written."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import numpy as np
@@ -155,13 +157,14 @@ def test_a_stream_without_images_has_no_size_to_fit():
 @pytest.mark.parametrize("label", [-1, 3, 200])
 def test_labels_without_a_class_are_refused(split, label):
     wrong = data.from_arrays(image=IMAGES, label=np.where(np.arange(48) < 40, 1, label))
+    splits: dict[str, Any] = {"train": EXAMPLES, "test": EXAMPLES, split: wrong}
     run = training.Run(
         model=Averaged(),
         task=tasks.Classification(NAMES),
         optimizer=optax.sgd(0.1),
         batch_size=8,
         epochs=1,
-        **{"train": EXAMPLES, "test": EXAMPLES, split: wrong},
+        **splits,
     )
     with pytest.raises(training.ConfigError, match=r"for 3 classes, whose labels are 0 to 2"):
         check_run(run)
