@@ -7,18 +7,19 @@ All networks have the same recipe, and each has several seeds. The table has the
 mean loss over the last training epoch, parameters and multiply-adds for one image.
 """
 
+import argparse
 import importlib.metadata
 import json
 import math
 import os
 import platform
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import app, flags
 
 from cnnjax import analysis, models, recipes, training
 
@@ -46,11 +47,6 @@ RECIPE: dict[str, Any] = {
     "optimizer": {"name": "adam", "learning_rate": 3e-3},
     "schedule": {"name": "cosine"},
 }
-
-_EPOCHS = flags.DEFINE_integer("epochs", 20, "Of each run.", lower_bound=1)
-_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, one run for each.")
-_ONLY = flags.DEFINE_list("only", [], "Names of choices; empty for all.")
-_OUTPUT = flags.DEFINE_string("output", "docs/results/simple_cnn.md", "The page; .json is beside.")
 
 _SIZE = (16, 16, 1)
 
@@ -131,28 +127,27 @@ def machine() -> str:
     return f"{device}, Python {platform.python_version()}, {versions}"
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains all networks, and writes the page and its numbers.
 
     Args:
-        argv: unused.
+        arguments: of the command line; None for those of this process.
     """
-    del argv
     networks = {"as described": {}, **CHOICES}
-    unknown = [name for name in _ONLY.value if name not in networks]
-    if unknown:
-        raise app.UsageError(f"--only: no choice {unknown}; there are {list(networks)}")
-    seeds, epochs = [int(seed) for seed in _SEEDS.value], _EPOCHS.value
+    parser = argparse.ArgumentParser(description="Trains SimpleCNN in twelve of its choices.")
+    parser.add_argument("--epochs", type=int, default=20, help="of each run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="a run for each")
+    parser.add_argument("--only", nargs="+", choices=networks, default=networks, metavar="NAME")
+    parser.add_argument("--output", type=Path, default=Path("docs/results/simple_cnn.md"))
+    options = parser.parse_args(arguments)
     records: dict[str, Any] = {}
-    for name, changed in networks.items():
-        if _ONLY.value and name not in _ONLY.value:
-            continue
-        fields = BASE | changed
-        runs = [train_once(fields, epochs, seed) for seed in seeds]
+    for name in options.only:
+        fields = BASE | networks[name]
+        runs = [train_once(fields, options.epochs, seed) for seed in options.seeds]
         records[name] = costs(fields) | {key: [run[key] for run in runs] for key in runs[0]}
         print(row(name, records[name]), flush=True)
         # After each network, so that an end in the middle leaves what was measured.
-        write(Path(_OUTPUT.value), records, epochs, seeds)
+        write(options.output, records, options.epochs, options.seeds)
 
 
 def write(output: Path, records: dict[str, Any], epochs: int, seeds: list[int]) -> None:
@@ -173,4 +168,4 @@ def write(output: Path, records: dict[str, Any], epochs: int, seeds: list[int]) 
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

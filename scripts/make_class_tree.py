@@ -8,19 +8,14 @@ parents of a synset are its hypernyms and instance hypernyms (the pointers `@` a
 wndb(5WN)); a synset may have several.
 """
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-from absl import app, flags
 
 from cnnjax.data.classes import imagenet_synsets
 from cnnjax.writing import write_text
 
-_OUTPUT = flags.DEFINE_string(
-    "output",
-    str(Path(__file__).parents[1] / "cnnjax" / "data" / "class_names" / "imagenet_tree.txt"),
-    "The file to write.",
-)
+_OUTPUT = Path(__file__).parents[1] / "cnnjax" / "data" / "class_names" / "imagenet_tree.txt"
 
 _HEAD = """\
 # ImageNet's 1,000 classes in label order, then their ancestors in WordNet 3.0: a synset a line,
@@ -88,20 +83,22 @@ def tree_lines(
     return [(name, *parents[name]) for name in order]
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the file.
 
     Args:
-        arguments: the program's name, and the path of `data.noun`.
+        arguments: of the command line; None for those of this process.
     """
-    if len(arguments) != 2:
-        raise app.UsageError("give the path of WordNet's data.noun")
-    wordnet = Path(arguments[1]).read_text(encoding="utf-8").splitlines()
+    parser = argparse.ArgumentParser(description="Writes the tree of ImageNet's classes.")
+    parser.add_argument("wordnet", type=Path, help="WordNet's data.noun")
+    parser.add_argument("--output", type=Path, default=_OUTPUT, help="the file to write")
+    options = parser.parse_args(arguments)
+    wordnet = options.wordnet.read_text(encoding="utf-8").splitlines()
     lines = tree_lines(imagenet_synsets(), read_hypernyms(wordnet))
     head = _HEAD + "".join(f"# {line}".rstrip() + "\n" for line in license_lines(wordnet))
-    write_text(Path(_OUTPUT.value), head + "".join("\t".join(line) + "\n" for line in lines))
-    print(f"{_OUTPUT.value}: {len(lines)} synsets")
+    write_text(options.output, head + "".join("\t".join(line) + "\n" for line in lines))
+    print(f"{options.output}: {len(lines)} synsets")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

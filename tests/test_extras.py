@@ -31,6 +31,8 @@ def imports(tree: ast.AST, extra: str | None = None):
     """Yields the roots of imported modules, and the extra that is named around each."""
     for node in ast.iter_child_nodes(tree):
         within = extra
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue  # read by type checkers alone
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name.split(".")[0], extra

@@ -9,8 +9,7 @@ and views as the task defines it; a classification averages probabilities.
 
 With a tree of the classes, a mistake between similar classes counts less (hierarchical error):
 
-cnnjax evaluate --model=resnet50 --weights=resnet50.safetensors --data=folder:photographs \
-    --class_tree=wordnet
+cnnjax evaluate --workdir=runs/imagenet --class_tree=wordnet
 
 A network of the registry with weights from a file, on a folder of images by class:
 
