@@ -8,6 +8,7 @@ from pathlib import Path
 import cnnjax
 from cnnjax import training
 from cnnjax.commands.columns import prose
+from cnnjax.commands.named_files import named_files
 from cnnjax.nearest import nearest_names
 
 FOLDER = Path("experiments", "configs")
@@ -81,13 +82,7 @@ def find(name: str) -> str:
 
 def known() -> dict[str, Path]:
     """Returns the files by name: the current folder's own, in `FOLDER`, and those of `READY`."""
-    files: dict[str, Path] = {}
-    for folder in (FOLDER, READY):
-        for path in sorted(folder.glob("*.py")):
-            if not path.name.startswith("_"):
-                # The user's own come first, and hide ready ones of the same name.
-                files.setdefault(path.stem, path)
-    return files
+    return named_files(FOLDER, READY)
 
 
 def missing() -> str:

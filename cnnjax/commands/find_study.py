@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cnnjax import training
 from cnnjax.commands.find_configuration import READY as CONFIGURATIONS
+from cnnjax.commands.named_files import named_files
 from cnnjax.nearest import nearest_names
 
 FOLDER = Path("experiments", "studies")
@@ -36,10 +37,4 @@ def find(name: str) -> Path:
 
 def known() -> dict[str, Path]:
     """Returns the files by name: the current folder's own, in `FOLDER`, and those of `READY`."""
-    files: dict[str, Path] = {}
-    for folder in (FOLDER, READY):
-        for path in sorted(folder.glob("*.py")):
-            if not path.name.startswith("_"):
-                # The user's own come first, and hide ready ones of the same name.
-                files.setdefault(path.stem, path)
-    return files
+    return named_files(FOLDER, READY)
