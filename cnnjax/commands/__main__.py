@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnjax.commands.closed_output import quiet_where_output_is_closed
 from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.extras import MissingPackage
@@ -30,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with the command's exit code; with 2 if there is no such command.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with quiet_where_output_is_closed():
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> None:
     if not given:
         print(overview(), file=sys.stderr)
         sys.exit(USAGE_ERROR)

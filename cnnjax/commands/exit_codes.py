@@ -18,6 +18,9 @@ STOPPED = 75
 INTERRUPTED = 130
 """After a Ctrl-C that left at once (128 + SIGINT); the last checkpoint is as it was."""
 
+OUTPUT_CLOSED = 141
+"""After output that was read no further, as by `head` (128 + SIGPIPE)."""
+
 MEANINGS = {
     0: "done",
     USAGE_ERROR: "a wrong flag or configuration, or a folder that cannot be used",
@@ -26,5 +29,6 @@ MEANINGS = {
     PEER_LOST: "another process of the run was gone",
     STOPPED: "stopped by SIGTERM or Ctrl-C, and saved: the same command continues from there",
     INTERRUPTED: "a second Ctrl-C, which leaves at once; the last checkpoint is as it was",
+    OUTPUT_CLOSED: "the output was read no further, as by head",
 }
 """What each code means, for --help."""

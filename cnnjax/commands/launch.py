@@ -13,6 +13,7 @@ from absl import app, flags
 
 from cnnjax import data, reports, training
 from cnnjax.commands import command_line
+from cnnjax.commands.closed_output import quiet_where_output_is_closed
 from cnnjax.commands.exit_codes import INTERRUPTED, RUN_ERROR, STOPPED, USAGE_ERROR
 from cnnjax.commands.flags.compile_cache import use_compile_cache
 from cnnjax.extras import MissingPackage
@@ -47,7 +48,8 @@ def launch(main: Callable[[Sequence[str]], None]) -> None:
     def parse(arguments: Sequence[str]) -> list[str]:
         return command_line.parse(arguments, description)
 
-    app.run(lambda arguments: _guarded(main, arguments), flags_parser=parse)
+    with quiet_where_output_is_closed():
+        app.run(lambda arguments: _guarded(main, arguments), flags_parser=parse)
 
 
 def _guarded(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
