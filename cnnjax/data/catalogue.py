@@ -4,9 +4,11 @@ import os
 from typing import Any
 
 from cnnjax.data import classes
-from cnnjax.data.dataset import Dataset
+from cnnjax.data.dataset import LABEL, MASK, Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
+from cnnjax.data.prepare.scene_sets import SCENES, digit_scenes
+from cnnjax.data.preprocess import IGNORED
 from cnnjax.data.read.tfds_store import find_prepared, not_prepared, read_info
 from cnnjax.nearest import did_you_mean
 from cnnjax.pixel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -111,6 +113,11 @@ _CATALOGUE = {
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
             source="Parkhi et al. 2012, https://www.robots.ox.ac.uk/~vgg/data/pets/",
+            parts={"label": LABEL, "mask": MASK},
+            features={"mask": "segmentation_mask"},
+            # As the set's authors describe it, 3 is not classified: the animal's outline.
+            mask_names=("background", "pet"),
+            mask_labels={1: 1, 2: 0, 3: IGNORED},
         ),
     )
 }
@@ -118,7 +125,7 @@ _CATALOGUE = {
 
 def list_datasets() -> list[str]:
     """Returns the names in the catalogue, sorted; `dataset` also takes others."""
-    return sorted(_CATALOGUE)
+    return sorted([*_CATALOGUE, SCENES])
 
 
 def dataset(name: str, data_dir: str | None = None) -> Dataset:
@@ -126,7 +133,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
 
     Args:
         name: one of the catalogue; any other TFDS set that is prepared in the data folder and has
-            an image and a label (`flowers` or, with a configuration, `imagenette/160px-v2`); or
+            an image and a label (`flowers` or, with a configuration, `imagenette/160px-v2`);
+            `digit_scenes/SIZE_OBJECTS`, such as `digit_scenes/96_9`, see `digit_scenes`; or
             `folder:PATH`, a folder that holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`
             (or `val`, or `validation`), or `CLASS/IMAGE` alone, see `folder_dataset`. `folder:` may
             be left out where the folder exists and no set has its name.
@@ -145,6 +153,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         return folder_dataset(name)
     if name in _CATALOGUE:
         return _CATALOGUE[name]
+    if name.partition("/")[0] == SCENES:
+        return digit_scenes(name)
     folder = find_prepared(name, data_dir)
     if folder is not None:
         return _described(name, folder)
@@ -153,7 +163,7 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         return folder_dataset(name)
     # Last, since `_tfds_names` imports TFDS, which takes seconds.
     base = name.partition("/")[0]
-    known = sorted({*_CATALOGUE, *_tfds_names()})
+    known = sorted({*list_datasets(), *_tfds_names()})
     if base in known:
         raise not_prepared(name, data_dir)
     raise DataError(

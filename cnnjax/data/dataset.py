@@ -1,16 +1,25 @@
 """The description of an image set, as a network and its training need it."""
 
+import dataclasses
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cnnjax.data.examples import PartSpec, Spec
+from cnnjax.data.kinds import Kind
+
+LABEL = PartSpec((), np.dtype(np.int32), "label")
+"""The form of a label."""
+
+MASK = PartSpec((), np.dtype(np.uint8), "mask")
+"""The form of a mask in `Dataset.parts`: its height and width are those of the image."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An image-classification set.
+    """A set of images, each with further parts: a label, a mask or boxes.
 
     Attributes:
         name: name in the catalogue, TFDS name, or `folder:` and a path.
@@ -27,6 +36,10 @@ class Dataset:
         folder: path of a folder of images by class; None for TFDS sets.
         split_by_hash: whether a folder holds CLASS/IMAGE, so that a hash of each image's path
             decides which split it is in.
+        parts: the form of each part besides the image; masks have the image's height and width.
+        features: the name under which TFDS stores a part, where it differs from the part's.
+        mask_names: a name for each label of masks; empty where there are none.
+        mask_labels: the label of each value that masks are stored with; None where they are equal.
     """
 
     name: str
@@ -41,6 +54,10 @@ class Dataset:
     test_split: str = "test"
     folder: Path | None = None
     split_by_hash: bool = False
+    parts: Mapping[str, PartSpec] = field(default_factory=lambda: {"label": LABEL}, repr=False)
+    features: Mapping[str, str] = field(default_factory=dict, repr=False)
+    mask_names: tuple[str, ...] = field(default=(), repr=False)
+    mask_labels: Mapping[int, int] | None = field(default=None, repr=False)
 
     @property
     def num_classes(self) -> int:
@@ -55,13 +72,32 @@ class Dataset:
         """
         return {
             "image": PartSpec(shape, np.dtype(np.uint8), "image"),
-            "label": PartSpec((), np.dtype(np.int32), "label"),
+            **{
+                name: dataclasses.replace(part, shape=shape[:2]) if part.kind == "mask" else part
+                for name, part in self.parts.items()
+            },
         }
+
+    def limited_to(self, kinds: Collection[Kind] | None) -> "Dataset":
+        """Returns the set with parts of some kinds only, so that no others are read.
+
+        Args:
+            kinds: the kinds; None for all.
+        """
+        if kinds is None:
+            return self
+        parts = {name: part for name, part in self.parts.items() if part.kind in kinds}
+        return dataclasses.replace(self, parts=parts)
+
+    @property
+    def base_name(self) -> str:
+        """Its name without a configuration."""
+        return self.name.partition("/")[0]
 
     @property
     def tfds_name(self) -> str:
         """Name and configuration, as TFDS takes them."""
-        return f"{self.name.partition('/')[0]}/{self.config}" if self.config else self.name
+        return f"{self.base_name}/{self.config}" if self.config else self.name
 
     def stored_split(self, split: str) -> str:
         """Returns the name under which a split is stored.

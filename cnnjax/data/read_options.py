@@ -1,9 +1,8 @@
 """How examples reach the device: all at once, or batch by batch."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
-
-import numpy as np
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
@@ -64,8 +63,10 @@ def is_resident(dataset: Dataset, resident: Resident = "auto") -> bool:
                 "give auto or never"
             )
         return False
-    # Pixels are uint8: one byte for each value.
-    size = sum(dataset.split_sizes.values()) * int(np.prod(dataset.image_shape))
+    parts = dataset.spec(dataset.image_shape).values()
+    # Pixels of images and masks are uint8: one byte for each value.
+    example = sum(math.prod(part.shape) for part in parts if part.kind in ("image", "mask"))
+    size = sum(dataset.split_sizes.values()) * example
     return resident == "always" or (resident == "auto" and size <= RESIDENT_BYTES)
 
 

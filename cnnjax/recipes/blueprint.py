@@ -19,7 +19,7 @@ from cnnjax.recipes.network import input_statistics, make_network
 from cnnjax.recipes.optimizers import OPTIMIZERS
 from cnnjax.recipes.schedules import SCHEDULES
 from cnnjax.recipes.schema import RunConfig
-from cnnjax.recipes.tasks import make_task
+from cnnjax.recipes.tasks import make_task, task_class
 from cnnjax.tasks.base import Task
 from cnnjax.tasks.registry import TASKS
 from cnnjax.training.errors import ConfigError
@@ -87,8 +87,10 @@ def make_blueprint(
 
 
 def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
+    kind = task_class(config.task.name)
     own = own_dataset(config.data.name)
     dataset = own.describe(config.data.name) if own else data.dataset(config.data.name, data_dir)
+    dataset = dataset.limited_to(kind.part_kinds)
     framing = make_framing(config.data, dataset)
     stored_shape = dataset.image_shape if framing is None else framing.shape
     if stored_shape is None:
@@ -96,10 +98,11 @@ def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
     resize = config.data.resize if framing is None else None  # framing resizes already
     mean, std = input_statistics(config, dataset, stored_shape[2])
     per_image = config.data.normalization == "image"
-    task = make_task(config.task, dataset.class_names)
+    names = dataset.mask_names if kind.named_by == "mask" else dataset.class_names
+    task = make_task(config.task, names)
     spec = own.train.spec if own else dataset.spec(stored_shape)
     outputs = task.outputs(spec)
-    model = make_network(config, dataset.num_classes if outputs is None else outputs)
+    model = make_network(config, len(names) if outputs is None else outputs)
     return Blueprint(
         config=config,
         dataset=dataset,

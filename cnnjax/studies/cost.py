@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cnnjax import recipes
 from cnnjax.analysis import multiply_adds
-from cnnjax.data.read.tfds_store import require_prepared
+from cnnjax.data.prepare.embedded import require_prepared
 from cnnjax.recipes.without_examples import epoch_steps
 from cnnjax.studies.plan import PlannedRun
 from cnnjax.training.errors import ConfigError

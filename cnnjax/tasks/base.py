@@ -5,7 +5,7 @@ batch. The loop, the checkpoints, evaluation and reports use nothing else of a t
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -14,12 +14,10 @@ from jaxtyping import Array, Float, Num
 
 from cnnjax import nn
 from cnnjax.data.examples import Spec
+from cnnjax.data.kinds import Kind
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
-from cnnjax.tasks.sums import Batch, Sums, weighted_sums
+from cnnjax.tasks.sums import Batch, Rows, Sums, weighted_sums
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
-
-Rows = dict[str, Array]
-"""Arrays with one row per example."""
 
 
 class Task:
@@ -34,6 +32,12 @@ class Task:
 
     curves: ClassVar[tuple[MetricChart, ...]] = ()
     """Which metrics a report draws as learning curves, and how; empty for all that are logged."""
+
+    part_kinds: ClassVar[tuple[Kind, ...] | None] = None
+    """Kinds of the parts that are read of a set that has others too; None for all kinds."""
+
+    named_by: ClassVar[Literal["label", "mask"]] = "label"
+    """The kind whose labels `class_names` names, for a task with such a field."""
 
     combines: ClassVar[bool] = False
     """Whether predictions of several views or networks can be joined into one; see `combine`."""
@@ -53,8 +57,7 @@ class Task:
     def check_values(self, parts: Mapping[str, np.ndarray]) -> None:
         """Refuses values that the task cannot use, by a ValueError, such as labels without a class.
 
-        It gets the first stream's examples and those to evaluate that are in memory, and each batch
-        that is read from elsewhere.
+        It gets the first stream's and the evaluated examples in memory, and each batch read later.
 
         Args:
             parts: the parts of some examples, [examples, ...]; zeros for one that cannot be read.
@@ -204,7 +207,6 @@ class Task:
             sums: added up over batches.
             rows: of all examples that count, in the order of the split; None in training.
         """
-        del rows
         # Without any example the metrics are 0, not a division by 0.
         weight = max(float(sums["weight"]), 1e-30)
         means = {name: float(value) / weight for name, value in sums.items() if name != "weight"}
@@ -286,7 +288,7 @@ class Task:
             evaluated: predictions and examples of the evaluated split.
             count: the most images to return.
         """
-        return np.asarray(evaluated.images[np.arange(min(count, len(evaluated.images)))])
+        return np.asarray(evaluated.images[np.arange(min(count, len(evaluated)))])
 
     def report_sections(self, evaluated: Evaluated) -> TaskReport:
         """Returns what a report shows of the task, as data; by default only its metrics.

@@ -59,6 +59,7 @@ class Classification(Task):
     class_tree: str | ClassTree = ""
 
     score: ClassVar[Score] = Score("accuracy", higher_is_better=True)
+    part_kinds = ("image", "label")
     combines: ClassVar[bool] = True
     curves: ClassVar[tuple[MetricChart, ...]] = CURVES
 

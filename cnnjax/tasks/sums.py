@@ -12,6 +12,9 @@ Batch = Mapping[str, Any]
 Sums = dict[str, Array]
 """Arrays that add up over parts of a batch, batches, devices and hosts."""
 
+Rows = dict[str, Array]
+"""Arrays with one row per example."""
+
 
 def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
     """Returns the sum of the weights as `weight`, and weighted sums of numbers by example.

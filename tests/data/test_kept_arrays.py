@@ -10,7 +10,7 @@ import pytest
 from cnnjax import data
 from cnnjax.data import kept_arrays as module
 from cnnjax.data.kept_arrays import kept_arrays
-from cnnjax.data.read import arrays as arrays_module
+from cnnjax.data.read import stored_parts
 
 CONTENT = np.arange(5000, dtype=np.int32)
 
@@ -113,9 +113,7 @@ def test_a_damaged_record_is_named(folder, monkeypatch):
             return {"image": b"", "label": 1}
 
     images_file(folder).unlink()
-    monkeypatch.setattr(
-        arrays_module, "decode_image", lambda content, channels: np.zeros((8, 8, 1), np.uint8)
-    )
+    monkeypatch.setattr(stored_parts, "decode_image", lambda *given: np.zeros((8, 8, 1), np.uint8))
     monkeypatch.setattr("cnnjax.data.read.sources.PreparedSource._records", Records())
     with pytest.raises(data.DataError, match=r"test\[7\] cannot be read: .*hash mismatch; delete"):
         data.load_arrays(data.dataset("digits"), "test", str(folder))

@@ -196,9 +196,8 @@ def test_a_vanished_folder_is_reported(photographs, tmp_path):
 
 
 def test_an_image_of_another_size_is_damaged_where_all_have_one(data_dir):
-    digits = data.load_examples(data.dataset("digits"), "test", data_dir, resident="never")
-    assert isinstance(digits, data.EncodedImages)
-    larger = data.EncodedImages(digits.source, None, (9, 8, 1))
+    found = dataclasses.replace(data.dataset("digits"), image_shape=(9, 8, 1))
+    larger = data.load_examples(found, "test", data_dir, resident="never")
     with pytest.raises(data.DamagedImages, match=r"it is \(8, 8, 1\), expected \(9, 8, 1\)"):
         take(training(larger, max_damaged=3), 1)
 

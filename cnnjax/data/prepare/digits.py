@@ -52,13 +52,18 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(train), "test": self._generate_examples(test)}
 
     def _generate_examples(self, indices: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
-        digits = _bundle()
-        # From 0 … 16 to 0 … 255. No value falls on a half, so that rounding is unambiguous.
-        pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+        pixels, labels = digit_images()
         for index in indices:
             # Without TensorFlow, TFDS encodes PIL images, but no arrays.
             image = Image.fromarray(pixels[index])
-            yield int(index), {"image": image, "label": int(digits.target[index])}
+            yield int(index), {"image": image, "label": int(labels[index])}
+
+
+def digit_images() -> tuple[np.ndarray, np.ndarray]:
+    """Returns all images, uint8 [1797, 8, 8], and their labels, in scikit-learn's order."""
+    digits = _bundle()
+    # From 0 … 16 to 0 … 255. No value falls on a half, so that rounding is unambiguous.
+    return np.round(digits.images * (255 / 16)).astype(np.uint8), digits.target
 
 
 def split_indices() -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from cnnjax.data.data_folder import is_unwritable, preparing
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import FOLDER_PREFIX
+from cnnjax.data.prepare.embedded import EMBEDDED
 from cnnjax.data.prepare.published_files import IDX_FILES, READERS, read_original
 from cnnjax.data.read.arrays import load_arrays
 from cnnjax.data.read.decode import DamagedImage, decode_image
@@ -81,7 +82,7 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
         refuse_unfinished(tfds_name, data_dir)
         if name in READERS and source is not None:
             _build_from_originals(name, Path(os.path.expanduser(source)), data_dir)
-        elif name != "digits":
+        elif name.partition("/")[0] not in EMBEDDED:
             _build_stock(tfds_name, source, data_dir)
     described = dataset(name, data_dir)
     sizes, mean, std, pixels_of = _read_back(described, data_dir)

@@ -45,7 +45,7 @@ def decode_image(
     Raises:
         DamagedImage: the file is in no such format, its end is missing, or it is too large.
     """
-    _check_size(content, max_pixels)
+    check_size(content, max_pixels)
     cv2 = opencv()
     # OpenCV's default order of channels is B, G, R.
     flag = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
@@ -62,8 +62,16 @@ def decode_image(
     return image.reshape(*image.shape[:2], channels)
 
 
-def _check_size(content: bytes, max_pixels: int) -> None:
-    """Raises an error if a header is damaged, or states more pixels than allowed."""
+def check_size(content: bytes, max_pixels: int) -> None:
+    """Raises an error if a header is damaged, or states more pixels than allowed.
+
+    Args:
+        content: content of an image file.
+        max_pixels: largest number of pixels.
+
+    Raises:
+        DamagedImage: it is damaged, or states more.
+    """
     try:
         width, height = stored_size(content)
     except BrokenHeader as error:

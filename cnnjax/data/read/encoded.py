@@ -9,37 +9,31 @@ from typing import Any
 import numpy as np
 
 from cnnjax.data.dataset import Dataset
-from cnnjax.data.examples import Examples, PartSpec, Spec
-from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image
+from cnnjax.data.examples import Examples, Spec
+from cnnjax.data.read.decode import MAX_PIXELS
 from cnnjax.data.read.framing import Framing
 from cnnjax.data.read.sources import Source, open_source
-
-_LABEL = PartSpec((), np.dtype(np.int32), "label")
+from cnnjax.data.read.stored_parts import PartDecoder
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages(Examples):
-    """Images and labels of a split, decoded on demand.
+    """Images of a split and their further parts, decoded on demand.
 
     Attributes:
         source: the split.
-        framing: how photographs of many sizes get one; None for images that have one size.
-        image_shape: height, width and channels of the resulting images.
+        decoder: decodes and frames an example's parts.
         described: what identifies the split, as JSON.
-        max_pixels: larger images count as damaged; see `decode_image`.
     """
 
     source: Source
-    framing: Framing | None
-    image_shape: tuple[int, int, int]
+    decoder: PartDecoder
     described: Mapping[str, Any] = field(default_factory=dict)
-    max_pixels: int = MAX_PIXELS
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The form of each part."""
-        image = PartSpec(self.image_shape, np.dtype(np.uint8), "image")
-        return {"image": image, "label": _LABEL}
+        return self.decoder.spec
 
     def __len__(self) -> int:
         return len(self.source)
@@ -54,22 +48,14 @@ class EncodedImages(Examples):
             generator: draws how the image is framed in training; None frames as in evaluation.
 
         Returns:
-            `image` uint8 [height, width, channels] and `label` int32.
+            `image` uint8 [height, width, channels], and the set's other parts.
 
         Raises:
             DamagedImage: the image cannot be decoded, or does not have the size of the set.
             OSError: it cannot be read.
-            DataError: the whole set is gone.
+            DataError: the whole set is gone, or a part does not fit its image.
         """
-        content, label = self.source[position]
-        image = decode_image(content, self.image_shape[2], self.max_pixels)
-        if self.framing is not None:
-            framed = self.framing.train(image, generator) if generator else None
-            image = self.framing.evaluate(image) if framed is None else framed
-        # All images of a batch need one size.
-        elif image.shape != self.image_shape:
-            raise DamagedImage(f"it is {image.shape}, expected {self.image_shape}")
-        return {"image": image, "label": np.asarray(label, np.int32)}
+        return self.decoder(self.source[position], self.source.name(position), generator)
 
     def column(self, part: str) -> np.ndarray:
         """Returns one part of all examples; see `Examples.column`.
@@ -92,10 +78,10 @@ class EncodedImages(Examples):
         # Decoders differ in the last bits of pixels, and so do their versions.
         decoder = f"opencv {metadata.version('opencv-python-headless')}"
         described = {**self.described, "decoder": decoder}
-        if self.framing is not None:
+        if self.decoder.framing is not None:
             described["framing"] = {
                 name: list(value) if isinstance(value, tuple) else value
-                for name, value in dataclasses.asdict(self.framing).items()
+                for name, value in dataclasses.asdict(self.decoder.framing).items()
             }
         return described
 
@@ -129,4 +115,5 @@ def load_encoded(
         assert framing is not None  # checked above
         shape = framing.shape
     source = open_source(dataset, split, data_dir)
-    return EncodedImages(source, framing, shape, dataset.describe(split), max_pixels)
+    decoder = PartDecoder.of(dataset, shape, framing, max_pixels)
+    return EncodedImages(source, decoder, dataset.describe(split))

@@ -87,15 +87,7 @@ class Framing:
             generator: draws the square.
         """
         height, width = image.shape[:2]
-        if self.areas:
-            return self._resized(image, _area_box(height, width, self.areas, generator))
-        short_side = self.short_side
-        if self.short_sides:
-            short_side = int(generator.integers(*self.short_sides, endpoint=True))
-        side = self._cut(height, width, short_side)
-        top = int(generator.integers(height - side, endpoint=True))
-        left = int(generator.integers(width - side, endpoint=True))
-        return self._resized(image, Box(top, left, side, side))
+        return self.resized(image, self.box(height, width, generator))
 
     def evaluate(self, image: Image) -> Square:
         """Cuts the central square, as in evaluation.
@@ -103,16 +95,41 @@ class Framing:
         Args:
             image: the photograph.
         """
-        height, width = image.shape[:2]
-        side = self._cut(height, width, self.short_side)
-        return self._resized(image, Box((height - side) // 2, (width - side) // 2, side, side))
+        return self.resized(image, self.box(*image.shape[:2]))
+
+    def box(self, height: int, width: int, generator: np.random.Generator | None = None) -> Box:
+        """Returns the part of an image that becomes the square.
+
+        Args:
+            height: the image's.
+            width: the image's.
+            generator: draws the part, as in training; None for the central one, as in evaluation.
+        """
+        if generator is None:
+            side = self._cut(height, width, self.short_side)
+            return Box((height - side) // 2, (width - side) // 2, side, side)
+        if self.areas:
+            return _area_box(height, width, self.areas, generator)
+        short_side = self.short_side
+        if self.short_sides:
+            short_side = int(generator.integers(*self.short_sides, endpoint=True))
+        side = self._cut(height, width, short_side)
+        top = int(generator.integers(height - side, endpoint=True))
+        left = int(generator.integers(width - side, endpoint=True))
+        return Box(top, left, side, side)
 
     def _cut(self, height: int, width: int, short_side: int) -> int:
         """Returns the side, in stored pixels, of the square that becomes `crop` pixels."""
         # A narrow image may have less than one pixel for the square.
         return max(1, round(self.crop * min(height, width) / short_side))
 
-    def _resized(self, image: Image, box: Box) -> Square:
+    def resized(self, image: Image, box: Box) -> Square:
+        """Resizes a part of an image to the square.
+
+        Args:
+            image: the photograph.
+            box: the part.
+        """
         cv2 = opencv()
         cut = image[box.top : box.top + box.height, box.left : box.left + box.width]
         # INTER_AREA averages over the footprint, which avoids aliasing where the image shrinks.
@@ -120,6 +137,21 @@ class Framing:
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         resized = cv2.resize(cut, (self.crop, self.crop), interpolation=method)
         return resized.reshape(self.crop, self.crop, image.shape[2])
+
+    def resized_mask(
+        self, mask: UInt8[np.ndarray, "height width"], box: Box
+    ) -> UInt8[np.ndarray, "side side"]:
+        """Resizes a part of a mask to the square: each pixel takes the label under its center.
+
+        Args:
+            mask: a label for each pixel of the photograph.
+            box: the part.
+        """
+        # Whole numbers are exact where a center lies between two stored pixels.
+        centers = 2 * np.arange(self.crop) + 1
+        rows = box.top + centers * box.height // (2 * self.crop)
+        columns = box.left + centers * box.width // (2 * self.crop)
+        return mask[np.ix_(rows, columns)]
 
 
 def _area_box(

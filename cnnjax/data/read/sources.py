@@ -1,7 +1,7 @@
 """Stored images by position, still encoded: files of a folder, or records of a prepared set."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,17 +13,24 @@ from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.folders import list_split
 from cnnjax.data.kept_arrays import kept_arrays
+from cnnjax.data.prepare.embedded import require_prepared
 from cnnjax.data.read.decode import DamagedImage
-from cnnjax.data.read.tfds_store import open_prepared, prepare_again, require_prepared
+from cnnjax.data.read.tfds_store import open_prepared, prepare_again
 from cnnjax.data.user_files import read_regular
 from cnnjax.writing import printable
 
 
 class Encoded(NamedTuple):
-    """One stored example: the content of its image file, and its label."""
+    """One stored example.
+
+    Attributes:
+        content: content of its image file.
+        parts: its other parts by name: a label is a number, a mask the content of its file, and
+            others are arrays.
+    """
 
     content: bytes
-    label: int
+    parts: Mapping[str, Any]
 
 
 class Source(Protocol):
@@ -80,7 +87,7 @@ class FolderSource:
         except OSError as error:
             _require_folder(self._folder, error)
             raise
-        return Encoded(content, int(self.labels[position]))
+        return Encoded(content, {"label": int(self.labels[position])})
 
     def name(self, position: int) -> str:
         """Returns the path of an image file.
@@ -107,6 +114,7 @@ class PreparedSource:
         self._folder = require_prepared(dataset, data_dir)
         self._name = dataset.tfds_name
         self._stored_split = dataset.stored_split(split)
+        self._parts = {part: dataset.features.get(part, part) for part in dataset.parts}
         self._size = dataset.split_sizes[split]
         self._remedy = prepare_again(dataset.tfds_name, data_dir)
         if len(self._records) != self._size:
@@ -148,7 +156,7 @@ class PreparedSource:
         except RuntimeError as error:
             _require_folder(self._folder, error)
             raise DamagedImage(str(error)) from error
-        return Encoded(record["image"], int(record["label"]))
+        return Encoded(record["image"], {part: record[name] for part, name in self._parts.items()})
 
     def name(self, position: int) -> str:
         """Returns the folder, the split and the position of an example.
@@ -167,7 +175,7 @@ class PreparedSource:
 
     def _read_labels(self) -> list[np.ndarray]:
         try:
-            labels = [self[position].label for position in range(len(self))]
+            labels = [int(self[position].parts["label"]) for position in range(len(self))]
         except DamagedImage as error:
             raise DataError(f"{self._folder} is damaged: {error}; {self._remedy}") from error
         return [np.array(labels, np.int32)]

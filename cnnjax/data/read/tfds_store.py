@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnjax.data.data_folder import preparing
-from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 
 # TFDS is imported within functions, since that takes seconds.
@@ -125,37 +123,6 @@ def refuse_unfinished(tfds_name: str, data_dir: str | None) -> None:
 def _command(tfds_name: str, data_dir: str | None) -> str:
     option = f" --data_dir={data_dir}" if data_dir else ""
     return f"cnnjax prepare {tfds_name}{option}"
-
-
-def require_prepared(dataset: Dataset, data_dir: str | None) -> Path:
-    """Returns the folder of a TFDS set; `digits`, which needs no network, is prepared if missing.
-
-    Args:
-        dataset: the set, from `catalogue.dataset`.
-        data_dir: TFDS data folder; None means TFDS's default.
-
-    Raises:
-        DataError: the set is not prepared; nothing was downloaded.
-        DataFolderError: `digits` is prepared, and the data folder cannot be written.
-    """
-    folder = find_prepared(dataset.tfds_name, data_dir)
-    if folder is not None:
-        return folder
-    if dataset.name != "digits":
-        raise not_prepared(dataset.tfds_name, data_dir)
-    refuse_unfinished(dataset.tfds_name, data_dir)
-    from cnnjax.data.prepare.digits import Digits
-
-    with preparing(data_folder(data_dir), dataset.tfds_name):
-        # Another process may have prepared it during the wait.
-        folder = find_prepared(dataset.tfds_name, data_dir)
-        if folder is not None:
-            return folder
-        builder = Digits(data_dir=str(data_folder(data_dir)), file_format="array_record")
-        _logger.info("building digits in %s", builder.data_dir)
-        with quiet_tfds():
-            builder.download_and_prepare()
-    return Path(builder.data_dir)
 
 
 def open_prepared(folder: Path) -> Any:
