@@ -78,4 +78,5 @@ def test_an_augmented_box_bounds_its_objects_pixels(policy):
             assert (seen.max(axis=0) + 0.5 <= box[2:] + 0.51).all()
     np.testing.assert_array_equal(boxes[:, 3], 0)
     np.testing.assert_array_equal(moved["boxes_label"], batch["boxes_label"])
-    assert (left_image > 0) == (policy not in ("flip(0.5)", "crop(16)") or left_image > 0)
+    if policy.startswith(("shift", "resized_crop")):
+        assert left_image
