@@ -87,7 +87,7 @@ def make_blueprint(
 
 
 def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
-    own = own_dataset(config.data.name)
+    own = data.annotated_splits(config.data.name) or own_dataset(config.data.name)
     dataset = own.describe(config.data.name) if own else data.dataset(config.data.name, data_dir)
     framing = make_framing(config.data, dataset)
     stored_shape = dataset.image_shape if framing is None else framing.shape
