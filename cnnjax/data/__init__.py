@@ -1,6 +1,16 @@
 """Examples to learn from: sets by name, arrays and sources of users, streams, augmentation."""
 
 from cnnjax.data import augment
+from cnnjax.data.annotations import (
+    AnnotatedImage,
+    AnnotatedObject,
+    coco_splits,
+    from_annotations,
+    read_coco,
+    read_voc,
+    voc_splits,
+)
+from cnnjax.data.annotations.splits import annotated_splits
 from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.augment import (
     AUGMENTATIONS,
@@ -51,6 +61,8 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "MAX_PIXELS",
+    "AnnotatedImage",
+    "AnnotatedObject",
     "ArrayExamples",
     "BalancedOrder",
     "DamagedImage",
@@ -82,15 +94,18 @@ __all__ = [
     "Splits",
     "Stream",
     "Workers",
+    "annotated_splits",
     "as_policy",
     "augment",
     "augment_batch",
     "blank_parts",
     "choose",
+    "coco_splits",
     "dataset",
     "epoch_order",
     "evaluation_batches",
     "example_keys",
+    "from_annotations",
     "from_arrays",
     "from_generator",
     "from_source",
@@ -103,7 +118,10 @@ __all__ = [
     "parse_policy",
     "positions_at",
     "prepare",
+    "read_coco",
+    "read_voc",
     "register_augmentation",
     "register_dataset",
     "steps_per_epoch",
+    "voc_splits",
 ]

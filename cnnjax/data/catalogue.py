@@ -169,7 +169,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     raise DataError(
         f"dataset: {name!r} is unknown; {did_you_mean(name, known)}known: "
         f"{', '.join(list_datasets())}, any other TFDS set that is prepared, and "
-        f"{FOLDER_PREFIX}PATH for images in one folder per class"
+        f"{FOLDER_PREFIX}PATH for images in one folder per class, or voc:PATH or coco:PATH for "
+        "images with boxes"
     )
 
 

@@ -19,6 +19,9 @@ _logger = logging.getLogger(__name__)
 
 FOLDER_PREFIX = "folder:"
 
+BOXES_PREFIXES = ("voc:", "coco:")
+"""How the names of folders with boxes start; see `annotations.splits`."""
+
 TEST_NAMES = ("test", "val", "validation")
 """Names of the folder of test images; the first one that exists is used."""
 

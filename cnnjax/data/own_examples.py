@@ -24,8 +24,8 @@ def from_arrays(*, kinds: Mapping[str, Kind] | None = None, **parts: Any) -> Arr
             is scaled to 0 … 1 on the device, or floats, which stay as they are (float64 becomes
             float32). Labels [n] and masks [n, height, width] are whole numbers. Boxes
             [n, maximum, 4] (top, left, bottom, right) and points [n, maximum, 2] (row, column) are
-            in pixels; `boxes_count` [n] is the number of real ones. Values are any numbers, kept as
-            float32.
+            in pixels; `boxes_count` [n] is the number of real ones, and `boxes_label` [n, maximum]
+            the class of each. Values are any numbers, kept as float32.
 
     Raises:
         DataError: a part does not have the form of its kind, or the numbers of examples differ.

@@ -15,7 +15,11 @@ RESERVED = ("weight", "position")
 COUNT_SUFFIX = "_count"
 """`boxes_count` is the number of real ones among the `boxes` of an example."""
 
+LABEL_SUFFIX = "_label"
+"""`boxes_label` has the class of each of the `boxes` of an example."""
+
 _NAMED_AS_KIND: tuple[Kind, ...] = ("image", "label", "mask", "boxes", "points")
+_OF_ROWS: dict[str, Kind] = {COUNT_SUFFIX: "count", LABEL_SUFFIX: "labels"}
 
 
 def kinds_by_name(names: Mapping[str, Any], kinds: Mapping[str, Kind] | None) -> dict[str, Kind]:
@@ -46,12 +50,13 @@ def _kind(name: str, names: Mapping[str, Any], given: Mapping[str, Kind]) -> Kin
     for kind in _NAMED_AS_KIND:
         if name == kind:
             return kind
-    # Only boxes and points are counted: `label_count` is a value.
-    counted = name.removesuffix(COUNT_SUFFIX)
-    if counted != name and counted in names:
-        kind = given.get(counted) or _kind(counted, names, given)
-        if kind in ("boxes", "points"):
-            return "count"
+    # Only boxes and points are counted, and have a class each: `label_count` is a value.
+    for suffix, own in _OF_ROWS.items():
+        rows = name.removesuffix(suffix)
+        if rows != name and rows in names:
+            kind = given.get(rows) or _kind(rows, names, given)
+            if kind in ("boxes", "points"):
+                return own
     return "value"
 
 
@@ -146,6 +151,15 @@ def _count(name: str, array: np.ndarray) -> np.ndarray:
     return _whole(name, array, "counts")
 
 
+def _labels(name: str, array: np.ndarray) -> np.ndarray:
+    if array.ndim != 2:
+        raise DataError(
+            f"{name}: {array.shape} was given, expected [examples, maximum]: a class for each row "
+            f"of {name.removesuffix(LABEL_SUFFIX)}, padded with 0"
+        )
+    return _whole(name, array, "labels")
+
+
 def _whole(name: str, array: np.ndarray, what: str) -> np.ndarray:
     if array.dtype.kind == "f":
         remedy = f"give {name}.astype(np.int32)"
@@ -206,6 +220,7 @@ _CHECKS: dict[Kind, Callable[[str, np.ndarray], np.ndarray]] = {
     "boxes": _rows_of(4, "top, left, bottom, right"),
     "points": _rows_of(2, "row, column"),
     "count": _count,
+    "labels": _labels,
     "value": _value,
 }
 
@@ -221,6 +236,12 @@ def _check_counts(arrays: dict[str, np.ndarray], kinds: dict[str, Kind]) -> None
             raise DataError(
                 f"{count}: {counts.min()} to {counts.max()} was given; "
                 f"{name} holds up to {most} an example"
+            )
+        labels = name + LABEL_SUFFIX
+        if labels in arrays and arrays[labels].shape[1:] != (most,):
+            raise DataError(
+                f"{labels}: {arrays[labels].shape} was given; {name} {arrays[name].shape} needs "
+                f"[examples, {most}], a class for each row"
             )
 
 

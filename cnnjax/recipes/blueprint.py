@@ -88,7 +88,7 @@ def make_blueprint(
 
 def _make_blueprint(config: RunConfig, data_dir: str | None) -> Blueprint:
     kind = task_class(config.task.name)
-    own = own_dataset(config.data.name)
+    own = data.annotated_splits(config.data.name) or own_dataset(config.data.name)
     dataset = own.describe(config.data.name) if own else data.dataset(config.data.name, data_dir)
     dataset = dataset.limited_to(kind.part_kinds)
     framing = make_framing(config.data, dataset)

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnjax.parts import Registry
+from cnnjax.tasks.boxes import Detection, Localization
 from cnnjax.tasks.classification import Classification
 
 TASKS = Registry("task", example="my_package.tasks:Depth")
 """Task classes by name; a path such as `my_package.tasks:Depth` is found too."""
 
 TASKS.add("classification", Classification)
+TASKS.add("localization", Localization)
+TASKS.add("detection", Detection)
 
 
 def register_task(name: str) -> Callable[[Any], Any]:

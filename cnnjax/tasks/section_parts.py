@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int, Num
 
+from cnnjax.tasks.marked_boxes import MarkedBox
+
 MOST_SERIES = 6
 """The most lines of one chart: more colors would be hard to distinguish."""
 
@@ -221,6 +223,7 @@ class Picture:
         lines: small lines below the heading.
         bars: named shares.
         alt: a description of the picture for screen readers; "" for the lines beside it.
+        boxes: drawn on the picture, the later ones above the earlier ones.
     """
 
     pixels: Num[np.ndarray, "height width channels"]
@@ -229,6 +232,7 @@ class Picture:
     lines: Sequence[str] = ()
     bars: Sequence[Bar] = ()
     alt: str = ""
+    boxes: Sequence[MarkedBox] = ()
 
 
 @dataclass(frozen=True)

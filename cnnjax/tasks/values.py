@@ -7,6 +7,8 @@ from typing import Any
 
 from jaxtyping import Array, Int32, Key
 
+from cnnjax.tasks.marked_boxes import MarkedBox
+
 
 class TaskError(ValueError):
     """A task does not support the operation."""
@@ -63,11 +65,13 @@ class Answer:
         line: text to print.
         values: JSON values.
         columns: the same as columns of a table, by name.
+        boxes: those of the prediction, to be drawn on the image.
     """
 
     line: str
     values: Mapping[str, Any]
     columns: Mapping[str, Any]
+    boxes: Sequence[MarkedBox] = ()
 
 
 @dataclass(frozen=True)

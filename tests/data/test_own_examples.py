@@ -192,3 +192,17 @@ def test_a_generator_of_several_forms_is_refused():
         data.from_generator([(IMAGES[0], 0), (IMAGES[0][1:], 0)])
     with pytest.raises(data.DataError, match=r"examples: there are none"):
         data.from_generator(())
+
+
+def test_boxes_have_a_class_each():
+    boxes, labels = np.zeros((2, 3, 4)), np.array([[1, 2, -1], [0, -1, -1]])
+    examples = data.from_arrays(boxes=boxes, boxes_label=labels)
+    assert examples.spec["boxes_label"].kind == "labels"
+    np.testing.assert_array_equal(examples.arrays["boxes_label"], labels)
+    assert examples.arrays["boxes_label"].dtype == np.int32
+    with pytest.raises(data.DataError, match=r"needs \[examples, 3\], a class for each row"):
+        data.from_arrays(boxes=boxes, boxes_label=labels[:, :2])
+    with pytest.raises(data.DataError, match="a class for each row of boxes"):
+        data.from_arrays(boxes=boxes, boxes_label=labels[:, 0])
+    # Without boxes of that name it is a value.
+    assert data.from_arrays(faces_label=labels).spec["faces_label"].kind == "value"
