@@ -1,6 +1,6 @@
 """Training: a run made of objects, the loop that fits it, and the folder it leaves."""
 
-from cnnjax.training.callbacks import Callback, Start
+from cnnjax.training.callbacks import Callback, Ending, Start
 from cnnjax.training.devices.allocator import keep_freed_memory
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.scope import BatchNormScope
@@ -33,6 +33,7 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "ConfigError",
+    "Ending",
     "FolderWriteError",
     "Measured",
     "MlflowTracker",
