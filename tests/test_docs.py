@@ -5,15 +5,18 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
+from PIL import Image
 
-from cnnjax import parts
+from cnnjax import models, parts
 from tests.helpers.registries import keep_as_it_is
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 PAGES = (
     "../README.md",
+    pytest.param("analysis.md", marks=pytest.mark.slow),
     "another_library.md",
     "augmentation.md",
     "building_blocks.md",
@@ -56,10 +59,20 @@ def own_registries(monkeypatch):
         keep_as_it_is(registry, monkeypatch)
 
 
+def write_files_of_analysis(folder):
+    """Writes the weights and the photograph that docs/analysis.md reads."""
+    model = models.create_model("squeezenet1_1")
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    models.save_pretrained(variables, folder / "squeezenet1_1.safetensors")
+    Image.effect_noise((300, 240), 80).convert("RGB").save(folder / "photo.jpg")
+
+
 @pytest.mark.usefixtures("own_registries")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if page == "analysis.md":
+        write_files_of_analysis(tmp_path)
     path = DOCS / page
     text = path.read_text()
     printed = {}

@@ -1,5 +1,6 @@
 """A trained network with its task, its preprocessing and its examples, ready to predict."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -179,6 +180,7 @@ class Network:
             images=data.lazy_images(chosen),
             positions=kept,
             split=self.split,
+            files=_files(chosen),
         )
 
     def _batches(self, examples: data.Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -198,3 +200,11 @@ class Network:
         )
         for batch in reader.batches():
             yield batch["image"], batch["weight"]
+
+
+def _files(examples: data.Examples) -> list[str] | None:
+    """Returns the paths of the examples' files; None where their names are no paths."""
+    # Unlike pathlib's function, this one returns False for names that no file can have.
+    if not os.path.isfile(examples.name(0)):
+        return None
+    return [examples.name(position) for position in range(len(examples))]

@@ -19,6 +19,7 @@ from cnnjax.models import (
 )
 from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.create import create_model
+from cnnjax.models.dense import Encoder, Level, encoder, levels_of
 from cnnjax.models.dense_evaluation import apply_densely
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.info import ModelInfo, Published
@@ -38,7 +39,9 @@ from cnnjax.models.weights import (
 )
 
 __all__ = [
+    "Encoder",
     "FeatureInfo",
+    "Level",
     "ModelInfo",
     "Published",
     "WeightsError",
@@ -48,12 +51,14 @@ __all__ = [
     "create_model",
     "densenet",
     "download_pretrained",
+    "encoder",
     "export_torchvision",
     "feature_info",
     "fractalnet",
     "googlenet",
     "inception_v3",
     "lenet",
+    "levels_of",
     "list_models",
     "list_variants",
     "load_pretrained",

@@ -46,6 +46,29 @@ def create_model(
             override (the message gives the allowed ones), a value that is not allowed or is
             missing, a dtype for a network that takes none, or something that is no Linen module.
     """
+    net, settings = find_settings(name, num_classes, dtype, variant, overrides)
+    return _checked_module(name, net(**settings))
+
+
+def find_settings(
+    name: str,
+    num_classes: int | None,
+    dtype: Any,
+    variant: str | None,
+    overrides: Mapping[str, Any],
+) -> tuple[Callable[..., linen.Module], dict[str, Any]]:
+    """Returns what makes a network, and its arguments, for `create_model`.
+
+    Args:
+        name: as `create_model` takes it, as are the others.
+        num_classes: number of logits; None means as published.
+        dtype: of the computation.
+        variant: a registered form, or None.
+        overrides: fields to set.
+
+    Raises:
+        ValueError: as `create_model`.
+    """
     entry = find_entry(name, variant)
     takes = _arguments(entry.net)
     if takes is None:
@@ -69,7 +92,7 @@ def create_model(
             f"create_model: {name} needs {', '.join(map(repr, missing))}; set it as an override"
         )
     _check_call(name, entry.net, settings)
-    return _checked_module(name, entry.net(**settings))
+    return entry.net, settings
 
 
 def _checked_module(name: str, model: Any) -> linen.Module:

@@ -16,6 +16,7 @@ Example:
     block1 (32, 32, 52)
     block2 (16, 16, 88)
     block3 (8, 8, 124)
+    final (8, 8, 124)
     pooled (124,)
 """
 
@@ -112,7 +113,7 @@ class DenseNet(ChoiceNet):
             for place in range(1, count + 1):
                 maps = (*maps, apply(layer(name=f"block{number}_layer{place}"), *maps))
             x = self.feature(f"block{number}", jnp.concatenate(maps, axis=-1))
-        x = self.activate(norm(name="final_bn")(x))
+        x = self.feature("final", self.activate(norm(name="final_bn")(x)))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
 

@@ -14,6 +14,7 @@ Example:
     stage1 (32, 32, 64)
     stage2 (16, 16, 128)
     stage3 (8, 8, 256)
+    final (8, 8, 256)
     pooled (256,)
 """
 
@@ -161,7 +162,7 @@ class PreActResNet(ChoiceNet):
             )
             x = self.feature(f"stage{stage}", x)
         # Nothing normalizes the sum of the last block.
-        x = self.activate(norm(name="final_bn")(x))
+        x = self.feature("final", self.activate(norm(name="final_bn")(x)))
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
 
 

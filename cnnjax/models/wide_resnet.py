@@ -13,6 +13,7 @@ Example:
     stage1 (32, 32, 32)
     stage2 (16, 16, 64)
     stage3 (8, 8, 128)
+    final (8, 8, 128)
     pooled (128,)
 """
 

@@ -107,8 +107,14 @@ def _drawn_curve(curve: InvarianceCurve) -> dict[str, Any]:
         "name": curve.change,
         "chart": line_chart(
             [
-                Line(1, x, (100 * curve.accuracy).tolist()),
-                Line(2, x, (100 * curve.probability).tolist(), marker="s"),
+                Line(1, x, (100 * curve.accuracy).tolist(), name="accuracy"),
+                Line(
+                    2,
+                    x,
+                    (100 * curve.probability).tolist(),
+                    marker="s",
+                    name="probability of the true class",
+                ),
             ],
             name=f"invariance-{curve.change}",
             across=_UNITS[curve.change],

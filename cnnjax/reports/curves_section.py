@@ -40,13 +40,16 @@ def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
     def draw(up: str, log: bool, start: float, sign: float) -> str | None:
         """Draws start + sign * metric."""
         lines = []
-        for color, logged in ((TRAIN, record.train), (EVALUATED, record.evaluated)):
+        for color, logged, shown in (
+            (TRAIN, record.train, "training batches"),
+            (EVALUATED, record.evaluated, f"{record.split} set"),
+        ):
             x, y = metric_points(logged, curve.metric)
             # Without marks, a line of one or two points can hardly be seen.
             few = "." if len(x) < 3 else ""
             marker = few if color == TRAIN else "o"
             y = [scale * (start + sign * value) for value in y]
-            lines.append(Line(color, x, y, marker))
+            lines.append(Line(color, x, y, marker, name=shown))
         return line_chart(
             lines, name=f"curve-{curve.metric}-{up}", across="epoch", up=up + unit, log=log
         )

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from cnnjax import compiler
 from cnnjax.analysis.batches import in_batches
@@ -17,10 +18,12 @@ from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.looks.class_image import class_images
 from cnnjax.analysis.looks.deconvnet import deconvnet
 from cnnjax.analysis.looks.effective_field import effective_receptive_field, effective_size
-from cnnjax.reports.pictures import boxed, color_tile, heat_map, photo, rescaled
+from cnnjax.reports.pictures import boxed, color_tile, heat_map, overlaid, photo, rescaled
 from cnnjax.tasks.class_predictions import ClassPredictions
 
 _EXAMPLES = 5
+# Pixels of an example's longer side: the page shows fewer until the reader enlarges it.
+_SIDE = 224
 _DECONVOLVED = 8
 _CLASSES = 10
 _FIELD_IMAGES = 16
@@ -119,20 +122,46 @@ def _examples(
     )
     for i, place in enumerate(chosen):
         hidden = occluded[i]
+        # The maps are of the network's input, which may be a resized or padded image.
+        seen = (rescaled(inputs[place]) * 255).round().astype(np.uint8)
+        drop = over_pixels(hidden.max() - hidden, (height, width), patch, stride)
         examples.append(
             {
-                "picture": photo(images[place], max_side=128),
+                "picture": photo(images[place], max_side=_SIDE, exact=False),
                 "predicted": names[int(classes.predicted[place])],
                 "truth": names[int(classes.labels[place])],
-                "saliency": heat_map(salient[i], low=0, high=float(salient[i].max())),
-                "cam": heat_map(cams[i], low=0, high=float(cams[i].max())),
+                "saliency": heat_map(
+                    salient[i], low=0, high=float(salient[i].max()), max_side=_SIDE
+                ),
+                "cam": overlaid(seen, cams[i], max_side=_SIDE),
                 # Bright where hiding lowers the probability most.
-                "occlusion": heat_map(-hidden, low=-float(hidden.max()), high=-float(hidden.min())),
+                "occlusion": overlaid(seen, drop, max_side=_SIDE),
                 "lowest": float(hidden.min()),
                 "patch": patch,
             }
         )
     return examples
+
+
+def over_pixels(
+    values: Float[np.ndarray, "rows columns"], size: tuple[int, int], patch: int, stride: int
+) -> Float[np.ndarray, "height width"]:
+    """Returns for each pixel the mean over the squares that hide it; 0 where none does.
+
+    Args:
+        values: one for each place of the square, see `occlusion_map`.
+        size: height and width of the image.
+        patch: side of the square in pixels.
+        stride: pixels between its places.
+    """
+    total, count = np.zeros(size), np.zeros(size)
+    for (row, column), value in np.ndenumerate(values):
+        hidden = np.s_[
+            row * stride : row * stride + patch, column * stride : column * stride + patch
+        ]
+        total[hidden] += value
+        count[hidden] += 1
+    return total / np.maximum(count, 1)
 
 
 def _fields(

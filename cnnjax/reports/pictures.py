@@ -13,6 +13,8 @@ with installed_with("report"):
 
 # Colors of a palette image: enough for a small picture, and few enough that it compresses well.
 _LEVELS = 64
+# Pictures of at most this many pixels on their longer side are small in any form.
+_SMALL_SIDE = 96
 
 
 def displayed(
@@ -36,17 +38,24 @@ def displayed(
     return image
 
 
-def photo(image: Shaped[np.ndarray, "height width channels"], *, max_side: int = 128) -> str:
+def photo(
+    image: Shaped[np.ndarray, "height width channels"],
+    *,
+    max_side: int = 128,
+    exact: bool = True,
+) -> str:
     """Returns a stored image as a data URI; see `displayed`.
 
     Args:
         image: any numbers [height, width, channels].
         max_side: larger images are scaled down to this many pixels on their longer side.
+        exact: whether all pixels keep their values; otherwise a picture of more than 96 pixels is
+            stored as JPEG, which takes a tenth of the bytes.
     """
     image = displayed(image)
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture.thumbnail((max_side, max_side), Image.Resampling.BOX)
-    return _data_uri(picture)
+    return _data_uri(picture) if exact else _smooth_uri(picture)
 
 
 def heat_map(
@@ -105,7 +114,8 @@ def overlaid(
     unit = np.nan_to_num(values.astype(np.float32)) / (high if high > 0 else 1.0)
     enlarged = Image.fromarray(unit).resize(gray.size, Image.Resampling.BILINEAR)
     colors = matplotlib.colormaps["viridis"](np.clip(np.asarray(enlarged), 0, 1))[..., :3]
-    return color_tile(0.45 * np.asarray(gray)[..., None] / 255 + 0.55 * colors)
+    blend = 0.45 * np.asarray(gray)[..., None] / 255 + 0.55 * colors
+    return _smooth_uri(Image.fromarray((blend * 255).round().astype(np.uint8)))
 
 
 def color_tile(pixels: Float[np.ndarray, "height width channels"]) -> str:
@@ -182,7 +192,15 @@ def value_range(values: Shaped[np.ndarray, "*any"]) -> tuple[float, float]:
     return float(finite.min()), float(finite.max())
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _smooth_uri(picture: Image.Image) -> str:
+    """Returns a picture as a data URI: a large one as JPEG, a small one with its very pixels."""
+    if max(picture.size) > _SMALL_SIDE:
+        return _data_uri(picture, "JPEG", quality=85)
+    return _data_uri(picture)
+
+
+def _data_uri(picture: Image.Image, form: str = "PNG", **options: int) -> str:
     stream = io.BytesIO()
-    picture.save(stream, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    picture.save(stream, format=form, optimize=True, **options)
+    content = base64.b64encode(stream.getvalue()).decode("ascii")
+    return f"data:image/{form.lower()};base64,{content}"

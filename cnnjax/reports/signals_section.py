@@ -98,9 +98,10 @@ def _why_not(terms: Any, variables: Any, batch: Any) -> str:
 def _signal_chart(signals: Sequence[LayerSignal], with_gradient: bool) -> str | None:
     """Returns the chart of spreads and gradients as an `<svg>`."""
     depth = range(1, len(signals) + 1)
-    lines = [Line(1, depth, [signal.std for signal in signals])]
+    lines = [Line(1, depth, [signal.std for signal in signals], name="spread of the output")]
     if with_gradient:
-        lines.append(Line(2, depth, [signal.gradient for signal in signals], "s"))
+        gradients = [signal.gradient for signal in signals]
+        lines.append(Line(2, depth, gradients, "s", name="gradient"))
     return line_chart(
         lines, name="signals", across="layer, from first to last", up="size", log=True
     )

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cnnjax.reports.bars_chart import bars_chart
 from cnnjax.reports.charts import Line, line_chart
+from cnnjax.reports.charts.bars_chart import bars_chart
+from cnnjax.reports.charts.matrix_table import draw_matrix
 from cnnjax.reports.formats import sentence
-from cnnjax.reports.matrix_table import draw_matrix
 from cnnjax.reports.pictures import photo
 from cnnjax.tasks.sections import (
     Bar,
@@ -23,7 +23,9 @@ from cnnjax.tasks.sections import (
 )
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_SMALL, _LARGE = 96, 480
+# Pixels of a picture's longer side: beside its words, where the page shows fewer until the reader
+# enlarges it, and across its card.
+_SMALL, _LARGE = 224, 480
 # Longer names are written above their bars rather than beside them.
 _SHORT_NAME = 3
 
@@ -121,7 +123,7 @@ def _chart(chart: Chart, name: str) -> dict[str, Any]:
         color += not series.dashed
         own = 0 if series.dashed else color
         marker = _MARKERS[own - 1] if series.marks and own else ""
-        lines.append(Line(own, series.x, series.y, marker, series.line))
+        lines.append(Line(own, series.x, series.y, marker, series.line, series.name))
         if series.name:
             keys.append({"name": series.name, "color": own, "line": series.line or series.dashed})
     views = [
@@ -140,7 +142,8 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
     side = _LARGE if pictures.large else _SMALL
     cards = [
         {
-            "picture": photo(picture.pixels, max_side=side),
+            # A large one may have thin lines in it, which JPEG blurs.
+            "picture": photo(picture.pixels, max_side=side, exact=pictures.large),
             "bars": draw_bars(picture.bars),
             "alt": picture.alt or _words(picture.label, picture.heading, *picture.lines),
             **{name: getattr(picture, name) for name in ("label", "heading", "lines")},

@@ -1,6 +1,7 @@
 """A classification's part of a report: figures, confusions, classes, calibration and mistakes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
@@ -237,22 +238,30 @@ def _cards(
     images = np.asarray(evaluated.images[chosen])
     cards = []
     for image, place in zip(images, chosen.tolist(), strict=True):
-        position = int(evaluated.positions[place])
         truth = predictions.class_names[int(predictions.labels[place])]
         bars = _bars(predictions, place, 3)
         found = bars[0].name if bars else "nothing"
+        short, long = _naming(evaluated, place)
         cards.append(
             Picture(
                 image,
                 heading=truth,
                 label="truth",
-                lines=(f"image {position}", *(() if bars else ("not a number",))),
+                lines=(short, *(() if bars else ("not a number",))),
                 bars=bars,
-                alt=f"{evaluated.split.capitalize()} image {position}, of class {truth}; "
-                f"predicted: {found}",
+                alt=f"{long}, of class {truth}; predicted: {found}",
             )
         )
     return cards
+
+
+def _naming(evaluated: Evaluated, place: int) -> tuple[str, str]:
+    """Returns what an example is called beside its picture, and in a sentence of its own."""
+    if evaluated.files is None:
+        number = f"image {int(evaluated.positions[place])}"
+        return number, f"{evaluated.split.capitalize()} {number}"
+    file = Path(evaluated.files[place])
+    return file.name, f"{file.parent.name}/{file.name}"
 
 
 def _bars(predictions: ClassPredictions, place: int, count: int) -> tuple[Bar, ...]:

@@ -64,6 +64,7 @@ class Evaluated:
         positions: the examples' places in their dataset, which differ from their places here where
             some could not be read.
         split: name of their split: "test", or "validation" where examples were held out.
+        files: paths of the examples' image files; None where examples have no files of their own.
     """
 
     predictions: PyTree[Shaped[np.ndarray, "examples ..."]]
@@ -71,6 +72,7 @@ class Evaluated:
     images: Any
     positions: Int[np.ndarray, " examples"]
     split: str = "test"
+    files: Sequence[str] | None = None
 
     def __len__(self) -> int:
         """Returns the number of examples."""

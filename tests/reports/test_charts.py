@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cnnjax.reports.bars_chart import bars_chart
 from cnnjax.reports.charts import Line, line_chart
+from cnnjax.reports.charts.bars_chart import bars_chart
 from cnnjax.tasks.sections import Bars, Bin
 
 NAMES: dict[str, Any] = {"across": "epoch", "up": "loss"}

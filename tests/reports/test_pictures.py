@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from cnnjax.reports.matrix_table import draw_matrix
+from cnnjax.reports.charts.matrix_table import draw_matrix
 from cnnjax.reports.pictures import (
     boxed,
     color_tile,

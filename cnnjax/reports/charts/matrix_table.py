@@ -18,14 +18,15 @@ def draw_matrix(matrix: Matrix) -> dict[str, Any]:
         matrix: counts by row and column.
 
     Returns:
-        `names`, the heads; and `rows` for a table, each with a name and its cells, or `picture`, a
-        data URI.
+        `names`, the heads; `longest`, the letters of the longest word in them; and `rows` for a
+        table, each with a name and its cells, or `picture`, a data URI.
     """
     counts = np.asarray(matrix.counts)
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
     names = list(matrix.names)
-    drawn: dict[str, Any] = {"names": names}
+    longest = max((len(word) for name in names for word in name.split()), default=0)
+    drawn: dict[str, Any] = {"names": names, "longest": longest}
     if len(names) > _TABLE_NAMES:
         # The square root makes single counts visible.
         # Cells are enlarged, so that single ones are visible; a large matrix needs no enlarging.

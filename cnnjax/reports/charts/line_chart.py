@@ -4,10 +4,11 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from cnnjax.extras import installed_with
+from cnnjax.reports.charts.hover import add_hover
 
 # matplotlib draws in these colors, each of which is then replaced by a variable of the style sheet.
 _THEME = {
@@ -27,6 +28,10 @@ TRAIN, EVALUATED = 1, 2
 """Colors of values on training batches and on the evaluated split."""
 
 
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.4, 1.4)), (0, (6, 2, 1.4, 2)))
+"""Patterns that distinguish lines of one color, as matplotlib has them; the first is solid."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of a chart.
@@ -37,6 +42,9 @@ class Line:
         y: vertical positions of the points.
         marker: matplotlib's mark of a point; "" for none.
         joined: whether the points are joined.
+        name: what it shows, for the values under the pointer; "" where its chart has one line.
+        dash: which of `DASHES` it has.
+        band: lower and upper ends of a band around the line, for each point; None for none.
     """
 
     color: int
@@ -44,12 +52,23 @@ class Line:
     y: Sequence[float]
     marker: str = "o"
     joined: bool = True
+    name: str = ""
+    dash: int = 0
+    band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
 def line_chart(
-    lines: Sequence[Line], *, name: str, across: str, up: str, log: bool = False
+    lines: Sequence[Line],
+    *,
+    name: str,
+    across: str,
+    up: str,
+    log: bool = False,
+    log_across: bool = False,
 ) -> str | None:
     """Draws lines over a common axis, in the page's colors.
+
+    The page's script shows the values under the pointer, from the element's `data-chart`.
 
     Args:
         lines: the lines; points that are not finite, or not above 0 on a logarithmic axis, are
@@ -58,6 +77,7 @@ def line_chart(
         across: what the horizontal axis shows.
         up: what the vertical axis shows.
         log: whether the vertical axis is logarithmic.
+        log_across: whether the horizontal axis is logarithmic.
 
     Returns:
         An `<svg>` element; None if there is no point to draw.
@@ -68,14 +88,16 @@ def line_chart(
 
     figure = Figure(figsize=(5.4, 3.4), dpi=72, layout="constrained")
     axes = figure.add_subplot()
-    drawn = [_draw(axes, line, log) for line in lines]
-    if not any(drawn):
+    drawn = [_drawable(line, log, log_across) for line in lines]
+    if not any(line.x for line in drawn):
         return None
-    if log:
-        _logarithmic_axis(axes)
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    for place, line in enumerate(drawn):
+        _draw(axes, line, place, log)
+    for axis, logarithmic in ((axes.xaxis, log_across), (axes.yaxis, log)):
+        if logarithmic:
+            _make_logarithmic(axis)
+        else:
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.set_xlabel(across, fontsize=13, color=_INK)
     axes.set_ylabel(up, fontsize=13, color=_INK)
     axes.tick_params(labelsize=12, color=_LINE, labelcolor=_MUTED)
@@ -85,44 +107,66 @@ def line_chart(
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_LINE)
-    return _themed_svg(figure, re.sub(r"[^\w-]+", "-", name) + ("-log" if log else "-linear"))
+    svg = _themed_svg(figure, re.sub(r"[^\w-]+", "-", name) + ("-log" if log else "-linear"))
+    return add_hover(svg, axes, drawn, across, up)
 
 
-def _draw(axes, line: Line, log: bool) -> bool:
-    """Draws a line's points, and returns whether there are any."""
-    pairs = [
-        (x, y)
-        for x, y in zip(line.x, line.y, strict=True)
-        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
+def _drawable(line: Line, log: bool, log_across: bool) -> Line:
+    """Returns a line with those points that the axes can show."""
+    kept = [
+        place
+        for place, (x, y) in enumerate(zip(line.x, line.y, strict=True))
+        if math.isfinite(x)
+        and math.isfinite(y)
+        and (y > 0 or not log)
+        and (x > 0 or not log_across)
     ]
-    # A line without a color is always dashed.
-    style: Literal["-", "--", "None"] = "-" if line.joined else "None"
+
+    def chosen(values: Sequence[float]) -> list[float]:
+        return [float(values[place]) for place in kept]
+
+    band = line.band and (chosen(line.band[0]), chosen(line.band[1]))
+    return replace(line, x=chosen(line.x), y=chosen(line.y), band=band)
+
+
+def _draw(axes, line: Line, place: int, log: bool) -> None:
+    """Draws a line's points; `place` is its number in the chart."""
+    color = _COLORS[line.color - 1] if line.color else _MUTED
+    if line.band:
+        low, high = line.band
+        # On a logarithmic axis a band that reaches 0 has no lower end, and is drawn from the line.
+        low = [y if log and end <= 0 else end for end, y in zip(low, line.y, strict=True)]
+        axes.fill_between(
+            line.x, low, high, color=color, alpha=0.16, linewidth=0, gid=f"band{place}"
+        )
+    style = DASHES[line.dash] if line.joined else "None"
     axes.plot(
-        [x for x, _ in pairs],
-        [y for _, y in pairs],
-        color=_COLORS[line.color - 1] if line.color else _MUTED,
+        line.x,
+        line.y,
+        color=color,
+        # A line without a color is always dashed.
         linestyle=style if line.color else "--",
         linewidth=2 if line.color else 1.2,
         marker=line.marker,
         # Large marks of many points would cover the line.
-        markersize=5 if len(pairs) < 60 else 2.5,
+        markersize=5 if len(line.x) < 60 else 2.5,
+        gid=f"line{place}",
     )
-    return bool(pairs)
 
 
-def _logarithmic_axis(axes) -> None:
-    """Makes the vertical axis logarithmic, with plain numbers at its ticks."""
+def _make_logarithmic(axis) -> None:
+    """Makes an axis logarithmic, with plain numbers at its ticks."""
     with installed_with("report"):
         from matplotlib.ticker import LogLocator, NullFormatter
 
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    (axis.axes.set_yscale if axis.axis_name == "y" else axis.axes.set_xscale)("log")
+    low, high = axis.get_view_interval()
     # Less than one and a half decades need ticks between the powers of ten.
     few = math.log10(high / low) < 1.6
     subs = (1.0, 2.0, 5.0) if few else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
+    axis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(lambda tick, _: f"{tick:g}")
 
 
 def _themed_svg(figure, name: str) -> str:
