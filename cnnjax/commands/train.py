@@ -25,7 +25,13 @@ from cnnjax.commands.flags.configuration import read_config
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.flags.devices import joined, read_parallel
 from cnnjax.commands.flags.reading import read_options
-from cnnjax.commands.flags.records import read_cadence, read_profile_steps, read_progress
+from cnnjax.commands.flags.records import (
+    read_cadence,
+    read_profile_steps,
+    read_progress,
+    read_report_every,
+    read_trackers,
+)
 from cnnjax.commands.launch import check_report_packages, launch
 from cnnjax.training.devices import processes
 
@@ -46,13 +52,16 @@ def main(arguments: Sequence[str]) -> None:
     """
     del arguments
     # After the training it would be too late.
-    if _REPORT.value:
+    if _REPORT.value or read_report_every():
         check_report_packages()
     config = read_config()
+    callbacks = read_trackers()
     with joined():
         run = recipes.make_run(
             config, extend_to=_EXTEND_TO.value, data_dir=read_data_dir(), read=read_options()
         )
+        if every := read_report_every():
+            callbacks.append(_report_every(every))
         result = training.fit(
             run,
             _WORKDIR.value,
@@ -60,16 +69,29 @@ def main(arguments: Sequence[str]) -> None:
             cadence=read_cadence(),
             profile_steps=read_profile_steps(),
             read=read_options(),
+            callbacks=callbacks,
             progress=read_progress(),
         )
         # All processes have the same result.
         if processes.is_first():
             print(result.summary())
-            if _REPORT.value:
+            if _REPORT.value or read_report_every():
                 page = reports.write_report(
                     _WORKDIR.value, data_dir=read_data_dir(), read=read_options()
                 )
                 print(training.format_lines([("report", str(page))]))
+                for callback in callbacks:
+                    callback.on_report(page)
+
+
+def _report_every(epochs: int) -> training.Callback:
+    # The others would not wait at the places where a report's making needs all of them.
+    if processes.is_joined():
+        raise training.ConfigError(
+            "--report_every: a report is written by one process alone; leave it out where several "
+            "train together, and call cnnjax report"
+        )
+    return reports.ReportEvery(epochs, data_dir=read_data_dir(), read=read_options())
 
 
 def run() -> None:

@@ -11,6 +11,7 @@ from cnnjax.reports.formats import size
 from cnnjax.reports.run_record import RunRecord
 
 _NAMED_IMAGES = 20
+_NAMED_ARRAYS = 4
 _ENDINGS = ("stopped", "diverged", "finished")
 
 
@@ -31,6 +32,7 @@ def course_section(record: RunRecord) -> dict[str, Any]:
         "facts": [
             *_device_facts(record.run.get("layout") or {}),
             *_recipe_facts(record.config),
+            *_start_facts(record.run),
             *_checkpoint_facts(record),
             *_time_facts(record),
         ],
@@ -38,6 +40,21 @@ def course_section(record: RunRecord) -> dict[str, Any]:
         "left_out": sorted(left_out.items())[:_NAMED_IMAGES],
         "more": max(len(left_out) - _NAMED_IMAGES, 0),
     }
+
+
+def _start_facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns what the run's first start loaded from other weights."""
+    starts = [*(run.get("earlier_starts") or []), run]
+    start = starts[0].get("start")
+    if not isinstance(start, Mapping):
+        return []
+    facts = []
+    for kind in ("loaded", "adapted", "fresh", "skipped"):
+        names = [str(name) for name in start.get(kind) or []]
+        if names:
+            more = f", and {len(names) - _NAMED_ARRAYS} more" if len(names) > _NAMED_ARRAYS else ""
+            facts.append(f"{len(names)} {kind} ({', '.join(names[:_NAMED_ARRAYS])}{more})")
+    return [("started from", f"{start.get('weights')} ({start.get('source')}): {'; '.join(facts)}")]
 
 
 def _rate_chart(record: RunRecord) -> dict[str, Any] | None:

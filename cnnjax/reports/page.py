@@ -45,6 +45,7 @@ def write_report(
     run: training.Run | str | None = None,
     data_dir: str | None = None,
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
+    reload_seconds: int | None = None,
 ) -> pathlib.Path:
     """Writes `report.html` into a run folder: one file, without links to anything outside it.
 
@@ -56,6 +57,8 @@ def write_report(
         run: the run, if it was made in Python, or the path of a function that makes it.
         data_dir: TFDS data folder; None for TFDS's default.
         read: how images are read that are not in memory.
+        reload_seconds: after how long an open page reloads itself, while the run is trained; None
+            for a page that does not.
 
     Returns:
         The path of the page.
@@ -70,14 +73,16 @@ def write_report(
     check_installed()
     record = read_run_record(workdir)
     network = inference.load(record.workdir, step, run=run, data_dir=data_dir, read=read)
-    page = render(record, network, analysis=analysis)
+    page = render(record, network, analysis=analysis, reload_seconds=reload_seconds)
     path = record.workdir / REPORT_FILE
     with inference.output_errors(path):
         write_text(path, page)
     return path
 
 
-def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
+def render(
+    record: RunRecord, network: Any, *, analysis: bool = False, reload_seconds: int | None = None
+) -> str:
     """Returns the page as text.
 
     Args:
@@ -88,6 +93,7 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
             `report_sections(evaluated)`, its `curves` of the logged metrics, and its `lines` if its
             report has no figures.
         analysis: whether the network is analyzed too.
+        reload_seconds: see `write_report`.
 
     Returns:
         A complete HTML document.
@@ -110,17 +116,16 @@ def render(record: RunRecord, network: Any, *, analysis: bool = False) -> str:
     image = np.asarray(evaluated.images[np.array([example.place])])
     inputs = np.asarray(network.inputs(image))
     figures = report.figures or metric_figures(record, network.task)
+    differing = disagreements(record, network.step, report.metrics, curves, len(evaluated))
     return fill(
         "report.html",
+        reload_seconds=reload_seconds,
         run=record.run,
         title=network.title,
         step=int(network.step),
         figures=(*figures, *run_figures(record, network.variables)),
         best=figures[0].value if figures else None,
-        warnings=[
-            *record.damage,
-            *disagreements(record, network.step, report.metrics, curves, len(evaluated)),
-        ],
+        warnings=[*record.damage, *differing],
         curves=curves_section(record, curves),
         split=record.split,
         course=course_section(record),

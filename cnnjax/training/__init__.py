@@ -1,6 +1,6 @@
 """Training: a run made of objects, the loop that fits it, and the folder it leaves."""
 
-from cnnjax.training.callbacks import Callback
+from cnnjax.training.callbacks import Callback, Ending, Start
 from cnnjax.training.devices.allocator import keep_freed_memory
 from cnnjax.training.devices.mesh import Parallel
 from cnnjax.training.devices.scope import BatchNormScope
@@ -21,26 +21,36 @@ from cnnjax.training.result import RunResult, format_lines
 from cnnjax.training.run import Run
 from cnnjax.training.step.state import TrainState
 from cnnjax.training.step.step import StepOptions, train_step
+from cnnjax.training.trackers.mlflow_tracker import MlflowTracker
+from cnnjax.training.trackers.registry import TRACKERS, make_trackers
+from cnnjax.training.trackers.tracker import Measured, Tracker
 
 __all__ = [
     "EVAL_BATCH",
+    "TRACKERS",
     "BatchNormScope",
     "Cadence",
     "Callback",
     "CheckpointError",
     "ConfigError",
+    "Ending",
     "FolderWriteError",
+    "Measured",
+    "MlflowTracker",
     "Parallel",
     "Run",
     "RunFolderError",
     "RunResult",
+    "Start",
     "StepOptions",
+    "Tracker",
     "TrainState",
     "TrainingDiverged",
     "TrainingStopped",
     "fit",
     "format_lines",
     "keep_freed_memory",
+    "make_trackers",
     "read_events",
     "read_metrics",
     "train_step",

@@ -1,7 +1,31 @@
 """What a run calls while it trains, for a notebook or a tracker of one's own."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from cnnjax.training.run import Run
+
+Ending = Literal["finished", "stopped", "failed"]
+"""How a start of a run ends: after its last step, by a signal, or by an error."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start of a run, which may be its first one or continue it.
+
+    Attributes:
+        run: what is trained.
+        workdir: the run's folder; None where there is none.
+        step: the step that it continues from; 0 for a new run.
+        run_id: the run's number, the same in all its starts; None without a folder.
+    """
+
+    run: Run
+    workdir: Path | None
+    step: int
+    run_id: str | None
 
 
 class Callback:
@@ -9,6 +33,13 @@ class Callback:
 
     An error that a callback raises ends the run; earlier checkpoints stay as they are.
     """
+
+    def on_start(self, start: Start) -> None:
+        """Is called before the first step.
+
+        Args:
+            start: the run, and where it continues.
+        """
 
     def on_log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Receives the training metrics of the steps since the last call.
@@ -32,4 +63,18 @@ class Callback:
         Args:
             step: steps done.
             folder: the checkpoint's folder.
+        """
+
+    def on_end(self, ending: Ending) -> None:
+        """Is called at the end of a start, unless the process is killed.
+
+        Args:
+            ending: how it ended.
+        """
+
+    def on_report(self, page: Path) -> None:
+        """Is called by `cnnjax train` when the run's report was written, also after `on_end`.
+
+        Args:
+            page: the report.
         """

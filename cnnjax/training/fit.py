@@ -71,7 +71,7 @@ def fit(
             `profile/` of the folder.
         read: whether examples are kept on the device, who decodes those that are not, and how many
             may be unreadable.
-        callbacks: called at logs, evaluations and checkpoints.
+        callbacks: called at the start, at logs, evaluations and checkpoints, and at the end.
         progress: whether step, loss, speed and the time left are shown during training.
 
     Returns:
@@ -150,6 +150,7 @@ def _train(
         closing(trainer),
     ):
         log.event("resumed" if first else "started", first, damaged=storage.damaged)
+        log.started(record.get("run_id"), first)
         loop = TrainingLoop(
             run=run,
             trainer=trainer,

@@ -27,6 +27,18 @@ _HISTOGRAMS_EVERY = flags.DEFINE_integer(
 _PROFILE_STEPS = flags.DEFINE_string(
     "profile_steps", None, "Trace these steps, a:b, counted from 1, into the folder's profile/."
 )
+_TRACKER = flags.DEFINE_list(
+    "tracker",
+    [],
+    "Services that receive parameters, metrics and report, separated by commas: mlflow, or paths "
+    "such as my_package.trackers:MyTracker. TensorBoard's files are always written.",
+)
+_REPORT_EVERY = flags.DEFINE_integer(
+    "report_every",
+    0,
+    "Epochs between two writings of report.html while training goes on; 0 for none.",
+    lower_bound=0,
+)
 _PROGRESS = flags.DEFINE_boolean("progress", True, "Show step, loss, speed and the time left.")
 
 
@@ -48,3 +60,13 @@ def read_profile_steps() -> str | None:
 def read_progress() -> bool:
     """Returns whether progress is shown."""
     return _PROGRESS.value
+
+
+def read_trackers() -> list[training.Callback]:
+    """Returns the trackers, made anew."""
+    return training.make_trackers(_TRACKER.value)
+
+
+def read_report_every() -> int:
+    """Returns the number of epochs between two reports; 0 for none before the end."""
+    return _REPORT_EVERY.value

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from cnnjax import patterns
-from cnnjax.training.callbacks import Callback
-from cnnjax.training.errors import FolderWriteError
+from cnnjax.training.callbacks import Callback, Start
+from cnnjax.training.errors import FolderWriteError, TrainingStopped
 from cnnjax.training.folder.events import EventLog
 from cnnjax.training.folder.metrics import MetricsWriter
 from cnnjax.training.loop.intervals import Interval
@@ -26,7 +26,7 @@ class RunLog:
         run: the run.
         workdir: its folder; None to write no files.
         step: the step that the run starts at or continues from.
-        callbacks: what is called at logs, evaluations and checkpoints.
+        callbacks: what is called at the start, logs, evaluations, checkpoints and the end.
         progress: whether progress is shown.
         active: whether this process is the one that writes; the others do nothing.
 
@@ -56,6 +56,16 @@ class RunLog:
                 self._writer = MetricsWriter(workdir, step)
                 self._events = EventLog(workdir)
         self._progress = Progress(run, step, progress and active)
+
+    def started(self, run_id: str | None, step: int) -> None:
+        """Calls back before the first step.
+
+        Args:
+            run_id: the run's number; None without a folder.
+            step: the step that the run starts at or continues from.
+        """
+        for callback in self._callbacks:
+            callback.on_start(Start(self._run, self._workdir, step, run_id))
 
     def event(self, event: str, step: int, **details: Any) -> None:
         """Writes an event of the run.
@@ -170,6 +180,15 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         self._progress.close()
+        stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
+        ending = "finished" if error is None else "stopped" if stopped else "failed"
+        try:
+            for callback in self._callbacks:
+                callback.on_end(ending)
+        finally:
+            self._close(error)
+
+    def _close(self, error: BaseException | None) -> None:
         for file in (self._events, self._writer):
             if file is not None:
                 # A full disk is reported once, by what failed first.

@@ -1,0 +1,1 @@
+"""Trackers: callbacks of `fit` that send what a run measures to a service."""
