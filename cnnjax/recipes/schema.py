@@ -48,7 +48,12 @@ class Section(pydantic.BaseModel):
 
 
 class ModelConfig(Section):
-    """The network: a name of the model registry or a path, and values for its fields."""
+    """The network: a name of the model registry or a path, and values for its fields.
+
+    With `weights` a new run starts from trained ones: the folder of a run, a safetensors file of
+    torchvision, timm or cnnjax, or hub:NAME. A classifier for other classes keeps its
+    initialization, and so does every array whose whole path a pattern of `fresh` matches.
+    """
 
     name: str = Field(
         default="resnet20_cifar",
@@ -57,6 +62,10 @@ class ModelConfig(Section):
     overrides: dict[str, Any] = Field(
         default={}, description="Values for fields of the network, by the fields' names"
     )
+    weights: str = Field(
+        default="", description="Start from them: a run's folder, a safetensors file, or hub:NAME"
+    )
+    fresh: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class StreamConfig(Section):
