@@ -169,7 +169,8 @@ class OptimizerConfig(Section):
     that of the first expression which matches the parameter's whole path. Each parameter must match
     one, and each expression must be the first for some parameter. `decay`: whether weight decay
     acts (empty: on kernels only). `rates`: a factor of the learning rate (empty: 1). `frozen`:
-    whether the parameter is not trained (empty: all are).
+    whether the parameter is not trained (empty: all are). `layer_decay` makes the factors of
+    `rates`: 1 for the last layer or block, and from each to the one before multiplied by it.
     """
 
     name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
@@ -187,6 +188,7 @@ class OptimizerConfig(Section):
     accumulate: int = Field(default=1, ge=1)
     decay: Rules[bool] = ()
     rates: Rules[float] = ()
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
     frozen: Rules[bool] = ()
     options: dict[str, Any] = {}
 
