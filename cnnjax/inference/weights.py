@@ -9,11 +9,10 @@ from cnnjax.data import classes
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.network import Network
 from cnnjax.models.weights.files import open_tensors
+from cnnjax.models.weights.hub import HUB_PREFIX
 from cnnjax.recipes.schema import TaskConfig
 from cnnjax.recipes.tasks import make_task
 from cnnjax.training.errors import ConfigError
-
-HUB_PREFIX = "hub:"
 
 SOURCES = ("cnnjax", "torchvision", "timm")
 """The projects whose tensor names a file may have, in the order in which they are tried."""

@@ -11,6 +11,7 @@ from cnnjax.extras import installed_with
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
 from cnnjax.recipes.config import parse_config
 from cnnjax.recipes.schema import DataConfig, RunConfig, StreamConfig
+from cnnjax.recipes.starting_weights import StartingWeights
 from cnnjax.recipes.without_examples import (
     check_blueprint,
     episodes_of,
@@ -66,10 +67,23 @@ def _make_run(
     with processes.first_before_others():  # the first process may have to prepare the dataset
         streams = _streams(blueprint, data_dir, read)
         test = load_evaluated(blueprint, data_dir, read)
-    run = checked.replace(train=streams, test=test, total_epochs=extend_to)
+    run = checked.replace(
+        train=streams, test=test, total_epochs=extend_to, start=_start(blueprint, data_dir)
+    )
     # Examples of the form that was checked need no further check.
     same = _specs(run) == _specs(checked)
     return run.replace(shapes=checked.shapes) if same else run
+
+
+def _start(blueprint: Blueprint, data_dir: str | None) -> StartingWeights | None:
+    section = blueprint.config.model
+    if not section.weights:
+        if section.fresh:
+            raise ValueError(
+                "model.fresh: there are no weights that a layer could keep from; give model.weights"
+            )
+        return None
+    return StartingWeights(blueprint.model, section, blueprint.image_shape[2], data_dir)
 
 
 def _specs(run: Run) -> dict[str, data.Spec]:

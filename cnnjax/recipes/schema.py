@@ -48,7 +48,12 @@ class Section(pydantic.BaseModel):
 
 
 class ModelConfig(Section):
-    """The network: a name of the model registry or a path, and values for its fields."""
+    """The network: a name of the model registry or a path, and values for its fields.
+
+    With `weights` a new run starts from trained ones: the folder of a run, a safetensors file of
+    torchvision, timm or cnnjax, or hub:NAME. A classifier for other classes keeps its
+    initialization, and so does every array whose whole path a pattern of `fresh` matches.
+    """
 
     name: str = Field(
         default="resnet20_cifar",
@@ -57,6 +62,10 @@ class ModelConfig(Section):
     overrides: dict[str, Any] = Field(
         default={}, description="Values for fields of the network, by the fields' names"
     )
+    weights: str = Field(
+        default="", description="Start from them: a run's folder, a safetensors file, or hub:NAME"
+    )
+    fresh: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class StreamConfig(Section):
@@ -160,7 +169,8 @@ class OptimizerConfig(Section):
     that of the first expression which matches the parameter's whole path. Each parameter must match
     one, and each expression must be the first for some parameter. `decay`: whether weight decay
     acts (empty: on kernels only). `rates`: a factor of the learning rate (empty: 1). `frozen`:
-    whether the parameter is not trained (empty: all are).
+    whether the parameter is not trained (empty: all are). `layer_decay` makes the factors of
+    `rates`: 1 for the last layer or block, and from each to the one before multiplied by it.
     """
 
     name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
@@ -178,6 +188,7 @@ class OptimizerConfig(Section):
     accumulate: int = Field(default=1, ge=1)
     decay: Rules[bool] = ()
     rates: Rules[float] = ()
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
     frozen: Rules[bool] = ()
     options: dict[str, Any] = {}
 

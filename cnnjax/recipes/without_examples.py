@@ -7,9 +7,10 @@ import numpy as np
 
 from cnnjax import data
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
+from cnnjax.recipes.layer_rates import decayed_rates, layer_groups
 from cnnjax.recipes.make_optimizer import make_optimizer
 from cnnjax.recipes.make_schedule import make_plateau, make_schedule
-from cnnjax.recipes.schema import DataConfig, StreamConfig
+from cnnjax.recipes.schema import DataConfig, OptimizerConfig, StreamConfig
 from cnnjax.training.check import check_run
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.run import MAIN_STREAM, Run
@@ -27,6 +28,7 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
             does not fit.
     """
     config = blueprint.config
+    section = _with_rates(blueprint)
     steps = epoch_steps(blueprint)
     schedule = make_schedule(
         config.schedule, config.optimizer.learning_rate, config.epochs * steps, steps
@@ -35,7 +37,7 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
     return {
         "model": blueprint.model,
         "task": blueprint.task,
-        "optimizer": lambda params: make_optimizer(config.optimizer, schedule, params, plateau),
+        "optimizer": lambda params: make_optimizer(section, schedule, params, plateau),
         "epochs": config.epochs,
         "preprocess": blueprint.preprocess,
         "frozen": config.optimizer.frozen,
@@ -50,6 +52,19 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
         "identity": config.model_dump(),
         "parts": blueprint.parts,
     }
+
+
+def _with_rates(blueprint: Blueprint) -> OptimizerConfig:
+    """Returns the section on the optimizer, with the factors of the rate that it asks for."""
+    section = blueprint.config.optimizer
+    if section.layer_decay is None:
+        return section
+    if section.rates:
+        raise ValueError(
+            "optimizer.layer_decay: optimizer.rates has factors of its own; leave one of them out"
+        )
+    groups = layer_groups(blueprint.model, blueprint.image_shape)
+    return section.model_copy(update={"rates": decayed_rates(groups, section.layer_decay)})
 
 
 def state_like(blueprint: Blueprint) -> TrainState:

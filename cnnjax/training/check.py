@@ -84,7 +84,10 @@ def state_shapes(run: Run) -> TrainState:
     Args:
         run: the run; the network is traced unless it has `shapes`.
     """
-    return jax.eval_shape(run.init_state) if run.shapes is None else run.shapes
+    if run.shapes is not None:
+        return run.shapes
+    # The shapes are the same wherever the values come from.
+    return jax.eval_shape(run.replace(start=None).init_state)
 
 
 def check_shapes(run: Run, state: TrainState) -> None:

@@ -120,7 +120,8 @@ def _prepare(run: Run, workdir: str | Path | None, parallel: Parallel) -> tuple[
     """Refuses a folder or devices that cannot serve, before anything is written."""
     storage = make_storage(run, workdir)
     placement = _place(run, parallel)
-    storage.check()
+    if storage.check() and run.start is not None:
+        run.start.plan(state_shapes(run).variables)
     return storage, placement
 
 

@@ -37,6 +37,7 @@ def run_identity(run: Run) -> dict[str, Any]:
         "optimizer": _optimizer(run, params),
         "preprocess": describe(run.preprocess),
         "variables": None if run.variables is None else _digest(run.variables),
+        **({} if run.start is None else {"start": describe(run.start)}),
         "frozen": [list(rule) for rule in run.frozen_rules],
         "batch_norm": describe(run.batch_norm),
         **{

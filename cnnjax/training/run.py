@@ -16,6 +16,8 @@ from cnnjax import compiler, data, nn, patterns
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.run_checks import check_examples
+from cnnjax.training.start import Start
 from cnnjax.training.step.batch import Pipeline, Stored, kinds_of
 from cnnjax.training.step.freezing import freeze
 from cnnjax.training.step.keys import order_key, run_keys
@@ -54,6 +56,7 @@ class Run:
         batch_norm: which examples share batch statistics.
         split: what `test` is: "test", or "validation" where it chooses the best checkpoint.
         variables: the variables to start from; None for the network's own initialization.
+        start: another source of the variables of a new run; None where there is none.
         total_epochs: number of epochs of a run that is longer than `epochs`, which stays part of
             its identity.
         seed: seed of initialization, order, augmentation and dropout.
@@ -82,6 +85,7 @@ class Run:
     batch_norm: BatchNormScope = field(default_factory=BatchNormScope)
     split: str = "test"
     variables: Mapping[str, Any] | None = None
+    start: Start | None = None
     total_epochs: int | None = None
     seed: int = 0
     title: tuple[str, str] | None = None
@@ -112,25 +116,9 @@ class Run:
                 f"task: {type(self.task).__name__} was given; give a task, one of cnnjax.tasks or "
                 "derived from tasks.Task"
             )
-        for name in ("train", "test"):
-            self._check_examples(name)
-
-    def _check_examples(self, name: str) -> None:
-        value = getattr(self, name)
-        allowed: tuple[type, ...] = (data.Examples,)
-        if name == "train":
-            allowed = (data.Examples, data.Stream, Mapping)
-        if value is None and name == "test":
-            return
-        if not isinstance(value, allowed):
-            raise ConfigError(
-                f"{name}: {type(value).__name__} was given; give examples, such as "
-                "cnnjax.data.from_arrays(image=x, label=y)"
-            )
-        if isinstance(value, Mapping) and not (
-            value and all(isinstance(stream, data.Stream) for stream in value.values())
-        ):
-            raise ConfigError("train: of several streams, give a mapping of names to data.Stream")
+        if self.variables is not None and self.start is not None:
+            raise ConfigError("start: variables are given too; leave one of them out")
+        check_examples(self.train, self.test)
 
     @cached_property
     def streams(self) -> dict[str, data.Stream]:
@@ -259,13 +247,16 @@ class Run:
 
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""
+        images = jnp.zeros((1, *self.image_shape), jnp.float32)
 
-        @compiler.jit  # initializing without it, one operation at a time, takes longer
-        def init(key: jax.Array) -> TrainState:
-            images = jnp.zeros((1, *self.image_shape), jnp.float32)
-            return self.first_state(nn.init_network(self.model, key, images))
+        def init(key: jax.Array) -> dict[str, Any]:
+            return nn.init_network(self.model, key, images)
 
-        return init(self.keys["init"])
+        # Initializing without `jit`, one operation at a time, takes longer.
+        if self.start is None:
+            return compiler.jit(lambda key: self.first_state(init(key)))(self.keys["init"])
+        variables = self.start.variables(compiler.jit(init)(self.keys["init"]))
+        return compiler.jit(self.first_state)(variables)
 
     def first_state(self, initialized: Mapping[str, Any]) -> TrainState:
         """Returns the state before the first step.

@@ -49,8 +49,11 @@ class Storage(abc.ABC):
         self._run = run
 
     @abc.abstractmethod
-    def check(self) -> None:
+    def check(self) -> bool:
         """Checks, without writing anything, that the run can be kept there.
+
+        Returns:
+            Whether the run is new there.
 
         Raises:
             RunFolderError: it cannot.
@@ -97,8 +100,9 @@ class Storage(abc.ABC):
 class MemoryStorage(Storage):
     """A run that is kept in memory alone."""
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """See `Storage.check`."""
+        return True
 
     def locked(self) -> AbstractContextManager[None]:
         """See `Storage.locked`."""
@@ -159,9 +163,9 @@ class FolderStorage(Storage):
         values = json.loads(json.dumps(run_identity(run)))
         return RunIdentity(made_by, values, [dict(part) for part in run.parts])
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """See `Storage.check`."""
-        check_folder(self.path, self._identity)
+        return not check_folder(self.path, self._identity)
 
     def locked(self) -> AbstractContextManager[None]:
         """See `Storage.locked`; the first process holds it."""
@@ -228,6 +232,8 @@ class FolderStorage(Storage):
             "layout": dict(layout),
             "resumed_from": step or None,
         }
+        if self._run.start is not None and not step:
+            facts["start"] = dict(self._run.start.plan(state_shapes(self._run).variables))
         started = run_folder.start_run(self.path, self._identity, facts, self.checkpoints.owner)
         self.checkpoints.owner = Owner(self._identity.digest, started["run_id"])
         return {**started, "environment": dict(environment)}

@@ -14,6 +14,9 @@ from cnnjax.models.weights.mismatch import WeightsError
 from cnnjax.nearest import did_you_mean
 from cnnjax.writing import write_json
 
+HUB_PREFIX = "hub:"
+"""The start of a name of published weights, where a file may be named too."""
+
 # Registered networks and the repositories of their weights, all for `source="timm"`: torchvision's
 # first weights ("tv") where there are any. From timm 1.0's table of pretrained networks.
 REPOSITORIES: dict[str, str] = {

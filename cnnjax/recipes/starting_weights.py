@@ -1,0 +1,96 @@
+"""The weights that a configuration names to start from: of a run, of a file, of the hub."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flax.linen as linen
+
+from cnnjax import models
+from cnnjax.models.weights.hub import HUB_PREFIX
+from cnnjax.recipes.saved_run import read_variables
+from cnnjax.recipes.schema import ModelConfig
+from cnnjax.training.errors import ConfigError
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """A `training.Start` from the weights that a configuration names.
+
+    Attributes:
+        model: the network that starts from them.
+        section: the configuration's section on the network.
+        image_channels: number of channels of the images.
+        data_dir: TFDS data folder, where the dataset of another run is described.
+    """
+
+    model: linen.Module
+    section: ModelConfig
+    image_channels: int
+    data_dir: str | None = None
+
+    def plan(self, shapes: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what is loaded, adapted, fresh and skipped; see `training.Start.plan`.
+
+        Args:
+            shapes: those of the network's variables.
+        """
+        given, started = self._start(shapes)
+        return {
+            "weights": self.section.weights,
+            "source": given.source,
+            "sha256": given.sha256,
+            **started.describe(),
+        }
+
+    def variables(self, initialized: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the variables to start from; see `training.Start.variables`.
+
+        Args:
+            initialized: the network's own initialization.
+        """
+        given, started = self._start(initialized)
+        _logger.info(
+            "starting from %s (%s): %d arrays loaded, %d adapted to the images' channels, %d "
+            "fresh, %d skipped",
+            given.origin,
+            given.source,
+            *map(len, (started.loaded, started.adapted, started.fresh, started.skipped)),
+        )
+        if started.fresh:
+            _logger.info("fresh: %s", ", ".join(started.fresh))
+        return started.variables
+
+    def _start(self, variables: Mapping[str, Any]) -> tuple[models.GivenArrays, models.Started]:
+        try:
+            given = self._read(variables)
+            started = models.start_from(
+                variables,
+                given,
+                classifiers=getattr(self.model, "classifiers", ()),
+                fresh=self.section.fresh,
+                image_channels=self.image_channels,
+            )
+        except (ValueError, OSError, ImportError) as error:
+            raise ConfigError(f"model.weights: {error}") from error
+        return given, started
+
+    def _read(self, variables: Mapping[str, Any]) -> models.GivenArrays:
+        name = self.section.weights
+        if name.startswith(HUB_PREFIX):
+            path = models.download_pretrained(name.removeprefix(HUB_PREFIX))
+        else:
+            path = Path(name)
+        if path.is_dir():
+            step, trained = read_variables(path, self.data_dir)
+            return models.given_by_variables(f"{path}, step {step}", trained)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{name}: there is no such file or folder; give a run's folder, a safetensors "
+                f"file, or {HUB_PREFIX}NAME"
+            )
+        return models.read_given(self.model, variables, path, None)
