@@ -54,7 +54,7 @@ def _start_facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         if names:
             more = f", and {len(names) - _NAMED_ARRAYS} more" if len(names) > _NAMED_ARRAYS else ""
             facts.append(f"{len(names)} {kind} ({', '.join(names[:_NAMED_ARRAYS])}{more})")
-    return [("started from", f"{start.get('weights')} ({start.get('source')}): {'; '.join(facts)}")]
+    return [("Started from", f"{start.get('weights')} ({start.get('source')}): {'; '.join(facts)}")]
 
 
 def _rate_chart(record: RunRecord) -> dict[str, Any] | None:
