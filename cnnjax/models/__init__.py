@@ -19,7 +19,7 @@ from cnnjax.models import (
 )
 from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.create import create_model
-from cnnjax.models.dense import Encoder, Level, encoder, levels_of
+from cnnjax.models.dense import Encoder, EncoderNet, Level, PixelNet, encoder, levels_of
 from cnnjax.models.dense_evaluation import apply_densely
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.info import ModelInfo, Published
@@ -45,10 +45,12 @@ from cnnjax.models.weights import (
 
 __all__ = [
     "Encoder",
+    "EncoderNet",
     "FeatureInfo",
     "GivenArrays",
     "Level",
     "ModelInfo",
+    "PixelNet",
     "Published",
     "Started",
     "WeightsError",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from cnnjax.models.net import Net
 
@@ -39,13 +38,14 @@ def reset_classifier(
         )
     new_model = model.clone(num_classes=num_classes)
     params = dict(variables["params"])
-    paths = [path.split("/") for path in model.classifiers]
+    paths = [path.split("/") for path in model.class_layers]
     # A network may have no classifier with parameters, but `split` needs at least one key.
     for path, subkey in zip(paths, jax.random.split(key, max(len(paths), 1)), strict=False):
         if path[0] in params:
             params = _replaced(params, path, model, num_classes, subkey)
-        # Auxiliary heads, whose classifiers have longer paths, may be absent.
-        elif len(path) == 1:
+        # Auxiliary heads, whose classifiers have longer paths, may be absent, and so may layers
+        # that only some forms of a network learn.
+        elif len(path) == 1 and path[0] in model.classifiers:
             raise ValueError(
                 f"reset_classifier: the variables have no layer {path[0]!r}; they have "
                 f"{', '.join(params) or 'none'}"
@@ -56,10 +56,11 @@ def reset_classifier(
 def _replaced(
     tree: Mapping[str, Any], path: list[str], model: Net, num_classes: int, key: jax.Array
 ) -> dict[str, Any]:
-    """Returns `tree` with a new dense layer, or a new convolution, at `path`."""
-    if path:
-        branch = _replaced(tree[path[0]], path[1:], model, num_classes, key)
-        return {**tree, path[0]: branch}
-    old = tree["kernel"]
-    kernel = model.initializers.classifier(key, (*old.shape[:-1], num_classes), old.dtype)
-    return {"kernel": kernel, "bias": jnp.zeros((num_classes,), old.dtype)}
+    """Returns `tree` with a new layer at `path`."""
+
+    def replaced(branch: Mapping[str, Any], rest: list[str]) -> Mapping[str, Any]:
+        if not rest:
+            return model.reset_layer("/".join(path), branch, num_classes, key)
+        return {**branch, rest[0]: replaced(branch[rest[0]], rest[1:])}
+
+    return dict(replaced(tree, path))

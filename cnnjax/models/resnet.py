@@ -21,11 +21,11 @@ import functools
 from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
-from flax.linen import initializers
 from jaxtyping import Array, Float
 
 from cnnjax.models.blocks.repeat import repeat
-from cnnjax.models.blocks.residual import BasicBlock, Bottleneck
+from cnnjax.models.blocks.residual import residual_block
+from cnnjax.models.blocks.stage_strides import StageStrides, check_output_stride, stage_strides
 from cnnjax.models.info import ModelInfo, Published, torchvision_prints
 from cnnjax.models.initializers import HE_NORMAL, Initializers, same
 from cnnjax.models.net import ChoiceNet
@@ -49,6 +49,8 @@ class ResNet(ChoiceNet):
         zero_init_gamma: whether each block starts as its shortcut (Goyal et al., 2017, 5.1).
         remat: whether the backward pass computes a block's activations again, keeping its input.
         scan: whether equal blocks are one block under `lax.scan`, with stacked parameters.
+        output_stride: the most pixels from one unit of a stage's maps to the next; stages beyond
+            dilate in place of halving. None for the paper's strides.
     """
 
     blocks: tuple[int, ...] = (2, 2, 2, 2)
@@ -62,6 +64,7 @@ class ResNet(ChoiceNet):
     zero_init_gamma: bool = False
     remat: bool = False
     scan: bool = False
+    output_stride: int | None = None
 
     counts: ClassVar[tuple[str, ...]] = ("blocks", "widths", "groups", "group_width")
     per_stage: ClassVar[tuple[str, ...]] = ("blocks", "widths")
@@ -79,6 +82,7 @@ class ResNet(ChoiceNet):
             raise ValueError(
                 "ResNet: zero_init_gamma=True needs a norm, and norm is 'none'; drop one"
             )
+        check_output_stride("ResNet", 4 if self.stem == "imagenet" else 1, self.output_stride)
 
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
@@ -101,15 +105,7 @@ class ResNet(ChoiceNet):
         # A normalization follows each convolution, and has a bias of its own.
         conv = functools.partial(self.conv, use_bias=self.needs_bias)
         norm = self.norm_layer(train)
-        gamma_init = initializers.zeros if self.zero_init_gamma else initializers.ones
-        layers = {"conv": conv, "norm": norm, "activate": self.activate}
-        common = {**layers, "gamma_init": gamma_init, "shortcut": self.shortcut}
-        if self.bottleneck:
-            groups = {"groups": self.groups, "group_width": self.group_width}
-            block = functools.partial(Bottleneck, stride_in=self.stride_in, **groups, **common)
-        else:
-            block = functools.partial(BasicBlock, **common)
-
+        block = residual_block(self, conv, norm)
         if self.stem == "imagenet":
             x = conv(64, (7, 7), strides=2, padding=3, name="conv1")(x)
             x = self.feature("stem", self.activate(norm(name="bn1")(x)))
@@ -117,13 +113,21 @@ class ResNet(ChoiceNet):
         else:
             x = conv(self.widths[0], (3, 3), padding=1, name="conv1")(x)
             x = self.feature("stem", self.activate(norm(name="bn1")(x)))
-        for stage, (count, width) in enumerate(zip(self.blocks, self.widths, strict=True), start=1):
-            first = functools.partial(block, width, 1 if stage == 1 else 2)
-            rest = functools.partial(block, width, 1)
+        steps = self.stage_strides
+        stages = zip(self.blocks, self.widths, steps, strict=True)
+        for stage, (count, width, step) in enumerate(stages, start=1):
+            first = functools.partial(block, width, step.strides, dilation=step.first_dilation)
+            rest = functools.partial(block, width, 1, dilation=step.dilation)
             how = {"remat": self.remat, "scan": self.scan}
             x = repeat(x, count, first, rest, f"stage{stage}", **how)
             x = self.feature(f"stage{stage}", x)
         return self.logits(self.feature("pooled", x.mean(axis=(1, 2))))
+
+    @property
+    def stage_strides(self) -> list[StageStrides]:
+        """The strides and dilations of the stages."""
+        first = 4 if self.stem == "imagenet" else 1
+        return stage_strides(len(self.blocks), first, self.output_stride)
 
 
 _SOURCE = "He, Zhang, Ren and Sun, 2015"
@@ -171,8 +175,7 @@ def register_imagenet(
     register(ResNet, info, variants=variants, **settings)
 
 
-def _in_table_1(multiply_adds: str) -> Published:
-    return Published("table 1", multiply_adds=multiply_adds)
+_in_table_1 = functools.partial(Published, "table 1", None)
 
 
 def _bottlenecks(*blocks: int) -> dict[str, Any]:

@@ -79,6 +79,13 @@ ROWS = [
     ("mobilenet_v2_140", None, 6_108_776, 0, "0.582 G"),
     ("squeezenet1_0", None, 1_248_424, 0, "0.819 G"),
     ("squeezenet1_1", None, 1_235_496, 0, "0.349 G"),
+    ("fcn32s", None, 134_346_581, 0, "110.802 G"),
+    ("fcn16s", None, 134_364_410, 0, "110.815 G"),
+    ("fcn8s", None, 134_376_863, 0, "110.844 G"),
+    ("fcn_resnet50", None, 32_957_013, 2_365_205, "142.726 G"),
+    ("segnet", None, 29_449_355, 0, "106.288 G"),
+    ("unet", None, 31_030_658, 0, "192.384 G"),
+    ("naive_dense", None, 46_730, 0, "190.53 M"),
 ]
 
 
@@ -111,7 +118,13 @@ TORCHVISION = {
     ("mobilenet_v2", None): (3_504_872, "0.301"),
     ("squeezenet1_0", None): (1_248_424, "0.819"),
     ("squeezenet1_1", None): (1_235_496, "0.349"),
+    # With the auxiliary head.
+    ("fcn_resnet50", None): (35_322_218, "152.717"),
 }
+
+# The auxiliary head's, where the printed multiply-adds count it: on 65x65 units, a 3x3 convolution
+# to a quarter of 1,024 channels and a 1x1 convolution to 21 classes.
+AUXILIARY_G = {"fcn_resnet50": 65 * 65 * (9 * 1024 * 256 + 256 * 21) / 1e9}
 
 # What papers print, and what a reference figure is in the printed digits where it differs.
 PARAMETERS_IN_PAPERS = {
@@ -120,6 +133,7 @@ PARAMETERS_IN_PAPERS = {
     ("alexnet", None): ("60 M", "61 M"),
     ("vgg11_lrn", None): ("133 M", None),
     ("vgg16_c", None): ("134 M", None),
+    ("fcn32s", None): ("134 M", None),
     ("fractalnet20", None): ("38.6 M", "33.7 M"),
     ("fractalnet20", "projections"): ("38.6 M", None),
     **{

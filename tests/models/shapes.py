@@ -29,6 +29,7 @@ DEEPER = {
     *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
     *(f"preact_resnet{depth}_cifar" for depth in (110, 164, 1001)),
     *(f"vgg{depth}{norm}" for depth in (13, 16, 19) for norm in ("", "_bn")),
+    *("fcn32s", "fcn16s"),
     *("wrn16_8", "wrn22_8", "wrn28_10", "wrn40_1", "wrn40_2", "wrn40_4"),
 }
 """Networks that repeat the blocks of a shallower one, or widen them."""
@@ -55,6 +56,12 @@ def counted(name, variant=None, **settings):
     if scans(name):
         settings["scan"] = True
     return registered(name, variant, **settings)
+
+
+def logits_shape(model, input_size, batch=2):
+    """Logits for each image; of networks for dense prediction, for each pixel."""
+    pixels = input_size[:2] if isinstance(model, models.PixelNet) else ()
+    return (batch, *pixels, model.num_classes)
 
 
 def size(tree):

@@ -11,7 +11,15 @@ from cnnjax import models
 from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.net import Net
 from tests.helpers.programs import quickly
-from tests.models.shapes import DEEPER, SECONDS, counted, drawn, registered, variables_of
+from tests.models.shapes import (
+    DEEPER,
+    SECONDS,
+    counted,
+    drawn,
+    logits_shape,
+    registered,
+    variables_of,
+)
 
 NAMES = models.list_models()
 
@@ -29,7 +37,7 @@ def test_training_gives_logits_named_features_and_new_statistics(name):
         )
 
     (logits, features), updates = jax.eval_shape(apply, variables, images, jax.random.key(0))
-    assert logits.shape == (2, model.num_classes)
+    assert logits.shape == logits_shape(model, info.input_size)
     assert logits.dtype == jnp.float32
     assert features
     for feature in features.values():
@@ -50,9 +58,12 @@ def test_classes_channels_input_size_and_dtype_are_free(name):
     assert isinstance(model, Net)
     height, width, channels = info.input_size
     # A larger image that is not square, with another number of channels.
-    images = jax.ShapeDtypeStruct((1, height + 9, width + 30, channels + 1), jnp.float32)
+    multiple = getattr(model, "multiple", 1)
+    rows, columns = (9, 30) if multiple == 1 else (multiple, 2 * multiple)
+    size = (height + rows, width + columns, channels + 1)
+    images = jax.ShapeDtypeStruct((1, *size), jnp.float32)
     logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
-    assert logits.shape == (1, 7)
+    assert logits.shape == logits_shape(model, size, batch=1)
     assert logits.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
@@ -102,6 +113,26 @@ SMALL = [
     ("mobilenet_v2_050", {"rows": MOBILE_ROWS}, (16, 16, 3)),
     ("squeezenet1_1", {"fires": (((4, 8), (4, 8)), ((8, 16),)), "bypass": True}, (32, 32, 3)),
     ("simple_cnn", {"widths": (4, 8), "shortcut": "sum", "dropout_rate": 0.3}, (8, 8, 1)),
+    (
+        "fcn8s",
+        {
+            **{"encoder": "simple_cnn", "encoder_fields": {"widths": (4, 8)}, "output_stride": 2},
+            **{"num_classes": 3, "hidden": (8,), "window": 3, "learned_last": True},
+        },
+        (8, 8, 3),
+    ),
+    (
+        "fcn_resnet50",
+        {"num_classes": 3, "encoder_fields": {"blocks": (1, 1, 1), "widths": (4, 4, 4)}},
+        (36, 32, 3),
+    ),
+    (
+        "segnet",
+        {"encoder": "simple_cnn", "encoder_fields": {"widths": (4, 8)}, "num_classes": 3},
+        (9, 8, 3),
+    ),
+    ("unet", {"base": 2, "depth": 1, "norm": "batch"}, (4, 4, 1)),
+    ("naive_dense", {"width": 4, "depth": 2, "num_classes": 3}, (8, 8, 3)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,
@@ -119,6 +150,11 @@ LARGE_SIZES = {
     "MobileNetV2": 32,
     "SqueezeNet": 64,
     "SimpleCNN": 28,
+    "FCN": 32,
+    "DilatedFCN": 64,
+    "SegNet": 32,
+    "UNet": 32,
+    "NaiveDense": 16,
 }
 
 
@@ -143,7 +179,9 @@ def check_training(model, size):
                 mutable=["batch_stats"],
             )
             heads = [logits, *(f for n, f in features.items() if n.startswith("aux"))]
-            picked = [jnp.take_along_axis(jax.nn.log_softmax(h), labels[:, None], 1) for h in heads]
+            # All pixels of an image have its label.
+            wanted = labels.reshape(-1, *[1] * (logits.ndim - 1))
+            picked = [jnp.take_along_axis(jax.nn.log_softmax(h), wanted, -1) for h in heads]
             return -sum(p.mean() for p in picked), (logits, updates)
 
         return jax.value_and_grad(loss, has_aux=True)(params)
@@ -180,8 +218,9 @@ def without_drop_path(name) -> dict[str, Any]:
 
 
 # What takes longest to compile is among the slow ones.
+LONG = ("googlenet", "fcn_resnet50", "segnet")
 ROWS = [
-    pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] == "googlenet" else [])
+    pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in LONG else [])
     for row in SMALL
 ]
 
@@ -223,7 +262,7 @@ def test_native_backward_rules_allow_forward_mode(name, settings, size):
 
     key = jax.random.key(0)
     shape = jax.eval_shape(tangent, variables_of(model, size), images, key).shape
-    assert shape == (2, model.num_classes)
+    assert shape == logits_shape(model, size)
 
 
 @pytest.mark.slow

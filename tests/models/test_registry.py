@@ -61,6 +61,13 @@ DESIGNED = {
     "mobilenet_v2",
     "squeezenet1_0",
     "squeezenet1_1",
+    "fcn32s",
+    "fcn16s",
+    "fcn8s",
+    "fcn_resnet50",
+    "segnet",
+    "unet",
+    "naive_dense",
 }
 
 

@@ -1,9 +1,11 @@
 """The residual blocks of ResNet, ResNeXt and the wide forms, and their shortcuts."""
 
+import functools
 from typing import Any
 
 import flax.linen as linen
 import jax.numpy as jnp
+from flax.linen import initializers
 from jaxtyping import Array, Float
 
 from cnnjax import ops
@@ -23,6 +25,7 @@ class BasicBlock(linen.Module):
         norm: makes a normalization.
         gamma_init: initializer of the last normalization's scale.
         activate: the activation.
+        dilation: of both convolutions.
 
     Source: He et al., 2015, figure 5 left.
     """
@@ -34,6 +37,7 @@ class BasicBlock(linen.Module):
     norm: Any
     gamma_init: Any
     activate: Any = ops.relu
+    dilation: int = 1
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -42,9 +46,10 @@ class BasicBlock(linen.Module):
         Args:
             x: feature maps.
         """
-        y = self.conv(self.features, (3, 3), strides=self.strides, padding=1, name="conv1")(x)
+        spread = {"padding": self.dilation, "kernel_dilation": self.dilation}
+        y = self.conv(self.features, (3, 3), strides=self.strides, name="conv1", **spread)(x)
         y = self.activate(self.norm(name="bn1")(y))
-        y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
+        y = self.conv(self.features, (3, 3), name="conv2", **spread)(y)
         y = self.norm(scale_init=self.gamma_init, name="bn2")(y)
         if self.shortcut != "none":
             y = y + Shortcut(self.shortcut, y.shape[-1], self.strides, self.conv, self.norm)(x)
@@ -65,6 +70,7 @@ class Bottleneck(linen.Module):
         stride_in: "3x3" or "1x1".
         groups: groups of the 3x3 convolution (ResNeXt's cardinality).
         group_width: channels of a group where `features` is 64; grows with `features`.
+        dilation: of the 3x3 convolution.
 
     Source: He et al., 2015, figure 5 right; Xie et al., 2017, figure 3 (c).
     """
@@ -79,6 +85,7 @@ class Bottleneck(linen.Module):
     groups: int = 1
     group_width: int = 64
     activate: Any = ops.relu
+    dilation: int = 1
 
     @linen.compact
     def __call__(self, x: Images) -> Maps:
@@ -96,7 +103,8 @@ class Bottleneck(linen.Module):
             width,
             (3, 3),
             strides=second,
-            padding=1,
+            padding=self.dilation,
+            kernel_dilation=self.dilation,
             feature_group_count=self.groups,
             name="conv2",
         )(y)
@@ -144,3 +152,20 @@ class Shortcut(linen.Module):
             return x
         x = x[:, :: self.strides, :: self.strides]
         return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.features - x.shape[-1])))
+
+
+def residual_block(net: Any, conv: Any, norm: Any) -> functools.partial:
+    """Returns what makes a block of a ResNet, given its channels and strides.
+
+    Args:
+        net: the network, whose fields are the block's form.
+        conv: makes a convolution.
+        norm: makes a normalization.
+    """
+    gamma_init = initializers.zeros if net.zero_init_gamma else initializers.ones
+    layers = {"conv": conv, "norm": norm, "activate": net.activate}
+    common = {**layers, "gamma_init": gamma_init, "shortcut": net.shortcut}
+    if not net.bottleneck:
+        return functools.partial(BasicBlock, **common)
+    groups = {"groups": net.groups, "group_width": net.group_width}
+    return functools.partial(Bottleneck, stride_in=net.stride_in, **groups, **common)

@@ -1,6 +1,6 @@
 """A backbone of the registry as an encoder: its feature maps, without its classifier."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as linen
@@ -182,13 +182,28 @@ def encoder(
         >>> "classifier" in variables["params"]
         False
     """
-    make, settings = find_settings(backbone, None, dtype, variant, overrides)
+    return Encoder(find_backbone(backbone, variant, dtype, overrides), name=name)
+
+
+def find_backbone(name: str, variant: str | None, dtype: Any, overrides: Mapping[str, Any]) -> Net:
+    """Returns the backbone of an encoder, unbound also within another module's method.
+
+    Args:
+        name: a registered name or alias.
+        variant: a registered form of it, or None.
+        dtype: of the computation.
+        overrides: fields to set.
+
+    Raises:
+        ValueError: as `encoder`.
+    """
+    make, settings = find_settings(name, None, dtype, variant, overrides)
     if not (isinstance(make, type) and issubclass(make, Net)):
         raise ValueError(
-            f"encoder: {backbone!r} is no network of cnnjax.models; use one of its names, such as "
+            f"encoder: {name!r} is no network of cnnjax.models; use one of its names, such as "
             "'resnet18'"
         )
     # Without a parent: what is made within a module's method would become a layer of that module.
     net: Any = make(**settings, parent=None)
     levels_of(net)
-    return Encoder(net, name=name)
+    return net

@@ -70,7 +70,10 @@ def _stem_and_stages(stem: str, stage: str, count: int) -> list[Level]:
 
 
 def _resnet(net: ResNet) -> tuple[Level, ...]:
-    return tuple(_stem_and_stages(net.stem, "stage", len(net.blocks)))
+    levels = _stem_and_stages(net.stem, "stage", len(net.blocks))
+    strides = [levels[0].stride, *(step.output for step in net.stage_strides)]
+    # Stages that dilate keep the stride of the one before.
+    return tuple(dataclasses.replace(e, stride=s) for e, s in zip(levels, strides, strict=True))
 
 
 def _with_final(net: PreActResNet | DenseNet, stage: str) -> tuple[Level, ...]:

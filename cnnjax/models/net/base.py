@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES, Initializers
+from cnnjax.models.net.field_checks import check_fields
 from cnnjax.models.net.image_layout import check_pixels, naming_layout
 from cnnjax.models.net.input_sizes import naming_sizes
 from cnnjax.nn.activations import Activation
@@ -69,29 +70,7 @@ class Net(linen.Module):
             ValueError: a value is not allowed; the message names the field and the allowed values.
         """
         super().__post_init__()
-        choices = {"backward": ("ours", "native"), "initialization": ("paper", *SCHEMES)}
-        for field, allowed in {**choices, **self.field_choices()}.items():
-            value = getattr(self, field)
-            if value not in allowed:
-                raise ValueError(
-                    f"{type(self).__name__}: {field} must be one of {allowed}, got {value!r}"
-                )
-        for field in ("num_classes", *self.counts):
-            self.check_values(field, _is_count, "an int of at least 1")
-        for field in self.rates:
-            self.check_values(field, _is_rate, "a number from 0 to 1")
-        lengths = {field: len(getattr(self, field)) for field in self.per_stage}
-        if len(set(lengths.values())) > 1:
-            given = ", ".join(f"{field}={getattr(self, field)!r}" for field in lengths)
-            raise ValueError(
-                f"{type(self).__name__}: {' and '.join(lengths)} must have as many entries, one "
-                f"for each stage, got {given}"
-            )
-        if self.dtype is not None and not jnp.issubdtype(self.dtype, jnp.floating):
-            raise ValueError(
-                f"{type(self).__name__}: dtype must be a floating one, such as jnp.bfloat16, got "
-                f"{self.dtype!r}"
-            )
+        check_fields(self)
 
     def check_values(self, field: str, allowed: Callable[[Any], bool], what: str) -> None:
         """Checks a field's value, or every entry of its nested tuples.
@@ -112,6 +91,38 @@ class Net(linen.Module):
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields that a subclass adds, by field."""
         return {}
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose shapes depend on the number of classes."""
+        return self.classifiers
+
+    @linen.nowrap
+    def reset_layer(self, path: str, old: Any, num_classes: int, key: Any) -> dict[str, Any]:
+        """Returns the new parameters of a layer whose shape depends on the number of classes.
+
+        Args:
+            path: of the layer, one of `class_layers`.
+            old: its parameters.
+            num_classes: the new number.
+            key: for the new kernel.
+        """
+        kernel = old["kernel"]
+        shape, dtype = (*kernel.shape[:-1], num_classes), kernel.dtype
+        new = self.initializers.classifier(key, shape, dtype)
+        return {"kernel": new, "bias": jnp.zeros((num_classes,), dtype)}
+
+    @linen.nowrap
+    def part(self, name: str) -> "Net":
+        """Returns a part whose weights can be loaded by themselves, a network of its own.
+
+        Args:
+            name: of the part among the parameters.
+
+        Raises:
+            ValueError: this network has no such part.
+        """
+        raise ValueError(f"{type(self).__name__} has no part {name!r} with weights of its own")
 
     @linen.nowrap
     def init_with_output(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -261,13 +272,3 @@ class Net(linen.Module):
     def avg_pool(self) -> functools.partial:
         """`nn.AvgPool` with this network's backward rules."""
         return functools.partial(nn.AvgPool, backward=self.backward)
-
-
-def _is_count(value: Any) -> bool:
-    """Returns whether a value is an int of at least 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_rate(value: Any) -> bool:
-    """Returns whether a value is a number from 0 to 1."""
-    return isinstance(value, int | float) and 0 <= value <= 1

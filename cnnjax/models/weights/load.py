@@ -28,6 +28,7 @@ def load_pretrained(
     skip: Sequence[str] = (),
     input_size: tuple[int, int, int] | None = None,
     sha256: str | None = None,
+    part: str | None = None,
 ) -> dict[str, Any]:
     """Reads a network's variables from a safetensors file; torch is not needed.
 
@@ -40,18 +41,24 @@ def load_pretrained(
         variables = model.init(key, images)
         variables = load_pretrained(model, path, variables=variables, classifiers=False)
 
+    The backbone of a network for each pixel is loaded from a file of the backbone itself, whose
+    classifier is left out:
+
+        variables = load_pretrained(unet, path, variables=variables, part="encoder")
+
     Args:
         model: a network in the form that the source has; see `create_model`'s `variant`.
         path: of the file, from `scripts/convert_torch_weights.py` or `download_pretrained`.
         source: "torchvision", "timm", or "cnnjax" for files of `save_pretrained`.
         variables: the network's own variables, which keep what is not loaded; needed only with
-            `classifiers=False` or `skip`. They also determine the images' size.
+            `classifiers=False`, `skip` or `part`. They also determine the images' size.
         classifiers: whether `model.classifiers` are loaded, those of auxiliary heads among them.
         skip: regular expressions over parameter paths without their collection, such as
             "aux[12]/.*"; a parameter whose whole path matches one is not loaded.
         input_size: height, width and channels of the images; None for the usual size of the
             source's (or the registry's) network.
         sha256: checksum that the file must have, or None.
+        part: the part that the file is for, "encoder"; None for the whole network.
 
     Returns:
         Variables for `model.apply`, parameters and statistics as float32.
@@ -62,19 +69,65 @@ def load_pretrained(
         ValueError: the source has no such network, or one that computes something else; or an
             argument contradicts another.
     """
+    if part is not None:
+        return _load_part(model, part, path, source, variables, skip, sha256)
     table = None if source == OURS else find_table(model, source)
     patterns = _patterns(model, classifiers, skip)
     if variables is None:
         variables = _shapes(model, table, bool(patterns), input_size)
     elif input_size is not None:
         raise ValueError("load_pretrained: variables determine the size; leave out input_size")
+    return _read(model, path, source, variables, patterns, sha256)
+
+
+def _load_part(
+    model: Net,
+    part: str,
+    path: str | os.PathLike[str],
+    source: str,
+    variables: Mapping[str, Any] | None,
+    skip: Sequence[str],
+    sha256: str | None,
+) -> dict[str, Any]:
+    """Returns the variables with those of a part read from a file of that part's network."""
+    network = model.part(part)
+    if variables is None:
+        raise ValueError(
+            "load_pretrained: with part, give variables=model.init(...), which keep what is not "
+            "loaded"
+        )
+    inner = {name: tree[part] for name, tree in variables.items() if part in tree}
+    table = None if source == OURS else find_table(network, source)
+    whole = shapes_at(network, table.input_size if table else _usual_size(network))
+    places = slots(network, table.rules_for(network), whole) if table else own_slots(whole)
+    # The layers after the part's last maps, whatever their shape.
+    beyond = {slot.name for slot in places}
+    patterns = _patterns(network, True, skip)
+    loaded = _read(network, path, source, inner, patterns, sha256, beyond)
+    return {
+        name: {**tree, part: loaded[name]} if name in loaded else tree
+        for name, tree in variables.items()
+    }
+
+
+def _read(
+    model: Net,
+    path: str | os.PathLike[str],
+    source: str,
+    variables: Mapping[str, Any],
+    patterns: Mapping[re.Pattern[str], bool],
+    sha256: str | None,
+    beyond: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Returns the variables read from a file; it may also have the names in `beyond`."""
+    table = None if source == OURS else find_table(model, source)
     places = slots(model, table.rules_for(model), variables) if table else own_slots(variables)
     kept = _kept(patterns, places)
     wanted = [slot for slot in places if slot.label not in kept]
     if sha256 is not None and (found := digests.of_file(path)) != sha256.lower():
         raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256}")
     with files.open_tensors(path, table.rename if table else str) as tensors:
-        optional = _optional(places, kept, table, tensors.shapes)
+        optional = _optional(places, kept, table, {*tensors.shapes}) | {*beyond}
         if mismatch := compare(wanted, tensors.shapes, optional):
             raise _misfit(mismatch, wanted, model, path, source)
         return _filled(variables, wanted, tensors.read)
@@ -117,7 +170,7 @@ def _usual_size(model: Net) -> tuple[int, int, int]:
 
 def _classifiers(model: Any) -> Sequence[str]:
     """Returns the paths of the classifiers; networks of other libraries have no such field."""
-    return getattr(model, "classifiers", ())
+    return getattr(model, "class_layers", ())
 
 
 def _patterns(model: Net, classifiers: bool, skip: Sequence[str]) -> dict[re.Pattern[str], bool]:

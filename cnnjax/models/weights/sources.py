@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.models.net import Net
-from cnnjax.models.weights import timm, torchvision
+from cnnjax.models.weights import timm, torchvision, torchvision_dense
 from cnnjax.models.weights.layouts import VECTOR
 from cnnjax.models.weights.tables import Slot, Table, leaves
 from cnnjax.nn.calling import init_network
 
-TABLES: dict[str, tuple[Table, ...]] = {"torchvision": torchvision.TABLES, "timm": timm.TABLES}
+TABLES: dict[str, tuple[Table, ...]] = {
+    "torchvision": (*torchvision.TABLES, *torchvision_dense.TABLES),
+    "timm": timm.TABLES,
+}
 
 # Our own files, where paths are names.
 OURS = "cnnjax"
@@ -37,9 +40,8 @@ def find_table(model: Net, source: str) -> Table:
     else:
         known = ", ".join(table.net.__name__ for table in TABLES[source])
         raise ValueError(f"{source} has no {type(model).__name__}; there are {known}")
-    different = [name for name, value in table.fields.items() if getattr(model, name) != value]
-    if different:
-        texts = {name: f"{name}={getattr(model, name)!r}" for name in different}
+    if different := table.different(model):
+        texts = {name: f"{name}={value!r}" for name, value in different.items()}
         # The name of a long table is clearer than its values.
         values = ", ".join(t if len(t) < 50 else f"its own {name}" for name, t in texts.items())
         raise ValueError(

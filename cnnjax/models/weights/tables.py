@@ -74,6 +74,7 @@ class Table:
         remedy: how to make a network with these fields.
         heads: prefixes of the names of auxiliary heads.
         older: (pattern, replacement) of names in older files of the library.
+        parts: such fields of the network's parts, by the part's name.
     """
 
     net: type[Net]
@@ -83,6 +84,21 @@ class Table:
     remedy: str
     heads: tuple[str, ...] = ()
     older: tuple[tuple[str, str], ...] = ()
+    parts: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def different(self, model: Net) -> dict[str, Any]:
+        """Returns the fields with which a network computes something else, with their values.
+
+        Args:
+            model: of the class `net`.
+        """
+        found = {name: getattr(model, name) for name in self.fields}
+        wanted = dict(self.fields)
+        for part, fields in self.parts.items():
+            net = model.part(part)
+            found.update({f"{part}.{name}": getattr(net, name) for name in fields})
+            wanted.update({f"{part}.{name}": value for name, value in fields.items()})
+        return {name: value for name, value in found.items() if value != wanted[name]}
 
     def rename(self, name: str) -> str:
         """Returns today's name of an array in a file of any age.

@@ -173,6 +173,8 @@ def squeezenet(model: SqueezeNet) -> tuple[Rule, ...]:
 MOBILENET_V2_FIELDS = {**PUBLISHED, "norm": "batch", "activation": "relu6"}
 _BATCH_NORM = {**PUBLISHED, "norm": "batch"}
 
+RESNET_FIELDS = {**_BATCH_NORM, "stem": "imagenet", "shortcut": "B", "stride_in": "3x3"}
+
 TABLES = (
     Table(
         AlexNet,
@@ -215,7 +217,7 @@ TABLES = (
     Table(
         ResNet,
         RESNET,
-        {**PUBLISHED, "norm": "batch", "stem": "imagenet", "shortcut": "B", "stride_in": "3x3"},
+        RESNET_FIELDS,
         (224, 224, 3),
         "create_model('resnet50', variant='torchvision')",
     ),
