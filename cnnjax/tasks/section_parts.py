@@ -220,7 +220,9 @@ class Picture:
         label: a small word above the heading: "truth".
         lines: small lines below the heading.
         bars: named shares.
-        alt: a description of the picture for screen readers; "" for the lines beside it.
+        alt: a description of the picture, for screen readers and below it when it is enlarged; ""
+            for the lines beside it.
+        file: name of its file; "" for none.
     """
 
     pixels: Num[np.ndarray, "height width channels"]
@@ -229,6 +231,7 @@ class Picture:
     lines: Sequence[str] = ()
     bars: Sequence[Bar] = ()
     alt: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
