@@ -21,6 +21,10 @@ _OF_THE_RUN = frozenset(
 )
 
 
+class NoMetrics(RunFolderError):
+    """A run has logged no metrics yet."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """The files of a run folder.
@@ -71,8 +75,8 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
         of `run.json`, the metrics and the events is left out, and named in `damage`.
 
     Raises:
-        RunFolderError: the folder holds no run, its `config.json` is damaged, or there are no
-            metrics yet.
+        RunFolderError: the folder holds no run, or its `config.json` is damaged.
+        NoMetrics: the run has logged no metrics yet.
     """
     folder = pathlib.Path(workdir)
     if not folder.is_dir():
@@ -85,7 +89,7 @@ def read_run_record(workdir: str | os.PathLike) -> RunRecord:
             )
     lines, lost = read_metrics(folder), metrics_damage(folder)
     if not lines and lost is None:
-        raise RunFolderError(
+        raise NoMetrics(
             f"workdir: {folder / METRICS_FILE} holds no metrics yet; continue the training"
         )
     train = [line for line in lines if line["split"] == "train"]

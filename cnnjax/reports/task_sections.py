@@ -146,7 +146,7 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
             "picture": photo(picture.pixels, max_side=side, exact=pictures.large),
             "bars": draw_bars(picture.bars),
             "alt": picture.alt or _words(picture.label, picture.heading, *picture.lines),
-            **{name: getattr(picture, name) for name in ("label", "heading", "lines")},
+            **{name: getattr(picture, name) for name in ("label", "heading", "lines", "file")},
         }
         for picture in pictures.pictures
     ]

@@ -110,6 +110,10 @@ class StudyFolder:
         """Returns the rules that the study has had, each with its date, the newest last."""
         return list(self._description().get("rules", ()))
 
+    def question(self) -> str:
+        """Returns what the study asks; "" before its first start."""
+        return str(self._description().get("question", ""))
+
     def costs(self) -> dict[str, Cost]:
         """Returns the cost of each run, as the study was started."""
         return {name: Cost(**cost) for name, cost in self._description().get("runs", {}).items()}

@@ -13,6 +13,9 @@ from cnnjax.studies.results import Results, numbers_of
 from cnnjax.training.folder.write_errors import write_error
 from cnnjax.writing import write_json, write_text
 
+RESULTS_FILE = "results.json"
+"""All that a study has found, in its folder."""
+
 
 def write_results(results: Results, workdir: Path) -> Path:
     """Writes `results.md`, `results.csv` and `results.json`; returns the path of the first.
@@ -27,7 +30,7 @@ def write_results(results: Results, workdir: Path) -> Path:
     page = workdir / "results.md"
     try:
         write_text(workdir / "results.csv", _csv(results))
-        write_json(workdir / "results.json", _json(results))
+        write_json(workdir / RESULTS_FILE, _json(results))
         write_text(page, results_page(results) + "\n")
     except OSError as error:
         raise write_error(workdir, error) from error
@@ -54,6 +57,10 @@ def _json(results: Results) -> dict[str, Any]:
     verdict = results.verdict
     return {
         "question": results.study.question,
+        "outcomes": [
+            {"name": outcome.name, "unit": outcome.unit, "help": outcome.help}
+            for outcome in results.study.outcomes
+        ],
         "claim": results.study.rule.claim,
         "verdict": {"decision": verdict.decision, "reason": verdict.reason},
         "comparisons": [

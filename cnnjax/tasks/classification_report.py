@@ -241,27 +241,23 @@ def _cards(
         truth = predictions.class_names[int(predictions.labels[place])]
         bars = _bars(predictions, place, 3)
         found = bars[0].name if bars else "nothing"
-        short, long = _naming(evaluated, place)
+        number = f"image {int(evaluated.positions[place])}"
+        file = None if evaluated.files is None else Path(evaluated.files[place])
+        numbers = (number,) if file is None else ()
+        name = f"{evaluated.split.capitalize()} {number}"
+        name = name if file is None else f"{file.parent.name}/{file.name}"
         cards.append(
             Picture(
                 image,
                 heading=truth,
                 label="truth",
-                lines=(short, *(() if bars else ("not a number",))),
+                lines=(*numbers, *(() if bars else ("not a number",))),
                 bars=bars,
-                alt=f"{long}, of class {truth}; predicted: {found}",
+                alt=f"{name}, of class {truth}; predicted: {found}",
+                file="" if file is None else file.name,
             )
         )
     return cards
-
-
-def _naming(evaluated: Evaluated, place: int) -> tuple[str, str]:
-    """Returns what an example is called beside its picture, and in a sentence of its own."""
-    if evaluated.files is None:
-        number = f"image {int(evaluated.positions[place])}"
-        return number, f"{evaluated.split.capitalize()} {number}"
-    file = Path(evaluated.files[place])
-    return file.name, f"{file.parent.name}/{file.name}"
 
 
 def _bars(predictions: ClassPredictions, place: int, count: int) -> tuple[Bar, ...]:

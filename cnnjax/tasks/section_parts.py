@@ -222,7 +222,9 @@ class Picture:
         label: a small word above the heading: "truth".
         lines: small lines below the heading.
         bars: named shares.
-        alt: a description of the picture for screen readers; "" for the lines beside it.
+        alt: a description of the picture, for screen readers and below it when it is enlarged; ""
+            for the lines beside it.
+        file: name of its file; "" for none.
         boxes: drawn on the picture, the later ones above the earlier ones.
     """
 
@@ -232,6 +234,7 @@ class Picture:
     lines: Sequence[str] = ()
     bars: Sequence[Bar] = ()
     alt: str = ""
+    file: str = ""
     boxes: Sequence[MarkedBox] = ()
 
 

@@ -97,7 +97,9 @@ def line_chart(
         if logarithmic:
             _make_logarithmic(axis)
         else:
-            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            # Layers and places have no halves.
+            whole = axis is axes.xaxis and all(x.is_integer() for line in drawn for x in line.x)
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=whole))
     axes.set_xlabel(across, fontsize=13, color=_INK)
     axes.set_ylabel(up, fontsize=13, color=_INK)
     axes.tick_params(labelsize=12, color=_LINE, labelcolor=_MUTED)
@@ -166,7 +168,15 @@ def _make_logarithmic(axis) -> None:
     subs = (1.0, 2.0, 5.0) if few else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(lambda tick, _: f"{tick:g}")
+    axis.set_major_formatter(lambda tick, _: _tick(tick))
+
+
+def _tick(value: float) -> str:
+    """Returns the number at a tick; a large one with a letter for its thousands."""
+    if value < 1e4:
+        return f"{value:g}"
+    thousands = min(int(math.log10(value) / 3 + 1e-9), 6)
+    return f"{value / 1000**thousands:g} {'KMGTPE'[thousands - 1]}"
 
 
 def _themed_svg(figure, name: str) -> str:

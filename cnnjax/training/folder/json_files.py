@@ -47,6 +47,7 @@ class Kind(NamedTuple):
 Table = Mapping[str, Kind]
 """The kind of each entry of a JSON object."""
 
+TEXT = Kind("text", lambda value: isinstance(value, str))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 OBJECTS = Kind(
     "a list of objects", lambda value: isinstance(value, list) and all(map(OBJECT.fits, value))
