@@ -20,7 +20,7 @@ from cnnjax.models import (
 from cnnjax.models.classifier import reset_classifier
 from cnnjax.models.create import create_model
 from cnnjax.models.dense import Encoder, EncoderNet, Level, PixelNet, encoder, levels_of
-from cnnjax.models.dense_evaluation import apply_densely
+from cnnjax.models.dense_evaluation import apply_densely, score_map
 from cnnjax.models.features import FeatureInfo, apply_with_features, feature_info
 from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.registry import (
@@ -81,6 +81,7 @@ __all__ = [
     "reset_classifier",
     "resnet",
     "save_pretrained",
+    "score_map",
     "simple_cnn",
     "squeezenet",
     "start_from",

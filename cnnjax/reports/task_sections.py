@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cnnjax.reports.box_overlay import box_overlay
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.reports.charts.bars_chart import bars_chart
 from cnnjax.reports.charts.matrix_table import draw_matrix
@@ -144,6 +145,7 @@ def _pictures(pictures: Pictures) -> dict[str, Any]:
         {
             # A large one may have thin lines in it, which JPEG blurs.
             "picture": photo(picture.pixels, max_side=side, exact=pictures.large),
+            "boxes": box_overlay(picture.boxes, *picture.pixels.shape[:2]),
             "bars": draw_bars(picture.bars),
             "alt": picture.alt or _words(picture.label, picture.heading, *picture.lines),
             **{name: getattr(picture, name) for name in ("label", "heading", "lines", "file")},

@@ -33,9 +33,13 @@ def test_dense_layers_slide_as_convolutions():
         [x[:, top : top + 16, left : left + 16] for top in (0, 4) for left in (0, 4, 8)]
     )
     of_windows = jax.jit(model.apply)(variables, windows.reshape(12, 16, 16, 1))
-    expected = np.asarray(of_windows).reshape(6, 2, 5).mean(axis=0)
-    found = jax.jit(lambda x: models.apply_densely(model, variables, x))(x)
-    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+    scores = np.asarray(of_windows).reshape(2, 3, 2, 5)
+    found = jax.jit(lambda x: models.score_map(model, variables, x))(x)
+    # The score map is that of a window slid over the image, one window after the other.
+    tolerance = 2e-5 * np.abs(scores).max()
+    np.testing.assert_allclose(found, np.moveaxis(scores, 2, 0), atol=tolerance)
+    mean = jax.jit(lambda x: models.apply_densely(model, variables, x))(x)
+    np.testing.assert_allclose(mean, scores.mean(axis=(0, 1)), atol=tolerance)
 
 
 def test_an_adaptive_pool_is_left_out():
@@ -65,6 +69,9 @@ def test_a_global_average_takes_larger_images():
     scores = np.asarray(maps) @ kernel + bias
     found = jax.jit(lambda x: models.apply_densely(model, variables, x))(x)
     np.testing.assert_allclose(found, scores.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    # It averages over all places itself.
+    whole = jax.eval_shape(lambda x: models.score_map(model, variables, x), x)
+    assert whole.shape == (2, 1, 1, 5)
 
 
 def test_what_cannot_slide_is_refused():

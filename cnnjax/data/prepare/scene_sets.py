@@ -46,7 +46,7 @@ def digit_scenes(name: str) -> Dataset:
             "mask": MASK,
             "boxes": PartSpec((form.most, 4), np.dtype(np.float32), "boxes"),
             "boxes_count": PartSpec((), number, "count"),
-            "boxes_label": PartSpec((form.most,), number, "value"),
+            "boxes_label": PartSpec((form.most,), number, "labels"),
             **({"label": LABEL} if form.most == 1 else {}),
         },
         mask_names=("ground", *_DIGITS),

@@ -3,6 +3,7 @@
 import math
 
 import flax.linen as linen
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnnjax import ops
@@ -51,6 +52,9 @@ def flat(
     side = math.isqrt(inputs // x.shape[-1])
     slides = module.is_mutable_collection(SLIDING) and not module.is_initializing()
     if slides and side * side * x.shape[-1] == inputs and side <= min(x.shape[1:3]):
+        # Its shape is the number of places in rows and columns, for `score_map`.
+        places = (x.shape[1] - side + 1, x.shape[2] - side + 1)
+        module.put_variable(SLIDING, layer, jnp.zeros(places))
         return ops.im2col(x, side, padding="VALID").reshape(-1, inputs)
     if remedy is None:
         # Any number of image channels gives the same sizes: groups start after the first layer.

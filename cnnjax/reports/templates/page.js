@@ -215,7 +215,10 @@ function enlargeImage(image) {
   large.style.width = width * factor + "px";
   large.style.imageRendering = Math.max(width, height) <= 128 ? "pixelated" : "auto";
   const words = image.alt || image.closest("[aria-label]")?.getAttribute("aria-label") || "";
-  figure.append(large, make("figcaption", "", words));
+  const boxes = image.closest(".boxed")?.querySelector("svg");
+  const shown = boxes ? make("div", "boxed") : large;
+  if (boxes) shown.append(large, boxes.cloneNode(true));
+  figure.append(shown, make("figcaption", "", words));
   open(figure);
 }
 const KEYED = ".photo, .canvas, .matrix-picture, .looks img, .seen img, .input";

@@ -86,6 +86,7 @@ class Detection(Task):
 
     score: ClassVar[Score] = Score("ap", higher_is_better=True)
     curves: ClassVar[tuple[MetricChart, ...]] = CURVES
+    part_kinds = ("image", "boxes", "count", "labels")
 
     def __post_init__(self) -> None:
         """Refuses settings that are out of range."""

@@ -84,6 +84,7 @@ class Localization(Task):
 
     score: ClassVar[Score] = Score("localization_accuracy", higher_is_better=True)
     curves: ClassVar[tuple[MetricChart, ...]] = CURVES
+    part_kinds = ("image", "boxes", "count", "labels", "label")
 
     def __post_init__(self) -> None:
         """Refuses an unknown loss, and settings that are out of range."""
@@ -203,9 +204,9 @@ class Localization(Task):
             metrics: what `metrics` returned.
         """
         return [
-            (f"{split} localization accuracy", f"{metrics['localization_accuracy']:.2%}"),
-            ("accuracy of the class", f"{metrics['accuracy']:.2%}"),
-            (f"box with IoU >= {FOUND_FROM}", f"{metrics['box_accuracy']:.2%}"),
+            (f"{split} localization", f"{metrics['localization_accuracy']:.2%}"),
+            ("class accuracy", f"{metrics['accuracy']:.2%}"),
+            (f"box IoU >= {FOUND_FROM}", f"{metrics['box_accuracy']:.2%}"),
             ("mean IoU", f"{metrics['mean_iou']:.4f}"),
             ("loss", f"{metrics['loss']:.4f}"),
         ]
