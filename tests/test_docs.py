@@ -29,6 +29,7 @@ PAGES = (
     "parts.md",
     "studies.md",
     "training.md",
+    "transfer.md",
     "your_own.md",
 )
 """Pages whose ```python blocks run in order, in one namespace for each page."""

@@ -41,6 +41,7 @@ from cnnjax.models.weights import (
     read_given,
     save_pretrained,
     start_from,
+    start_part_from,
 )
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "simple_cnn",
     "squeezenet",
     "start_from",
+    "start_part_from",
     "vgg",
     "wide_resnet",
     "zfnet",

@@ -78,10 +78,9 @@ def _make_run(
 def _start(blueprint: Blueprint, data_dir: str | None) -> StartingWeights | None:
     section = blueprint.config.model
     if not section.weights:
-        if section.fresh:
-            raise ValueError(
-                "model.fresh: there are no weights that a layer could keep from; give model.weights"
-            )
+        for key in ("fresh", "part"):
+            if getattr(section, key):
+                raise ValueError(f"model.{key}: there are no weights to load; give model.weights")
         return None
     return StartingWeights(blueprint.model, section, blueprint.image_shape[2], data_dir)
 

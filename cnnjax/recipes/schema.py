@@ -52,7 +52,8 @@ class ModelConfig(Section):
 
     With `weights` a new run starts from trained ones: the folder of a run, a safetensors file of
     torchvision, timm or cnnjax, or hub:NAME. A classifier for other classes keeps its
-    initialization, and so does every array whose whole path a pattern of `fresh` matches.
+    initialization, and so does every array whose whole path a pattern of `fresh` matches. With
+    `part` the weights are those of one part of the network, "encoder", and all else stays fresh.
     """
 
     name: str = Field(
@@ -65,6 +66,7 @@ class ModelConfig(Section):
     weights: str = Field(
         default="", description="Start from them: a run's folder, a safetensors file, or hub:NAME"
     )
+    part: str = ""
     fresh: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
 
 

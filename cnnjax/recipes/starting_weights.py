@@ -9,6 +9,7 @@ from typing import Any
 import flax.linen as linen
 
 from cnnjax import models
+from cnnjax.models.net import Net
 from cnnjax.models.weights.hub import HUB_PREFIX
 from cnnjax.recipes.saved_run import read_variables
 from cnnjax.recipes.schema import ModelConfig
@@ -66,15 +67,21 @@ class StartingWeights:
         return started.variables
 
     def _start(self, variables: Mapping[str, Any]) -> tuple[models.GivenArrays, models.Started]:
+        part, fresh = self.section.part, self.section.fresh
         try:
             given = self._read(variables)
-            started = models.start_from(
-                variables,
-                given,
-                classifiers=getattr(self.model, "classifiers", ()),
-                fresh=self.section.fresh,
-                image_channels=self.image_channels,
-            )
+            if part:
+                started = models.start_part_from(
+                    variables, part, given, fresh=fresh, image_channels=self.image_channels
+                )
+            else:
+                started = models.start_from(
+                    variables,
+                    given,
+                    classifiers=getattr(self.model, "classifiers", ()),
+                    fresh=fresh,
+                    image_channels=self.image_channels,
+                )
         except (ValueError, OSError, ImportError) as error:
             raise ConfigError(f"model.weights: {error}") from error
         return given, started
@@ -93,4 +100,10 @@ class StartingWeights:
                 f"{name}: there is no such file or folder; give a run's folder, a safetensors "
                 f"file, or {HUB_PREFIX}NAME"
             )
-        return models.read_given(self.model, variables, path, None)
+        part = self.section.part
+        if not part:
+            return models.read_given(self.model, variables, path, None)
+        if not isinstance(self.model, Net):
+            raise ValueError(f"model.part: {type(self.model).__name__} has no parts with names")
+        inner = {name: tree[part] for name, tree in variables.items() if part in tree}
+        return models.read_given(self.model.part(part), inner, path, None)

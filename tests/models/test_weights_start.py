@@ -125,3 +125,28 @@ def test_a_kernel_of_other_channels_is_not_adapted_where_the_images_do_not_expla
     own = variables_for(MODEL, 2, 4)
     with pytest.raises(models.WeightsError, match=r"shape of conv1/kernel: .*3, 64\) given"):
         models.start_from(own, models.given_by_variables("a run", trained), image_channels=3)
+
+
+def test_an_encoder_starts_from_a_classifier_or_from_another_networks_encoder(file, trained):
+    _, path = file
+    net: Any = models.create_model("unet", 3, encoder="resnet18", encoder_fields=SMALL)
+    own = variables_for(net, 2)
+    inner = {name: tree["encoder"] for name, tree in own.items()}
+    given = models.read_given(net.part("encoder"), inner, path, None)
+    for arrays in (given, models.given_by_variables("a run", trained)):
+        started = models.start_part_from(own, "encoder", arrays)
+        encoder = by_name({name: tree["encoder"] for name, tree in started.variables.items()})
+        expected = by_name(trained)
+        for name, array in encoder.items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+        assert {name for name in started.fresh if name.startswith("encoder/")} == set()
+        assert any("classifier" in name or name.startswith("fc.") for name in started.skipped)
+    again = models.start_part_from(
+        variables_for(net, 3), "encoder", models.given_by_variables("a run", started.variables)
+    )
+    np.testing.assert_array_equal(
+        again.variables["params"]["encoder"]["conv1"]["kernel"],
+        trained["params"]["conv1"]["kernel"],
+    )
+    with pytest.raises(ValueError, match="the network has no part 'body'; it has"):
+        models.start_part_from(own, "body", given)

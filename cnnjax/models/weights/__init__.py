@@ -5,7 +5,7 @@ from cnnjax.models.weights.hub import download_pretrained
 from cnnjax.models.weights.load import load_pretrained
 from cnnjax.models.weights.mismatch import Mismatch, WeightsError
 from cnnjax.models.weights.save import export_torchvision, save_pretrained
-from cnnjax.models.weights.start import Started, start_from
+from cnnjax.models.weights.start import Started, start_from, start_part_from
 
 __all__ = [
     "GivenArrays",
@@ -19,4 +19,5 @@ __all__ = [
     "read_given",
     "save_pretrained",
     "start_from",
+    "start_part_from",
 ]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,54 @@ def start_from(
         adapted=tuple(_label(path) for path in adapted),
         fresh=tuple(_label(path) for path in rest),
         skipped=(*skipped, *given.unused),
+    )
+
+
+def start_part_from(
+    variables: Mapping[str, Any],
+    part: str,
+    given: GivenArrays,
+    *,
+    fresh: Sequence[str] = (),
+    image_channels: int | None = None,
+) -> Started:
+    """Returns a network's variables with the given arrays in place of those of one part.
+
+    Args:
+        variables: the network's own initialization; all but the part stays fresh.
+        part: name of the part among the parameters, such as "encoder".
+        given: the arrays of the part's network, or of a network that has this part too.
+        fresh: see `start_from`; the paths are those within the part.
+        image_channels: see `start_from`.
+
+    Raises:
+        WeightsError: an array of the part is not given, or has another shape.
+        ValueError: a pattern is no regular expression, or matches no array; or the network has no
+            such part.
+    """
+    inner = {name: tree[part] for name, tree in variables.items() if part in tree}
+    if not inner:
+        raise ValueError(
+            f"the network has no part {part!r}; it has {', '.join(variables['params'])}"
+        )
+    within = {(p[0], *p[2:]): array for p, array in given.arrays.items() if p[1] == part}
+    if within:
+        given = replace(given, arrays=within)
+    started = start_from(inner, given, fresh=fresh, image_channels=image_channels)
+    outside = [path for path in leaves(variables) if path[1] != part]
+
+    def prefixed(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f"{part}/{name}" for name in names)
+
+    return Started(
+        {
+            name: {**tree, part: started.variables[name]} if part in tree else tree
+            for name, tree in variables.items()
+        },
+        prefixed(started.loaded),
+        prefixed(started.adapted),
+        (*prefixed(started.fresh), *map(_label, outside)),
+        started.skipped,
     )
 
 
