@@ -25,7 +25,7 @@ from cnnjax.models.dense.pixel_net import Images, PixelLogits
 from cnnjax.models.dense.upsampling import resized
 from cnnjax.models.info import TORCHVISION, ModelInfo, Published
 from cnnjax.models.initializers import HE_NORMAL, LECUN_NORMAL, Initializers
-from cnnjax.models.registry import register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.resnet import ResNet
 from cnnjax.models.statistics import IMAGENET
 
@@ -168,19 +168,17 @@ class DilatedFCN(EncoderNet):
         return head(x)
 
 
-register(
-    DilatedFCN,
-    ModelInfo(
-        "fcn_resnet50",
-        "torchvision",
-        input_size=(520, 520, 3),
-        parameters=32_957_013,
-        auxiliary_parameters=35_322_218 - 32_957_013,
-        multiply_adds="142.726 G",
-        notes="Mean IoU 60.5, pixel accuracy 91.4 (COCO's images, VOC's classes). The printed "
-        "multiply-adds count the auxiliary head, which has 9.991 G.",
-        published=Published(TORCHVISION, "35,322,218", "152.717 G", heads=True),
-        **IMAGENET,
-    ),
-    encoder="resnet50",
+_INFO = ModelInfo(
+    "fcn_resnet50",
+    "torchvision",
+    input_size=(520, 520, 3),
+    parameters=32_957_013,
+    auxiliary_parameters=35_322_218 - 32_957_013,
+    multiply_adds="142.726 G",
+    notes="Mean IoU 60.5, pixel accuracy 91.4 (COCO's images, VOC's classes). The printed "
+    "multiply-adds count the auxiliary head, which has 9.991 G.",
+    published=Published(TORCHVISION, "35,322,218", "152.717 G", heads=True),
+    **IMAGENET,
 )
+
+register(DilatedFCN, _INFO, variants={"torchvision": Entry(DilatedFCN, {}, _INFO, {})})
