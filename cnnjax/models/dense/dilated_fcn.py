@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from cnnjax.models.dense.encoder import Encoder
 from cnnjax.models.dense.encoder_net import EncoderNet
 from cnnjax.models.dense.pixel_net import Images, PixelLogits
-from cnnjax.models.dense.upsampling import resized
+from cnnjax.models.dense.upsampling import Resize
 from cnnjax.models.info import TORCHVISION, ModelInfo, Published
 from cnnjax.models.initializers import HE_NORMAL, LECUN_NORMAL, Initializers
 from cnnjax.models.registry import Entry, register
@@ -144,9 +144,10 @@ class DilatedFCN(EncoderNet):
             self.feature(name, each)
         *_, before, last = maps.values()
         if self.aux_heads and self.wants_auxiliary("aux1"):
-            self.feature("aux1", resized(self.head("aux1", before, train), height, width))
+            resize = Resize(height, width, name="aux1_resize")
+            self.feature("aux1", resize(self.head("aux1", before, train)))
         scores = self.feature("scores", self.head("head", last, train))
-        return resized(scores, height, width)
+        return Resize(height, width, name="resize")(scores)
 
     def head(self, name: str, x: Images, train: bool) -> Scores:
         """Returns the scores of a head.
