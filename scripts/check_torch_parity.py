@@ -9,6 +9,7 @@ same to the bit.
     python -m scripts.check_torch_parity --output=docs/results/weights_parity.md
     python -m scripts.check_torch_parity resnet18 googlenet
     python -m scripts.check_torch_parity densenet121 --output=docs/results/weights_parity.md --merge
+    python -m scripts.check_torch_parity fcn_resnet50 --output=docs/results/weights_parity_dense.md
 """
 
 # pyright: reportMissingImports=false
@@ -99,12 +100,20 @@ def their_logits(network: Any, heads: Mapping[str, tuple[str, str]], images: Any
 
     hooks = [network.get_submodule(s).register_forward_hook(keep(s)) for s, _ in heads.values()]
     with torch.no_grad():
-        logits = {"logits": network(images)}
+        logits = _by_name(network(images))
         for feature, (source, head) in heads.items():
             logits[feature] = network.get_submodule(head)(kept[source])
     for hook in hooks:
         hook.remove()
     return {name: value.numpy() for name, value in logits.items()}
+
+
+def _by_name(outputs: Any) -> dict[str, Any]:
+    """Returns a network's outputs by our names; those for each pixel with the classes last."""
+    if not isinstance(outputs, Mapping):
+        return {"logits": outputs}
+    names = {"out": "logits", "aux": "aux1"}
+    return {names[name]: value.permute(0, 2, 3, 1) for name, value in outputs.items()}
 
 
 def images_for(case: Case, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +176,8 @@ def check(case: Case, folder: Path) -> Iterator[tuple[str, ...]]:
             if not error <= LIMIT:
                 raise SystemExit(f"{case}: {output} at {size} differ by {error:.1e}")
             theirs = np.abs(single[output] - expected).max() / largest
-            extra = ", ".join(f"{k}={v}" for k, v in case.options.items())
+            options = {k: v for k, v in case.options.items() if v is not None}
+            extra = ", ".join(f"{k}={v}" for k, v in options.items())
             yield (
                 f"{case.library} {case.theirs or case.name}" + (f" ({extra})" if extra else ""),
                 case.name + "".join(f", {k}={v}" for k, v in case.ours.items()),

@@ -36,6 +36,8 @@ class Case:
 
 GOOGLENET_HEADS = {"aux1": ("inception4a", "aux1"), "aux2": ("inception4d", "aux2")}
 INCEPTION_HEADS = {"aux1": ("Mixed_6e", "AuxLogits")}
+# Without these, torchvision downloads the backbone's weights.
+SEGMENTATION = {"weights": None, "weights_backbone": None, "aux_loss": True, "num_classes": 21}
 INCEPTION_SIZES = ((299, 299), (331, 307))
 
 CASES = (
@@ -59,6 +61,13 @@ CASES = (
         for percent, width in (("050", 0.5), ("140", 1.4))
     ),
     *(Case(f"squeezenet1_{version}") for version in (0, 1)),
+    Case("fcn_resnet50", sizes=((520, 520), ODD), options=SEGMENTATION),
+    Case(
+        "fcn_resnet50",
+        sizes=(ODD,),
+        ours={"aux_heads": False},
+        options={**SEGMENTATION, "aux_loss": False},
+    ),
     # timm's VGG slides its dense layers over larger maps, so only the native size is comparable.
     *(Case(name, "timm", variant=None, sizes=(NATIVE,)) for name in ("vgg11", "vgg16_bn")),
     *(Case(name, "timm") for name in ("resnet34", "resnet50")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -14,11 +15,26 @@ def import_torchvision() -> ModuleType:
     """Returns the package torchvision.
 
     With another build of torch its compiled operators are missing, whose signatures it reads on
-    import. None of its classification networks uses them, so declaring them is enough.
+    import. None of the compared networks uses them, so declaring them is enough. Where they are
+    there, declaring them first would end the process.
 
     Raises:
         ImportError: torch or torchvision is missing.
     """
+    try:
+        import torchvision  # pyright: ignore[reportMissingImports]
+    # "operator torchvision::nms does not exist"
+    except RuntimeError:
+        _declare_operators()
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        import torchvision  # pyright: ignore[reportMissingImports]
+
+    return torchvision
+
+
+def _declare_operators() -> None:
+    """Declares the operators that torchvision reads on import."""
     import torch  # pyright: ignore[reportMissingImports]
 
     library = torch.library.Library("torchvision", "FRAGMENT")
@@ -27,6 +43,3 @@ def import_torchvision() -> ModuleType:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     # Declarations exist as long as the library object.
     _DECLARED.append(library)
-    import torchvision  # pyright: ignore[reportMissingImports]
-
-    return torchvision

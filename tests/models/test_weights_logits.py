@@ -11,7 +11,7 @@ import safetensors.numpy
 from cnnjax import models
 from cnnjax.models.mobilenet_v2 import BlockRow
 from cnnjax.models.vgg import VGG
-from tests.models import torch_compact, torch_forward
+from tests.models import torch_compact, torch_dense, torch_forward
 from tests.models.shapes import drawn
 
 GENERATOR = np.random.default_rng(0)
@@ -62,6 +62,13 @@ SMALL = {
         (33, 46),
     ),
     "squeezenet1_0": ("squeezenet1_0", {}, torch_compact.squeezenet, {}, (46, 37)),
+    "fcn_resnet50": (
+        "fcn_resnet50",
+        {"encoder_fields": {"blocks": (1, 1, 1, 2), "widths": (2, 2, 2, 4)}},
+        torch_dense.fcn_resnet,
+        {},
+        (49, 78),
+    ),
 }
 LARGE = {
     "squeezenet1_1": ("squeezenet1_1", {}, torch_compact.squeezenet, {}, (33, 46)),
@@ -86,6 +93,9 @@ def logits_of(model, variables, images):
 def assert_close(got, expected):
     expected = expected if isinstance(expected, tuple) else (expected,)
     for ours, theirs in zip(got, expected, strict=True):
+        # Ours of each pixel have the classes last.
+        ours = np.asarray(ours)
+        ours = ours.transpose(0, 3, 1, 2) if ours.ndim == 4 else ours
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
 

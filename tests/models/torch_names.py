@@ -1,7 +1,7 @@
 """Names and shapes of PyTorch's state dicts, as digests taken from the libraries themselves.
 
 The digest is the SHA-256 (16 digits) of the sorted lines "name shape", without batch norms'
-counters; made with torchvision 0.28.0 and timm 1.0.31.
+counters; made with torchvision 0.28.0 (segmentation: 0.29.1) and timm 1.0.31.
 """
 
 # (source, our name, variant, overrides): number of arrays and digest; their name after it.
@@ -35,6 +35,11 @@ STATE_DICTS = {
     ("torchvision", "mobilenet_v2_140", None, ()): (262, "a5c46a0b887763f4"),
     ("torchvision", "squeezenet1_0", None, ()): (52, "142983e4c19c76ad"),
     ("torchvision", "squeezenet1_1", None, ()): (52, "3fbd2a746421cada"),
+    ("torchvision", "fcn_resnet50", "torchvision", ()): (279, "d9e351b7fb37aa4a"),
+    ("torchvision", "fcn_resnet50", "torchvision", (("aux_heads", False),)): (
+        272,
+        "589ef230b31c48a9",
+    ),
     ("timm", "vgg11", None, ()): (22, "9d751f373c3ee1f4"),
     ("timm", "vgg16_bn", None, ()): (84, "0f2224040ddfa5a1"),
     ("timm", "resnet34", "torchvision", ()): (182, "b945021fb00b779b"),

@@ -22,10 +22,10 @@ from jaxtyping import Array, Float
 from cnnjax.models.dense.encoder import Encoder
 from cnnjax.models.dense.encoder_net import EncoderNet
 from cnnjax.models.dense.pixel_net import Images, PixelLogits
-from cnnjax.models.dense.upsampling import resized
+from cnnjax.models.dense.upsampling import Resize
 from cnnjax.models.info import TORCHVISION, ModelInfo, Published
 from cnnjax.models.initializers import HE_NORMAL, LECUN_NORMAL, Initializers
-from cnnjax.models.registry import register
+from cnnjax.models.registry import Entry, register
 from cnnjax.models.resnet import ResNet
 from cnnjax.models.statistics import IMAGENET
 
@@ -144,9 +144,10 @@ class DilatedFCN(EncoderNet):
             self.feature(name, each)
         *_, before, last = maps.values()
         if self.aux_heads and self.wants_auxiliary("aux1"):
-            self.feature("aux1", resized(self.head("aux1", before, train), height, width))
+            resize = Resize(height, width, name="aux1_resize")
+            self.feature("aux1", resize(self.head("aux1", before, train)))
         scores = self.feature("scores", self.head("head", last, train))
-        return resized(scores, height, width)
+        return Resize(height, width, name="resize")(scores)
 
     def head(self, name: str, x: Images, train: bool) -> Scores:
         """Returns the scores of a head.
@@ -168,19 +169,17 @@ class DilatedFCN(EncoderNet):
         return head(x)
 
 
-register(
-    DilatedFCN,
-    ModelInfo(
-        "fcn_resnet50",
-        "torchvision",
-        input_size=(520, 520, 3),
-        parameters=32_957_013,
-        auxiliary_parameters=35_322_218 - 32_957_013,
-        multiply_adds="142.726 G",
-        notes="Mean IoU 60.5, pixel accuracy 91.4 (COCO's images, VOC's classes). The printed "
-        "multiply-adds count the auxiliary head, which has 9.991 G.",
-        published=Published(TORCHVISION, "35,322,218", "152.717 G", heads=True),
-        **IMAGENET,
-    ),
-    encoder="resnet50",
+_INFO = ModelInfo(
+    "fcn_resnet50",
+    "torchvision",
+    input_size=(520, 520, 3),
+    parameters=32_957_013,
+    auxiliary_parameters=35_322_218 - 32_957_013,
+    multiply_adds="142.726 G",
+    notes="Mean IoU 60.5, pixel accuracy 91.4 (COCO's images, VOC's classes). The printed "
+    "multiply-adds count the auxiliary head, which has 9.991 G.",
+    published=Published(TORCHVISION, "35,322,218", "152.717 G", heads=True),
+    **IMAGENET,
 )
+
+register(DilatedFCN, _INFO, variants={"torchvision": Entry(DilatedFCN, {}, _INFO, {})})

@@ -30,7 +30,7 @@ from cnnjax import nn
 from cnnjax.models.dense.encoder import Encoder
 from cnnjax.models.dense.encoder_net import EncoderNet
 from cnnjax.models.dense.pixel_net import Images, PixelLogits
-from cnnjax.models.dense.upsampling import enlarged, resized, transposed
+from cnnjax.models.dense.upsampling import enlarged, transposed
 from cnnjax.models.info import ModelInfo, Published
 from cnnjax.models.initializers import Initializers, normal
 from cnnjax.models.registry import register
@@ -125,7 +125,7 @@ class FCN(EncoderNet):
             train: whether dropout is on (stream "dropout"), and batch norms use the batch.
         """
         self.check_sides(x.shape)
-        height, width = x.shape[1:3]
+        height = x.shape[1]
         maps = self.encoder_layer()(x, train)
         for stride, each in maps.items():
             self.feature(f"stride{stride}", each)
@@ -143,11 +143,11 @@ class FCN(EncoderNet):
             x = self.enlarge(x, maps[stride].shape[1] // x.shape[1], f"up{stride}")
             x = x + self.scores(maps[stride], name=f"classifier{stride}")
             x = self.feature(f"scores{stride}", x)
-        if self.learned_last and self.upsampling == "transposed":
-            return self.enlarge(x, height // x.shape[1], "up1")
-        if self.upsampling == "nearest":
-            return nn.Upsample(height // x.shape[1], name="up1")(x)
-        return resized(x, height, width)
+        factor = height // x.shape[1]
+        if self.upsampling == "transposed" and not self.learned_last:
+            # The paper fixes the last kernel to interpolation.
+            return nn.Upsample(factor, "bilinear", name="up1")(x)
+        return self.enlarge(x, factor, "up1")
 
     def enlarge(self, x: Scores, factor: int, name: str) -> LargerScores:
         """Returns enlarged scores; the learned kernels are those between all pairs of classes.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -145,19 +146,27 @@ def _phased_triangle(size: int, factor: int) -> Float[np.ndarray, " {size}"]:
     return weights / np.where(sums > 0, sums, 1)[phases]
 
 
-def resized(x: Images, height: int, width: int) -> Maps:
-    """Returns maps of any other size, interpolated linearly between pixel centers.
+class Resize(linen.Module):
+    """Interpolates maps linearly between pixel centers, to any size.
 
-    Args:
-        x: feature maps.
-        height: of the result.
-        width: of the result.
+    Attributes:
+        height, width: of the result.
     """
-    rows, columns = x.shape[1:3]
-    if height % rows == 0 and width % columns == 0:
-        return ops.upsample_bilinear(x, (height // rows, width // columns))
-    with jax.named_scope("resize_bilinear"):
+
+    height: int
+    width: int
+
+    @linen.compact
+    def __call__(self, x: Images) -> Maps:
+        """Returns the maps in the new size, in their dtype.
+
+        Args:
+            x: feature maps.
+        """
+        rows, columns = x.shape[1:3]
+        if self.height % rows == 0 and self.width % columns == 0:
+            return ops.upsample_bilinear(x, (self.height // rows, self.width // columns))
         # Half types are interpolated in float32, as by `ops.upsample_bilinear`.
         wide = x.astype(sum_dtype(x.dtype))
-        shape = (x.shape[0], height, width, x.shape[3])
+        shape = (x.shape[0], self.height, self.width, x.shape[3])
         return jax.image.resize(wide, shape, "bilinear", antialias=False).astype(x.dtype)

@@ -1,5 +1,7 @@
 """Encoders: the backbone's own named maps by stride, under the backbone's own parameters."""
 
+import functools
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -38,7 +40,15 @@ ALL = {
 }
 
 
-@pytest.mark.parametrize(("name", "settings", "features"), SMALL, ids=[row[0] for row in SMALL])
+# What the other rows have, too.
+SLOW = ("resnet18", "wrn10_1", "vgg11_bn")
+ROWS = [
+    pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in SLOW else [])
+    for row in SMALL
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "features"), ROWS)
 def test_maps_are_the_backbones_features_of_its_own_parameters(name, settings, features):
     net = models.create_model(name, **settings)
     encoder = models.encoder(name, **settings)
@@ -90,7 +100,9 @@ def test_switches_are_where_the_maxima_were():
     encoder = models.encoder("simple_cnn", widths=(3, 4), norm="none")
     images = jax.random.normal(jax.random.key(0), (2, 8, 12, 1))
     variables = drawn(jax.eval_shape(encoder.init, jax.random.key(0), images))
-    maps, switches = encoder.apply(variables, images, method="with_switches")
+    maps, switches = quickly(functools.partial(encoder.apply, method="with_switches"))(
+        variables, images
+    )
     assert {stride: each.size for stride, each in switches.items()} == {2: (8, 12), 4: (4, 6)}
     unpooled = nn.MaxUnpool().apply({}, maps["stage2"], switches[4])
     # Each 2x2 window has one value, its maximum.
