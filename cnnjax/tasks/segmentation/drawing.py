@@ -1,4 +1,4 @@
-"""Pictures of masks: a palette, overlays, and image, truth, prediction and error side by side."""
+"""Pictures of masks: a palette, overlays, and panels of image, truth, prediction and error."""
 
 import io
 from functools import cache
@@ -105,7 +105,7 @@ def panels(
     predicted: Labels,
     counted: Bool[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "panel_height panel_width 3"]:
-    """Returns image, truth, prediction and error side by side.
+    """Returns image and truth side by side, and below them prediction and error.
 
     In the error, wrong pixels are red, pixels that do not count blue, and the others the image.
 
@@ -118,15 +118,29 @@ def panels(
     error = shown(image) // 2
     error[counted & (truth != predicted)] = _WRONG
     error[~counted] = _UNCOUNTED
-    colors = palette()
+    colors = _light_palette()
     # A label that does not count is drawn black, since its color in the palette is near white.
     known = np.where(counted | (truth != IGNORED), truth, 0)
     scale = max(1, round(_PANEL / max(truth.shape)))
-    row = []
-    for panel in (shown(image), colors[known], colors[predicted], error):
-        large = panel.repeat(scale, axis=0).repeat(scale, axis=1)
-        row += [large, np.full((large.shape[0], _GAP, 3), 255, np.uint8)]
-    return np.concatenate(row[:-1], axis=1)
+    drawn = [
+        panel.repeat(scale, axis=0).repeat(scale, axis=1)
+        for panel in (shown(image), colors[known], colors[predicted], error)
+    ]
+    height, width = drawn[0].shape[:2]
+    sheet = np.full((2 * height + _GAP, 2 * width + _GAP, 3), 255, np.uint8)
+    for number, panel in enumerate(drawn):
+        top, left = (number // 2) * (height + _GAP), (number % 2) * (width + _GAP)
+        sheet[top : top + height, left : left + width] = panel
+    return sheet
+
+
+@cache
+def _light_palette() -> UInt8[np.ndarray, "256 3"]:
+    """Returns the palette in lighter colors, which differ more from black on a page."""
+    colors = palette().astype(np.float64)
+    light = colors + 0.35 * (255 - colors)
+    light[0] = 0
+    return light.round().astype(np.uint8)
 
 
 def worst_panels(

@@ -135,20 +135,24 @@ def _class_section(figures: ImageFigures, names: Sequence[str], split: str) -> S
         )
         for c in order
     ]
-    number = [Column(name, True) for name in ("pixels", "IoU")]
-    columns = ("class", *number, "", Column("found", True), Column("right of predicted", True))
+    numbers = [Column(name, True) for name in ("pixels", "IoU")]
+    shares = [Column(name, True) for name in ("recall", "precision")]
     table = Table(
         "IoU of each class, the lowest first",
-        columns,
+        ("class", *numbers, "", *shares),
         rows,
-        caption="Found: the share of the class's pixels that is predicted as it.",
+        caption="Recall: the share of the class's pixels that is predicted as it. Precision: the "
+        "share of the pixels predicted as it that is of the class.",
+        wide=True,
     )
-    matrix = Matrix(names, whole.counts, down="truth", across="predicted", unit="pixels")
+    # In per cent: counts of pixels are too long for the cells.
+    percents = np.rint(100 * whole.counts / np.maximum(totals, 1).reshape(-1, 1)).astype(np.int64)
+    matrix = Matrix(names, percents, down="truth", across="predicted", unit="% of the class")
     caption = (
-        f"Each row of the matrix holds the {split} pixels of one class; each column what the "
-        "network took them for."
+        f"Each row of the matrix holds the {split} pixels of one class, in per cent of them; each "
+        "column what the network took them for."
     )
-    return Section("pixels", "Classes and confusions", caption, (matrix, table), link="Classes")
+    return Section("pixels", "Classes and confusions", caption, (table, matrix), link="Classes")
 
 
 def _image_section(
@@ -181,7 +185,7 @@ def _image_section(
         if len(places)
     ]
     caption = (
-        "From left to right: the image, the true classes, the predicted ones, and the error, in "
+        "Above: the image and the true classes. Below: the predicted classes and the error, in "
         "which wrong pixels are red and pixels that do not count are blue."
     )
     return Section("images", "Images, the worst first", caption, parts, link="Images")
