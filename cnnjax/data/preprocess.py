@@ -1,7 +1,8 @@
 """From stored examples to network inputs: scale, resize, pad, normalize."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -93,6 +94,19 @@ class Preprocess:
             elif kind in ("boxes", "points") and size is not None:
                 moved[name] = self._unit_places(parts[name], size)
         return moved
+
+    def framed(self, kinds: Kinds) -> Callable[[Mapping[str, Any]], dict[str, Array]]:
+        """Returns a function that runs `to_unit` on some of the parts, such as masks alone.
+
+        Args:
+            kinds: the kind of each part.
+        """
+
+        def unit(parts: Mapping[str, Any]) -> dict[str, Array]:
+            arrays = {name: jnp.asarray(part) for name, part in parts.items()}
+            return self.to_unit(arrays, {name: kinds[name] for name in parts})
+
+        return unit
 
     def normalize(self, parts: Parts, kinds: Kinds) -> dict[str, Array]:
         """Subtracts the mean of images and divides by their deviation, per channel or per image.

@@ -26,6 +26,7 @@ from cnnjax.training.loop.evaluation import (
     nothing_readable,
 )
 from cnnjax.training.loop.prediction import PREDICT_BATCH, make_predictor
+from cnnjax.training.step.batch import kinds_of
 
 Images = Shaped[np.ndarray, "examples h w channels"]
 
@@ -181,6 +182,7 @@ class Network:
             positions=kept,
             split=self.split,
             files=_files(chosen),
+            framed=self.preprocess.framed(kinds_of(chosen)),
         )
 
     def _batches(self, examples: data.Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:

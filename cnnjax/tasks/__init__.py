@@ -15,6 +15,7 @@ from cnnjax.tasks.class_tree import ClassTree, read_class_tree
 from cnnjax.tasks.classification import Classification
 from cnnjax.tasks.marked_boxes import MarkedBox
 from cnnjax.tasks.registry import TASKS, register_task
+from cnnjax.tasks.segmentation import Segmentation
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "MarkedBox",
     "Moment",
     "Score",
+    "Segmentation",
     "Task",
     "TaskError",
     "box_areas",

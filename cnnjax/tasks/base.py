@@ -10,17 +10,18 @@ from typing import Any, ClassVar, Literal
 import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float
 
 from cnnjax import nn
 from cnnjax.data.examples import Spec
 from cnnjax.data.kinds import Kind
-from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
+from cnnjax.tasks.outcomes import Outcomes
+from cnnjax.tasks.sections import MetricChart
 from cnnjax.tasks.sums import Batch, Rows, Sums, weighted_sums
-from cnnjax.tasks.values import Answer, Evaluation, Moment, Score, TaskError
+from cnnjax.tasks.values import Moment, Score
 
 
-class Task:
+class Task(Outcomes):
     """A task with one loss per example; subclasses override what differs.
 
     A subclass must define `example_losses`, or `loss` where its loss is not a mean over examples.
@@ -38,9 +39,6 @@ class Task:
 
     named_by: ClassVar[Literal["label", "mask"]] = "label"
     """The kind whose labels `class_names` names, for a task with such a field."""
-
-    combines: ClassVar[bool] = False
-    """Whether predictions of several views or networks can be joined into one; see `combine`."""
 
     def check(self, spec: Spec, outputs: Any) -> None:
         """Refuses examples or a network that the task cannot use, before any work.
@@ -221,80 +219,3 @@ class Task:
             metrics: what `metrics` returned.
         """
         return [(f"{split} {name}", f"{value:.6g}") for name, value in metrics.items()]
-
-    def predict(self, outputs: Any) -> Any:
-        """Returns predictions [batch, ...], any pytree, from the network's outputs.
-
-        Args:
-            outputs: what the network returned in evaluation mode.
-        """
-        return outputs
-
-    def combine(self, predictions: Any) -> Any:
-        """Returns predictions [batch, ...] joined from those of several views or networks.
-
-        Args:
-            predictions: [members, batch, ...], one member for each view of each network.
-
-        Raises:
-            TaskError: predictions of this task cannot be joined.
-        """
-        raise TaskError(
-            f"{type(self).__name__}: its predictions of several views or networks cannot be "
-            "joined; give one network and show it the whole image"
-        )
-
-    def prediction_sums(self, predictions: Any, batch: Batch) -> Sums:
-        """Returns the sums over a batch from which `assess` computes its figures.
-
-        Args:
-            predictions: [batch, ...], joined by `combine`.
-            batch: the examples.
-
-        Raises:
-            TaskError: this task is evaluated by its metrics alone.
-        """
-        raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
-
-    def assess(self, sums: Mapping[str, Any]) -> Evaluation:
-        """Returns the figures of added-up `prediction_sums`.
-
-        Args:
-            sums: added up over batches.
-
-        Raises:
-            TaskError: this task is evaluated by its metrics alone.
-        """
-        raise TaskError(f"{type(self).__name__}: it is evaluated by its metrics alone")
-
-    def answer(self, prediction: Any, top: int = 3) -> Answer:
-        """Returns the prediction for one example in the forms that are printed and written.
-
-        Args:
-            prediction: `predict`'s values for one example, NumPy arrays.
-            top: how many guesses to name, where there are several.
-        """
-        del top
-        values = np.asarray(prediction, np.float64).reshape(-1).tolist()
-        columns = {f"value_{number}": value for number, value in enumerate(values, 1)}
-        return Answer(", ".join(f"{v:.4g}" for v in values), {"values": values}, columns)
-
-    def pictures(
-        self, evaluated: Evaluated, count: int = 16
-    ) -> Num[np.ndarray, "pictures height width channels"]:
-        """Returns images that show the network's mistakes best; the first ones by default.
-
-        Args:
-            evaluated: predictions and examples of the evaluated split.
-            count: the most images to return.
-        """
-        return np.asarray(evaluated.images[np.arange(min(count, len(evaluated)))])
-
-    def report_sections(self, evaluated: Evaluated) -> TaskReport:
-        """Returns what a report shows of the task, as data; by default only its metrics.
-
-        Args:
-            evaluated: predictions and examples of the evaluated split.
-        """
-        del evaluated
-        return TaskReport((), ())

@@ -20,7 +20,7 @@ from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.class_text import class_answer, class_evaluation
 from cnnjax.tasks.class_tree import ClassTree, class_costs
 from cnnjax.tasks.classification_report import CURVES, classification_report
-from cnnjax.tasks.heads import Heads, apply_with_heads, head_loss_terms
+from cnnjax.tasks.heads import Heads, apply_in_training, head_loss_terms
 from cnnjax.tasks.losses import LossName, OwnLoss, class_losses
 from cnnjax.tasks.sections import Evaluated, MetricChart, TaskReport
 from cnnjax.tasks.values import Answer, Evaluation, Moment, Score
@@ -122,13 +122,9 @@ class Classification(Task):
         if not (moment.train and self.auxiliary_weight):
             logits, updated = super().apply(model, variables, batch, moment)
             return Heads(logits, ()), updated
-        heads, updated = apply_with_heads(model, variables, batch["image"], moment.key)
-        if not heads.auxiliary:
-            raise ValueError(
-                f"task.auxiliary_weight: {self.auxiliary_weight} was given, but "
-                f"{type(model).__name__} has no auxiliary heads; set it to 0"
-            )
-        return heads, updated
+        return apply_in_training(
+            model, variables, batch["image"], moment.key, self.auxiliary_weight
+        )
 
     def example_losses(
         self, outputs: Heads, batch: Batch, moment: Moment

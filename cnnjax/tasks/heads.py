@@ -19,8 +19,8 @@ class Heads(NamedTuple):
         auxiliary: those of each auxiliary head; empty where the heads have no part in the loss.
     """
 
-    logits: Float[Array, "batch classes"]
-    auxiliary: tuple[Float[Array, "batch classes"], ...]
+    logits: Float[Array, "batch *pixels classes"]
+    auxiliary: tuple[Float[Array, "batch *pixels classes"], ...]
 
 
 def apply_with_heads(
@@ -52,6 +52,34 @@ def apply_with_heads(
     # Features are in the network's order, the heads from first to last.
     heads = tuple(value for name, value in features.items() if name.startswith("aux"))
     return Heads(logits, heads), dict(updated)
+
+
+def apply_in_training(
+    model: linen.Module,
+    variables: Mapping[str, Any],
+    images: Float[Array, "batch height width channels"],
+    key: Key[Array, ""],
+    auxiliary_weight: float,
+) -> tuple[Heads, dict[str, Any]]:
+    """Runs a network in training mode with its auxiliary heads, which it must have.
+
+    Args:
+        model: the network.
+        variables: its parameters and other collections.
+        images: the network's inputs.
+        key: randomness of dropout.
+        auxiliary_weight: the task's setting, for messages.
+
+    Raises:
+        ValueError: the network has no auxiliary heads.
+    """
+    heads, updated = apply_with_heads(model, variables, images, key)
+    if not heads.auxiliary:
+        raise ValueError(
+            f"task.auxiliary_weight: {auxiliary_weight} was given, but {type(model).__name__} has "
+            "no auxiliary heads; set it to 0"
+        )
+    return heads, updated
 
 
 def head_loss_terms(

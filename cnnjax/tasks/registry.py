@@ -6,6 +6,7 @@ from typing import Any
 from cnnjax.parts import Registry
 from cnnjax.tasks.boxes import Detection, Localization
 from cnnjax.tasks.classification import Classification
+from cnnjax.tasks.segmentation import Segmentation
 
 TASKS = Registry("task", example="my_package.tasks:Depth")
 """Task classes by name; a path such as `my_package.tasks:Depth` is found too."""
@@ -13,6 +14,7 @@ TASKS = Registry("task", example="my_package.tasks:Depth")
 TASKS.add("classification", Classification)
 TASKS.add("localization", Localization)
 TASKS.add("detection", Detection)
+TASKS.add("segmentation", Segmentation)
 
 
 def register_task(name: str) -> Callable[[Any], Any]:

@@ -5,7 +5,7 @@ A task makes the data; `cnnjax.reports` draws it. A new task gets its page by gi
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,8 @@ class Evaluated:
             some could not be read.
         split: name of their split: "test", or "validation" where examples were held out.
         files: paths of the examples' image files; None where examples have no files of their own.
+        framed: from parts [chosen, ...] as they are stored to those that the network gets, with
+            images from 0 to 1; None where they are the same.
     """
 
     predictions: PyTree[Shaped[np.ndarray, "examples ..."]]
@@ -73,10 +75,27 @@ class Evaluated:
     positions: Int[np.ndarray, " examples"]
     split: str = "test"
     files: Sequence[str] | None = None
+    framed: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __len__(self) -> int:
         """Returns the number of examples."""
         return len(self.positions)
+
+    def seen(
+        self, places: Int[np.ndarray, " chosen"], names: Sequence[str] = ("image",)
+    ) -> dict[str, np.ndarray]:
+        """Returns some parts of some examples in the size that the network gets.
+
+        Args:
+            places: which of the examples.
+            names: names of the parts, such as "image" and "mask".
+        """
+        parts = {
+            name: np.asarray(self.images[places] if name == "image" else self.parts[name][places])
+            for name in names
+        }
+        moved = parts if self.framed is None else self.framed(parts)
+        return {name: np.asarray(moved[name]) for name in names}
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from cnnjax.training.loop.trainer import Trainer
 from cnnjax.training.loop.training_loop import Cadence, TrainingLoop
 from cnnjax.training.result import RunResult
 from cnnjax.training.run import Run
+from cnnjax.training.step.batch import kinds_of
 from cnnjax.training.storage import Storage, make_storage
 
 _logger = logging.getLogger(__name__)
@@ -255,5 +256,6 @@ def _log_pictures(run: Run, variables: Mapping[str, Any], log: RunLog, step: int
         images=images,
         positions=np.arange(len(examples)),
         split=run.split,
+        framed=run.preprocess.framed(kinds_of(examples)),
     )
     log.pictures(step, run.task.pictures(evaluated))

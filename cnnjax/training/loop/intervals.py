@@ -138,7 +138,11 @@ class Intervals:
         # Sums of no example are not metrics of 0.
         if any(known.counted > 0 for known in fetched):
             # Sums are added before they become metrics, so that every example weighs the same.
-            sums = jax.tree.map(lambda *values: sum(values), *(known.sums for known in fetched))
+            # In float64, in which counts of pixels neither overflow nor lose digits.
+            sums = jax.tree.map(
+                lambda *values: sum(np.asarray(value, np.float64) for value in values),
+                *(known.sums for known in fetched),
+            )
             metrics = self._task.metrics(sums)
         if (rate := fetched[-1].learning_rate) is not None:
             metrics["learning_rate"] = float(rate)
