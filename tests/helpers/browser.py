@@ -119,9 +119,7 @@ class Browser:
         kinds = ("mousePressed", "mouseReleased") if kind == "click" else (kind,)
         for one in kinds:
             button = "left" if kind == "click" else "none"
-            self.call(
-                "Input.dispatchMouseEvent", type=one, x=x, y=y, button=button, clickCount=1
-            )
+            self.call("Input.dispatchMouseEvent", type=one, x=x, y=y, button=button, clickCount=1)
 
     def center(self, selector: str) -> tuple[float, float]:
         """Scrolls to an element, and returns the place of its middle in the window."""
