@@ -40,11 +40,11 @@ def test_all_cells_start_unsure_of_a_center():
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 1)))
     images = jax.random.normal(jax.random.key(1), (4, 16, 16, 1))
     heat = jax.nn.sigmoid(jax.jit(model.apply)(variables, images)[..., :3])
-    np.testing.assert_allclose(heat, 0.1, atol=0.05)
+    np.testing.assert_allclose(heat, 0.1, atol=0.08)
     # New classes start alike.
     new, values = models.reset_classifier(model, variables, 5, jax.random.key(2))
     heat = jax.nn.sigmoid(jax.jit(new.apply)(values, images)[..., :5])
-    np.testing.assert_allclose(heat, 0.1, atol=0.05)
+    np.testing.assert_allclose(heat, 0.1, atol=0.08)
 
 
 def test_a_center_network_moves_its_maps_with_the_image():
