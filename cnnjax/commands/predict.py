@@ -10,6 +10,9 @@ A network of the registry with weights from a file or a hub, and ImageNet's clas
 
 cnnjax predict --model=resnet50 --weights=resnet50.safetensors photo.jpg
 cnnjax predict --model=resnet50 --weights=hub:resnet50 photo.jpg
+
+Of a network that finds objects, --output=boxes.json has all boxes in pixels of each file, and
+--overlays=FOLDER gets the images with their boxes drawn on them.
 """
 
 import sys
@@ -26,6 +29,9 @@ from cnnjax.commands.launch import launch
 _TOP = flags.DEFINE_integer("top", 3, "Classes to name for each image.", lower_bound=1)
 _INVERT = flags.DEFINE_boolean("invert", False, "Swap light and dark.")
 _OUTPUT = flags.DEFINE_string("output", None, "File for the predictions, .csv or .json.")
+_OVERLAYS = flags.DEFINE_string(
+    "overlays", None, "Folder for the images with the predicted boxes drawn on them."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -37,6 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments[1:]:
         raise training.ConfigError("no image was given; name one or more image files or folders")
     output = inference.check_output(_OUTPUT.value, [".csv", ".json"]) if _OUTPUT.value else None
+    overlays = inference.check_folder(_OVERLAYS.value) if _OVERLAYS.value else None
     paths = inference.find_images(arguments[1:])
     predictions = []
     for prediction in inference.predict_files(
@@ -51,6 +58,8 @@ def main(arguments: Sequence[str]) -> None:
         predictions.append(prediction)
     if output is not None:
         inference.write_predictions(output, predictions)
+    if overlays is not None:
+        inference.write_overlays(overlays, predictions, read_max_pixels())
     if any(prediction.problem for prediction in predictions):
         sys.exit(INPUT_ERROR)
 

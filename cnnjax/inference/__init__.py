@@ -1,5 +1,6 @@
 """Trained networks, loaded from runs or weights: predictions for images, and evaluation."""
 
+from cnnjax.inference.box_pictures import check_folder, draw_boxes, write_overlays
 from cnnjax.inference.ensemble import Ensemble, load_ensemble
 from cnnjax.inference.files import (
     FilePrediction,
@@ -22,8 +23,10 @@ __all__ = [
     "FilePrediction",
     "Network",
     "Views",
+    "check_folder",
     "check_images",
     "check_output",
+    "draw_boxes",
     "find_images",
     "format_evaluation",
     "from_weights",
@@ -35,5 +38,6 @@ __all__ = [
     "read_images",
     "with_task",
     "write_evaluation",
+    "write_overlays",
     "write_predictions",
 ]

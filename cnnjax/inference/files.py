@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from cnnjax.data import MAX_PIXELS
+from cnnjax.data.read.framing import Box
 from cnnjax.inference.ensemble import Ensemble
 from cnnjax.inference.images import read_images
 from cnnjax.tasks.values import Answer, Evaluation
@@ -31,11 +32,13 @@ class FilePrediction(NamedTuple):
         path: the file.
         answer: the prediction; None if the file is damaged.
         problem: what is wrong with the file, "" if nothing is.
+        seen: the part of the file's pixels that the network saw; None if the file is damaged.
     """
 
     path: Path
     answer: Answer | None
     problem: str = ""
+    seen: Box | None = None
 
     def __str__(self) -> str:
         """Returns the line that is printed."""
@@ -72,7 +75,7 @@ def predict_files(
                 yield FilePrediction(file.path, None, file.problem)
                 continue
             one = jax.tree.map(lambda leaf, row=row: leaf[row], predictions)
-            yield FilePrediction(file.path, ensemble.task.answer(one, top))
+            yield FilePrediction(file.path, ensemble.task.answer(one, top), seen=file.seen)
             row += 1
 
 
@@ -122,6 +125,35 @@ def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
+def values_in_pixels(prediction: FilePrediction) -> dict[str, Any]:
+    """Returns the JSON values of a prediction, with boxes in pixels of the file.
+
+    Args:
+        prediction: of one file.
+
+    Returns:
+        The task's values; none for a damaged file. Each of `objects` has a `box` with top, left,
+        bottom and right, where the file's first pixel goes from 0 to 1.
+    """
+    if prediction.answer is None:
+        return {}
+    values = dict(prediction.answer.values)
+    if prediction.seen is None or "objects" not in values:
+        return values
+    seen = prediction.seen
+    sides = (seen.height, seen.width) * 2
+    starts = (seen.top, seen.left) * 2
+    names = ("top", "left", "bottom", "right")
+    objects = []
+    for each in values["objects"]:
+        pixels = [
+            round(start + share * side, 2)
+            for share, side, start in zip(each["box"], sides, starts, strict=True)
+        ]
+        objects.append({**each, "box": dict(zip(names, pixels, strict=True))})
+    return {**values, "objects": objects}
+
+
 def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None:
     """Writes predictions as CSV (one row per image) or JSON, by the file's ending.
 
@@ -134,7 +166,7 @@ def write_predictions(path: Path, predictions: Iterable[FilePrediction]) -> None
         images = [
             {
                 "file": str(prediction.path),
-                **(dict(prediction.answer.values) if prediction.answer else {}),
+                **values_in_pixels(prediction),
                 "problem": prediction.problem or None,
             }
             for prediction in predictions

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from cnnjax.data.folders import IMAGE_SUFFIXES
 from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image, opencv
-from cnnjax.data.read.framing import Framing
+from cnnjax.data.read.framing import Box, Framing
 from cnnjax.data.user_files import read_regular
 from cnnjax.training.errors import ConfigError
 
@@ -37,11 +37,13 @@ class ReadImage(NamedTuple):
         path: the file.
         image: uint8 pixels, None if it is damaged.
         problem: what is wrong with it, "" if nothing is.
+        seen: the part of the file's pixels that `image` shows; None if it is damaged.
     """
 
     path: Path
     image: Image | None
     problem: str = ""
+    seen: Box | None = None
 
 
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
@@ -123,21 +125,32 @@ def read_images(
         except (OSError, DamagedImage) as error:
             yield ReadImage(path, None, str(error))
             continue
+        seen = _seen(image.shape[:2], form)
         fitted = (
-            _fitted(image, form.shape) if form.framing is None else form.framing.evaluate(image)
+            _fitted(image, seen, form.shape)
+            if form.framing is None
+            else form.framing.evaluate(image)
         )
-        yield ReadImage(path, 255 - fitted if invert else fitted)
+        yield ReadImage(path, 255 - fitted if invert else fitted, seen=seen)
+
+
+def _seen(size: tuple[int, ...], form: ImageForm) -> Box:
+    """Returns the part around the center of a file's image that has the form's proportions."""
+    if form.framing is not None:
+        return form.framing.box(size[0], size[1])
+    height, width, _ = form.shape
+    scale = min(size[0] / height, size[1] / width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    return Box((size[0] - rows) // 2, (size[1] - columns) // 2, rows, columns)
 
 
 def _fitted(
-    image: Image, shape: tuple[int, int, int]
+    image: Image, seen: Box, shape: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "out_height out_width channels"]:
-    """Cuts an image to a shape's proportions around its center, then resizes it."""
+    """Cuts a part out of an image, then resizes it."""
     height, width, channels = shape
+    cut = image[seen.top : seen.top + seen.height, seen.left : seen.left + seen.width]
     scale = min(image.shape[0] / height, image.shape[1] / width)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
-    cut = image[top : top + rows, left : left + columns]
     cv2 = opencv()
     # INTER_AREA averages over the pixels that become one, which avoids aliasing.
     method = cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR

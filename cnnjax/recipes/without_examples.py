@@ -91,6 +91,7 @@ def check_blueprint(blueprint: Blueprint, data_dir: str | None = None) -> Run:
         ValueError: parts do not fit; the message names the keys to change.
     """
     _check_splits(blueprint)
+    _check_padding(blueprint)
     section = blueprint.config.data
     streams = {MAIN_STREAM: _blank_stream(blueprint, section)}
     spec = streams[MAIN_STREAM].examples.spec
@@ -202,4 +203,14 @@ def _check_splits(blueprint: Blueprint) -> None:
         raise ValueError(
             f"data.name: {blueprint.dataset.name} has no test split; hold out some of its "
             f"{sizes['train']} training examples with data.validation_examples"
+        )
+
+
+def _check_padding(blueprint: Blueprint) -> None:
+    """Refuses padding where boxes are predicted as shares of what the network sees."""
+    pad, task = blueprint.config.data.pad, blueprint.task
+    if pad and "boxes" in (task.part_kinds or ()):
+        raise ValueError(
+            f"data.pad: {pad} was given, but {type(task).__name__} predicts boxes as shares of the "
+            "image's sides, which padding would shift; set it to 0, or resize"
         )

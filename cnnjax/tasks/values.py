@@ -63,7 +63,8 @@ class Answer:
 
     Attributes:
         line: text to print.
-        values: JSON values.
+        values: JSON values. Each of a list `objects` has a `box` as shares of the image's sides,
+            which is written in pixels of the file.
         columns: the same as columns of a table, by name.
         boxes: those of the prediction, to be drawn on the image.
     """

@@ -59,7 +59,12 @@ def counted(name, variant=None, **settings):
 
 
 def logits_shape(model, input_size, batch=2):
-    """Logits for each image; of networks for dense prediction, for each pixel."""
+    """Logits for each image; of networks for dense prediction, for each pixel; with boxes' 4."""
+    if isinstance(model, models.dense.localizer.Localizer):
+        return (batch, model.num_classes + 4)
+    if isinstance(model, models.dense.center_net.CenterNet):
+        cells = (side // model.stride for side in input_size[:2])
+        return (batch, *cells, model.num_classes + 4)
     pixels = input_size[:2] if isinstance(model, models.PixelNet) else ()
     return (batch, *pixels, model.num_classes)
 

@@ -88,6 +88,7 @@ def test_figures_and_classifiers_are_stated(name):
 # A network small enough to compile: name, settings, image size. One of each family, by default.
 TINY = {"hidden": (16, 16)}
 MOBILE_ROWS = (BlockRow(1, 16, 1, 1), BlockRow(6, 24, 2, 2))
+SMALL_ENCODER = {"encoder": "simple_cnn", "encoder_fields": {"widths": (4, 8)}}
 SMALL = [
     ("lenet_1989", {}, (16, 16, 1)),
     ("lenet5", {}, (16, 16, 1)),
@@ -133,6 +134,12 @@ SMALL = [
     ),
     ("unet", {"base": 2, "depth": 1, "norm": "batch"}, (4, 4, 1)),
     ("naive_dense", {"width": 4, "depth": 2, "num_classes": 3}, (8, 8, 3)),
+    (
+        "localizer",
+        {**SMALL_ENCODER, "hidden": (8,), "dropout_rate": 0.2, "num_classes": 3},
+        (8, 8, 1),
+    ),
+    ("center_net", {**SMALL_ENCODER, "width": 4, "stride": 2, "num_classes": 3}, (8, 8, 1)),
 ]
 LARGE_SIZES = {
     "LeNet1989": 16,
@@ -155,6 +162,8 @@ LARGE_SIZES = {
     "SegNet": 32,
     "UNet": 32,
     "NaiveDense": 16,
+    "Localizer": 32,
+    "CenterNet": 32,
 }
 
 

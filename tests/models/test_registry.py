@@ -68,6 +68,8 @@ DESIGNED = {
     "segnet",
     "unet",
     "naive_dense",
+    "localizer",
+    "center_net",
 }
 
 

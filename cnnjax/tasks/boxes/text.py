@@ -38,7 +38,10 @@ def localization_answer(
     line = ", ".join(f"{name} {share:.1%}" for name, share in guesses)
     first, probability = guesses[0]
     marked = marked_box(box, f"{first} {probability:.0%}")
-    values = {"classes": [{"name": name, "probability": share} for name, share in guesses]}
+    values = {
+        "classes": [{"name": name, "probability": share} for name, share in guesses],
+        "objects": [{"class": first, "score": probability, "box": [float(v) for v in box]}],
+    }
     return Answer(line, values, columns, (marked,))
 
 
