@@ -154,9 +154,15 @@ class Search:
             for value in distribution.ends():
                 try:
                     recipes.parse_config(changed(base, {key: value}))
-                except (ConfigError, TypeError, AttributeError) as error:
+                except ConfigError as error:
                     raise ConfigError(
                         f"search.space: {described(distribution)} does not fit {key}: {error}"
+                    ) from None
+                except (TypeError, AttributeError):
+                    table = key.rpartition(".")[0]
+                    raise ConfigError(
+                        f"search.space: config.{key} is unknown: config.{table} is a value, and no "
+                        "table"
                     ) from None
 
 

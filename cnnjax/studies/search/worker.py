@@ -4,10 +4,11 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from cnnjax import recipes
+from cnnjax import data, recipes
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.folder import Outcomes, StudyFolder
 from cnnjax.studies.measures import Trained
@@ -258,6 +259,7 @@ class RetrainWorker(RunWorker):
         progress = StudyProgress(names, folder, own, lambda n: folder.outcomes(n) is not None)
         super().__init__(folder, options, search.cadence, progress)
         self._runs = runs
+        self._test: Any = None
 
     def _left(self) -> list[PlannedRun]:
         return [
@@ -268,18 +270,22 @@ class RetrainWorker(RunWorker):
 
     def _make(self, run: PlannedRun) -> Run:
         made = super()._make(run)
+        self._test = self._load_test(run) if made.split == "validation" else made.test
         # The test split is scored once, after the training, and not after every epoch.
         return made.replace(test=None) if made.split == "test" else made
 
-    def _measure(self, run: PlannedRun, trained: Trained) -> Outcomes:
-        options, config = self._options, run.config
+    def _load_test(self, run: PlannedRun) -> data.Examples:
+        config, options = run.config, self._options
         section = config.data.model_copy(update={"validation_examples": 0})
         blueprint = recipes.make_blueprint(
             config.model_copy(update={"data": section}), options.data_dir
         )
-        examples = recipes.load_evaluated(blueprint, options.data_dir, options.read)
+        return recipes.load_evaluated(blueprint, options.data_dir, options.read)
+
+    def _measure(self, run: PlannedRun, trained: Trained) -> Outcomes:
+        del run
         made = trained.run
-        evaluate = make_evaluator(made.model, made.task, made.preprocess, examples)
+        evaluate = make_evaluator(made.model, made.task, made.preprocess, self._test)
         return evaluate(trained.result.variables, trained.result.task_state)
 
     def _note(self, run: PlannedRun, outcomes: Outcomes, seconds: float) -> None:
