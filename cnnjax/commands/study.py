@@ -1,4 +1,4 @@
-"""Run a study: many runs, and the verdict of a rule that was written before them.
+"""Run a study: many runs, and the verdict of a rule written before them; or a search over settings.
 
 cnnjax study --study=degradation --workdir=runs/degradation
 cnnjax study --study=mine.py --workdir=runs/mine --scale=paper --jobs=2
@@ -6,6 +6,9 @@ cnnjax study --study=mine.py --workdir=runs/mine --scale=paper --jobs=2
 --dry_run prints the runs and what they cost. A study that was stopped continues when it is started
 again; a run that failed is named, and tried again then. Several machines that share the folder work
 on one study when each starts this command; each run is trained by one process.
+
+A search's trials are such runs too; its best setting, by validation examples alone, is then trained
+again and scored once on the test split.
 
 --list prints a command for each run instead, for a cluster's scheduler:
 
@@ -57,34 +60,79 @@ def main(arguments: Sequence[str]) -> None:
         raise training.ConfigError(
             f"{arguments[1]!r} follows the flags; name the study with --study=FILE"
         )
-    study = studies.load_study(find_study.find(_STUDY.value), _SCALE.value)
+    study = studies.load(find_study.find(_STUDY.value), _SCALE.value)
+    kind = _Search(study) if isinstance(study, studies.Search) else _Study(study)
     if _DRY_RUN.value:
-        runs = studies.choose_runs(studies.plan_runs(study), _ONLY.value)
-        print(studies.format_cost(runs, studies.check_runs(runs, read_data_dir())))
+        print(kind.cost())
         return
     if not _WORKDIR.value:
         raise training.ConfigError("--workdir is required, except with --dry_run: give a folder")
     if _LIST.value:
-        runs = studies.choose_runs(studies.plan_runs(study), _ONLY.value)
-        print("\n".join(_command(run.name) for run in runs))
+        print("\n".join(_command(name) for name in kind.names()))
         return
     options = studies.WorkOptions(data_dir=read_data_dir(), read=read_options())
-    results = studies.run_study(
-        study, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
-    )
-    page = Path(_WORKDIR.value) / "results.md"
+    page, failed, left = kind.run(options)
     if not _ONLY.value:
-        print(studies.results_page(results))
+        print(page)
         print()
-    print(training.format_lines([("results", str(page))]))
-    chosen = studies.choose_runs(results.runs, _ONLY.value)
-    failed = [run.name for run in chosen if run.name in results.failures]
-    left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
+    print(training.format_lines([("results", str(Path(_WORKDIR.value) / "results.md"))]))
     for names, problem in ((failed, "failed"), (left, "not finished")):
         if names:
             print(f"error: runs {problem}: {', '.join(names)}", file=sys.stderr)
     if failed or left:
         sys.exit(RUN_ERROR)
+
+
+class _Study:
+    """The command's work on a study."""
+
+    def __init__(self, study: studies.Study):
+        self._study = study
+
+    def _runs(self) -> list[studies.PlannedRun]:
+        return studies.choose_runs(studies.plan_runs(self._study), _ONLY.value)
+
+    def names(self) -> list[str]:
+        return [run.name for run in self._runs()]
+
+    def cost(self) -> str:
+        runs = self._runs()
+        return studies.format_cost(runs, studies.check_runs(runs, read_data_dir()))
+
+    def run(self, options: studies.WorkOptions) -> tuple[str, list[str], list[str]]:
+        """Returns the page of results, and the names of the runs that failed or are left."""
+        results = studies.run_study(
+            self._study, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
+        )
+        chosen = studies.choose_runs(results.runs, _ONLY.value)
+        failed = [run.name for run in chosen if run.name in results.failures]
+        left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
+        return studies.results_page(results), failed, left
+
+
+class _Search:
+    """The command's work on a search."""
+
+    def __init__(self, search: studies.Search):
+        self._search = search
+
+    def names(self) -> list[str]:
+        return studies.trial_names(self._search, _ONLY.value)
+
+    def cost(self) -> str:
+        return studies.format_search(self._search, studies.TrialCosts(read_data_dir()))
+
+    def run(self, options: studies.WorkOptions) -> tuple[str, list[str], list[str]]:
+        """Returns the page of results, and the names of the runs that failed or are left."""
+        results = studies.run_search(
+            self._search, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
+        )
+        page, only = studies.search_page(results), _ONLY.value
+        failed = [name for name in results.failures if not only or name in only]
+        left = [name for name in results.left if not only or name in only]
+        if results.choice is None and not (only or failed or left):
+            left = ["no trial was trained in full, so that nothing is chosen"]
+        return page, failed, left
 
 
 def _command(name: str) -> str:

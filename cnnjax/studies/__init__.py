@@ -1,10 +1,10 @@
-"""Studies: many runs and one answer, with the rule that decides it written before the runs."""
+"""Studies: many runs and one answer, with the rule written before them; searches over settings."""
 
 from cnnjax.studies.cost import Cost, check_runs, format_cost
 from cnnjax.studies.factors import Factor, Paired
 from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.intervals import Decided, decide, decide_together
-from cnnjax.studies.load import load_study, scales_of
+from cnnjax.studies.load import load, load_search, load_study, scales_of
 from cnnjax.studies.measures import (
     Trained,
     error,
@@ -17,25 +17,43 @@ from cnnjax.studies.page import results_page
 from cnnjax.studies.plan import PlannedRun, choose_runs, plan_runs
 from cnnjax.studies.results import Results, collect
 from cnnjax.studies.run_study import run_study, study_costs
+from cnnjax.studies.search.choice import Choice
+from cnnjax.studies.search.costs import TrialCosts
+from cnnjax.studies.search.results import SearchResults
+from cnnjax.studies.search.run_search import run_search
+from cnnjax.studies.search.search import Halving, Search
+from cnnjax.studies.search.space import Choices, Integers, LogUniform, Uniform
+from cnnjax.studies.search.trials import Trial, plan_trial, trial_names
+from cnnjax.studies.search.write_search import format_search, search_page
 from cnnjax.studies.study import Comparison, Outcome, Rule, Source, Study
 from cnnjax.studies.verdict import DecidedComparison, Verdict, make_verdict
 from cnnjax.studies.worker import WorkOptions
 
 __all__ = [
+    "Choice",
+    "Choices",
     "Comparison",
     "Cost",
     "Decided",
     "DecidedComparison",
     "Factor",
+    "Halving",
+    "Integers",
+    "LogUniform",
     "Outcome",
     "Paired",
     "PlannedRun",
     "Results",
     "Rule",
+    "Search",
+    "SearchResults",
     "Source",
     "Study",
     "StudyFolder",
     "Trained",
+    "Trial",
+    "TrialCosts",
+    "Uniform",
     "Verdict",
     "WorkOptions",
     "check_runs",
@@ -45,15 +63,22 @@ __all__ = [
     "decide_together",
     "error",
     "format_cost",
+    "format_search",
     "gradient_norms",
+    "load",
+    "load_search",
     "load_study",
     "make_verdict",
     "metric",
     "plan_runs",
+    "plan_trial",
     "results_page",
+    "run_search",
     "run_study",
     "scales_of",
+    "search_page",
     "study_costs",
     "training_error",
     "training_metric",
+    "trial_names",
 ]

@@ -1,4 +1,4 @@
-"""A study read from its file."""
+"""A study, or a search, read from its file."""
 
 import importlib.util
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.nearest import did_you_mean
+from cnnjax.studies.search.search import Search
 from cnnjax.studies.study import Source, Study
 from cnnjax.training.errors import ConfigError
 
@@ -26,6 +27,39 @@ def load_study(file: str | Path, scale: str | None = None) -> Study:
     Raises:
         ConfigError: there is no such file or scale, the file fails, or what it returns is no study.
     """
+    study = load(file, scale)
+    if not isinstance(study, Study):
+        raise ConfigError(f"--study: {file} describes a search; load it with studies.load_search")
+    return study
+
+
+def load_search(file: str | Path, scale: str | None = None) -> Search:
+    """Returns the search that a file describes; see `load_study`.
+
+    Args:
+        file: the file's path.
+        scale: one of the file's scales; None for its first, or where it has none.
+
+    Raises:
+        ConfigError: there is no such file or scale, the file fails, or what it returns is no
+            search.
+    """
+    search = load(file, scale)
+    if not isinstance(search, Search):
+        raise ConfigError(f"--study: {file} describes a study; load it with studies.load_study")
+    return search
+
+
+def load(file: str | Path, scale: str | None = None) -> Study | Search:
+    """Returns the study or search that a file describes; see `load_study`.
+
+    Args:
+        file: the file's path.
+        scale: one of the file's scales; None for its first, or where it has none.
+
+    Raises:
+        ConfigError: there is no such file or scale, the file fails, or what it returns is neither.
+    """
     path = Path(file)
     if not path.is_file():
         raise ConfigError(f"--study: {path} was not found; give the path of a study's file")
@@ -40,9 +74,10 @@ def load_study(file: str | Path, scale: str | None = None) -> Study:
         raise ConfigError(f"--study: {path}: {error}") from error
     except Exception as error:
         raise _failed(path, error) from error
-    if not isinstance(study, Study):
+    if not isinstance(study, Study | Search):
         raise ConfigError(
-            f"--study: get_study of {path} returned {type(study).__name__}; return a studies.Study"
+            f"--study: get_study of {path} returned {type(study).__name__}; return a studies.Study "
+            "or a studies.Search"
         )
     return replace(study, source=Source(path.absolute(), scale))
 

@@ -1,4 +1,4 @@
-"""Several processes on one machine that work on a study, each on its share of the cores."""
+"""Several processes on one machine that work on a study or search, each on its share of cores."""
 
 import logging
 import multiprocessing
@@ -14,15 +14,17 @@ from typing import Any
 import jax
 
 from cnnjax.studies.folder import StudyFolder
-from cnnjax.studies.load import load_study
+from cnnjax.studies.load import load
 from cnnjax.studies.plan import choose_runs, plan_runs
+from cnnjax.studies.search.search import Search
+from cnnjax.studies.search.worker import work_on_search
 from cnnjax.studies.study import Source
 from cnnjax.studies.worker import Worker, WorkOptions
 from cnnjax.training.devices.allocator import keep_freed_memory
-from cnnjax.training.errors import FolderWriteError, TrainingStopped
+from cnnjax.training.errors import ConfigError, FolderWriteError, TrainingStopped
 from cnnjax.training.loop.stopping import StopRequest
 
-_UNWRITABLE, _STOPPED = 3, 75
+_USELESS, _UNWRITABLE, _STOPPED = 2, 3, 75
 """How a process ends that could not go on."""
 
 _KILLED = ": it was killed, maybe for want of memory; give fewer --jobs"
@@ -48,6 +50,7 @@ def work_in_processes(
     Raises:
         TrainingStopped: a signal to stop was received, and the runs are saved.
         FolderWriteError: the folder cannot be written any more.
+        ConfigError: no run can work.
     """
     # A forked process would share the threads' locks of this one.
     context = multiprocessing.get_context("spawn")
@@ -76,6 +79,8 @@ def work_in_processes(
         )
     if _UNWRITABLE in codes:
         raise FolderWriteError(f"workdir: {workdir} cannot be written now; see the message above")
+    if _USELESS in codes:
+        raise ConfigError("the processes cannot work; see the message above")
     for process in processes:
         if process.exitcode:
             # The others have taken its run, and the results name what is not finished.
@@ -113,15 +118,21 @@ def _work(
     keep_freed_memory()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
-        study = load_study(source.file, source.scale)
-        runs = choose_runs(plan_runs(study), names)
-        Worker(study, runs, StudyFolder(workdir), options).work()
+        study = load(source.file, source.scale)
+        if isinstance(study, Search):
+            work_on_search(study, StudyFolder(workdir), options, names)
+        else:
+            runs = choose_runs(plan_runs(study), names)
+            Worker(study, runs, StudyFolder(workdir), options).work()
     except TrainingStopped as stopped:
         _logger.info("%s", stopped)
         sys.exit(_STOPPED)
     except FolderWriteError as error:
         _logger.error("%s", error)
         sys.exit(_UNWRITABLE)
+    except ConfigError as error:
+        _logger.error("%s", error)
+        sys.exit(_USELESS)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)
 

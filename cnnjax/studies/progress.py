@@ -2,13 +2,11 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.folder import StudyFolder
-from cnnjax.studies.plan import PlannedRun
-from cnnjax.studies.study import Study
 from cnnjax.training.callbacks import Callback
 from cnnjax.training.folder.names import CHECKPOINTS_FOLDER
 from cnnjax.training.folder.saved import SavedCheckpoints
@@ -23,33 +21,35 @@ class StudyProgress:
     """Estimates the time that a study still takes, from the speed of this process.
 
     Args:
-        study: the study.
-        runs: the runs that this start is about.
+        names: of the runs that this start is about.
         folder: the study's folder.
         costs: the cost of each run.
+        is_finished: whether the run of a name is.
     """
 
     def __init__(
         self,
-        study: Study,
-        runs: Sequence[PlannedRun],
+        names: Sequence[str],
         folder: StudyFolder,
         costs: Mapping[str, Cost],
+        is_finished: Callable[[str], bool],
     ):
-        self._study, self._runs, self._folder, self._costs = study, runs, folder, costs
+        self.names = list(names)
+        self._folder, self._costs, self._is_finished = folder, costs, is_finished
         self._claims = folder.claims()
         self._started = time.monotonic()
         self._done = 0.0
         self._last = self._started
 
-    def finished(self, name: str, before: float) -> None:
+    def finished(self, name: str, before: float, share: float = 1.0) -> None:
         """Counts a run that this process has trained.
 
         Args:
             name: of the run.
             before: the share of it that was trained by an earlier start.
+            share: the share that is trained now.
         """
-        self._done += self._costs[name].total * (1 - before)
+        self._done += self._costs[name].total * (share - before)
 
     def line(self, name: str = "", share: float = 0.0, before: float = 0.0) -> str:
         """Returns how many runs are finished, and the time left where it can be estimated.
@@ -59,23 +59,18 @@ class StudyProgress:
             share: how much of it is done.
             before: how much of it was done by an earlier start.
         """
-        finished = [run for run in self._runs if self._folder.is_finished(run.name, self._study)]
-        names = {run.name for run in finished}
-        failed = [
-            run.name
-            for run in self._runs
-            if run.name not in names and self._folder.failure(run.name) is not None
-        ]
-        text = f"{len(finished)} of {len(self._runs)} runs finished"
+        finished = {name for name in self.names if self._is_finished(name)}
+        failed = {
+            name
+            for name in self.names
+            if name not in finished and self._folder.failure(name) is not None
+        }
+        text = f"{len(finished)} of {len(self.names)} runs finished"
         if failed:
             text += f", {len(failed)} failed"
-        left = sum(
-            self._costs[run.name].total
-            for run in self._runs
-            if run.name not in names and run.name not in failed
-        )
+        left = sum(self._costs[n].total for n in self.names if n not in finished | failed)
         done = self._done
-        if name and name not in names:
+        if name and name not in finished:
             left -= self._costs[name].total * share
             done += self._costs[name].total * (share - before)
         if done > 0 and left > 0:

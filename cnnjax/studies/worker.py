@@ -1,5 +1,6 @@
 """The work of one process of a study: it claims runs, trains them, and measures their outcomes."""
 
+import abc
 import logging
 import time
 import traceback
@@ -11,16 +12,19 @@ import numpy as np
 
 from cnnjax import data, recipes
 from cnnjax.studies.claims import RENEW_SECONDS, STALE_SECONDS, Claim
-from cnnjax.studies.folder import StudyFolder
+from cnnjax.studies.folder import Outcomes, StudyFolder
 from cnnjax.studies.measures import Trained
 from cnnjax.studies.plan import PlannedRun
 from cnnjax.studies.progress import RunProgress, StudyProgress
 from cnnjax.studies.renewal import ClaimLost, Renewal, StopWithoutClaim
 from cnnjax.studies.study import Outcome, Study
+from cnnjax.training.callbacks import Callback
 from cnnjax.training.errors import ConfigError, FolderInUse, FolderWriteError, TrainingStopped
 from cnnjax.training.fit import fit
 from cnnjax.training.loop.stopping import StopRequest
+from cnnjax.training.loop.training_loop import Cadence
 from cnnjax.training.result import RunResult
+from cnnjax.training.run import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -47,23 +51,53 @@ class WorkOptions:
     poll_seconds: float = 5.0
 
 
-class Worker:
-    """One process's work on the runs of a study.
+class RunWorker(abc.ABC):
+    """One process's work on runs, of which it claims one after the other.
+
+    What it notes of a trained run, and which runs are left, is for its subclasses.
 
     Args:
-        study: the study.
-        runs: the runs to work on.
-        folder: the study's folder, which was started.
+        folder: the folder that all processes share, which was started.
         options: how it works.
+        cadence: how often each run logs and saves.
+        progress: estimates the time left.
     """
 
     def __init__(
-        self, study: Study, runs: Sequence[PlannedRun], folder: StudyFolder, options: WorkOptions
+        self, folder: StudyFolder, options: WorkOptions, cadence: Cadence, progress: StudyProgress
     ):
-        self._study, self._runs, self._folder, self._options = study, runs, folder, options
+        self._folder, self._options, self._cadence = folder, options, cadence
         self._claims = folder.claims()
         self._claims.stale_seconds = options.stale_seconds
-        self._progress = StudyProgress(study, runs, folder, folder.costs())
+        self._progress = progress
+
+    @abc.abstractmethod
+    def _left(self) -> list[PlannedRun]:
+        """Returns the runs that have neither finished nor failed."""
+
+    @abc.abstractmethod
+    def _measure(self, run: PlannedRun, trained: Trained) -> Outcomes:
+        """Returns what is measured of a trained run."""
+
+    @abc.abstractmethod
+    def _note(self, run: PlannedRun, outcomes: Outcomes, seconds: float) -> None:
+        """Writes what was measured of a run, which is then finished."""
+
+    def _make(self, run: PlannedRun) -> Run:
+        """Returns what is trained."""
+        return recipes.make_run(
+            run.config, data_dir=self._options.data_dir, read=self._options.read
+        )
+
+    def _callbacks(self, run: PlannedRun, made: Run) -> Sequence[Callback]:
+        """Returns further callbacks of a run."""
+        del run, made
+        return ()
+
+    def _is_ended_by(self, run: PlannedRun, error: Exception) -> bool:
+        """Returns whether an error is one of a run's ordinary ends, and notes it then."""
+        del run, error
+        return False
 
     def work(self) -> None:
         """Trains runs until all are finished or have failed.
@@ -87,14 +121,6 @@ class Worker:
                 waiting = True
                 time.sleep(self._options.poll_seconds)
                 self._check(stop)
-
-    def _left(self) -> list[PlannedRun]:
-        return [
-            run
-            for run in self._runs
-            if not self._folder.is_finished(run.name, self._study)
-            and self._folder.failure(run.name) is None
-        ]
 
     def _check(self, stop: StopRequest) -> None:
         if stop.signal is not None:
@@ -124,23 +150,23 @@ class Worker:
         except ClaimLost:
             _logger.warning("%s was claimed by another process: leaving it", run.name)
         except Exception as error:
+            if self._is_ended_by(run, error):
+                return
             message = f"{type(error).__name__}: {error}"
             _logger.error("the run %s failed: %s", run.name, message)
             self._folder.write_failure(run.name, message, traceback.format_exc())
 
     def _train(self, run: PlannedRun, renewal: Renewal) -> None:
         start = time.monotonic()
-        options = self._options
-        made = recipes.make_run(run.config, data_dir=options.data_dir, read=options.read)
+        made = self._make(run)
         folder = self._folder.run(run.name)
         progress = RunProgress(self._progress, run.name, made.total_steps, folder)
-        callbacks = (StopWithoutClaim(renewal), progress)
-        result = self._fit(run, made, callbacks)
-        trained = Trained(made, result, folder)
-        outcomes = {outcome.name: _measured(outcome, trained) for outcome in self._study.outcomes}
+        callbacks = (StopWithoutClaim(renewal), progress, *self._callbacks(run, made))
+        trained = Trained(made, self._fit(run, made, callbacks), folder)
+        outcomes = self._measure(run, trained)
         renewal.check()
         seconds = time.monotonic() - start
-        self._folder.write_outcomes(run.name, outcomes, seconds)
+        self._note(run, outcomes, seconds)
         self._progress.finished(run.name, progress.before)
         numbers = [
             f"{name} {value:.4g}" for name, value in outcomes.items() if isinstance(value, float)
@@ -158,7 +184,7 @@ class Worker:
                 return fit(
                     made,
                     self._folder.run(run.name),
-                    cadence=self._study.cadence,
+                    cadence=self._cadence,
                     read=self._options.read,
                     callbacks=callbacks,
                     progress=False,
@@ -168,6 +194,42 @@ class Worker:
                     raise
                 _logger.info("%s: waiting for the process that has its folder", run.name)
                 time.sleep(self._options.poll_seconds)
+
+
+class Worker(RunWorker):
+    """One process's work on the runs of a study.
+
+    Args:
+        study: the study.
+        runs: the runs to work on.
+        folder: the study's folder, which was started.
+        options: how it works.
+    """
+
+    def __init__(
+        self, study: Study, runs: Sequence[PlannedRun], folder: StudyFolder, options: WorkOptions
+    ):
+        def is_finished(name: str) -> bool:
+            return folder.is_finished(name, study)
+
+        names = [run.name for run in runs]
+        progress = StudyProgress(names, folder, folder.costs(), is_finished)
+        super().__init__(folder, options, study.cadence, progress)
+        self._study, self._runs = study, runs
+
+    def _left(self) -> list[PlannedRun]:
+        return [
+            run
+            for run in self._runs
+            if not self._folder.is_finished(run.name, self._study)
+            and self._folder.failure(run.name) is None
+        ]
+
+    def _measure(self, run: PlannedRun, trained: Trained) -> Outcomes:
+        return {outcome.name: _measured(outcome, trained) for outcome in self._study.outcomes}
+
+    def _note(self, run: PlannedRun, outcomes: Outcomes, seconds: float) -> None:
+        self._folder.write_outcomes(run.name, outcomes, seconds)
 
 
 def _measured(outcome: Outcome, trained: Trained) -> float | list[float]:

@@ -25,7 +25,9 @@ def started(tmp_path, clock):
     study, folder = fake_training.study_and_folder(tmp_path)
     runs = plan_runs(study)
     costs = {run.name: Cost(3 if run.labels["depth"] == "20" else 1, 100) for run in runs}
-    return StudyProgress(study, runs, folder, costs), folder, runs
+    names = [run.name for run in runs]
+    progress = StudyProgress(names, folder, costs, lambda name: folder.is_finished(name, study))
+    return progress, folder, runs
 
 
 def test_the_time_left_is_that_of_the_work_left(started, clock):
