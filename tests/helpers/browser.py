@@ -107,9 +107,11 @@ class Browser:
         while not self._loaded:
             self._next()
 
-    def run(self, script: str) -> Any:
-        """Returns the value of an expression in the page."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+    def run(self, script: str, wait: bool = False) -> Any:
+        """Returns the value of an expression in the page; waits for that of a promise."""
+        found = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=wait
+        )
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"])[:500])
         return found["result"].get("value")
@@ -119,9 +121,7 @@ class Browser:
         kinds = ("mousePressed", "mouseReleased") if kind == "click" else (kind,)
         for one in kinds:
             button = "left" if kind == "click" else "none"
-            self.call(
-                "Input.dispatchMouseEvent", type=one, x=x, y=y, button=button, clickCount=1
-            )
+            self.call("Input.dispatchMouseEvent", type=one, x=x, y=y, button=button, clickCount=1)
 
     def center(self, selector: str) -> tuple[float, float]:
         """Scrolls to an element, and returns the place of its middle in the window."""

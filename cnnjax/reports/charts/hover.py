@@ -16,7 +16,8 @@ def add_hover(svg: str, axes: Any, lines: Sequence[Any], across: str, up: str) -
 
     `x` and `y` describe the axes: start, length and whether the axis is logarithmic, such that a
     value (or its logarithm to base 10) v is drawn at start + length * v, in units of the drawing.
-    `top` and `bottom` are the ends of the plot in the same units. Each of `lines` has a name, a color, points, and the ends of a band if there is one.
+    `top` and `bottom` are the ends of the plot in the same units. Each of `lines` has a name, a
+    color, points, and the ends of a band if there is one.
 
     Args:
         svg: the element; ids of the groups of line 3 and its band end in "line3" and "band3".
