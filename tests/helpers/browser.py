@@ -107,9 +107,11 @@ class Browser:
         while not self._loaded:
             self._next()
 
-    def run(self, script: str) -> Any:
-        """Returns the value of an expression in the page."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+    def run(self, script: str, wait: bool = False) -> Any:
+        """Returns the value of an expression in the page; waits for that of a promise."""
+        found = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=wait
+        )
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"])[:500])
         return found["result"].get("value")

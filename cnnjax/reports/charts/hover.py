@@ -16,7 +16,8 @@ def add_hover(svg: str, axes: Any, lines: Sequence[Any], across: str, up: str) -
 
     `x` and `y` describe the axes: start, length and whether the axis is logarithmic, such that a
     value (or its logarithm to base 10) v is drawn at start + length * v, in units of the drawing.
-    Each of `lines` has a name, a color, points, and the ends of a band if there is one.
+    `top` and `bottom` are the ends of the plot in the same units. Each of `lines` has a name, a
+    color, points, and the ends of a band if there is one.
 
     Args:
         svg: the element; ids of the groups of line 3 and its band end in "line3" and "band3".
@@ -27,11 +28,14 @@ def add_hover(svg: str, axes: Any, lines: Sequence[Any], across: str, up: str) -
     """
     height = axes.figure.get_figheight() * 72
     scales = [_scale(axes, place, height) for place in (0, 1)]
+    frame = axes.get_window_extent()
     values = {
         "across": across,
         "up": up,
         "x": scales[0],
         "y": scales[1],
+        "top": _short(height - frame.y1),
+        "bottom": _short(height - frame.y0),
         "lines": [_values(line) for line in lines],
     }
     text = html.escape(json.dumps(values, separators=(",", ":"), ensure_ascii=False), quote=True)

@@ -7,8 +7,11 @@ from typing import Any
 
 from cnnjax import recipes
 from cnnjax.analysis import multiply_adds
-from cnnjax.reports.compare.runs import ComparedRun, without_seed
+from cnnjax.reports.compare.runs import SEED, ComparedRun
 from cnnjax.studies.cost import Cost
+
+_NOT_OF_THE_NETWORK = frozenset({SEED, "optimizer", "schedule", "epochs", "ema_decay"})
+"""Sections of a configuration that do not change what an image costs."""
 
 
 def with_costs(
@@ -17,7 +20,7 @@ def with_costs(
     """Returns the runs with the cost of their training so far, and notes on what is not known.
 
     The multiply-adds of a study's runs are those of its description; of other runs, the network is
-    made again from the configuration, once for each setting.
+    made again from the configuration, once for each network.
 
     Args:
         runs: the runs.
@@ -27,7 +30,8 @@ def with_costs(
     made, notes = [], []
     for run in runs:
         batch = run.record.run.get("batch_size")
-        key = json.dumps(without_seed(run.record.config), sort_keys=True)
+        network = {k: v for k, v in run.record.config.items() if k not in _NOT_OF_THE_NETWORK}
+        key = json.dumps(network, sort_keys=True)
         if run.cost is not None:
             counted[key] = run.cost.multiply_adds
         elif key not in counted:

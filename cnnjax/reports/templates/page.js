@@ -50,7 +50,7 @@ function show(svg, best) {
   const spot = document.createElementNS(SVG, "g");
   spot.setAttribute("class", "spot");
   const line = document.createElementNS(SVG, "path");
-  line.setAttribute("d", `M${best.left} 0V${box.height}`);
+  line.setAttribute("d", `M${best.left} ${chart.top}V${chart.bottom}`);
   spot.append(line);
   for (const point of rows) {
     const circle = document.createElementNS(SVG, "circle");
@@ -67,7 +67,8 @@ function show(svg, best) {
     const mark = make("i");
     mark.style.background = `var(--${point.line.color ? "c" + point.line.color : "muted"})`;
     const {low, high} = point.line;
-    const band = low ? ` (${number(low[point.i], "")} to ${number(high[point.i], "")})` : "";
+    // Of one line, so that the box stays narrow.
+    const band = low && point === best ? ` (${number(low[point.i], "")} to ${number(high[point.i], "")})` : "";
     row.append(mark, make("span", "", point.line.name || chart.up.replace(/, %$/, "")),
       make("b", "", number(point.y, unit(chart.up)) + band));
     tip.append(row);
