@@ -23,6 +23,7 @@ PAGES = (
     "choices.md",
     "compiler.md",
     "data.md",
+    "dense_networks.md",
     "diagrams.md",
     "families.md",
     "lectures.md",
