@@ -44,7 +44,7 @@ class Segmentation(Task):
         pixel_loss: "cross_entropy", "focal", "dice", or a sum of them such as
             "cross_entropy + 0.5 * dice"; or a function of logits and masks that returns one loss
             per image. Cross-entropy and focal loss are means over all pixels of a batch, weighted
-            by `class_weights`; Dice is a mean over images of their weighted means over classes.
+            by `class_weights`; Dice is a mean over images, each of a mean over the classes it has.
         class_weights: a weight for each class; empty for equal ones.
         ignore_label: a label that does not count.
         focal_gamma: exponent of the focal loss (Lin et al. 2017).
