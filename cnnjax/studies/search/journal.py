@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnjax.studies.search.optuna_package import load_optuna
 from cnnjax.training.errors import ConfigError, RunFolderError
+from cnnjax.training.folder.differences import differences
 from cnnjax.training.folder.write_errors import write_error
 
 JOURNAL = "trials.log"
@@ -46,26 +47,14 @@ def open_journal(workdir: Path, description: Mapping[str, Any], higher_is_better
 
 
 def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    known, given = dict(_flat(there)), dict(_flat(here))
     differing = [
-        f"{key} is {known.get(key)} there, {given.get(key)} here"
-        for key in sorted({*known, *given})
-        if known.get(key) != given.get(key)
+        f"{key} is {before} there, {after} here" for key, before, after in differences(there, here)
     ]
     if differing:
         raise RunFolderError(
             f"workdir: {path} holds the trials of another search: {'; '.join(differing[:5])}; give "
             "another --workdir"
         )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        # Keys of the space have dots of their own.
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _storage(path: Path) -> Any:
