@@ -21,6 +21,7 @@ PAGES = (
     "augmentation.md",
     "building_blocks.md",
     "choices.md",
+    "comparing.md",
     "compiler.md",
     "data.md",
     "dense_networks.md",
