@@ -149,6 +149,15 @@ def test_dilated_maps_are_the_strided_ones_and_those_between():
         ("fcn_resnet50", {"output_stride": 12}, "a power of two from 4 on, such as 8, got 12"),
         ("fcn_resnet50", {"encoder_fields": {"blocks": (1,), "widths": (4,)}}, "aux_heads=False"),
         ("resnet18", {"output_stride": 2}, "output_stride must be None or a power of two"),
+        (
+            "segnet",
+            {
+                "encoder": "simple_cnn",
+                "encoder_fields": {"pooling": "none"},
+                "upsampling": "nearest",
+            },
+            "must make its maps smaller",
+        ),
         ("segnet", {"encoder": "resnet18"}, "of stride 2, 8, 16, 32 were not; use a VGG"),
     ],
 )
