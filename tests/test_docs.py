@@ -29,6 +29,7 @@ PAGES = (
     "families.md",
     "lectures.md",
     "parts.md",
+    "segmentation.md",
     "studies.md",
     "training.md",
     "transfer.md",

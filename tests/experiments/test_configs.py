@@ -14,6 +14,8 @@ PATHS = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("dense/[!_]*.py")]
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in PATHS)
 # Their networks take seconds to trace.
 SLOW = (
+    "dense/fcn8s_oxford_iiit_pet",
+    "dense/naive_dense_digit_scenes",
     "densenet_bc100_12_cifar10",
     "googlenet_imagenet2012",
     "inception_v3_imagenet2012",
