@@ -23,6 +23,7 @@ PAGES = (
     "choices.md",
     "compiler.md",
     "data.md",
+    pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
     "families.md",
     "lectures.md",
