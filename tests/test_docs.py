@@ -25,6 +25,7 @@ PAGES = (
     "compiler.md",
     "data.md",
     "dense_networks.md",
+    pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
     "families.md",
     "lectures.md",
