@@ -17,6 +17,9 @@ FOLDER = Path("experiments", "configs")
 READY = Path(cnnjax.__file__).parent / "configurations"
 """The configurations that come with cnnjax."""
 
+ROOMS = (".", "dense")
+"""Folders within these that hold configurations."""
+
 
 def resolve(arguments: Sequence[str]) -> list[str]:
     """Returns a command line in which --config holds the path of a file that exists.
@@ -74,6 +77,7 @@ def find(name: str) -> str:
         problem = "is a folder, not a file" if path.is_dir() else "was not found"
         raise training.ConfigError(f"--config: {file} {problem}; {_nearest(file)}")
     folder = path.resolve().parent
+    folder = folder.parent if folder.name in ROOMS else folder
     if folder.parts[-2:] == FOLDER.parts and str(folder.parents[1]) not in sys.path:
         # Configurations import each other as `experiments.configs.NAME`.
         sys.path.append(str(folder.parents[1]))
@@ -82,7 +86,7 @@ def find(name: str) -> str:
 
 def known() -> dict[str, Path]:
     """Returns the files by name: the current folder's own, in `FOLDER`, and those of `READY`."""
-    return named_files(FOLDER, READY)
+    return named_files(*(folder / room for folder in (FOLDER, READY) for room in ROOMS))
 
 
 def missing() -> str:

@@ -4,8 +4,9 @@ cnnjax study --study=degradation --workdir=runs/degradation
 cnnjax study --study=mine.py --workdir=runs/mine --scale=paper --jobs=2
 
 --dry_run prints the runs and what they cost. A study that was stopped continues when it is started
-again; a run that failed is named, and tried again then. Several machines that share the folder work
-on one study when each starts this command; each run is trained by one process.
+again; a run that failed is named, and tried again then. At its end, comparison.html shows all runs
+side by side. Several machines that share the folder work on one study when each starts this
+command; each run is trained by one process.
 
 A search's trials are such runs too; its best setting, by validation examples alone, is then trained
 again and scored once on the test split.
@@ -23,13 +24,14 @@ from pathlib import Path
 
 from absl import flags
 
-from cnnjax import studies, training
+from cnnjax import reports, studies, training
 from cnnjax.commands import find_study
 from cnnjax.commands.exit_codes import RUN_ERROR
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.flags.reading import read_options
 from cnnjax.commands.launch import launch
 from cnnjax.commands.program_name import program_name
+from cnnjax.extras import MissingPackage
 
 _STUDY = flags.DEFINE_string(
     "study", None, "The study: a file, or the name of one, e.g. degradation.", required=True
@@ -75,7 +77,10 @@ def main(arguments: Sequence[str]) -> None:
     if not _ONLY.value:
         print(page)
         print()
-    print(training.format_lines([("results", str(Path(_WORKDIR.value) / "results.md"))]))
+    written = [("results", str(Path(_WORKDIR.value) / "results.md"))]
+    if not _ONLY.value:
+        written += kind.write_comparison()
+    print(training.format_lines(written))
     for names, problem in ((failed, "failed"), (left, "not finished")):
         if names:
             print(f"error: runs {problem}: {', '.join(names)}", file=sys.stderr)
@@ -88,6 +93,7 @@ class _Study:
 
     def __init__(self, study: studies.Study):
         self._study = study
+        self._has_outcomes = False
 
     def _runs(self) -> list[studies.PlannedRun]:
         return studies.choose_runs(studies.plan_runs(self._study), _ONLY.value)
@@ -107,7 +113,19 @@ class _Study:
         chosen = studies.choose_runs(results.runs, _ONLY.value)
         failed = [run.name for run in chosen if run.name in results.failures]
         left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
+        self._has_outcomes = bool(results.outcomes)
         return studies.results_page(results), failed, left
+
+    def write_comparison(self) -> list[tuple[str, str]]:
+        """Writes the page that compares the runs; returns its path, or why there is none."""
+        if not self._has_outcomes:
+            return []
+        try:
+            page = reports.write_comparison([_WORKDIR.value], data_dir=read_data_dir())
+        # The study itself is done, and its results are written.
+        except (MissingPackage, training.ConfigError, training.RunFolderError) as error:
+            return [("comparison", f"not written: {error}")]
+        return [("comparison", str(page))]
 
 
 class _Search:
@@ -115,6 +133,10 @@ class _Search:
 
     def __init__(self, search: studies.Search):
         self._search = search
+
+    def write_comparison(self) -> list[tuple[str, str]]:
+        """Returns no path: the trials of a search differ in too much for one page."""
+        return []
 
     def names(self) -> list[str]:
         return studies.trial_names(self._search, _ONLY.value)

@@ -6,9 +6,10 @@ from typing import Any
 from cnnjax.data import classes
 from cnnjax.data.dataset import LABEL, MASK, Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.folders import FOLDER_PREFIX, folder_dataset
+from cnnjax.data.folders import FOLDER_PREFIX, MASKS_PREFIX, folder_dataset
 from cnnjax.data.prepare.scene_sets import SCENES, digit_scenes
 from cnnjax.data.preprocess import IGNORED
+from cnnjax.data.read.mask_folders import mask_folder_dataset
 from cnnjax.data.read.tfds_store import find_prepared, not_prepared, read_info
 from cnnjax.nearest import did_you_mean
 from cnnjax.pixel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -137,7 +138,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
             `digit_scenes/SIZE_OBJECTS`, such as `digit_scenes/96_9`, see `digit_scenes`; or
             `folder:PATH`, a folder that holds `train/CLASS/IMAGE` and `test/CLASS/IMAGE`
             (or `val`, or `validation`), or `CLASS/IMAGE` alone, see `folder_dataset`. `folder:` may
-            be left out where the folder exists and no set has its name.
+            be left out where the folder exists and no set has its name; or `masks:PATH`, a folder
+            of images and masks, see `mask_folder_dataset`.
         data_dir: TFDS data folder; None means TFDS's default.
 
     Returns:
@@ -148,6 +150,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
         DataError: no set has that name (the message names the nearest), it is neither in the
             catalogue nor prepared, or its folder does not have the expected layout.
     """
+    if name.startswith(MASKS_PREFIX):
+        return mask_folder_dataset(name)
     # The start of a path suffices, so that a missing folder is reported as such.
     if name.startswith((FOLDER_PREFIX, "/", "./", "../", "~/")):
         return folder_dataset(name)
@@ -169,8 +173,8 @@ def dataset(name: str, data_dir: str | None = None) -> Dataset:
     raise DataError(
         f"dataset: {name!r} is unknown; {did_you_mean(name, known)}known: "
         f"{', '.join(list_datasets())}, any other TFDS set that is prepared, and "
-        f"{FOLDER_PREFIX}PATH for images in one folder per class, or voc:PATH or coco:PATH for "
-        "images with boxes"
+        f"{FOLDER_PREFIX}PATH for images in one folder per class, {MASKS_PREFIX}PATH for "
+        "images with masks, or voc:PATH or coco:PATH for images with boxes"
     )
 
 

@@ -20,6 +20,8 @@ _logger = logging.getLogger(__name__)
 FOLDER_PREFIX = "folder:"
 
 BOXES_PREFIXES = ("voc:", "coco:")
+
+MASKS_PREFIX = "masks:"
 """How the names of folders with boxes start; see `annotations.splits`."""
 
 TEST_NAMES = ("test", "val", "validation")
@@ -98,7 +100,7 @@ def folder_dataset(name: str) -> Dataset:
             names.update(os.fsencode(image.relative_to(folder.absolute())) + b"\0")
         # Without `train` and `test`, both splits are from the same folders.
         if split == "train" or whole:
-            _warn_of(listing.left_out)
+            warn_of(listing.left_out)
     return dataclasses.replace(dataset, version=names.hexdigest()[:12])
 
 
@@ -135,22 +137,27 @@ def list_split(dataset: Dataset, split: str) -> Listing:
         )
     listing = Listing([], [], [])
     for class_name, class_folder in found.items():
-        images, left_out = _images(class_folder)
+        images, left_out = list_images(class_folder)
         if not images:
             raise DataError(
                 f"dataset: {dataset.name}: the class folder {printable(class_folder)} holds no "
                 f"image ({', '.join(sorted(IMAGE_SUFFIXES))}); add some or remove it"
             )
         if dataset.split_by_hash:
-            images = _split_by_hash(images, folder)[split]
+            images = split_by_hash(images, folder)[split]
         listing.paths.extend(images)
         listing.labels.extend([dataset.class_names.index(class_name)] * len(images))
         listing.left_out.extend(left_out)
     return listing
 
 
-def _split_by_hash(images: list[Path], folder: Path) -> dict[str, list[Path]]:
-    """Splits the images of a class by the numbers from 0 to 1 that their paths hash to."""
+def split_by_hash(images: list[Path], folder: Path) -> dict[str, list[Path]]:
+    """Splits the images of a class by the numbers from 0 to 1 that their paths hash to.
+
+    Args:
+        images: the images.
+        folder: the folder from which their paths are counted.
+    """
     numbers = [_hash_number(image, folder) for image in images]
     # The image with the largest number is always trained on, so that no class is left without one.
     bound = min(TEST_SHARE, max(numbers))
@@ -167,15 +174,27 @@ def _hash_number(image: Path, folder: Path) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def _warn_of(left_out: list[Path]) -> None:
+def warn_of(left_out: list[Path]) -> None:
+    """Logs each path that is left out, with what it is.
+
+    Args:
+        left_out: the paths.
+    """
     for path in left_out:
         kind = irregular_kind(path) or "no longer what it was"
         _logger.warning("%s is left out: it is %s", printable(path), kind)
 
 
-def _images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Lists the image files of a class, and what has the name of one but is no regular file."""
-    with _listed(folder), os.scandir(folder) as entries:
+def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Lists the image files of a folder, and what has the name of one but is no regular file.
+
+    Args:
+        folder: the folder; those beneath it are not looked into.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    with listed(folder), os.scandir(folder) as entries:
         # Hidden files are left out: macOS puts `._` files with the same endings beside images.
         found = [
             (entry.name, entry.is_file())
@@ -189,7 +208,7 @@ def _images(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _classes(folder: Path) -> dict[str, Path]:
     """Returns the class folders by their printable names, in the order of the names on disk."""
-    with _listed(folder), os.scandir(folder) as entries:
+    with listed(folder), os.scandir(folder) as entries:
         names = sorted(
             entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
         )
@@ -205,7 +224,15 @@ def _classes(folder: Path) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def _listed(folder: Path) -> Iterator[None]:
+def listed(folder: Path) -> Iterator[None]:
+    """Turns an operating system's error while a folder is listed into one that names it.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
     try:
         yield
     except OSError as error:

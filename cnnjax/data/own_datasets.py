@@ -7,7 +7,7 @@ from typing import Any
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import Examples
-from cnnjax.data.folders import BOXES_PREFIXES, FOLDER_PREFIX
+from cnnjax.data.folders import BOXES_PREFIXES, FOLDER_PREFIX, MASKS_PREFIX
 from cnnjax.parts import Registry, is_path
 
 DATASETS = Registry("dataset", example="my_package.data:load")
@@ -91,7 +91,7 @@ def own_name(name: str) -> bool:
         name: the name.
     """
     # A folder's name may look like a path: "voc:data".
-    foreign = name.startswith((FOLDER_PREFIX, *BOXES_PREFIXES))
+    foreign = name.startswith((FOLDER_PREFIX, MASKS_PREFIX, *BOXES_PREFIXES))
     return name in DATASETS or (is_path(name) and not foreign)
 
 

@@ -13,6 +13,7 @@ from cnnjax.inference.files import (
 )
 from cnnjax.inference.images import check_images, find_images, read_images
 from cnnjax.inference.load import load, load_checkpoints
+from cnnjax.inference.mask_files import check_mask_folder, write_masks
 from cnnjax.inference.network import Network
 from cnnjax.inference.task_settings import with_task
 from cnnjax.inference.views import Views
@@ -25,6 +26,7 @@ __all__ = [
     "Views",
     "check_folder",
     "check_images",
+    "check_mask_folder",
     "check_output",
     "draw_boxes",
     "find_images",
@@ -38,6 +40,7 @@ __all__ = [
     "read_images",
     "with_task",
     "write_evaluation",
+    "write_masks",
     "write_overlays",
     "write_predictions",
 ]

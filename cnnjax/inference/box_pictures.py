@@ -1,6 +1,6 @@
-"""Image files with the predicted boxes drawn on them."""
+"""Image files with the predicted boxes or masks drawn on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from cnnjax.data.read.framing import Box
 from cnnjax.data.user_files import read_regular
 from cnnjax.extras import installed_with
 from cnnjax.inference.files import FilePrediction, output_errors
+from cnnjax.inference.mask_pictures import draw_mask
 from cnnjax.tasks.marked_boxes import MarkedBox
 from cnnjax.training.errors import ConfigError
 from cnnjax.writing import aside
@@ -26,11 +27,12 @@ _LEAST_SIDE = 320
 """Smaller images are enlarged by a whole factor, so that lines and texts do not hide them."""
 
 
-def check_folder(path: str | Path) -> Path:
+def check_folder(path: str | Path, option: str = "--overlays") -> Path:
     """Refuses a folder that cannot be written, before any work; makes it if it is missing.
 
     Args:
         path: the folder.
+        option: names it in messages.
 
     Raises:
         ConfigError: it is no folder, or cannot be made.
@@ -40,7 +42,7 @@ def check_folder(path: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"--overlays: {folder} cannot be made: {error.strerror or error}; name a folder"
+            f"{option}: {folder} cannot be made: {error.strerror or error}; name a folder"
         ) from None
     return folder
 
@@ -48,7 +50,7 @@ def check_folder(path: str | Path) -> Path:
 def write_overlays(
     folder: Path, predictions: Iterable[FilePrediction], max_pixels: int = MAX_PIXELS
 ) -> list[Path]:
-    """Writes a PNG for each image that can be read, with its boxes, their classes and scores.
+    """Writes a PNG for each image that can be read, with its boxes or its mask drawn on it.
 
     Args:
         folder: an existing folder.
@@ -59,6 +61,32 @@ def write_overlays(
         The files, named as the images are; a number follows a name that is taken already.
     """
     written: list[Path] = []
+    for name, image, prediction in readable(predictions, max_pixels):
+        assert prediction.answer is not None  # as in all that are readable
+        path = folder / f"{name}.png"
+        if prediction.answer.mask is None:
+            picture = draw_boxes(image, prediction.answer.boxes, prediction.seen)
+        else:
+            picture = draw_mask(image, prediction.answer.mask, prediction.seen)
+        with output_errors(path), aside(path) as temporary:
+            picture.save(temporary, format="PNG")
+        written.append(path)
+    return written
+
+
+def readable(
+    predictions: Iterable[FilePrediction], max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[str, np.ndarray, FilePrediction]]:
+    """Yields a name, the pixels and the prediction of each file that can be read.
+
+    Args:
+        predictions: those of `predict_files`.
+        max_pixels: larger images are left out.
+
+    Yields:
+        The file's name without its ending, and with a number where it is taken already; RGB pixels
+        of the whole file; and the prediction.
+    """
     taken: set[str] = set()
     for prediction in predictions:
         if prediction.answer is None or prediction.seen is None:
@@ -73,12 +101,7 @@ def write_overlays(
             number += 1
             name = f"{prediction.path.stem}-{number}"
         taken.add(name)
-        path = folder / f"{name}.png"
-        picture = draw_boxes(image, prediction.answer.boxes, prediction.seen)
-        with output_errors(path), aside(path) as temporary:
-            picture.save(temporary, format="PNG")
-        written.append(path)
-    return written
+        yield name, image, prediction
 
 
 def draw_boxes(

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -75,8 +76,17 @@ def predict_files(
                 yield FilePrediction(file.path, None, file.problem)
                 continue
             one = jax.tree.map(lambda leaf, row=row: leaf[row], predictions)
-            yield FilePrediction(file.path, ensemble.task.answer(one, top), seen=file.seen)
+            answer = _without_padding(ensemble.task.answer(one, top), ensemble)
+            yield FilePrediction(file.path, answer, seen=file.seen)
             row += 1
+
+
+def _without_padding(answer: Answer, ensemble: Ensemble) -> Answer:
+    """Returns an answer whose mask has the pixels of the image alone."""
+    pad = ensemble.members[0].preprocess.pad
+    if answer.mask is None or not pad:
+        return answer
+    return dataclasses.replace(answer, mask=answer.mask[pad:-pad, pad:-pad])
 
 
 def check_output(path: str | Path, endings: Sequence[str]) -> Path:

@@ -74,21 +74,6 @@ class Outcomes:
         columns = {f"value_{number}": value for number, value in enumerate(values, 1)}
         return Answer(", ".join(f"{v:.4g}" for v in values), {"values": values}, columns)
 
-    def files(
-        self, prediction: Any, image: Num[np.ndarray, "height width channels"]
-    ) -> dict[str, bytes]:
-        """Returns the contents of the files that are written for one example, by their endings.
-
-        Args:
-            prediction: `predict`'s values for one example, NumPy arrays.
-            image: the image as the network got it, from 0 to 1.
-
-        Returns:
-            Contents by endings such as "_mask.png"; empty for a task that writes no such files.
-        """
-        del prediction, image
-        return {}
-
     def pictures(
         self, evaluated: Evaluated, count: int = 16
     ) -> Num[np.ndarray, "pictures height width channels"]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Int32, Key
 
 from cnnjax.tasks.marked_boxes import MarkedBox
@@ -67,12 +68,14 @@ class Answer:
             which is written in pixels of the file.
         columns: the same as columns of a table, by name.
         boxes: those of the prediction, to be drawn on the image.
+        mask: the label of each pixel, uint8 [height, width]; None for other tasks.
     """
 
     line: str
     values: Mapping[str, Any]
     columns: Mapping[str, Any]
     boxes: Sequence[MarkedBox] = ()
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ EXPECTED = {
     "evaluate": {"workdir", "crops", "scales", "steps", "data_dir", "output", "resident"},
     "predict": {"workdir", "crops", "top", "invert", "data_dir"},
     "report": {"workdir", "model", "weights", "output", "invert", "analysis", "decode_threads"},
+    "compare": {"output", "data_dir"},
     "study": {"study", "workdir", "scale", "jobs", "dry_run", "list", "only", "data_dir"},
 }
 """Some flags of each command, among them flags of other modules than the command's."""
@@ -73,7 +74,7 @@ def test_thin_shells_are_the_commands():
     assert shell[1].splitlines()[1:] == command[1].splitlines()[1:]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "report", "study"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "report", "compare", "study"])
 def test_every_command_of_a_run_has_its_thin_shell(command):
     shell = (ROOT / "experiments" / f"{command}.py").read_text()
     assert f"from cnnjax.commands.{command} import run" in shell

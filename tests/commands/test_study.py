@@ -69,6 +69,8 @@ def test_two_processes_on_one_machine_finish_a_study(environment, tmp_path):
     code, out, err = study(*flags, environment=environment)
     assert code == 0, err
     assert "4 of 4 runs finished" in out and "| low | 2 of 2 |" in out
+    assert out.splitlines()[-1].split() == ["comparison", str(tmp_path / "comparison.html")]
+    assert "4 of 4 runs finished" in (tmp_path / "comparison.html").read_text()
     hosts = {
         json.loads(path.read_text())["process"] for path in tmp_path.glob("runs/*/outcomes.json")
     }

@@ -10,7 +10,8 @@ from cnnjax.data.own_datasets import own_name
 from cnnjax.recipes.without_examples import run_fields
 
 FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
-NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+PATHS = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("dense/[!_]*.py")]
+NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in PATHS)
 # Their networks take seconds to trace.
 SLOW = (
     "densenet_bc100_12_cifar10",
@@ -23,7 +24,7 @@ SLOW = (
 
 
 def config_of(name):
-    module = importlib.import_module(f"experiments.configs.{name}")
+    module = importlib.import_module(f"experiments.configs.{name.replace('/', '.')}")
     return module, recipes.parse_config(module.get_config())
 
 

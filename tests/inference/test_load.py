@@ -57,6 +57,8 @@ def test_predictions_are_in_the_order_of_their_examples(finished, data_dir):
     np.testing.assert_array_equal(evaluated.parts["label"], network.examples.column("label"))
     np.testing.assert_array_equal(evaluated.predictions, network.predict(evaluated.images[:]))
     assert evaluated.split == network.split == "validation"
+    # Prepared examples have no files of their own.
+    assert evaluated.files is None
 
 
 def test_inputs_and_outputs_are_those_of_the_run(finished, data_dir):

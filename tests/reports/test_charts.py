@@ -1,5 +1,7 @@
 """Charts as SVG: which points and colors they have."""
 
+import json
+import math
 import re
 import xml.etree.ElementTree as xml
 from typing import Any
@@ -86,6 +88,53 @@ def test_charts_of_one_page_share_no_ids():
             re.findall(r'href="#([^"]+)', chart)
         )
         assert used and used <= own
+
+
+@pytest.mark.parametrize(("log", "log_across"), [(False, False), (True, True)])
+def test_values_under_the_pointer_lie_where_their_marks_are(log, log_across):
+    x, y = [1.0, 10.0, 40.0], [3.0, 0.5, 20.0]
+    axes = {"log": log, "log_across": log_across}
+    svg: Any = line_chart([Line(1, x, y, name="a <b>")], name="a", **axes, **NAMES)
+    chart = json.loads(xml.fromstring(svg).attrib["data-chart"])
+    (line,) = chart["lines"]
+    assert (line["name"], line["color"], line["x"], line["y"]) == ("a <b>", 1, x, y)
+    marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*--c1[^>]*>', svg)
+    drawn = [(float(left), float(top)) for left, top in marks]
+
+    def place(axis, value):
+        start, length, logarithmic = axis
+        return start + length * (math.log10(value) if logarithmic else value)
+
+    for (left, top), across, up in zip(drawn, x, y, strict=True):
+        assert place(chart["x"], across) == pytest.approx(left, abs=0.01)
+        assert place(chart["y"], up) == pytest.approx(top, abs=0.01)
+        assert chart["top"] <= top <= chart["bottom"]
+
+
+def test_of_many_points_the_pointer_finds_some_and_the_last():
+    count = 1001
+    svg: Any = line_chart([Line(1, range(count), range(count), "")], name="a", **NAMES)
+    (line,) = json.loads(xml.fromstring(svg).attrib["data-chart"])["lines"]
+    assert len(line["x"]) <= 402 and line["x"] == line["y"] and line["x"][-1] == count - 1
+
+
+def test_lines_of_one_color_have_dashes_and_bands():
+    lines = [Line(1, [1, 2], [2, 3], dash=dash, band=([0, 2], [3, 4])) for dash in range(4)]
+    svg: Any = line_chart(lines, name="a", log=True, **NAMES)
+    xml.fromstring(svg)
+    dashes = set(re.findall(r"stroke-dasharray: ([\d., ]+)", svg))
+    assert len(dashes) == 3
+    assert svg.count("fill-opacity: 0.16") == 4
+    # The band and the line of one setting are highlighted together.
+    assert sorted(re.findall(r'data-line="(\d)"', svg)) == [*"00112233"]
+    values = json.loads(xml.fromstring(svg).attrib["data-chart"])["lines"][0]
+    assert (values["low"], values["high"]) == ([0, 2], [3, 4])
+
+
+def test_large_ticks_have_letters():
+    line = Line(1, [1e4, 1e9], [1.0, 2.0])
+    svg: Any = line_chart([line], name="a", log_across=True, **NAMES)
+    assert {">10 K</text>", ">1 M</text>", ">1 G</text>"} & set(re.findall(r">[^<]*</text>", svg))
 
 
 def test_names_of_axes_are_escaped():

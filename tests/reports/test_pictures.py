@@ -1,10 +1,15 @@
 """Pictures of a page, decoded and compared with the arrays that they show."""
 
+import base64
+import io
+
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnnjax.reports.charts.matrix_table import draw_matrix
+from cnnjax.reports.looking_section import over_pixels
 from cnnjax.reports.pictures import (
     boxed,
     color_tile,
@@ -91,6 +96,24 @@ def test_an_overlay_adds_the_map_to_the_gray_image():
     for empty in (0.0, np.nan):
         dark = decoded(overlaid(image, np.full((2, 2), empty), max_side=4))
         np.testing.assert_allclose(dark[3, 0], 45 + 0.55 * _map_color("viridis", 0.0), atol=1)
+
+
+def test_a_large_photograph_is_stored_as_jpeg_unless_it_must_be_exact():
+    ramp = np.linspace(0, 255, 200 * 100 * 3).reshape(200, 100, 3).astype(np.uint8)
+    exact, lossy = photo(ramp, max_side=200), photo(ramp, max_side=200, exact=False)
+    np.testing.assert_array_equal(decoded(exact), ramp)
+    head, data = lossy.split(",", 1)
+    assert head == "data:image/jpeg;base64"
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), int)
+    assert np.abs(pixels - ramp).mean() < 2
+    np.testing.assert_array_equal(decoded(photo(ramp[:90, :90], exact=False)), ramp[:90, :90])
+
+
+def test_squares_that_hide_a_pixel_are_averaged():
+    # Squares of 2x2, one pixel apart, in an image of 3x4 whose last column none of them reaches.
+    found = over_pixels(np.array([[1.0, 2.0], [3.0, 6.0]]), (3, 4), patch=2, stride=1)
+    expected = [[1, 1.5, 2, 0], [2, 3, 4, 0], [3, 4.5, 6, 0]]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_a_box_lies_around_its_part():

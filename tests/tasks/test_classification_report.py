@@ -8,7 +8,7 @@ from cnnjax.tasks.sections import Bars, Evaluated, Matrix, Pictures, Table
 from tests.tasks.test_class_predictions import log_softmax, small
 
 
-def report(predictions=None, split="test"):
+def report(predictions=None, split="test", files=None):
     predictions = predictions or small()
     count = len(predictions.labels)
     evaluated = Evaluated(
@@ -17,6 +17,7 @@ def report(predictions=None, split="test"):
         images=np.zeros((count, 4, 4, 1), np.uint8),
         positions=np.arange(count) + 100,
         split=split,
+        files=files,
     )
     return Classification(tuple(predictions.class_names)).report_sections(evaluated)
 
@@ -82,6 +83,16 @@ def test_mistakes_show_position_truth_and_three_classes():
     assert (first.label, first.heading, first.lines) == ("truth", "d", ("image 101",))
     assert [(bar.name, bar.good) for bar in first.bars] == [("b", False), ("d", True), ("a", False)]
     assert first.alt == "Test image 101, of class d; predicted: b"
+
+
+def test_mistakes_show_the_names_of_their_files():
+    files = [f"photos/class {i}/image_{i}.jpeg" for i in range(4)]
+    pictures = part(report(files=files), Pictures).pictures
+    numbers = [picture.lines[0] for picture in part(report(), Pictures).pictures]
+    for picture, number in zip(pictures, numbers, strict=True):
+        place = int(number.removeprefix("image ")) - 100
+        assert (picture.file, picture.lines) == (f"image_{place}.jpeg", ())
+        assert picture.alt.startswith(f"class {place}/image_{place}.jpeg, of class ")
 
 
 def test_the_example_is_the_surest_right_one():

@@ -78,6 +78,8 @@ def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     whole = network.evaluated()
     images = network.examples.column("image")
     np.testing.assert_allclose(whole.predictions, network.predict(images), atol=1e-6)
+    files = sorted(map(str, (folder / "test").rglob("*.jpg")))
+    assert whole.files is not None and sorted(whole.files) == files
     # The same run with one test image that is none.
     broken = tmp_path / "photographs"
     shutil.copytree(folder, broken)
@@ -91,6 +93,8 @@ def test_a_streamed_set_is_predicted_once_and_what_is_damaged_left_out(
     expected = np.delete(whole.predictions, 1, axis=0)
     np.testing.assert_allclose(fewer.predictions, expected, atol=1e-5)
     np.testing.assert_array_equal(fewer.images[1], whole.images[2])
+    expected = [file.replace(str(folder), str(broken)) for file in np.delete(whole.files, 1)]
+    assert fewer.files == expected
     with pytest.raises(data.DamagedImages, match="more than the 0 that"):
         inference.load(workdir, read=data.ReadOptions(max_damaged=0)).evaluated()
 

@@ -13,7 +13,7 @@ from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.data_folder import is_unwritable, preparing
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.folders import BOXES_PREFIXES, FOLDER_PREFIX
+from cnnjax.data.folders import BOXES_PREFIXES, FOLDER_PREFIX, MASKS_PREFIX
 from cnnjax.data.prepare.embedded import EMBEDDED
 from cnnjax.data.prepare.published_files import IDX_FILES, READERS, read_original
 from cnnjax.data.read.arrays import load_arrays
@@ -73,7 +73,7 @@ def prepare(name: str, source: str | None = None, data_dir: str | None = None) -
             needed and not installed, or the set that was read back differs from the catalogue.
         DataFolderError: the data folder cannot be written.
     """
-    folder = name.startswith((FOLDER_PREFIX, *BOXES_PREFIXES))
+    folder = name.startswith((FOLDER_PREFIX, MASKS_PREFIX, *BOXES_PREFIXES))
     if folder or (name not in list_datasets() and os.path.isdir(name)):
         raise DataError(f"dataset: {name} needs no preparation; name it in a configuration")
     start = time.perf_counter()

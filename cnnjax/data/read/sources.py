@@ -11,10 +11,11 @@ from jaxtyping import Int32
 
 from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
-from cnnjax.data.folders import list_split
+from cnnjax.data.folders import MASKS_PREFIX, list_split
 from cnnjax.data.kept_arrays import kept_arrays
 from cnnjax.data.prepare.embedded import require_prepared
 from cnnjax.data.read.decode import DamagedImage
+from cnnjax.data.read.mask_folders import list_pairs
 from cnnjax.data.read.tfds_store import open_prepared, prepare_again
 from cnnjax.data.user_files import read_regular
 from cnnjax.writing import printable
@@ -96,6 +97,43 @@ class FolderSource:
             position: position of the example.
         """
         return printable(self._paths[position])
+
+
+class MaskFolderSource:
+    """A split of a folder of images and masks.
+
+    Args:
+        dataset: the set, from `mask_folders.mask_folder_dataset`.
+        split: "train" or "test".
+    """
+
+    def __init__(self, dataset: Dataset, split: str):
+        self._pairs = list_pairs(dataset, split)
+        self._folder = dataset.folder
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, position: int) -> Encoded:
+        pair = self._pairs[position]
+        try:
+            return Encoded(read_regular(pair.image), {"mask": read_regular(pair.mask)})
+        except OSError as error:
+            _require_folder(self._folder, error)
+            raise
+
+    def name(self, position: int) -> str:
+        """Returns the path of an image file.
+
+        Args:
+            position: position of the example.
+        """
+        return printable(self._pairs[position].image)
+
+    @property
+    def labels(self) -> Int32[np.ndarray, " examples"]:
+        """Raises an error: these images have masks, and no labels."""
+        raise DataError("part: 'label' is unknown; a folder of masks has the parts image and mask")
 
 
 class PreparedSource:
@@ -206,5 +244,6 @@ def open_source(dataset: Dataset, split: str, data_dir: str | None) -> Source:
             f"split: {split!r} is unknown for {dataset.name}; it has {sorted(dataset.split_sizes)}"
         )
     if dataset.folder is not None:
-        return FolderSource(dataset, split)
+        masks = dataset.name.startswith(MASKS_PREFIX)
+        return MaskFolderSource(dataset, split) if masks else FolderSource(dataset, split)
     return PreparedSource(dataset, split, data_dir)

@@ -129,8 +129,9 @@ def read_comparison(
     runs, unknown = with_costs(found.runs, data_dir)
     names, notes = _common_metrics(runs)
     metrics, drawn = _described(runs, names)
-    notes = [*found.notes, *notes, *_shortened(unknown)]
-    return Comparison(make_settings(runs), metrics, drawn, notes, study)
+    settings = make_settings(runs)
+    notes = [*found.notes, *notes, *_shortened(unknown), *_shortened(_repeated(settings))]
+    return Comparison(settings, metrics, drawn, notes, study)
 
 
 _SHARES = {"top5_error": MetricChart("top5_error", "Top-5 error", percent=True)}
@@ -146,11 +147,11 @@ def _refuse_parent(path: Path) -> None:
     """Refuses a folder of runs, with the runs that it holds."""
     if not path.is_dir() or (path / "config.json").exists():
         return
-    inside = sorted(child.parent for child in path.glob("*/config.json"))
-    if inside:
-        raise RunFolderError(
-            f"{path} is no run, but holds {len(inside)}; give their folders, such as {path}/*"
-        )
+    for folder in (path, path / "runs"):
+        if inside := list(folder.glob("*/config.json")):
+            raise RunFolderError(
+                f"{path} is no run, but holds {len(inside)}; give their folders, such as {folder}/*"
+            )
 
 
 def _common_metrics(runs: Sequence[ComparedRun]) -> tuple[list[str], list[str]]:
@@ -204,6 +205,22 @@ def _task_name(run: ComparedRun) -> str:
     task = run.record.config.get("task")
     name = task.get("name") if isinstance(task, dict) else None
     return name if isinstance(name, str) else ""
+
+
+def _repeated(settings: Sequence[Setting]) -> list[str]:
+    """Returns a sentence on each setting with several runs of one seed."""
+    notes = []
+    for setting in settings:
+        by_seed: dict[int | None, list[str]] = {}
+        for run in setting.runs:
+            by_seed.setdefault(run.seed, []).append(run.name)
+        for names in by_seed.values():
+            if len(names) > 1:
+                notes.append(
+                    f"{_some(names)} have the same configuration and seed; their mean counts. (A "
+                    "run made in Python records no numbers of its optimizer: give Run an identity.)"
+                )
+    return notes
 
 
 def _difference(first: Setting, second: Setting, metric: str) -> Difference:

@@ -35,14 +35,14 @@ def parse_loss(text: str) -> tuple[LossTerm, ...]:
     """
     if not isinstance(text, str):
         raise ValueError(
-            f"task.loss_function: {text!r} was given; give a text such as 'cross_entropy + dice', "
+            f"task.pixel_loss: {text!r} was given; give a text such as 'cross_entropy + dice', "
             "or a function of logits and masks"
         )
     terms = tuple(_term(part, text) for part in text.split("+"))
     names = [term.name for term in terms]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"task.loss_function: {text!r} has {name} twice; give it one factor")
+            raise ValueError(f"task.pixel_loss: {text!r} has {name} twice; give it one factor")
     return terms
 
 
@@ -52,7 +52,7 @@ def _term(part: str, text: str) -> LossTerm:
     known = get_args(PixelLossName)
     if name not in known:
         raise ValueError(
-            f"task.loss_function: {name!r} of {text!r} is unknown; {did_you_mean(name, known)}"
+            f"task.pixel_loss: {name!r} of {text!r} is unknown; {did_you_mean(name, known)}"
             f"known: {', '.join(known)}, and sums of them such as 'cross_entropy + 0.5 * dice'"
         )
     try:
@@ -61,7 +61,7 @@ def _term(part: str, text: str) -> LossTerm:
         weight = math.nan
     if not 0 < weight < math.inf:
         raise ValueError(
-            f"task.loss_function: {factor.strip()!r} in {text!r} is no factor; give a number above "
+            f"task.pixel_loss: {factor.strip()!r} in {text!r} is no factor; give a number above "
             "0, such as '0.5 * dice'"
         )
     return LossTerm(cast(PixelLossName, name), weight)

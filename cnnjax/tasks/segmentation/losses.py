@@ -58,17 +58,22 @@ def pixel_focal(logits: Logits, masks: Masks, gamma: float = 2.0) -> PixelLosses
 
 
 def image_dice(
-    logits: Logits, masks: Masks, counted: Bool[Array, "batch height width"]
-) -> Float[Array, "batch classes"]:
-    """Returns 1 minus the soft Dice coefficient of each class in each image.
+    logits: Logits,
+    masks: Masks,
+    counted: Bool[Array, "batch height width"],
+    class_weights: Sequence[float] = (),
+) -> Float[Array, " batch"]:
+    """Returns 1 minus the soft Dice coefficient of each image: a mean over the classes it has.
 
-    With probabilities p and truth t: 1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1), over the counted
-    pixels. The ones make it 0 for a class that is neither there nor predicted.
+    With probabilities p and truth t of a class: (2 sum(p t) + 1) / (sum(p) + sum(t) + 1), over the
+    counted pixels. Classes that an image does not have are left out of its mean: they would reward
+    a network for predicting no class at all.
 
     Args:
         logits: unnormalized log-probabilities.
         masks: the true label of each pixel.
         counted: which pixels count.
+        class_weights: the weight of each class in the mean; empty for equal ones.
 
     Source: Milletari et al. 2016, section 3, here without squares in the denominator, as in Sudre
     et al. 2017.
@@ -77,9 +82,13 @@ def image_dice(
     inside = counted[..., None].astype(wide.dtype)
     probabilities = jax.nn.softmax(wide) * inside
     truth = one_hot_pixels(masks, logits.shape[-1]).astype(wide.dtype) * inside
-    both = (probabilities * truth).sum(axis=(1, 2))
-    either = probabilities.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
-    return 1 - (2 * both + _SMOOTH) / (either + _SMOOTH)
+    both, sizes = (probabilities * truth).sum(axis=(1, 2)), truth.sum(axis=(1, 2))
+    dice = (2 * both + _SMOOTH) / (probabilities.sum(axis=(1, 2)) + sizes + _SMOOTH)
+    weights = jnp.asarray(np.asarray(class_weights or [1.0] * logits.shape[-1]), wide.dtype)
+    shares = jnp.where(sizes > 0, weights.reshape(1, -1), 0)
+    total = shares.sum(axis=1)
+    # An image without a pixel that counts has no loss.
+    return (shares * (1 - dice)).sum(axis=1) / jnp.where(total > 0, total, 1)
 
 
 def pixel_weights(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Integer
 
 from cnnjax.tasks.heads import Heads
@@ -97,7 +96,8 @@ class PixelLoss:
         by_pixel = jnp.zeros((), jnp.float32)
         for term in self.terms:
             if term.name == "dice":
-                by_image = by_image + term.weight * self._dice(logits, batch)
+                dice = image_dice(logits, masks, self.counted(batch), self.class_weights)
+                by_image = by_image + term.weight * dice
                 continue
             if term.name == "focal":
                 losses = pixel_focal(logits, masks, self.gamma)
@@ -108,12 +108,6 @@ class PixelLoss:
             by_pixel = by_pixel + term.weight * jnp.where(own > 0, own * losses, 0).sum()
         own_weight = weight.astype(by_image.dtype)
         return by_pixel, jnp.where(own_weight > 0, own_weight * by_image, 0).sum()
-
-    def _dice(self, logits: Logits, batch: Batch) -> Float[Array, " batch"]:
-        by_class = image_dice(logits, batch["mask"], self.counted(batch))
-        shares = np.asarray(self.class_weights or [1.0] * self.classes)
-        shares = jnp.asarray(shares / shares.sum(), by_class.dtype).reshape(1, -1)
-        return (by_class * shares).sum(axis=1)
 
     def sums(self, heads: Heads, batch: Batch) -> Sums:
         """Returns the sums of a batch from which the loss and the metrics follow.

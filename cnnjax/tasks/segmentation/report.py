@@ -55,6 +55,7 @@ def mask_answer(
         ", ".join(f"{name} {share:.2%}" for name, share in shares),
         {"classes": [{"name": name, "share": share} for name, share in shares]},
         columns,
+        mask=prediction,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import flax.linen as linen
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from cnnjax import models
 from cnnjax.data.examples import Spec
@@ -41,10 +41,10 @@ class Segmentation(Task):
 
     Attributes:
         class_names: a name for each label; the first is the ground, if there is one.
-        loss_function: "cross_entropy", "focal", "dice", or a sum of them such as
+        pixel_loss: "cross_entropy", "focal", "dice", or a sum of them such as
             "cross_entropy + 0.5 * dice"; or a function of logits and masks that returns one loss
             per image. Cross-entropy and focal loss are means over all pixels of a batch, weighted
-            by `class_weights`; Dice is a mean over images of their weighted means over classes.
+            by `class_weights`; Dice is a mean over images, each of a mean over the classes it has.
         class_weights: a weight for each class; empty for equal ones.
         ignore_label: a label that does not count.
         focal_gamma: exponent of the focal loss (Lin et al. 2017).
@@ -57,13 +57,13 @@ class Segmentation(Task):
     Example:
         >>> from cnnjax import tasks
         >>> names = ("ground", "cat", "dog")
-        >>> task = tasks.Segmentation(names, loss_function="cross_entropy + 0.5 * dice")
+        >>> task = tasks.Segmentation(names, pixel_loss="cross_entropy + 0.5 * dice")
         >>> task.outputs({})
         3
     """
 
     class_names: tuple[str, ...] = field(repr=False)
-    loss_function: str | OwnPixelLoss = "cross_entropy"
+    pixel_loss: str | OwnPixelLoss = "cross_entropy"
     class_weights: tuple[float, ...] = ()
     ignore_label: int = IGNORED
     focal_gamma: float = 2.0
@@ -87,10 +87,10 @@ class Segmentation(Task):
 
     @cached_property
     def _loss(self) -> PixelLoss:
-        own = self.loss_function if callable(self.loss_function) else None
+        own = self.pixel_loss if callable(self.pixel_loss) else None
         return PixelLoss(
             classes=len(self.class_names),
-            terms=() if callable(self.loss_function) else parse_loss(self.loss_function),
+            terms=() if callable(self.pixel_loss) else parse_loss(self.pixel_loss),
             own=own,
             class_weights=tuple(self.class_weights),
             ignore_label=self.ignore_label,
@@ -250,23 +250,6 @@ class Segmentation(Task):
             top: how many classes to name.
         """
         return mask_answer(prediction, self.class_names, top)
-
-    def files(
-        self,
-        prediction: UInt8[np.ndarray, "height width"],
-        image: Num[np.ndarray, "height width channels"],
-    ) -> dict[str, bytes]:
-        """Returns a PNG mask with a palette, and the image under its classes' colors.
-
-        Args:
-            prediction: the class of each pixel of one image.
-            image: the image as the network got it, from 0 to 1.
-        """
-        overlay = drawing.overlaid(image, prediction)
-        return {
-            "_mask.png": drawing.mask_png(prediction),
-            "_overlay.png": drawing.picture_png(overlay),
-        }
 
     def pictures(
         self, evaluated: Evaluated, count: int = 16

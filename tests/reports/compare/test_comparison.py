@@ -168,6 +168,20 @@ def test_metrics_and_splits_that_differ_are_named(tmp_path):
     assert len(band(setting.runs, "loss", evaluated=True)[0]) == 2
 
 
+def test_runs_of_one_configuration_and_seed_count_as_their_mean(tmp_path):
+    config = config_of(0.1, 0)
+    folders = [
+        write_run(tmp_path / "a", 0.1, 0, config=config),
+        write_run(tmp_path / "b", 0.1, 1, config=config),
+        write_run(tmp_path / "c", 0.1, 1),
+    ]
+    comparison = reports.read_comparison(folders)
+    (setting,) = comparison.settings
+    assert setting.by_seed("loss") == pytest.approx({0: (0.5 + 0.7) / 2, 1: 0.7})
+    (note,) = comparison.notes
+    assert note.startswith("a, b have the same configuration and seed; their mean counts.")
+
+
 def test_names_have_as_much_of_the_path_as_distinguishes_them(tmp_path):
     paths = [tmp_path / "x" / "run", tmp_path / "y" / "run", tmp_path / "z", tmp_path / "z"]
     assert unique_names(paths) == ["x/run", "y/run", "z", "z"]

@@ -5,7 +5,7 @@ import pytest
 
 from cnnjax.tasks.segmentation.loss_terms import LossTerm, parse_loss
 from cnnjax.tasks.segmentation.losses import image_dice, pixel_cross_entropy, pixel_focal
-from tests.tasks.segmentation.pixels import CLASSES, cross_entropies, random_batch
+from tests.tasks.segmentation.pixels import CLASSES, WEIGHTS, cross_entropies, random_batch
 
 
 def test_cross_entropy_is_minus_the_log_probability_of_the_pixels_class():
@@ -22,16 +22,25 @@ def test_focal_loss_is_its_equation(gamma):
     np.testing.assert_allclose(found, (1 - np.exp(-losses)) ** gamma * losses, rtol=1e-4, atol=1e-6)
 
 
-def test_dice_is_twice_the_overlap_over_both_sums():
+@pytest.mark.parametrize("weights", [(), WEIGHTS])
+def test_dice_is_twice_the_overlap_over_both_sums(weights):
     logits, masks = random_batch(seed=2)
+    masks[0][masks[0] == 1] = 2  # the first image lacks a class
+    masks[4] = 255  # and the last one has no pixel that counts
     counted = masks < CLASSES
     wide = np.exp(logits.astype(np.float64))
     shares = wide / wide.sum(axis=-1, keepdims=True)
-    expected = np.zeros((len(masks), CLASSES))
-    for image, c in np.ndindex(expected.shape):
-        p, t = shares[image, ..., c][counted[image]], (masks[image] == c)[counted[image]]
-        expected[image, c] = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
-    found = image_dice(jnp.asarray(logits), jnp.asarray(masks), jnp.asarray(counted))
+    expected = np.zeros(len(masks))
+    for image in range(4):
+        losses, used = [], []
+        for c in range(CLASSES):
+            p, t = shares[image, ..., c][counted[image]], (masks[image] == c)[counted[image]]
+            if t.any():
+                losses.append(1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1))
+                used.append(weights[c] if weights else 1)
+        expected[image] = np.average(losses, weights=used)
+    arrays = (jnp.asarray(array) for array in (logits, masks, counted))
+    found = image_dice(*arrays, weights)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -28,7 +28,7 @@ from tests.tasks.segmentation.pixels import (
     random_batch,
 )
 
-TASK = tasks.Segmentation(NAMES, loss_function="cross_entropy + 0.5 * dice", class_weights=WEIGHTS)
+TASK = tasks.Segmentation(NAMES, pixel_loss="cross_entropy + 0.5 * dice", class_weights=WEIGHTS)
 
 
 def expected_metrics(logits, masks):
@@ -58,7 +58,7 @@ def expected_metrics(logits, masks):
 def test_metrics_are_exact_on_any_batch_size_and_number_of_devices(batch_size, mode, devices):
     logits, masks = random_batch(images=23)
     examples = data.from_arrays(image=logits, mask=masks)
-    task = dataclasses.replace(TASK, loss_function="cross_entropy")
+    task = dataclasses.replace(TASK, pixel_loss="cross_entropy")
     placement = None
     if mode is not None:
         placement = make_placement(Parallel(mode, mesh=f"data:{devices}"), {}, devices)
@@ -76,7 +76,7 @@ def test_metrics_are_exact_on_any_batch_size_and_number_of_devices(batch_size, m
 def test_the_shares_of_a_batchs_parts_add_up_to_its_loss(loss):
     logits, masks = random_batch(images=6)
     masks[:2] = IGNORED  # a part in which hardly anything counts
-    task = dataclasses.replace(TASK, loss_function=loss)
+    task = dataclasses.replace(TASK, pixel_loss=loss)
     weight = np.array([1, 0, 1, 1, 1, 1.0])
 
     def value(rows, totals):
@@ -153,7 +153,7 @@ class TwoHeads(Net):
 def test_auxiliary_heads_add_their_weighted_losses_in_training_alone():
     logits, masks = random_batch()
     batch = batch_of(logits, masks)
-    task = dataclasses.replace(TASK, loss_function="cross_entropy", auxiliary_weight=0.5)
+    task = dataclasses.replace(TASK, pixel_loss="cross_entropy", auxiliary_weight=0.5)
     totals = task.totals(batch)
     variables = {"params": {"aux1": {}}}
     trained, _ = task.loss(TwoHeads(CLASSES), variables, batch, moment_of(totals, train=True))
@@ -182,7 +182,7 @@ def test_auxiliary_heads_add_their_weighted_losses_in_training_alone():
         ({"ignore_label": 300}, "give 0 to 255"),
         ({"focal_gamma": -1.0}, "task.focal_gamma"),
         ({"auxiliary_weight": -1.0}, "task.auxiliary_weight"),
-        ({"loss_function": "hinge"}, "known: cross_entropy, dice, focal"),
+        ({"pixel_loss": "hinge"}, "known: cross_entropy, dice, focal"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

@@ -1,0 +1,1 @@
+"""Ready configurations of networks that predict a class for each pixel, or boxes."""
