@@ -1,4 +1,4 @@
-"""A search over settings of a small network on the digits: minutes on a laptop.
+"""A search over settings of a small network on the digits.
 
     python -m experiments.study --study=digits_search --workdir=runs/digits_search --jobs=2
 
