@@ -1,4 +1,4 @@
-"""Run a study: many runs, and the verdict of a rule written before them; or a search over settings.
+"""Run a study, many runs and the verdict of a rule, or a search over settings.
 
 cnnjax study --study=degradation --workdir=runs/degradation
 cnnjax study --study=mine.py --workdir=runs/mine --scale=paper --jobs=2

@@ -123,3 +123,31 @@ def test_all_processes_stop_and_save(environment, tmp_path, jobs, number, code):
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert not list(workdir.glob("claims/*.claim"))
+
+
+SEARCH = "tests/studies/search/tiny_search.py"
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_machine_finish_a_search(environment, tmp_path):
+    flags = (f"--study={SEARCH}", "--scale=eight", f"--workdir={tmp_path}", "--jobs=2")
+    code, out, err = study(*flags, environment=environment)
+    assert code == 0, err
+    assert "# Which rate suits a tiny network?" in out and "8 trials: " in out
+    assert "2 of 2 runs finished" in err
+    tested = json.loads((tmp_path / "results.json").read_text())["tested"]
+    assert set(tested) == {"retrained_seed-0", "retrained_seed-1"}
+
+
+@pytest.mark.slow
+def test_the_trials_of_a_search_are_listed_and_run_one_by_one(environment, tmp_path):
+    flags = (f"--study={SEARCH}", f"--workdir={tmp_path}")
+    code, out, err = study(*flags, "--list", environment=environment)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.rpartition("=")[2] for line in lines] == [f"trial-{n:04d}" for n in range(4)]
+    code, out, err = study(*flags, "--only=trial-0002", environment=environment)
+    assert code == 0, err
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["trial-0002"]
+    code, out, err = study(*flags, "--dry_run", environment=environment)
+    assert code == 0 and "then the best, trained again with 2 seeds" in out

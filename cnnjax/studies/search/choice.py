@@ -10,6 +10,7 @@ from cnnjax import recipes
 from cnnjax.studies.claims import Claims
 from cnnjax.studies.plan import PlannedRun, changed
 from cnnjax.studies.search.search import Search
+from cnnjax.studies.search.space import decoded, draw
 from cnnjax.studies.search.trials import Trial
 from cnnjax.tasks.values import Score
 from cnnjax.training.errors import RunFolderError
@@ -150,7 +151,8 @@ def plan_retraining(search: Search, choice: Choice) -> list[PlannedRun]:
         choice: the choice.
     """
     base = search.config
-    changes: dict[str, Any] = dict(choice.changes)
+    # Drawn again: the file of the choice has lists in the place of tuples.
+    changes = decoded(search.space, draw(search.space, search.seed, choice.trial))
     if search.retrain_on == "train+validation":
         held_out = base.data.validation_examples
         changes["data.validation_examples"] = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from cnnjax import recipes
@@ -107,7 +108,7 @@ class Search:
                 "so that none would end early; give fewer"
             )
 
-    @property
+    @cached_property
     def config(self) -> recipes.RunConfig:
         """The base, checked."""
         return recipes.parse_config(self.base)

@@ -1,6 +1,7 @@
 """Searches whose objective is made up: nothing is trained."""
 
 import math
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,9 +51,12 @@ class Training:
     def __init__(self, monkeypatch):
         self._counts: list[list[Any]] = []
         self.errors: dict[tuple[str, int], BaseException] = {}
+        # Thousands of lines are written, and no power failure is tested.
+        monkeypatch.setattr(os, "fsync", lambda file: None)
         monkeypatch.setattr(worker, "fit", self.fit)
         monkeypatch.setattr(worker, "recipes", SimpleNamespace(make_run=self.make_run))
         monkeypatch.setattr(search_worker.RetrainWorker, "_measure", self.score)
+        monkeypatch.setattr(search_worker.RetrainWorker, "_load_test", lambda *given: None)
         counted = SimpleNamespace(of=cost, of_base=lambda search: cost(), of_trial=cost)
         monkeypatch.setattr(search_worker, "TrialCosts", lambda folder: counted)
 

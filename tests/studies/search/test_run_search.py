@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -88,12 +89,13 @@ def test_the_results_are_written_as_page_table_and_values(searched):
 
 def test_a_search_that_has_chosen_takes_no_more_trials(searched, data_dir):
     results, workdir, _ = searched
-    more = studies.Search(**{**vars(results.search), "trials": 5})
+    more = replace(results.search, trials=5)
     options = studies.WorkOptions(data_dir=data_dir)
     with pytest.raises(training.RunFolderError, match=r"has chosen trial . of 4 already"):
         studies.run_search(more, workdir, options=options)
 
 
+@pytest.mark.slow
 def test_a_report_of_a_retrained_run_can_be_made(searched, data_dir):
     from cnnjax import reports
 
@@ -106,12 +108,14 @@ def test_without_the_held_out_examples(searched):
     from cnnjax.studies.search.choice import plan_retraining
 
     results, _, _ = searched
-    search = studies.Search(**{**vars(results.search), "retrain_on": "train"})
+    search = replace(results.search, retrain_on="train")
     (first, _) = plan_retraining(search, results.choice)
+    best = results.trials[results.choice.trial].changes
+    assert first.config.optimizer.learning_rate == best["optimizer.learning_rate"]
     assert first.config.data.validation_examples == 1309
     # A subset of the training examples grows by those that were held out.
     base = {**search.base, "data": {**search.base["data"], "train_examples": 100}}
-    both = studies.Search(**{**vars(search), "base": base, "retrain_on": "train+validation"})
+    both = replace(search, base=base, retrain_on="train+validation")
     assert plan_retraining(both, results.choice)[0].config.data.train_examples == 1409
 
 
@@ -126,7 +130,7 @@ def test_wrong_arguments_are_refused(tmp_path, given, message):
     search = studies.load_search(TINY)
     with pytest.raises(training.ConfigError, match=message):
         studies.run_search(search, tmp_path / "search", **given)
-    made = studies.Search(**{**vars(search), "source": None})
+    made = replace(search, source=None)
     with pytest.raises(training.ConfigError, match="read the search from its file"):
         studies.run_search(made, tmp_path / "search", jobs=2)
     assert not (tmp_path / "search").exists()
