@@ -121,7 +121,7 @@ class _Study:
         if not self._has_outcomes:
             return []
         try:
-            page = reports.write_comparison([_WORKDIR.value], data_dir=read_data_dir())
+            page = reports.write_comparison([_WORKDIR.value or ""], data_dir=read_data_dir())
         # The study itself is done, and its results are written.
         except (MissingPackage, training.ConfigError, training.RunFolderError) as error:
             return [("comparison", f"not written: {error}")]
