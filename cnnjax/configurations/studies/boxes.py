@@ -13,7 +13,7 @@ https://github.com/Shenggan/BCCD_Dataset in the working directory, and the run
 from ml_collections import ConfigDict
 
 from cnnjax import studies
-from cnnjax.configurations import center_net_bccd, localizer_digit_scenes
+from cnnjax.configurations.dense import center_net_bccd, localizer_digit_scenes
 
 SCALES = {
     "small": "squared and smooth L1 error of boxes on 640 scenes of one digit, 2 epochs",

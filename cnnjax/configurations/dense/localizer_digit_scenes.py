@@ -1,6 +1,6 @@
 r"""A localizer on scenes of one digit: which digit, and where.
 
-    python -m experiments.train --config=experiments/configs/localizer_digit_scenes.py \
+    python -m experiments.train --config=experiments/configs/dense/localizer_digit_scenes.py \
         --workdir=runs/localizer_digit_scenes
 
 Scenes of 64x64 pixels are composed from the embedded digits on textured ground; those of the test

@@ -1,6 +1,6 @@
 r"""A center network on photographs of blood: red and white cells, and platelets.
 
-    python -m experiments.train --config=experiments/configs/center_net_bccd.py \
+    python -m experiments.train --config=experiments/configs/dense/center_net_bccd.py \
         --config.data.name=voc:144x192:BCCD_Dataset/BCCD --workdir=runs/center_net_bccd
 
 BCCD (https://github.com/Shenggan/BCCD_Dataset, MIT) has 364 photographs of 640x480 pixels with
@@ -13,7 +13,7 @@ at random; with the filters of `simple_cnn_cifar10`, add
 from ml_collections import ConfigDict
 
 from cnnjax import recipes
-from cnnjax.configurations.simple_cnn_cifar10 import STAGES
+from cnnjax.configurations.dense.simple_cnn_cifar10 import STAGES
 
 
 def get_config() -> ConfigDict:

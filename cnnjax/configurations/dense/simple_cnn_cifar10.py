@@ -1,6 +1,6 @@
 r"""A small plain network on CIFAR-10, the backbone of `center_net_bccd`.
 
-    python -m experiments.train --config=experiments/configs/simple_cnn_cifar10.py \
+    python -m experiments.train --config=experiments/configs/dense/simple_cnn_cifar10.py \
         --workdir=runs/simple_cnn_cifar10
 
 Four stages of 3x3 filters with batch norm and max pools, then a global average, so that its filters

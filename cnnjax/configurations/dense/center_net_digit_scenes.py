@@ -1,6 +1,6 @@
 r"""A center network on scenes of up to four digits: each digit with its box.
 
-    python -m experiments.train --config=experiments/configs/center_net_digit_scenes.py \
+    python -m experiments.train --config=experiments/configs/dense/center_net_digit_scenes.py \
         --workdir=runs/center_net_digit_scenes
 
 Scenes of 64x64 pixels are composed from the embedded digits on textured ground; those of the test
