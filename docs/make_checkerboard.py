@@ -10,9 +10,11 @@ away from the edges, divided by its mean.
 
 import pathlib
 from collections.abc import Callable
+from typing import Any, Literal
 
 import flax.linen as linen
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -42,7 +44,7 @@ def transposed(side: int, init: Callable[..., Array]) -> Callable[[Images, int],
     return enlarge
 
 
-def upsampled(method: str) -> Callable[[Images, int], Images]:
+def upsampled(method: Literal["nearest", "bilinear"]) -> Callable[[Images, int], Images]:
     """Returns what enlarges by repetition or interpolation, and then convolves.
 
     Args:
@@ -50,9 +52,9 @@ def upsampled(method: str) -> Callable[[Images, int], Images]:
     """
 
     def enlarge(x: Images, number: int) -> Images:
-        x = nn.Upsample(2, method).apply({}, x)
+        larger: Any = nn.Upsample(2, method).apply({}, x)
         conv = nn.Conv(1, (3, 3), use_bias=False, kernel_init=RANDOM)
-        return conv.init_with_output(jax.random.key(number), x)[0]
+        return conv.init_with_output(jax.random.key(number), larger)[0]
 
     return enlarge
 
@@ -70,13 +72,14 @@ def maps() -> dict[str, Images]:
     """Returns the maps to enlarge, [1, 8, 8, 1] each."""
     from sklearn.datasets import load_digits
 
+    digits: Any = load_digits()
     rows, columns = np.mgrid[:8, :8]
     pictures = {
         "constant": np.ones((8, 8)),
         "smooth": np.exp(-((rows - 3) ** 2 + (columns - 4) ** 2) / 12),
-        "digit": load_digits().images[3] / 16,
+        "digit": digits.images[3] / 16,
     }
-    return {name: np.float32(picture)[None, ..., None] for name, picture in pictures.items()}
+    return {name: jnp.asarray(picture)[None, ..., None] for name, picture in pictures.items()}
 
 
 def enlarged(x: Images, way: Callable[[Images, int], Images]) -> Images:
@@ -95,7 +98,7 @@ def strength(way: Callable[[Images, int], Images]) -> float:
     Args:
         way: enlarges by two, given the layer's number.
     """
-    inside = np.asarray(enlarged(np.ones((1, 16, 16, 1), np.float32), way))[0, 16:-16, 16:-16]
+    inside = np.asarray(enlarged(jnp.ones((1, 16, 16, 1)), way))[0, 16:-16, 16:-16]
     return float(inside.std() / abs(inside.mean()))
 
 

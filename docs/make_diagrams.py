@@ -19,6 +19,7 @@ NETWORKS = (
     *("lenet5", "lenet5_1998", "alexnet", "zfnet", "vgg16", "googlenet", "inception_v3"),
     *("resnet20_cifar", "resnet50", "preact_resnet164_cifar", "wrn28_10", "resnext50_32x4d"),
     *("fractalnet20", "densenet121", "mobilenet_v2", "squeezenet1_1", "simple_cnn"),
+    *("unet", "segnet", "fcn8s"),
 )
 """A network of each family."""
 

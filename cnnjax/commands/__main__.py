@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnjax.commands.closed_output import quiet_where_output_is_closed
-from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import USAGE_ERROR
+from cnnjax.commands.help.columns import entry
 from cnnjax.extras import MissingPackage
 from cnnjax.nearest import did_you_mean
 

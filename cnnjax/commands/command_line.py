@@ -10,7 +10,7 @@ from absl import flags
 from cnnjax import training
 from cnnjax.commands import find_configuration, suggestions
 from cnnjax.commands.exit_codes import USAGE_ERROR
-from cnnjax.commands.grouped_help import command_help
+from cnnjax.commands.help.grouped_help import command_help
 from cnnjax.training.devices import processes
 
 HELP = ("--help", "-help", "--helpshort", "-helpshort", "-h", "-?")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cnnjax import training
 from cnnjax.commands import find_configuration
-from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import USAGE_ERROR
-from cnnjax.commands.program_name import program_name
+from cnnjax.commands.help.columns import entry
+from cnnjax.commands.help.program_name import program_name
 
 
 def overview() -> str:

@@ -8,7 +8,7 @@ cnnjax diagram my_package.nets:MyNet --input_size=32,32,3
 import sys
 
 from cnnjax.analysis.diagrams.diagram_command import main
-from cnnjax.commands.program_name import program_name
+from cnnjax.commands.help.program_name import program_name
 
 
 def run() -> None:

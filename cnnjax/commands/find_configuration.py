@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cnnjax
 from cnnjax import training
-from cnnjax.commands.columns import prose
+from cnnjax.commands.help.columns import prose
 from cnnjax.commands.named_files import named_files
 from cnnjax.nearest import nearest_names
 

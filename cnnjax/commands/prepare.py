@@ -12,8 +12,8 @@ import argparse
 import sys
 
 from cnnjax import data
-from cnnjax.commands.columns import WIDTH
 from cnnjax.commands.exit_codes import MEANINGS, RUN_ERROR, USAGE_ERROR
+from cnnjax.commands.help.columns import WIDTH
 
 
 def main(arguments: list[str] | None = None) -> int:

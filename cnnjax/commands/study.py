@@ -29,8 +29,8 @@ from cnnjax.commands import find_study
 from cnnjax.commands.exit_codes import RUN_ERROR
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.flags.reading import read_options
+from cnnjax.commands.help.program_name import program_name
 from cnnjax.commands.launch import launch
-from cnnjax.commands.program_name import program_name
 from cnnjax.extras import MissingPackage
 
 _STUDY = flags.DEFINE_string(

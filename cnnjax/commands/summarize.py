@@ -8,7 +8,7 @@ cnnjax summarize --all
 import sys
 
 from cnnjax.analysis.cost.summary_command import main
-from cnnjax.commands.program_name import program_name
+from cnnjax.commands.help.program_name import program_name
 
 
 def run() -> None:

@@ -242,7 +242,7 @@ def _cards(
         bars = _bars(predictions, place, 3)
         found = bars[0].name if bars else "nothing"
         number = f"image {int(evaluated.positions[place])}"
-        file = None if evaluated.files is None else Path(evaluated.files[place])
+        file = None if evaluated.files is None else Path(evaluated.files[int(place)])
         numbers = (number,) if file is None else ()
         name = f"{evaluated.split.capitalize()} {number}"
         name = name if file is None else f"{file.parent.name}/{file.name}"

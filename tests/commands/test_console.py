@@ -22,7 +22,7 @@ from absl import flags
 before = set(flags.FLAGS)
 sys.argv = ["cnnjax " + sys.argv[1]]
 module = importlib.import_module("cnnjax.commands." + sys.argv[0].split()[1])
-from cnnjax.commands.grouped_help import command_help
+from cnnjax.commands.help.grouped_help import command_help
 text = command_help(module.__doc__)
 ours = [
     flag.name for name, defined in flags.FLAGS.flags_by_module_dict().items()

@@ -7,8 +7,8 @@ import pytest
 from pydantic import Field
 
 from cnnjax import recipes
-from cnnjax.commands.columns import WIDTH
-from cnnjax.commands.schema_help import schema_help, sections, show, type_text
+from cnnjax.commands.help.columns import WIDTH
+from cnnjax.commands.help.schema_help import schema_help, sections, show, type_text
 
 DEFAULTS = recipes.parse_config({})
 TEXT = schema_help(DEFAULTS)

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from cnnjax import data, recipes
+from cnnjax.data.folders import BOXES_PREFIXES
 from cnnjax.data.own_datasets import own_name
 from cnnjax.recipes.without_examples import run_fields
+from tests.data.annotations.folders import write_voc
 
 FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
 PATHS = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("dense/[!_]*.py")]
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in PATHS)
 # Their networks take seconds to trace.
 SLOW = (
+    "dense/fcn8s_oxford_iiit_pet",
+    "dense/naive_dense_digit_scenes",
     "densenet_bc100_12_cifar10",
     "googlenet_imagenet2012",
     "inception_v3_imagenet2012",
@@ -31,15 +35,25 @@ def config_of(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_configuration_parses_and_names_its_command(name):
     module, config = config_of(name)
-    assert config.data.name in data.list_datasets() or own_name(config.data.name)
+    known = config.data.name.partition("/")[0] in data.list_datasets()
+    folder = config.data.name.startswith(BOXES_PREFIXES)
+    assert known or folder or own_name(config.data.name)
     assert f"--config=experiments/configs/{name}.py" in (module.__doc__ or "")
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in NAMES]
 )
-def test_a_configuration_fits_its_network_and_its_images(name):
-    recipes.check_blueprint(recipes.make_blueprint(config_of(name)[1]))
+def test_a_configuration_fits_its_network_and_its_images(name, tmp_path):
+    module, config = config_of(name)
+    if config.data.name.startswith("voc:"):
+        # A folder of that form in place of the user's.
+        objects = [[("cell", 1, 1, 20, 16)] * 2] * 64
+        write_voc(tmp_path, {"train": objects, "test": objects[:1]})
+        changed = module.get_config()
+        changed.data.name = f"voc:144x192:{tmp_path}"
+        config = recipes.parse_config(changed)
+    recipes.check_blueprint(recipes.make_blueprint(config))
 
 
 @pytest.mark.parametrize(

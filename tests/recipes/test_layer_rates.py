@@ -1,5 +1,7 @@
 """Layer-wise decay of the learning rate, from one number."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +36,8 @@ def test_a_step_moves_each_layer_by_its_share(data_dir):
         gradient = jax.tree.map(jnp.ones_like, params)
         return rule.update(gradient, rule.init(params), params, value=jnp.float32(0))[0]
 
-    plain, decayed = update(), update(layer_decay=0.5)
+    plain: Any = update()
+    decayed: Any = update(layer_decay=0.5)
     names = ["c1", "c3", "c5", "f6", "classifier"]
     for place, name in enumerate(names):
         expected = np.asarray(plain[name]["kernel"]) * 0.5 ** (len(names) - 1 - place)

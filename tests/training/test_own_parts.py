@@ -16,7 +16,11 @@ from tests.training.own_parts import KINDS, Interrupted, StopAt, make
 EVERY_STEP = training.Cadence(log_every=1, checkpoint_steps=2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# Half of the kinds are enough for the default tests.
+RESUMED = [*KINDS[::2], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1::2])]
+
+
+@pytest.mark.parametrize("kind", RESUMED)
 def test_a_run_that_broke_off_resumes_bit_identically(kind, tmp_path):
     whole = training.fit(make(kind), cadence=EVERY_STEP, progress=False)
     assert set(whole.metrics) >= {"loss", "accuracy"}

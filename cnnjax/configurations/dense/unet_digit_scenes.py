@@ -18,10 +18,10 @@ def get_config() -> ConfigDict:
     config.model.name = "unet"
     config.model.overrides = {"base": 16, "norm": "batch", "dropout_rate": 0.0}
     config.data.name = "digit_scenes"
-    config.data.batch_size = 16
+    config.data.batch_size = 8
     config.task = recipes.task_section("segmentation", pixel_loss="cross_entropy + dice")
     config.optimizer.name = "adam"
-    config.optimizer.learning_rate = 3e-3
+    config.optimizer.learning_rate = 2e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 0.25
     config.epochs = 5

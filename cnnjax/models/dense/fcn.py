@@ -180,11 +180,10 @@ class FCN(EncoderNet):
 
 _SOURCE = "Long, Shelhamer and Darrell, 2015"
 
-# Stride, parameters, multiply-adds, and the mean IoU of table 2.
-for _stride, _parameters, _multiply_adds, _iou in (
-    (32, 134_346_581, "110.802 G", "59.4"),
-    (16, 134_364_410, "110.815 G", "62.4"),
-    (8, 134_376_863, "110.844 G", "62.7"),
+for _stride, _parameters, _multiply_adds in (
+    (32, 134_346_581, "110.802 G"),
+    (16, 134_364_410, "110.815 G"),
+    (8, 134_376_863, "110.844 G"),
 ):
     register(
         FCN,
@@ -194,7 +193,7 @@ for _stride, _parameters, _multiply_adds, _iou in (
             input_size=(512, 512, 3),
             parameters=_parameters,
             multiply_adds=_multiply_adds,
-            notes=f"Mean IoU {_iou} (VOC 2011, table 2). The 7x7 convolution is padded here; the "
+            notes="The 7x7 convolution is padded here; the "
             "authors pad the images by 100 pixels and crop the scores.",
             published=Published("table 1", "134 M") if _stride == 32 else None,
             **IMAGENET,

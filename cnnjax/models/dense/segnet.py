@@ -55,6 +55,22 @@ class SegNet(EncoderNet):
 
     paper_initializers: ClassVar[Initializers] = Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL)
 
+    def check_encoder(self, found: Encoder) -> None:
+        """Checks that the encoder halves the size, and remembers the switches that are needed.
+
+        Args:
+            found: the encoder.
+
+        Raises:
+            ValueError: it does not.
+        """
+        super().check_encoder(found)
+        if max(found.strides) == 1:
+            raise ValueError(
+                f"{type(self).__name__}: encoder must make its maps smaller, and those of "
+                f"{self.encoder!r} have the images' size; leave its pooling on"
+            )
+
     @property
     def multiple(self) -> int:
         """The stride of the encoder's last maps; 1 where switches remember the sizes."""
@@ -133,7 +149,6 @@ register(
         input_size=(360, 480, 3),
         parameters=29_449_355,
         multiply_adds="106.288 G",
-        notes="Mean IoU 60.10 (CamVid, 11 classes).",
         **IMAGENET,
     ),
 )

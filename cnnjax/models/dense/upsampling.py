@@ -34,6 +34,7 @@ def enlarged(
         switches: of the pool that is undone, for "max_unpool".
     """
     if net.upsampling == "max_unpool":
+        assert switches is not None
         return nn.MaxUnpool(name=name)(x, switches)
     if net.upsampling != "transposed":
         return nn.Upsample(factor, net.upsampling, name=name)(x)

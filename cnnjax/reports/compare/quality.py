@@ -1,7 +1,7 @@
 """Cost against quality: each setting as a point, its training's cost by its result."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnjax.reports.charts import Line, line_chart
@@ -70,8 +70,8 @@ def _draw(
 
 def list_charts(
     settings: Sequence[Setting],
-    outcomes: dict[str, dict[str, list[Any]]],
-    words: dict[str, str],
+    outcomes: Mapping[str, Mapping[str, Sequence[Any]]],
+    words: Mapping[str, str],
 ) -> list[dict]:
     """Returns a chart of each outcome that is a list of numbers, such as one for each layer.
 

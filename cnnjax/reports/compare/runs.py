@@ -117,6 +117,9 @@ def read_runs(folders: Sequence[str | os.PathLike]) -> Found:
         except NoMetrics:
             found.notes.append(f"{name} has no metrics yet and is left out.")
             continue
+        if not has_lines(record):
+            found.notes.append(f"{name} is left out: {' '.join(record.damage)}")
+            continue
         # A copy of a folder is no second run: the differences between its seeds would be 0.
         number = record.run.get("run_id")
         if isinstance(number, str) and number in seen:
@@ -127,6 +130,15 @@ def read_runs(folders: Sequence[str | os.PathLike]) -> Found:
         found.runs.append(ComparedRun(name, record, seed_of(record)))
     found.notes += damage_notes(found.runs)
     return found
+
+
+def has_lines(record: RunRecord) -> bool:
+    """Returns whether anything of a run's log can be read.
+
+    Args:
+        record: the files of its folder.
+    """
+    return bool(record.train or record.evaluated)
 
 
 def damage_notes(runs: Iterable[ComparedRun]) -> list[str]:

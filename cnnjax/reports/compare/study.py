@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnjax.reports.compare.runs import ComparedRun, Found, damage_notes
+from cnnjax.reports.compare.runs import ComparedRun, Found, damage_notes, has_lines
 from cnnjax.reports.run_record import NoMetrics, read_run_record
 from cnnjax.studies.folder import STUDY_FILE, StudyFolder
 from cnnjax.studies.write_results import RESULTS_FILE
@@ -119,6 +119,9 @@ def read_study(folder: Path) -> tuple[StudyResults, Found]:
                 found.notes.append(f"{name} cannot be read and is left out: {error}")
             else:
                 absent.append(name)
+            continue
+        if not has_lines(record):
+            found.notes.append(f"{name} is left out: {' '.join(record.damage)}")
             continue
         run = ComparedRun(name, record, int(match["seed"]), match["setting"], cost)
         found.runs.append(run)

@@ -10,6 +10,8 @@ from cnnjax.reports.compare.study import StudyResults
 from cnnjax.reports.compare.tables import SortedCell, interval_picture, signed
 from cnnjax.studies.intervals import mean_and_half
 
+_INTERVAL = ("low", "mean", "high")
+
 
 def study_section(study: StudyResults, settings: Sequence[Setting]) -> dict[str, Any]:
     """Returns the question, the verdict, the comparisons and the outcomes of a study.
@@ -18,12 +20,11 @@ def study_section(study: StudyResults, settings: Sequence[Setting]) -> dict[str,
         study: what it has found.
         settings: its runs by setting.
     """
-    outcomes = {name: dict(measured) for name, measured in study.outcomes.items()}
     return {
         "study": study,
         "comparisons": [_comparison_row(row, study) for row in study.comparisons],
         "outcomes": _outcome_table(study, settings),
-        "charts": list_charts(settings, outcomes, dict(study.help)),
+        "charts": list_charts(settings, study.outcomes, study.help),
     }
 
 
@@ -39,8 +40,8 @@ def _comparison_row(row: Mapping[str, Any], study: StudyResults) -> dict[str, An
         "difference": "",
         "level": "",
     }
-    numbers = [row.get(name) for name in ("low", "mean", "high")]
-    if any(number is None or not math.isfinite(number) for number in numbers):
+    numbers = [float(number) for name in _INTERVAL if (number := row.get(name)) is not None]
+    if len(numbers) < len(_INTERVAL) or not all(map(math.isfinite, numbers)):
         return shown
     low, mean, high = numbers
     reach = max(abs(low), abs(high), abs(row["at_least"])) or 1.0
@@ -68,7 +69,7 @@ def _outcome_table(study: StudyResults, settings: Sequence[Setting]) -> dict[str
         measured = study.outcomes.get(setting.runs[0].setting, {})
         cells = [SortedCell(setting.label, setting.label, setting=setting)]
         for name in names:
-            values = [float(v) for v in measured.get(name, ()) if not isinstance(v, list)]
+            values = [v for v in measured.get(name, ()) if isinstance(v, float | int)]
             cells.append(_outcome_cell(values, study.units.get(name, "")))
         rows.append(cells)
     units = [study.units.get(name, "") for name in names]

@@ -109,7 +109,7 @@ def test_switches_are_where_the_maxima_were():
     windows = np.asarray(unpooled).reshape(2, 2, 2, 3, 2, 4)
     np.testing.assert_array_equal(windows.max(axis=(2, 4)), maps["stage2"])
     assert ((windows != 0).sum(axis=(2, 4)) <= 1).all()
-    stage1 = np.asarray(maps["stage1"])
+    stage1 = jnp.asarray(maps["stage1"])
     kernel, bias = (variables["params"]["stage2_conv1"][k] for k in ("kernel", "bias"))
     active = jax.nn.relu(
         jax.lax.conv_general_dilated(

@@ -1,5 +1,7 @@
 """FCN on any encoder: scores of several strides, enlarged and added; and dilation."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +11,17 @@ from cnnjax import models
 from tests.helpers.programs import quickly
 from tests.models.shapes import drawn, size, variables_of
 
-SMALL = {"encoder": "simple_cnn", "encoder_fields": {"widths": (3, 4, 5)}, "hidden": ()}
+SMALL: dict[str, Any] = {
+    "encoder": "simple_cnn",
+    "encoder_fields": {"widths": (3, 4, 5)},
+    "hidden": (),
+}
 
 
 def test_parameters_are_vgg16s_and_those_of_the_scores():
     """VGG-16's convolutions and two dense layers, 1x1 scores, and 4x4 kernels of all classes."""
-    vgg = models.model_info("vgg16").parameters - (4096 * 1000 + 1000)
+    info: Any = models.model_info("vgg16")
+    vgg = info.parameters - (4096 * 1000 + 1000)
     scores = {"fcn32s": (4096,), "fcn16s": (4096, 512), "fcn8s": (4096, 512, 256)}
     for name, channels in scores.items():
         count = sum(21 * (c + 1) for c in channels) + (len(channels) - 1) * 16 * 21 * 21
@@ -99,8 +106,9 @@ def test_the_papers_scores_start_at_zero():
 
 
 def test_new_classes_reset_the_scores_and_the_learned_enlargements():
-    net = models.create_model("fcn32s", 3, **{**SMALL, "output_stride": 4})
+    net: Any = models.create_model("fcn32s", 3, **{**SMALL, "output_stride": 4})
     variables = drawn(variables_of(net, (16, 16, 3)))
+    new: Any
     new, reset = models.reset_classifier(net, variables, 5, jax.random.key(0))
     assert size(reset) == size(variables_of(new, (16, 16, 3)))
     np.testing.assert_allclose(reset["params"]["up4"]["kernel"], models_bilinear((4, 4, 5, 5)))
@@ -111,9 +119,9 @@ def test_new_classes_reset_the_scores_and_the_learned_enlargements():
 
 def test_dilated_maps_are_the_strided_ones_and_those_between():
     """At every second or fourth unit, both nets see the same pixels through the same kernels."""
-    form = {"blocks": (1, 1, 2, 2), "widths": (2, 2, 3, 4), "bottleneck": True}
-    strided = models.encoder("resnet18", **form)
-    dilated = models.encoder("resnet18", output_stride=8, **form)
+    form: dict[str, Any] = {"blocks": (1, 1, 2, 2), "widths": (2, 2, 3, 4), "bottleneck": True}
+    strided: Any = models.encoder("resnet18", **form)
+    dilated: Any = models.encoder("resnet18", output_stride=8, **form)
     assert (strided.strides, dilated.strides) == ((2, 4, 8, 16, 32), (2, 4, 8))
     images = jax.random.normal(jax.random.key(0), (1, 64, 96, 3))
     variables = drawn(variables_of(strided, (64, 96, 3)))
@@ -141,6 +149,15 @@ def test_dilated_maps_are_the_strided_ones_and_those_between():
         ("fcn_resnet50", {"output_stride": 12}, "a power of two from 4 on, such as 8, got 12"),
         ("fcn_resnet50", {"encoder_fields": {"blocks": (1,), "widths": (4,)}}, "aux_heads=False"),
         ("resnet18", {"output_stride": 2}, "output_stride must be None or a power of two"),
+        (
+            "segnet",
+            {
+                "encoder": "simple_cnn",
+                "encoder_fields": {"pooling": "none"},
+                "upsampling": "nearest",
+            },
+            "must make its maps smaller",
+        ),
         ("segnet", {"encoder": "resnet18"}, "of stride 2, 8, 16, 32 were not; use a VGG"),
     ],
 )

@@ -1,5 +1,7 @@
 """An encoder's weights come from files of the backbone alone."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from cnnjax import models
 from tests.models.shapes import drawn, variables_of
 
-FORM = {"blocks": (1, 1), "widths": (4, 8)}
+FORM: dict[str, Any] = {"blocks": (1, 1), "widths": (4, 8)}
 SIZE = (16, 16, 3)
 
 
@@ -30,7 +32,7 @@ def test_the_encoder_is_the_files_and_everything_else_is_kept(backbone, unet, so
     if source == "cnnjax":
         models.save_pretrained(backbone[1], path)
     else:
-        models.export_torchvision(*backbone, path)
+        models.export_torchvision(backbone[0], backbone[1], path)
     loaded = models.load_pretrained(unet[0], path, source, variables=unet[1], part="encoder")
     assert jax.tree.structure(loaded) == jax.tree.structure(unet[1])
     for collection, tree in loaded.items():
@@ -45,8 +47,8 @@ def test_the_encoder_is_the_files_and_everything_else_is_kept(backbone, unet, so
 
 def test_an_encoder_of_another_form_is_refused(backbone, tmp_path):
     path = tmp_path / "weights.safetensors"
-    models.export_torchvision(*backbone, path)
-    net = models.create_model(
+    models.export_torchvision(backbone[0], backbone[1], path)
+    net: Any = models.create_model(
         "unet", encoder="resnet18", encoder_fields={**FORM, "blocks": (2, 1)}, base=2
     )
     variables = variables_of(net, SIZE)
@@ -65,18 +67,19 @@ def test_an_encoder_of_another_form_is_refused(backbone, tmp_path):
 )
 def test_other_parts_are_refused(name, settings, part, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        models.load_pretrained(models.create_model(name, **settings), tmp_path / "a", part=part)
+        net: Any = models.create_model(name, **settings)
+        models.load_pretrained(net, tmp_path / "a", part=part)
 
 
 def test_parts_of_networks_for_each_pixel_export_as_they_load(tmp_path):
     fields = {"blocks": (1, 1, 1), "widths": (2, 2, 4)}
-    net = models.create_model("fcn_resnet50", 3, encoder_fields=fields)
+    net: Any = models.create_model("fcn_resnet50", 3, encoder_fields=fields)
     variables = drawn(variables_of(net, (32, 32, 3)))
     path = tmp_path / "weights.safetensors"
     models.save_pretrained(variables, path)
     loaded = models.load_pretrained(net, path, "cnnjax")
     jax.tree.map(np.testing.assert_array_equal, loaded, variables)
-    grouped = models.create_model("fcn_resnet50", 3, encoder_fields={"norm": "group"})
+    grouped: Any = models.create_model("fcn_resnet50", 3, encoder_fields={"norm": "group"})
     with pytest.raises(ValueError, match=r"with encoder\.norm='group'"):
         models.export_torchvision(grouped, variables, path)
     images = jnp.zeros((1, 40, 48, 3))

@@ -99,7 +99,7 @@ QUIET: dict[str, Any] = dict(
 )
 
 
-@settings(max_examples=50, **QUIET)
+@settings(max_examples=30, **QUIET)
 @given(cases(), DTYPES)
 def test_random_convolutions_are_the_defining_sums(case, dtype):
     _check(case, dtype)

@@ -66,7 +66,7 @@ CONFIGURED: dict[str, Any] = dict(
 )
 
 
-@settings(max_examples=25, **CONFIGURED)
+@settings(max_examples=15, **CONFIGURED)
 @given(configurations(), st.integers(0, 2**16))
 def test_pools_and_gradients_are_the_defining_sums_and_laxs(configuration, seed):
     _check(configuration, seed)

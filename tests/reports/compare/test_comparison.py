@@ -116,14 +116,16 @@ def test_what_is_given_twice_or_copied_counts_once(tmp_path):
 
 
 def test_a_damaged_line_and_a_run_without_metrics_are_named(tmp_path):
-    folders = [write_run(tmp_path / name, seed=seed) for seed, name in enumerate("abc")]
+    folders = [write_run(tmp_path / name, seed=seed) for seed, name in enumerate("abcd")]
     with (folders[0] / "metrics.jsonl").open("a") as file:
         file.write('{"step": 60, "split": \n')
     (folders[1] / "metrics.jsonl").write_text("")
+    (folders[3] / "metrics.jsonl").write_text("damaged\n")
     comparison = reports.read_comparison(folders)
     assert [run.name for run in comparison.runs] == ["a", "c"]
     assert comparison.notes[0] == "b has no metrics yet and is left out."
-    assert comparison.notes[1].startswith("a: 1 of 7 lines of metrics.jsonl cannot be read")
+    assert comparison.notes[1].startswith("d is left out: 1 of 1 lines of metrics.jsonl cannot be")
+    assert comparison.notes[2].startswith("a: 1 of 7 lines of metrics.jsonl cannot be read")
     with pytest.raises(ConfigError, match=r"1 run to compare.*b has no metrics yet"):
         reports.read_comparison(folders[:2])
 

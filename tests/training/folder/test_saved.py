@@ -53,6 +53,7 @@ def test_checkpoints_of_another_run_push_nothing_out_and_stay(checkpoints):
     assert (checkpoints.folder / "damaged-00000007-0").is_dir()
 
 
+@pytest.mark.slow
 def test_any_file_that_orbax_cannot_read_leads_to_the_one_before(checkpoints, caplog, capfd):
     """Also where somebody made the manifest fit."""
     folder, kept = checkpoints.path(2), checkpoints.folder.parent / "kept"

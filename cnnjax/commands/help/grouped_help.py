@@ -9,10 +9,10 @@ from typing import Any
 from absl import flags
 
 from cnnjax import recipes
-from cnnjax.commands.columns import entry
 from cnnjax.commands.exit_codes import MEANINGS
-from cnnjax.commands.program_name import program_name
-from cnnjax.commands.schema_help import schema_help
+from cnnjax.commands.help.columns import entry
+from cnnjax.commands.help.program_name import program_name
+from cnnjax.commands.help.schema_help import schema_help
 from cnnjax.commands.suggestions import own_flags
 
 FIRST, LAST = "The run", "Other"

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from cnnjax.commands.columns import entry, prose
+from cnnjax.commands.help.columns import entry, prose
 from cnnjax.extras import installed_with
 
 with installed_with("train"):

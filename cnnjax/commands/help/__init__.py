@@ -1,0 +1,1 @@
+"""The texts of --help: flags in groups, keys of a configuration, in two columns."""
