@@ -72,14 +72,14 @@ def main(arguments: Sequence[str]) -> None:
     if _LIST.value:
         print("\n".join(_command(name) for name in kind.names()))
         return
-    options = studies.WorkOptions(data_dir=read_data_dir(), read=read_options())
-    page, failed, left = kind.run(options)
+    workdir: str = _WORKDIR.value
+    page, failed, left = kind.run(workdir)
     if not _ONLY.value:
         print(page)
         print()
-    written = [("results", str(Path(_WORKDIR.value) / "results.md"))]
+    written = [("results", str(Path(workdir) / "results.md"))]
     if not _ONLY.value:
-        written += kind.write_comparison()
+        written += kind.write_comparison(workdir)
     print(training.format_lines(written))
     for names, problem in ((failed, "failed"), (left, "not finished")):
         if names:
@@ -105,10 +105,10 @@ class _Study:
         runs = self._runs()
         return studies.format_cost(runs, studies.check_runs(runs, read_data_dir()))
 
-    def run(self, options: studies.WorkOptions) -> tuple[str, list[str], list[str]]:
+    def run(self, workdir: str) -> tuple[str, list[str], list[str]]:
         """Returns the page of results, and the names of the runs that failed or are left."""
         results = studies.run_study(
-            self._study, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
+            self._study, workdir, jobs=_JOBS.value, only=_ONLY.value, options=_options()
         )
         chosen = studies.choose_runs(results.runs, _ONLY.value)
         failed = [run.name for run in chosen if run.name in results.failures]
@@ -116,12 +116,12 @@ class _Study:
         self._has_outcomes = bool(results.outcomes)
         return studies.results_page(results), failed, left
 
-    def write_comparison(self) -> list[tuple[str, str]]:
+    def write_comparison(self, workdir: str) -> list[tuple[str, str]]:
         """Writes the page that compares the runs; returns its path, or why there is none."""
         if not self._has_outcomes:
             return []
         try:
-            page = reports.write_comparison([_WORKDIR.value or ""], data_dir=read_data_dir())
+            page = reports.write_comparison([workdir], data_dir=read_data_dir())
         # The study itself is done, and its results are written.
         except (MissingPackage, training.ConfigError, training.RunFolderError) as error:
             return [("comparison", f"not written: {error}")]
@@ -134,8 +134,9 @@ class _Search:
     def __init__(self, search: studies.Search):
         self._search = search
 
-    def write_comparison(self) -> list[tuple[str, str]]:
+    def write_comparison(self, workdir: str) -> list[tuple[str, str]]:
         """Returns no path: the trials of a search differ in too much for one page."""
+        del workdir
         return []
 
     def names(self) -> list[str]:
@@ -144,10 +145,10 @@ class _Search:
     def cost(self) -> str:
         return studies.format_search(self._search, studies.TrialCosts(read_data_dir()))
 
-    def run(self, options: studies.WorkOptions) -> tuple[str, list[str], list[str]]:
+    def run(self, workdir: str) -> tuple[str, list[str], list[str]]:
         """Returns the page of results, and the names of the runs that failed or are left."""
         results = studies.run_search(
-            self._search, _WORKDIR.value, jobs=_JOBS.value, only=_ONLY.value, options=options
+            self._search, workdir, jobs=_JOBS.value, only=_ONLY.value, options=_options()
         )
         page, only = studies.search_page(results), _ONLY.value
         failed = [name for name in results.failures if not only or name in only]
@@ -155,6 +156,10 @@ class _Search:
         if results.choice is None and not (only or failed or left):
             left = ["no trial was trained in full, so that nothing is chosen"]
         return page, failed, left
+
+
+def _options() -> studies.WorkOptions:
+    return studies.WorkOptions(data_dir=read_data_dir(), read=read_options())
 
 
 def _command(name: str) -> str:

@@ -28,7 +28,7 @@ launch(main)
     [
         # More than a pipe holds, through the program of `experiments`; what stays in the buffer
         # until the end, through the console command.
-        ("-c", LAUNCHED),
+        pytest.param(("-c", LAUNCHED), marks=pytest.mark.slow),
         ("-m", "cnnjax", "--help"),
     ],
 )

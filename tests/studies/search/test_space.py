@@ -1,5 +1,7 @@
 """Settings are drawn from the distributions that were declared."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -45,10 +47,10 @@ def test_logarithms_of_whole_numbers_are_equally_likely():
 
 
 def test_settings_of_one_key_do_not_depend_on_another_one(settings):
-    """No two keys, and no two trials in a row, are correlated."""
+    """The correlation of 400 independent pairs has a standard deviation of 1 / 20."""
     rates, decays = np.log(settings[RATE]), np.asarray(settings[DECAY])
     for one, other in ((rates, decays), (rates[1:], rates[:-1])):
-        assert stats.pearsonr(one, other).pvalue > 1e-3
+        assert abs(np.corrcoef(one, other)[0, 1]) < 3.3 / 20
 
 
 def test_a_trial_depends_on_seed_and_number_alone():
@@ -70,13 +72,13 @@ def test_values_of_choices_keep_their_kind():
     ("make", "message"),
     [
         (lambda: studies.Uniform(1, 0), r"Uniform\(1, 0\): the first number must be the smaller"),
-        (lambda: studies.Uniform("0", 1), r"Uniform\('0', 1\): give two numbers"),
+        (lambda: studies.Uniform(cast(Any, "0"), 1), r"Uniform\('0', 1\): give two numbers"),
         (lambda: studies.Uniform(0, float("inf")), "give two numbers"),
         (lambda: studies.LogUniform(0, 1), r"LogUniform\(0, 1\): logarithms need a range above 0"),
         (
-            lambda: studies.Integers(1, 2.5),
+            lambda: studies.Integers(1, cast(Any, 2.5)),
             r"Integers\(1, 2.5, log=False\): give two whole numbers",
-        ),  # pyright: ignore
+        ),
         (lambda: studies.Integers(True, 2), "give two whole numbers"),
         (lambda: studies.Integers(0, 8, log=True), "logarithms need a range above 0"),
         (lambda: studies.Choices("sgd"), "give a list of values"),

@@ -34,13 +34,15 @@ def test_every_trial_is_trained_and_the_best_is_retrained_and_scored(fake, tmp_p
         assert config.optimizer.learning_rate == trial.changes[RATE]
         assert trial.value == accuracy(config, 9)
         assert list(trial.course) == list(range(1, 10))
-    best = max(trials, key=lambda trial: trial.value)
+    best = max(trials, key=lambda trial: trial.value or 0.0)
     choice = read_choice(tmp_path)
     assert choice is not None and (choice.trial, choice.trials) == (best.number, 8)
     assert choice.changes[RATE] == best.changes[RATE]
     assert fake.trained[8:] == [("retrained_seed-0", 9), ("retrained_seed-1", 9)]
     folder = studies.StudyFolder(tmp_path)
-    assert folder.outcomes("retrained_seed-1") == {"accuracy": pytest.approx(best.value - 0.1)}
+    assert folder.outcomes("retrained_seed-1") == {
+        "accuracy": pytest.approx((best.value or 0.0) - 0.1)
+    }
     # Nothing is left, and nothing is done again.
     assert work(search, tmp_path) == trials and len(fake.trained) == 10
 

@@ -3,7 +3,7 @@
 from cnnjax import studies, training
 from tests.studies.tiny_study import FOUR
 
-SCALES = {"four": "4 trials of 2 epochs", "eight": "8 trials of 4 epochs, the bad ones end early"}
+SCALES = {"three": "3 trials of 2 epochs", "eight": "8 trials of 4 epochs, the bad ones end early"}
 
 
 def get_study(scale):
@@ -15,7 +15,7 @@ def get_study(scale):
             "optimizer.learning_rate": studies.LogUniform(1e-5, 1e-1),
             "optimizer.name": studies.Choices(["adam", "sgd"]),
         },
-        trials=8 if eight else 4,
+        trials=8 if eight else 3,
         pruning=studies.Halving(1, 2) if eight else None,
         seeds=(0, 1),
         cadence=training.Cadence(log_every=1),

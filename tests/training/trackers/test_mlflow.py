@@ -1,6 +1,7 @@
 """The tracker of MLflow against the real package."""
 
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -109,3 +110,9 @@ def test_defaults_are_mlflows_own_variables(monkeypatch, tmp_path):
     made = training.MlflowTracker()
     assert (made.address, made.experiment) == ("http://127.0.0.1:5000", "mine")
     assert training.MlflowTracker("sqlite:///x.db").address == "sqlite:///x.db"
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ImportError, match=r'needs mlflow.*"cnnjax\[mlflow\]"'):
+        training.make_trackers(["mlflow"])

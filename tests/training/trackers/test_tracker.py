@@ -67,22 +67,27 @@ def started(finished, tiny_config, data_dir):
     return start
 
 
-def test_fit_sends_all_metrics_and_how_it_ended(finished, tiny_config, data_dir, tmp_path):
-    """A run that continues: the service has what the folder has, each step once."""
+def test_fit_sends_all_metrics_and_how_it_ended(finished, tiny_config, data_dir, tmp_path, caplog):
+    """A run that continues: the service has what the folder has, each step once.
+
+    Another service is away, which ends no training.
+    """
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
     for step in (4, 6):
         shutil.rmtree(workdir / "checkpoints" / f"{step:08d}")
     before = lines_of(workdir)
     # It got the logs up to step 3, and one evaluation; then the process was killed.
-    service = Service({"train": 3, "validation": 2})
+    service, away = Service({"train": 3, "validation": 2}), Service()
+    away.away = True
     training.fit(
         recipes.make_run(tiny_config, data_dir=data_dir),
         workdir,
         cadence=training.Cadence(log_every=1),
-        callbacks=[service],
+        callbacks=[away, service],
         progress=False,
     )
+    assert caplog.text.count("nobody answers") == 1 and away.sent == []
     assert (service.start.step, service.endings) == (2, ["finished"])
     assert service.start.run_id and service.start.workdir == workdir
     steps = [(split, step) for split, step, _ in service.sent]
@@ -142,16 +147,6 @@ def test_what_is_left_at_the_end_is_counted(started, caplog):
     service.on_end("stopped")
     assert "were not sent to the service; the same command sends them" in caplog.text
     assert caplog.text.count("failed, and is tried again") == 1
-
-
-def test_a_failing_tracker_does_not_end_a_training(tiny_config, data_dir, caplog):
-    service = Service()
-    service.away = True
-    result = training.fit(
-        recipes.make_run(tiny_config, data_dir=data_dir), callbacks=[service], progress=False
-    )
-    assert result.step == 6
-    assert caplog.text.count("nobody answers") == 1
 
 
 class Settings:
