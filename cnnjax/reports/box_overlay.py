@@ -11,7 +11,7 @@ _WIDTH = 400
 _CROWDED = 24
 """From this many boxes on, right ones have their text under the pointer only."""
 
-_LETTER, _LINE = 6.4, 13
+_LETTER, _LINE = 7.4, 13
 
 
 def box_overlay(boxes: Sequence[MarkedBox], height: int, width: int) -> str:

@@ -11,6 +11,7 @@ from cnnjax.data.annotations.annotated import AnnotatedImage, class_labels
 from cnnjax.data.array_examples import ArrayExamples
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import Examples, PartSpec, Spec
+from cnnjax.data.kinds import Kind
 from cnnjax.data.read.decode import DamagedImage, decode_image, opencv
 from cnnjax.data.read_options import RESIDENT_BYTES
 from cnnjax.data.user_files import read_regular
@@ -164,5 +165,5 @@ def from_annotations(
     except (DamagedImage, OSError):
         # Read on demand, a damaged image is left out and named.
         return examples
-    kinds = {name: part.kind for name, part in examples.spec.items()}
+    kinds: dict[str, Kind] = {name: part.kind for name, part in examples.spec.items()}
     return ArrayExamples(arrays, kinds, examples.identity())

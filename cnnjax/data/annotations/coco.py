@@ -145,7 +145,7 @@ def _image(row: Mapping[str, Any], folder: Path, source: Path) -> tuple[Path, tu
 
 
 def _bounds(row: Mapping[str, Any], where: str) -> list[float]:
-    bounds = row.get("bbox")
+    bounds: Any = row.get("bbox")
     numbers = isinstance(bounds, list) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in bounds
     )

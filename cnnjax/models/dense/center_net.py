@@ -138,7 +138,7 @@ class CenterNet(EncoderNet):
         new = super().reset_layer(path, old, num_classes, key)
         return {**new, "bias": jnp.full_like(new["bias"], PRIOR_LOGIT)}
 
-    def _unit(self, x: Images, norm: type, name: str) -> Maps:
+    def _unit(self, x: Images, norm: Any, name: str) -> Maps:
         """Returns maps after a 3x3 convolution, a normalization and the activation."""
         x = self.conv(self.width, (3, 3), use_bias=self.needs_bias, name=f"{name}_conv")(x)
         return self.activate(norm(name=f"{name}_norm")(x))

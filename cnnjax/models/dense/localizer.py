@@ -1,7 +1,7 @@
 """A localizer: one trunk, with a class head and a box head.
 
-The last maps of a backbone are averaged on a coarse grid, which keeps where things are, and
-flattened; dense layers follow, which both heads share.
+The class head sees the last maps of a backbone without their places, so that what an object looks
+like is learned once for all places. The box head sees them with their places.
 
 Example:
     >>> import jax
@@ -13,7 +13,7 @@ Example:
     (2, 7)
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ from cnnjax.models.registry import register
 BOX_NUMBERS = 4
 """Numbers of a box: x and y of its center, width and height, as shares of the image's sides."""
 
+Values = Float[Array, "batch _"]
+
 Located = Float[Array, "batch values"]
 """The logits of the classes, then the numbers of the box."""
 
@@ -41,18 +43,19 @@ class Localizer(EncoderNet):
 
     Attributes:
         encoder: name of the backbone.
-        grid: rows and columns of the grid on which the last maps are averaged; None for the maps
-            as they are, which fixes the size of the images.
-        hidden: units of the dense layers that both heads share.
+        grid: rows and columns of the grid on which the box head's input is averaged; None for the
+            maps as they are, which fixes the size of the images.
+        pooling: of the class head's input over all places, "average" or "max".
+        hidden: units of the dense layers that each head has before its last one.
         dropout_rate: of the hidden layers' outputs.
 
-    Source: the shared trunk with a head for each task is that of Sermanet et al., 2013, section 4;
-    the heads are single dense layers here.
+    Source: the shared trunk with a head for each task is that of Sermanet et al., 2013, section 4.
     """
 
     num_classes: int = 10
     encoder: str | None = "resnet18"
     grid: int | None = None
+    pooling: Literal["average", "max"] = "average"
     hidden: tuple[int, ...] = (128,)
     dropout_rate: float = 0.0
 
@@ -84,6 +87,10 @@ class Localizer(EncoderNet):
                 "an int of at least 1, or None",
             )
 
+    def field_choices(self) -> dict[str, tuple]:
+        """Returns the allowed values of the fields added here, by field."""
+        return {**super().field_choices(), "pooling": ("average", "max")}
+
     @property
     def multiple(self) -> int:
         """Images of any size are taken: nothing is enlarged."""
@@ -99,20 +106,27 @@ class Localizer(EncoderNet):
         """
         maps = self.encoder_layer()(x, train)
         x = self.feature("trunk", maps[max(maps)])
+        pooled = x.max(axis=(1, 2)) if self.pooling == "max" else x.mean(axis=(1, 2))
+        logits = self.logits(self._hidden(pooled, "class", train))
         if self.grid is not None:
             x = nn.AdaptiveAvgPool((self.grid, self.grid), name="grid")(x)
-        names = [f"hidden{number}" for number in range(1, len(self.hidden) + 1)]
-        x = flat(self, next(iter(names), "classifier"), x, "set grid, which takes any size")
-        for name, units in zip(names, self.hidden, strict=True):
-            x = self.feature(name, self.activate(self.dense(units, name=name)(x)))
-            x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
-        box = self.dense(
+        first = "box_hidden1" if self.hidden else "box"
+        x = flat(self, first, x, "set grid, which takes any size")
+        numbers = self.dense(
             BOX_NUMBERS,
             kernel_init=self.initializers.classifier,
             bias_init=linen.initializers.constant(0.5),
             name="box",
-        )(x)
-        return jnp.concatenate([self.logits(x), box], axis=-1)
+        )(self._hidden(x, "box", train))
+        return jnp.concatenate([logits, numbers], axis=-1)
+
+    def _hidden(self, x: Values, head: str, train: bool) -> Values:
+        """Applies a head's hidden layers, each with dropout after it."""
+        for number, units in enumerate(self.hidden, start=1):
+            name = f"{head}_hidden{number}"
+            x = self.feature(name, self.activate(self.dense(units, name=name)(x)))
+            x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return x
 
 
 register(
@@ -122,6 +136,6 @@ register(
         "Sermanet et al., 2013, section 4: one trunk, a head for the class and one for the box",
         input_size=(224, 224, 3),
         parameters=None,
-        notes="The heads are single dense layers after one hidden layer.",
+        notes="Each head has one hidden layer; the class head sees the mean of the last maps.",
     ),
 )

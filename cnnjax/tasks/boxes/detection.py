@@ -238,7 +238,8 @@ class Detection(Task):
             prediction: `predict`'s values for one example, NumPy arrays.
             top: how many boxes to name in the printed line and in a table; JSON has all.
         """
-        return detection_answer(*prediction, self.class_names, top)
+        scores, labels, boxes = prediction
+        return detection_answer(scores, labels, boxes, self.class_names, top)
 
     def pictures(self, evaluated: Evaluated, count: int = 16) -> np.ndarray:
         """Returns the images with the most mistakes for their objects, the worst first.
@@ -267,7 +268,8 @@ class Detection(Task):
         """Returns the weighted losses of heat, size and offset."""
         maps = self._split(outputs)
         centers = self._centers(maps, batch)
-        heat = draw_heat(centers, maps.heat.shape[1:3], len(self.class_names), self.least_overlap)
+        size = (maps.heat.shape[1], maps.heat.shape[2])
+        heat = draw_heat(centers, size, len(self.class_names), self.least_overlap)
         objects = jnp.maximum(centers.real.sum(axis=1), 1).astype(maps.heat.dtype)
         losses = {"heat": heat_losses(maps.heat, heat.astype(maps.heat.dtype))}
         weights = {"sides": self.size_weight, "offsets": self.offset_weight}
@@ -278,7 +280,7 @@ class Detection(Task):
         return {name: values / objects for name, values in losses.items()}
 
     def _centers(self, maps: CenterMaps, batch: Batch) -> Centers:
-        size, image = maps.heat.shape[1:3], batch["image"].shape[1:3]
+        size, image = (maps.heat.shape[1], maps.heat.shape[2]), batch["image"].shape[1:3]
         boxes = batch["boxes"]
         real = real_boxes(boxes, batch.get("boxes_count"))
         stride = (image[0] / size[0], image[1] / size[1])

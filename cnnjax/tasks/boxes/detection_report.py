@@ -112,7 +112,7 @@ def _precision_section(curves: PrecisionRecall, class_names: Sequence[str]) -> S
         "Precision by recall",
         [
             Series(
-                class_names[label],
+                str(class_names[label]),
                 (100 * RECALLS).tolist(),
                 (100 * curves.precision[0, :, label]).tolist(),
                 marks=False,
@@ -149,12 +149,12 @@ def _class_table(curves: PrecisionRecall, class_names: Sequence[str]) -> Table:
     order = [label for label in order.tolist() if curves.objects[label]]
     rows = [
         (
-            class_names[label],
+            str(class_names[label]),
             f"{curves.objects[label]:,}",
-            percent(whole[label], digits=1, exact=False),
+            percent(float(whole[label]), digits=1, exact=False),
             Cell("", bar=float(whole[label])),
-            percent(half[label], digits=1, exact=False),
-            percent(curves.recall[0, label], digits=1),
+            percent(float(half[label]), digits=1, exact=False),
+            percent(float(curves.recall[0, label]), digits=1),
         )
         for label in order[:_SHOWN_CLASSES]
     ]

@@ -150,7 +150,8 @@ class Localization(Task):
             moment: of evaluation, whose `train` is False.
         """
         outputs, _ = self.apply(model, variables, batch, moment)
-        terms = dict(zip(("class", "box"), self._losses(outputs, batch), strict=True))
+        of_class, of_box = self._losses(outputs, batch)
+        terms: dict[str, Array] = {"class": of_class, "box": of_box}
         sums = weighted_sums(terms, batch)
         return {name: sums[name] / sums["weight"].astype(sums[name].dtype) for name in terms}
 
@@ -229,7 +230,8 @@ class Localization(Task):
             prediction: `predict`'s values for one example, NumPy arrays.
             top: how many classes to name.
         """
-        return localization_answer(*prediction, self.class_names, top)
+        log_probabilities, box = prediction
+        return localization_answer(log_probabilities, box, self.class_names, top)
 
     def pictures(self, evaluated: Evaluated, count: int = 16) -> np.ndarray:
         """Returns the images whose box overlaps the true one least, the worst first.

@@ -1,5 +1,7 @@
 """COCO files are read as they lie, and what lies in them is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_objects_are_those_of_the_file(tmp_path):
 def test_splits_are_found_by_their_names(tmp_path):
     write_coco(tmp_path, split="train2017")
     write_coco(tmp_path, split="val2017")
-    splits = data.annotated_splits(f"coco:8x10:{tmp_path}")
+    splits: Any = data.annotated_splits(f"coco:8x10:{tmp_path}")
     assert splits.class_names == ("cat", "dog")
     np.testing.assert_array_equal(splits.train.column("boxes_count"), [2, 0])
     np.testing.assert_array_equal(splits.split("test").column("boxes_label")[0], [1, 0])

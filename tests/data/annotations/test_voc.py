@@ -1,5 +1,7 @@
 """VOC folders are read as they lie, and what lies in them is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -40,9 +42,9 @@ def test_splits_have_boxes_of_equally_many_rows(voc):
 
 
 def test_a_name_in_a_configuration_gives_the_splits(voc):
-    whole = data.annotated_splits(f"voc:{voc}")
+    whole: Any = data.annotated_splits(f"voc:{voc}")
     assert whole.train.spec["image"].shape == (16, 20, 3)
-    small = data.annotated_splits(f"voc:8x10:{voc}")
+    small: Any = data.annotated_splits(f"voc:8x10:{voc}")
     assert small.train.spec["image"].shape == (8, 10, 3)
     assert whole.train.identity() != small.train.identity()
     assert data.annotated_splits("digits") is None

@@ -1,5 +1,7 @@
 """Localizers and center networks on backbones of the registry."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,8 +37,9 @@ def test_maps_are_enlarged_to_a_stride_of_four(encoder, decoded):
         assert features[f"decoded{stride}"] == (64 // stride, 96 // stride, 8)
 
 
+@pytest.mark.slow
 def test_all_cells_start_unsure_of_a_center():
-    model = models.create_model("center_net", num_classes=3, stride=2, **TINY)
+    model: Any = models.create_model("center_net", num_classes=3, stride=2, **TINY)
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 1)))
     images = jax.random.normal(jax.random.key(1), (4, 16, 16, 1))
     heat = jax.nn.sigmoid(jax.jit(model.apply)(variables, images)[..., :3])
@@ -71,7 +74,7 @@ def test_a_grid_lets_a_localizer_take_larger_images():
     plain = models.create_model("localizer", num_classes=3, **TINY)
     variables = variables_of(plain, (16, 16, 1))
     with pytest.raises(
-        ValueError, match=r"hidden1: its weights are for 128 values an image, .*set grid, which"
+        ValueError, match=r"box_hidden1: its weights are for 128 values an image, .*set grid, which"
     ):
         jax.eval_shape(plain.apply, variables, larger)
 

@@ -44,4 +44,4 @@ def numbered(examples):
     """Returns the examples with their place in the first pixel of each image."""
     parts = {name: np.array(part) for name, part in examples.arrays.items()}
     parts["image"][:, 0, 0, 0] = np.arange(len(parts["image"]))
-    return data.from_arrays(**parts)
+    return data.from_arrays(kinds=None, **parts)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def by_pycocotools(found):
         return listed
 
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
+        truth: Any = COCO()
         truth.dataset = {
             "info": {},
             "images": [{"id": image + 1} for image in range(len(found.scores))],
@@ -69,7 +70,7 @@ def by_pycocotools(found):
             "annotations": rows(found.true_boxes, found.true_labels),
         }
         truth.createIndex()
-        found_rows = rows(found.boxes, found.labels, found.scores)
+        found_rows: Any = rows(found.boxes, found.labels, found.scores)
         result = COCOeval(truth, truth.loadRes(found_rows), "bbox")
         result.evaluate()
         result.accumulate()

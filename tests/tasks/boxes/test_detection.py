@@ -1,5 +1,7 @@
 """Detection: its losses by loops, its metrics from rows, its report and its text."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,7 @@ def perfect(examples, noise=0.0):
 
 
 def evaluated_metrics(maps, batch_size=12, placement=None):
-    evaluate = evaluation.make_evaluator(
+    evaluate: Any = evaluation.make_evaluator(
         Fixed(maps.shape), TASK, data.Preprocess(), EXAMPLES, batch_size, placement=placement
     )
     return evaluate({"params": {"table": jnp.asarray(maps)}})
@@ -53,7 +55,7 @@ def test_metrics_are_the_same_on_any_batch_size_and_number_of_devices():
 
 def test_perfect_maps_find_every_object_that_has_a_cell_of_its_own():
     examples = numbered(rectangles(12, most=1, seed=3))
-    evaluate = evaluation.make_evaluator(
+    evaluate: Any = evaluation.make_evaluator(
         Fixed((12, 8, 8, 7)), TASK, data.Preprocess(), examples, 12
     )
     metrics = evaluate({"params": {"table": jnp.asarray(perfect(examples))}})
@@ -61,7 +63,7 @@ def test_perfect_maps_find_every_object_that_has_a_cell_of_its_own():
     assert metrics["ap_small"] == pytest.approx(1)
 
 
-losses = jax.jit(lambda maps, batch: TASK.example_losses(maps, batch, None))
+losses = jax.jit(lambda maps, batch: TASK.example_losses(maps, batch, _moment()))
 
 
 def test_the_loss_is_its_definition():
@@ -129,10 +131,12 @@ def test_a_report_has_the_metrics_and_shows_the_worst_first():
     metrics = evaluated_metrics(maps)
     for name, value in report.metrics.items():
         assert value == pytest.approx(metrics[name], abs=1e-6)
-    curves, _, table = report.sections[0].parts
+    parts: Any = report.sections[0].parts
+    curves, _, table = parts
     assert {series.name for series in curves.series} <= set(NAMES)
     assert len(table.rows) == len(curves.series)
-    worst = report.sections[1].parts[0].pictures
+    pictures: Any = report.sections[1].parts[0]
+    worst = pictures.pictures
     assert worst[0].lines[0] == "image 7"
     tones = [box.tone for box in worst[0].boxes]
     assert tones == ["missed"] * EXAMPLES.arrays["boxes_count"][7]

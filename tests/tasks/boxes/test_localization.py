@@ -1,5 +1,7 @@
 """Localization: its losses by definition, and its metrics by counting."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from cnnjax.tasks.sections import Evaluated
 from cnnjax.training.loop import evaluation
 from tests.tasks.boxes.examples import NAMES, Fixed, numbered, rectangles
 
+MOMENT = tasks.Moment(jax.random.key(0), train=False)
 EXAMPLES = numbered(rectangles(10, most=1))
 
 
@@ -54,7 +57,7 @@ def test_metrics_are_counts_of_right_classes_and_boxes():
     assert np.abs(overlaps[2:5] - 0.5).max() < 0.1
     expected["box_accuracy"] = (overlaps >= 0.5 - 1e-6).mean()
     for batch_size, placement in [(10, None), (3, None), (4, evaluation.all_devices())]:
-        evaluate = evaluation.make_evaluator(
+        evaluate: Any = evaluation.make_evaluator(
             Fixed(table.shape), task, data.Preprocess(), EXAMPLES, batch_size, placement=placement
         )
         metrics = evaluate({"params": {"table": jnp.asarray(table * 1.0)}})
@@ -73,7 +76,7 @@ def test_the_loss_is_cross_entropy_and_the_error_of_the_box(kind):
     boxes = parts["boxes"].copy()
     boxes[4] = 0
     batch = {**parts, "boxes": boxes, "weight": np.ones(10, np.float32)}
-    found = task.example_losses(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch), None)
+    found = task.example_losses(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch), MOMENT)
     top, left, bottom, right = (boxes[:, 0] / 32.0).T
     truth = np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], 1)
     error = np.abs(outputs[:, 3:] - truth)
@@ -120,7 +123,8 @@ def test_a_report_counts_as_the_metrics_do_and_shows_the_worst_first():
     )
     report = task.report_sections(evaluated)
     assert report.metrics["accuracy"] == pytest.approx(0.8)
-    cards = report.sections[1].parts[0].pictures
+    pictures: Any = report.sections[1].parts[0]
+    cards = pictures.pictures
     assert {cards[0].lines[1], cards[1].lines[1]} == {"image 5", "image 6"}
     assert [box.tone for box in cards[0].boxes] == ["truth", "wrong"]
     np.testing.assert_array_equal(task.pictures(evaluated, 1)[0], cards[0].pixels)
