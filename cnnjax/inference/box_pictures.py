@@ -123,7 +123,7 @@ def draw_boxes(
     size = (width * factor, height * factor)
     picture = Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
-    line = max(2, round(min(picture.size) / 200))
+    line = max(2, round(min(picture.size) / 160))
     font = ImageFont.load_default(max(11, round(min(picture.size) / 32)))
     for box in boxes:
         color = _COLORS[box.tone]
@@ -134,7 +134,8 @@ def draw_boxes(
             (seen.top + box.bottom * seen.height) * factor,
         ]
         # A dark line below makes a bright one visible on any ground.
-        draw.rectangle(edges, outline=(0, 0, 0), width=line + 2)
+        around = [edges[0] - 1, edges[1] - 1, edges[2] + 1, edges[3] + 1]
+        draw.rectangle(around, outline=(0, 0, 0), width=line + 2)
         draw.rectangle(edges, outline=color, width=line)
         if box.text:
             _, _, wide, high = draw.textbbox((0, 0), box.text, font=font)
