@@ -29,10 +29,10 @@ DEEPER = {
     *(f"preact_resnet{depth}" for depth in (101, 152, 200)),
     *(f"preact_resnet{depth}_cifar" for depth in (110, 164, 1001)),
     *(f"vgg{depth}{norm}" for depth in (13, 16, 19) for norm in ("", "_bn")),
-    *("fcn32s", "fcn16s"),
+    *("fcn32s", "fcn16s", "fcn_resnet50", "segnet"),
     *("wrn16_8", "wrn22_8", "wrn28_10", "wrn40_1", "wrn40_2", "wrn40_4"),
 }
-"""Networks that repeat the blocks of a shallower one, or widen them."""
+"""Networks that repeat the blocks of a shallower one, widen them, or enlarge their maps."""
 
 
 @functools.cache

@@ -227,7 +227,7 @@ def without_drop_path(name) -> dict[str, Any]:
 
 
 # What takes longest to compile is among the slow ones.
-LONG = ("googlenet", "fcn_resnet50", "segnet")
+LONG = ("googlenet", "fcn8s", "fcn_resnet50", "segnet", "naive_dense")
 ROWS = [
     pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in LONG else [])
     for row in SMALL

@@ -18,6 +18,7 @@ SLOW = (
     *(("torchvision", f"densenet{depth}") for depth in (161, 169, 201)),
     *(("torchvision", f"mobilenet_v2_{percent}") for percent in ("075", "140")),
     *(("timm", f"mobilenet_v2_{percent}") for percent in ("050", "140")),
+    ("torchvision", "fcn_resnet50"),
 )
 CASES = [
     pytest.param(*case, *digest, marks=[pytest.mark.slow] if case[:2] in SLOW else [])

@@ -1,5 +1,7 @@
 """The page on what pooling saves is what the program writes."""
 
+import pytest
+
 from cnnjax import analysis, models
 from scripts import pooling_cost
 
@@ -15,6 +17,7 @@ def test_the_page_has_the_programs_lines():
     assert pooling_cost.cells("`naive_dense()`, equal multiply-adds", naive, unet) in page
 
 
+@pytest.mark.slow
 def test_the_deep_net_sees_what_the_u_net_sees():
     unet = analysis.summarize(models.create_model("unet", base=2, depth=1), (8, 8, 3))
     fields = pooling_cost.naive_forms(8, unet)["equal field"]

@@ -41,7 +41,7 @@ ALL = {
 
 
 # What the other rows have, too.
-SLOW = ("resnet18", "wrn10_1", "vgg11_bn")
+SLOW = ("resnet18", "wrn10_1", "vgg11_bn", "simple_cnn", "densenet_bc10_4_cifar")
 ROWS = [
     pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in SLOW else [])
     for row in SMALL
@@ -71,7 +71,12 @@ def test_maps_are_the_backbones_features_of_its_own_parameters(name, settings, f
         assert maps[stride].shape[1] == size[0] // stride
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if n != "densenet121"])
+TRACED_LONG = ("densenet121", "mobilenet_v2", "preact_resnet50")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in TRACED_LONG else n for n in ALL]
+)
 def test_strides_are_those_of_the_shapes(name):
     encoder = models.encoder(name)
     images = jnp.zeros((1, 64, 96, 3))

@@ -71,6 +71,7 @@ def test_other_parts_are_refused(name, settings, part, message, tmp_path):
         models.load_pretrained(net, tmp_path / "a", part=part)
 
 
+@pytest.mark.slow
 def test_parts_of_networks_for_each_pixel_export_as_they_load(tmp_path):
     fields = {"blocks": (1, 1, 1), "widths": (2, 2, 4)}
     net: Any = models.create_model("fcn_resnet50", 3, encoder_fields=fields)

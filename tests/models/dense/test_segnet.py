@@ -29,6 +29,7 @@ def closed_form(blocks, side, classes, channels=3):
     return parameters - 2 * classes, products
 
 
+@pytest.mark.slow
 def test_parameters_and_multiply_adds_are_those_of_vgg_and_its_mirror_image():
     assert closed_form(VGG16, 64, 11)[0] == models.model_info("segnet").parameters
     parameters, products = closed_form(VGG16, 64, 12)
