@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax import models
+from cnnjax.models.dense.center_net import CenterNet
+from cnnjax.models.dense.localizer import Localizer
 
 
 @functools.cache
@@ -60,9 +62,9 @@ def counted(name, variant=None, **settings):
 
 def logits_shape(model, input_size, batch=2):
     """Logits for each image; of networks for dense prediction, for each pixel; with boxes' 4."""
-    if isinstance(model, models.dense.localizer.Localizer):
+    if isinstance(model, Localizer):
         return (batch, model.num_classes + 4)
-    if isinstance(model, models.dense.center_net.CenterNet):
+    if isinstance(model, CenterNet):
         cells = (side // model.stride for side in input_size[:2])
         return (batch, *cells, model.num_classes + 4)
     pixels = input_size[:2] if isinstance(model, models.PixelNet) else ()
