@@ -78,7 +78,9 @@ def test_scenes_hold_digits_of_their_own_split_only(prepared):
     images = np.round(load_digits(return_X_y=True)[0] * 255 / 16).astype(np.uint8)
     own = train_test_split(range(1797), test_size=360, stratify=labels, random_state=0)
     folder, sets = prepared
-    builder = open_prepared(find_prepared(sets["digit_scenes/96_9"].tfds_name, folder))
+    found = find_prepared(sets["digit_scenes/96_9"].tfds_name, folder)
+    assert found is not None
+    builder = open_prepared(found)
     agreements = []
     for split, allowed in zip(("train", "test"), own, strict=True):
         for example in builder.as_data_source(split=split):

@@ -41,7 +41,8 @@ def test_each_image_gets_a_mask_and_an_overlay(tmp_path):
     names = ["cat_mask", "cat_overlay", "cat-2_mask", "cat-2_overlay"]
     assert [path.name for path in written] == [f"{name}.png" for name in names]
     labels = decode_mask((folder / "cat_mask.png").read_bytes())
-    np.testing.assert_array_equal(labels, whole_mask(found[0].answer.mask, (12, 20), found[0].seen))
+    expected = whole_mask(np.array(mask, np.uint8), (12, 20), found[0].seen)
+    np.testing.assert_array_equal(labels, expected)
     with Image.open(folder / "cat_mask.png") as picture:
         # Looked at, the first label is black and the second VOC's dark red.
         assert picture.mode == "P" and picture.convert("RGB").getpixel((15, 0)) == (128, 0, 0)

@@ -24,5 +24,5 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 2e-3
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 0.25
-    config.epochs = 5
+    config.epochs = 6
     return config

@@ -18,7 +18,7 @@ from cnnjax import studies
 from cnnjax.configurations.dense import unet_digit_scenes
 
 SCALES = {
-    "whole": "4,000 scenes of 64x64 pixels, 5 epochs: minutes a run",
+    "whole": "4,000 scenes of 64x64 pixels, 6 epochs: minutes a run",
     "trial": "64 scenes of 32x32 pixels, 1 epoch: seconds a run, whose verdict means nothing",
 }
 

@@ -66,10 +66,10 @@ class DigitScenes(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing to download
-        indices = dict(zip(("train", "test"), split_indices(), strict=True))
+        train, test = split_indices()
         return {
-            split: self._generate_examples(split, indices[split])
-            for split in scene_sets.SPLIT_SIZES
+            "train": self._generate_examples("train", train),
+            "test": self._generate_examples("test", test),
         }
 
     def _generate_examples(

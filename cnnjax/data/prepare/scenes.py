@@ -169,7 +169,7 @@ def compose(
         count += 1
     image += generator.normal(0, 0.02, image.shape).astype(np.float32)
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    named = np.array([NO_OBJECT if o == NO_OBJECT else labels[o] for o in found], np.int32)
+    named = np.array([NO_OBJECT if o == NO_OBJECT else labels[o] for o in found.tolist()], np.int32)
     return Scene(pixels, mask, boxes, named, found, count)
 
 
@@ -199,7 +199,8 @@ def _ink(digit: Gray, side: int) -> Unit:
     # The margin of one stored pixel lets the ink fade out at the edges too.
     digit = np.pad(digit, 1)
     height, width = (max(1, round(length * scale)) for length in digit.shape)
-    return _scaled(digit, (height, width))
+    # Twice the slope at the edges: enlarged strokes would be blurred, and their extent uncertain.
+    return np.clip(2 * _scaled(digit, (height, width)) - 0.5, 0, 1)
 
 
 def _bounds(inked: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "4"]:
@@ -214,7 +215,7 @@ def _scaled(values: Gray, shape: tuple[int, int]) -> Unit:
     with installed_with("train"):
         from PIL import Image
 
-    picture = Image.fromarray(values).resize(shape[::-1], Image.Resampling.BICUBIC)
+    picture = Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     return np.asarray(picture, np.float32) / 255
 
 

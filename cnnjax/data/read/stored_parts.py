@@ -9,7 +9,7 @@ from cnnjax.data.dataset import Dataset
 from cnnjax.data.errors import DataError
 from cnnjax.data.examples import PartSpec, Spec
 from cnnjax.data.read.decode import MAX_PIXELS, DamagedImage, decode_image
-from cnnjax.data.read.framing import Framing
+from cnnjax.data.read.framing import Box, Framing
 from cnnjax.data.read.masks import decode_mask, labeled
 from cnnjax.data.read.sources import Encoded
 
@@ -69,17 +69,19 @@ class PartDecoder:
         shape = self.spec["image"].shape
         image = decode_image(stored.content, shape[2], self.max_pixels)
         height, width = image.shape[:2]
-        box = None if self.framing is None else self.framing.box(height, width, generator)
+        framing = self.framing
+        box = Box(0, 0, height, width)
+        if framing is not None:
+            box = framing.box(height, width, generator)
         parts = {}
         for part, form in self.spec.items():
             if form.kind == "mask":
                 mask = self._mask(stored.parts[part], (height, width), f"{name}: {part}")
-                framed = box is not None and self.framing is not None
-                parts[part] = self.framing.resized_mask(mask, box) if framed else mask
+                parts[part] = mask if framing is None else framing.resized_mask(mask, box)
             elif part != "image":
                 parts[part] = _array(stored.parts[part], form, f"{name}: {part}")
-        if self.framing is not None and box is not None:
-            image = self.framing.resized(image, box)
+        if framing is not None:
+            image = framing.resized(image, box)
         # All images of a batch need one size.
         elif image.shape != shape:
             raise DamagedImage(f"it is {image.shape}, expected {shape}")

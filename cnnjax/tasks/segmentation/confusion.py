@@ -137,7 +137,8 @@ class PixelFigures:
             count: how many to return.
         """
         ious = self.class_ious
-        order = [c for c in np.argsort(ious, kind="stable").tolist() if not np.isnan(ious[c])]
+        order: list[int] = np.argsort(ious, kind="stable").tolist()
+        order = [c for c in order if not np.isnan(ious[c])]
         return [(names[c], float(ious[c])) for c in order[:count]]
 
 

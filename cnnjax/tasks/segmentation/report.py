@@ -46,7 +46,8 @@ def mask_answer(
         top: how many classes to name.
     """
     counts = np.bincount(prediction.reshape(-1), minlength=len(class_names))
-    order = [c for c in np.argsort(-counts, kind="stable")[:top].tolist() if counts[c]]
+    largest: list[int] = np.argsort(-counts, kind="stable")[:top].tolist()
+    order = [c for c in largest if counts[c]]
     shares = [(class_names[c], float(counts[c] / prediction.size)) for c in order]
     columns: dict[str, str | float] = {}
     for number, (name, share) in enumerate(shares, 1):
@@ -124,7 +125,7 @@ def _figures(figures: ImageFigures, split: str) -> tuple[Figure, ...]:
 def _class_section(figures: ImageFigures, names: Sequence[str], split: str) -> Section:
     whole = figures.whole
     totals = whole.counts.sum(axis=1)
-    order = np.argsort(np.nan_to_num(whole.class_ious, nan=2.0), kind="stable").tolist()
+    order: list[int] = np.argsort(np.nan_to_num(whole.class_ious, nan=2.0), kind="stable").tolist()
     rows = [
         (
             names[c],
@@ -192,5 +193,5 @@ def _image_section(
     return Section("images", "Images, the worst first", caption, parts, link="Images")
 
 
-def _share(value: float) -> str:
+def _share(value: float | np.ndarray) -> str:
     return "none" if np.isnan(value) else percent(float(value), digits=1)

@@ -39,8 +39,7 @@ def test_dice_is_twice_the_overlap_over_both_sums(weights):
                 losses.append(1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1))
                 used.append(weights[c] if weights else 1)
         expected[image] = np.average(losses, weights=used)
-    arrays = (jnp.asarray(array) for array in (logits, masks, counted))
-    found = image_dice(*arrays, weights)
+    found = image_dice(jnp.asarray(logits), jnp.asarray(masks), jnp.asarray(counted), weights)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
