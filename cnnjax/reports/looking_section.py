@@ -13,7 +13,7 @@ from cnnjax import compiler
 from cnnjax.analysis.batches import in_batches
 from cnnjax.analysis.calls import module_calls
 from cnnjax.analysis.cost.summary import Summary
-from cnnjax.analysis.looks.activations import activation_shapes, activations
+from cnnjax.analysis.looks.activations import activations, output_shapes
 from cnnjax.analysis.looks.attribution import grad_cam, occlusion_map, saliency
 from cnnjax.analysis.looks.class_image import class_images
 from cnnjax.analysis.looks.deconvnet import deconvnet
@@ -86,8 +86,9 @@ def map_layers(model: Any, variables: Any, inputs: np.ndarray) -> list[str]:
     # Outermost calls are blocks, which are few and have names that a reader knows.
     calls = [c for c in module_calls(model, variables, inputs[:1]) if len(c.path) == 1]
     names = [c.name for c in calls if not any(w in c.kind for w in ("Pool", "Norm", "Dropout"))]
-    outputs = activation_shapes(model, variables, inputs[:1], names=names)
-    sizes = {name: output.shape for name, output in outputs.items()}
+    outputs = output_shapes(model, variables, inputs[:1])
+    # A module may return several arrays, as an encoder does.
+    sizes = {name: outputs[name].shape for name in names if name in outputs}
     return [name for name, s in sizes.items() if len(s) == 4 and s[1] > 1 and s[2] > 1]
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cnnjax.analysis import activation_shapes, activations, module_calls, stage_activations
+from cnnjax.analysis.looks.activations import output_shapes
+from cnnjax.reports.looking_section import map_layers
 from tests.analysis.nets import PlainNet, initialized
 
 
@@ -31,6 +33,29 @@ def test_calls_come_in_order_and_count_repeats(net):
     ]
     leaves = [call.kind for call in calls if call.is_leaf]
     assert leaves == ["Conv", "Conv", "Conv", "BatchNorm", "Dense"]
+
+
+class TwoSizes(linen.Module):
+    """Returns maps by their stride."""
+
+    @linen.compact
+    def __call__(self, x):
+        return {1: linen.Conv(2, (3, 3))(x), 2: x[:, ::2, ::2]}
+
+
+class Joined(linen.Module):
+    @linen.compact
+    def __call__(self, x, train=False):
+        return linen.Conv(3, (1, 1))(TwoSizes()(x)[1])
+
+
+def test_a_module_that_returns_several_arrays_has_no_shape():
+    variables, images = initialized(Joined(), (2, 8, 8, 3), train=False)
+    shapes = {n: s.shape for n, s in output_shapes(Joined(), variables, images).items()}
+    assert "TwoSizes_0" not in shapes
+    assert shapes["TwoSizes_0/Conv_0"] == (2, 8, 8, 2) and shapes["Conv_0"] == (2, 8, 8, 3)
+    # A report shows the maps of the outermost modules that have one array.
+    assert map_layers(Joined(), variables, images) == ["Conv_0"]
 
 
 def test_activations_are_what_the_layers_compute(net):

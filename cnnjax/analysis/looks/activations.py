@@ -85,6 +85,26 @@ def activation_shapes(
     return dict(zip(order, jax.eval_shape(run, variables, images), strict=True))
 
 
+def output_shapes(
+    model: linen.Module, variables: Any, images: Any
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the shape and dtype of every module call that returns a single array.
+
+    Args:
+        model: any Flax module.
+        variables: its variables, or their shapes.
+        images: network inputs, or the shape of them.
+    """
+    order: list[str] = []
+
+    def run(variables: Any, images: Any) -> list[Array]:
+        outputs = _captured(model, variables, images, {}, lambda calls, found: list(found))
+        order[:] = outputs
+        return list(outputs.values())
+
+    return dict(zip(order, jax.eval_shape(run, variables, images), strict=True))
+
+
 def stage_activations(
     model: linen.Module,
     variables: Any,
