@@ -23,7 +23,11 @@ def shapes_of(model, size, batch=2):
 
 @pytest.mark.parametrize(
     ("encoder", "decoded"),
-    [("resnet18", [16, 8, 4]), ("resnet20_cifar", []), ("vgg11_bn", [16, 8, 4])],
+    [
+        pytest.param("resnet18", [16, 8, 4], marks=pytest.mark.slow),
+        ("resnet20_cifar", []),
+        ("vgg11_bn", [16, 8, 4]),
+    ],
 )
 def test_maps_are_enlarged_to_a_stride_of_four(encoder, decoded):
     model = models.create_model("center_net", encoder=encoder, num_classes=3, width=8)

@@ -40,7 +40,8 @@ def objects(seed=0):
 
 def centers_of(boxes, labels, count, stride=(4.0, 4.0), size=(8, 12)):
     real = heat_maps.real_boxes(jnp.asarray(boxes), jnp.asarray(count))
-    return heat_maps.find_centers(jnp.asarray(boxes), jnp.asarray(labels), real, stride, size)
+    find = jax.jit(functools.partial(heat_maps.find_centers, stride=stride, size=size))
+    return find(jnp.asarray(boxes), jnp.asarray(labels), real)
 
 
 def test_heat_is_one_at_centers_and_a_cut_gaussian_around_them():
@@ -86,7 +87,7 @@ def test_the_focal_loss_is_its_definition():
 def test_peaks_of_drawn_objects_are_their_boxes():
     boxes, labels, count = objects(1)
     centers = centers_of(boxes, labels, count)
-    heat = heat_maps.draw_heat(centers, (8, 12), 3)
+    heat = jax.jit(lambda c: heat_maps.draw_heat(c, (8, 12), 3))(centers)
     maps = np.zeros((2, 8, 12, 4), np.float32)
     for image, slot in itertools.product(range(2), range(4)):
         if centers.real[image, slot]:

@@ -76,7 +76,8 @@ def test_the_loss_is_cross_entropy_and_the_error_of_the_box(kind):
     boxes = parts["boxes"].copy()
     boxes[4] = 0
     batch = {**parts, "boxes": boxes, "weight": np.ones(10, np.float32)}
-    found = task.example_losses(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch), MOMENT)
+    losses = jax.jit(lambda outputs, batch: task.example_losses(outputs, batch, MOMENT))
+    found = losses(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch))
     top, left, bottom, right = (boxes[:, 0] / 32.0).T
     truth = np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], 1)
     error = np.abs(outputs[:, 3:] - truth)
@@ -94,7 +95,7 @@ def test_an_image_label_is_preferred_to_that_of_the_box():
     task = tasks.Localization(NAMES)
     outputs = jnp.asarray(outputs_for(EXAMPLES, EXAMPLES.arrays["boxes"][:, 0], np.zeros(10, int)))
     batch = {**EXAMPLES.arrays, "weight": np.ones(10, np.float32), "label": np.zeros(10, np.int32)}
-    metrics = task.example_metrics(outputs, jax.tree.map(jnp.asarray, batch))
+    metrics = jax.jit(task.example_metrics)(outputs, jax.tree.map(jnp.asarray, batch))
     assert np.asarray(metrics["accuracy"]).tolist() == [1] * 10
     np.testing.assert_allclose(metrics["iou"], 1, atol=1e-5)
 
@@ -106,7 +107,7 @@ def test_outputs_that_are_not_numbers_are_wrong():
     )
     outputs[3] = np.nan
     batch = {**EXAMPLES.arrays, "weight": np.ones(10, np.float32)}
-    metrics = task.example_metrics(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch))
+    metrics = jax.jit(task.example_metrics)(jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch))
     for values in metrics.values():
         np.testing.assert_allclose(values, np.arange(10) != 3, atol=1e-5)
 
