@@ -55,7 +55,7 @@ def test_a_module_that_returns_several_arrays_has_no_shape():
     assert "TwoSizes_0" not in shapes
     assert shapes["TwoSizes_0/Conv_0"] == (2, 8, 8, 2) and shapes["Conv_0"] == (2, 8, 8, 3)
     # A report shows the maps of the outermost modules that have one array.
-    assert map_layers(Joined(), variables, images) == ["Conv_0"]
+    assert map_layers(Joined(), variables, np.asarray(images)) == ["Conv_0"]
 
 
 def test_activations_are_what_the_layers_compute(net):

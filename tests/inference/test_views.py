@@ -11,8 +11,8 @@ import pytest
 from cnnjax import training
 from cnnjax.data import Preprocess
 from cnnjax.inference.views import Views
-from cnnjax.tasks import Classification
-from cnnjax.tasks.base import Task, TaskError
+from cnnjax.tasks import Classification, TaskError
+from cnnjax.tasks.base import Task
 
 SIZE, CLASSES = 6, 3
 PREPROCESS = Preprocess(resize=SIZE, pad=0, mean=(0.4,), std=(0.3,))

@@ -1,6 +1,7 @@
 """Masks move with their images under every registered augmentation that moves pixels."""
 
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,11 @@ CALLS = {
     "resized_crop": "resized_crop(None, (0.3, 1.0))",
     "shift": "shift(6)",
 }
+MAKERS: dict[str, Any] = {name: AUGMENTATIONS.get(name) for name in AUGMENTATIONS.names()}
 GEOMETRIES = sorted(
     name
-    for name in AUGMENTATIONS.names()
-    if inspect.isclass(AUGMENTATIONS.get(name)) and issubclass(AUGMENTATIONS.get(name), Geometry)
+    for name, maker in MAKERS.items()
+    if inspect.isclass(maker) and issubclass(maker, Geometry)
 )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from cnnjax import data, tasks
 from cnnjax.reports.task_sections import draw_section
+from cnnjax.tasks.section_parts import Pictures
 from cnnjax.tasks.sections import Evaluated
 from cnnjax.tasks.segmentation.drawing import mask_png, overlaid, palette, panels
 from tests.tasks.segmentation.pixels import NAMES, confusion_of, ious_of, mean, random_batch
@@ -43,6 +44,7 @@ def test_the_worst_images_come_first_and_a_page_can_draw_them():
     predicted = logits.argmax(axis=-1)
     ious = [mean(ious_of(p, m)) for p, m in zip(predicted, masks, strict=True)]
     (worst,) = report.sections[1].parts
+    assert isinstance(worst, Pictures)
     labels = [picture.label for picture in worst.pictures]
     assert labels == [f"test image {place + 10}" for place in np.argsort(ious)]
     for section in report.sections:
@@ -54,6 +56,7 @@ def test_an_image_without_a_pixel_that_counts_is_left_out():
     found = evaluated(3)
     found.parts["mask"][1] = 255
     (worst,) = TASK.report_sections(found).sections[1].parts
+    assert isinstance(worst, Pictures)
     assert {picture.label for picture in worst.pictures} == {"test image 10", "test image 12"}
 
 
