@@ -21,9 +21,7 @@ CALLS = {
 }
 MAKERS: dict[str, Any] = {name: AUGMENTATIONS.get(name) for name in AUGMENTATIONS.names()}
 GEOMETRIES = sorted(
-    name
-    for name, maker in MAKERS.items()
-    if inspect.isclass(maker) and issubclass(maker, Geometry)
+    name for name, maker in MAKERS.items() if inspect.isclass(maker) and issubclass(maker, Geometry)
 )
 
 
