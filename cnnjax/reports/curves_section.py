@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnjax.reports.charts import EVALUATED, TRAIN, Line, line_chart
-from cnnjax.reports.formats import metric_value, sentence
+from cnnjax.reports.formats import metric_value, sentence, within_a_sentence
 from cnnjax.reports.run_record import RunRecord, metric_names
 from cnnjax.tasks.sections import MetricChart
 
@@ -34,7 +34,7 @@ def _plain_charts(record: RunRecord) -> list[MetricChart]:
 
 
 def _metric_chart(record: RunRecord, curve: MetricChart) -> dict[str, Any]:
-    name, scale = curve.title.lower(), 100.0 if curve.percent else 1.0
+    name, scale = within_a_sentence(curve.title), 100.0 if curve.percent else 1.0
     unit = ", %" if curve.percent else ""
 
     def draw(up: str, log: bool, start: float, sign: float) -> str | None:

@@ -17,6 +17,16 @@ def compact(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
+def within_a_sentence(title: str) -> str:
+    """Returns a title as it is written within a sentence: "mean IoU" for "Mean IoU".
+
+    Args:
+        title: the title; its first word keeps its form where it is an abbreviation, as in "AP".
+    """
+    first = title.partition(" ")[0]
+    return title if first[1:] != first[1:].lower() else title[:1].lower() + title[1:]
+
+
 def metric_value(value: float, *, in_percent: bool) -> str:
     """Returns a metric in per cent, or with three significant digits.
 

@@ -6,7 +6,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from cnnjax.reports.formats import compact, duration, metric_value, sentence, size
+from cnnjax.reports.formats import (
+    compact,
+    duration,
+    metric_value,
+    sentence,
+    size,
+    within_a_sentence,
+)
 from cnnjax.reports.run_record import RunRecord, metric_names
 from cnnjax.tasks.sections import Figure, MetricChart
 
@@ -97,8 +104,9 @@ def disagreements(
             before, now = (
                 metric_value(float(v), in_percent=curve.percent) for v in (logged[name], value)
             )
+            title = within_a_sentence(curve.title)
             sentences.append(
-                f"The log of step {logged['step']} has {curve.title.lower()} {before} on the "
+                f"The log of step {logged['step']} has {title} {before} on the "
                 f"{record.split} set; the checkpoint of step {step}, which this page shows, gives "
                 f"{now}."
             )

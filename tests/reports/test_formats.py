@@ -2,7 +2,15 @@
 
 import pytest
 
-from cnnjax.reports.formats import breakable, compact, duration, metric_value, sentence, size
+from cnnjax.reports.formats import (
+    breakable,
+    compact,
+    duration,
+    metric_value,
+    sentence,
+    size,
+    within_a_sentence,
+)
 from cnnjax.reports.template import fill
 
 
@@ -77,3 +85,11 @@ def test_a_template_refuses_to_leave_a_value_out():
 
     with pytest.raises(jinja2.UndefinedError, match="'title' is undefined"):
         fill("network.html", photos={"cards": []})
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("Mean IoU", "mean IoU"), ("AP", "AP"), ("Top-5 error", "top-5 error"), ("Loss", "loss")],
+)
+def test_a_title_within_a_sentence_keeps_its_abbreviations(title, expected):
+    assert within_a_sentence(title) == expected

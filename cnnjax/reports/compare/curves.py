@@ -6,6 +6,7 @@ from typing import Any
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.reports.compare.runs import ComparedRun
 from cnnjax.reports.compare.settings import Setting
+from cnnjax.reports.formats import within_a_sentence
 from cnnjax.tasks.sections import MetricChart
 
 # More marks than this would hide the lines.
@@ -28,7 +29,7 @@ def _chart(settings: Sequence[Setting], metric: MetricChart) -> dict[str, Any]:
     )
     split = "/".join(splits)
     scale, unit = (100.0, ", %") if metric.percent else (1.0, "")
-    name = metric.title.lower()
+    name = within_a_sentence(metric.title)
 
     def draw(which: str, up: str, log: bool, start: float = 0.0, sign: float = 1.0) -> str | None:
         """Draws start + sign * metric."""

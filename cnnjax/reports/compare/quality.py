@@ -7,6 +7,7 @@ from typing import Any
 from cnnjax.reports.charts import Line, line_chart
 from cnnjax.reports.compare.runs import ComparedRun
 from cnnjax.reports.compare.settings import Setting
+from cnnjax.reports.formats import within_a_sentence
 from cnnjax.tasks.sections import MetricChart
 
 _MARKERS = ("o", "s", "^", "D")
@@ -63,7 +64,7 @@ def _draw(
         lines,
         name=f"cost-{label}-{metric.metric}",
         across=across,
-        up=metric.title.lower() + unit,
+        up=within_a_sentence(metric.title) + unit,
         log_across=True,
     )
 

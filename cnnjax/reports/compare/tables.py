@@ -12,7 +12,7 @@ from cnnjax.analysis.cost.summary import compact
 from cnnjax.reports.compare.comparison import Comparison, Difference
 from cnnjax.reports.compare.runs import ComparedRun
 from cnnjax.reports.compare.settings import Setting, differing_keys, short_keys, words_of
-from cnnjax.reports.formats import duration
+from cnnjax.reports.formats import duration, within_a_sentence
 from cnnjax.tasks.sections import MetricChart, percent
 from cnnjax.training.folder.names import REPORT_FILE
 
@@ -212,7 +212,7 @@ def _heads(comparison: Comparison, keys: Sequence[str]) -> list[str]:
 def _metric_heads(comparison: Comparison) -> list[str]:
     splits = {run.record.split for run in comparison.runs if run.results}
     split = f"{splits.pop()} " if len(splits) == 1 else ""
-    return [f"{split}{metric.title[:1].lower()}{metric.title[1:]}" for metric in comparison.metrics]
+    return [split + within_a_sentence(metric.title) for metric in comparison.metrics]
 
 
 def _seed_words(setting: Setting) -> str:
