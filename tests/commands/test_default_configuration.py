@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import pytest
 
 from cnnjax import recipes, training
 
@@ -13,6 +14,7 @@ def test_the_default_configuration_makes_a_blueprint():
     assert blueprint.image_shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_the_default_configuration_trains_a_step(tmp_path):
     config: Any = recipes.default_config()
     config.data.train_examples, config.data.validation_examples, config.epochs = 128, 64, 1

@@ -28,7 +28,7 @@ for arguments in json.loads(sys.argv[1]):
 print(json.dumps(outcomes))
 """
 
-NETWORK = ("--model=resnet20_cifar", "--weights=small.safetensors")
+NETWORK = ("--model=resnet8_cifar", "--weights=small.safetensors")
 PAGE = "--output=page.html"
 
 CASES = [
@@ -57,7 +57,7 @@ CASES = [
 
 @pytest.mark.process
 def test_the_page_of_images_is_written_and_bad_input_named(tmp_path):
-    model = models.create_model("resnet20_cifar", 1000)
+    model = models.create_model("resnet8_cifar", 1000)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     models.save_pretrained(variables, tmp_path / "small.safetensors")
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)

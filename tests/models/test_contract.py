@@ -227,7 +227,11 @@ def without_drop_path(name) -> dict[str, Any]:
 
 
 # What takes longest to compile is among the slow ones.
-LONG = ("googlenet", "fcn8s", "fcn_resnet50", "segnet", "naive_dense", "center_net", "localizer")
+LONG = (
+    *("alexnet", "zfnet", "googlenet", "resnext50_32x4d", "fractalnet20", "squeezenet1_1"),
+    *("densenet_bc10_4_cifar", "mobilenet_v2_050"),
+    *("fcn8s", "fcn_resnet50", "segnet", "naive_dense", "center_net", "localizer"),
+)
 ROWS = [
     pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] in LONG else [])
     for row in SMALL

@@ -15,7 +15,9 @@ from tests.reports.fakes import (
 from tests.reports.test_page import _Elements
 
 
-@pytest.mark.parametrize("kind", ["gray", pytest.param("color", marks=pytest.mark.slow), "dense"])
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("gray", "color")), "dense"]
+)
 def test_the_page_shows_the_analysis(tmp_path, kind):
     model = NoConvolution(10) if kind == "dense" else None
     network = fake_network(

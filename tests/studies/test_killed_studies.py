@@ -47,6 +47,7 @@ def outcomes(workdir):
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_with_two_processes_that_do_each_run_once(tmp_path):
     kill_at(tmp_path, "fake", "step", 5)
     # While the fourth run of this start is being claimed; the run killed before is taken at once.

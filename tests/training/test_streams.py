@@ -173,7 +173,7 @@ def test_the_state_moves_at_every_step_by_what_the_step_found(doubles):
     assert 0 < metrics["agreement"] == pytest.approx(agreement, abs=1e-6)
 
 
-@pytest.mark.parametrize("layout", ["one", "pmap"])
+@pytest.mark.parametrize("layout", ["one", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_a_run_that_broke_off_resumes_bit_identically(layout, tmp_path):
     parallel = {"one": ONE, **LAYOUTS}[layout]
     whole = fit(make(accumulate=2), tmp_path / "whole", parallel=parallel)

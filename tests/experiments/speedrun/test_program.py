@@ -37,6 +37,7 @@ def run_main(monkeypatch, *arguments):
         parsed.unparse_flags()
 
 
+@pytest.mark.slow
 def test_all_seeds_of_a_speedrun_are_recorded(both_ways, tmp_path, monkeypatch, capsys):
     runs = []
 

@@ -127,6 +127,7 @@ def test_arrays_that_orbax_cannot_read_lead_to_the_checkpoint_before(
     assert all(jax.tree.leaves(same))
 
 
+@pytest.mark.slow
 def test_nothing_is_moved_where_orbax_can_read_none(workdir, tiny_config, train_config):
     for folder in (workdir / "checkpoints").iterdir():
         (folder / "arrays" / "manifest.ocdbt").write_bytes(b"x" * 20)
