@@ -20,7 +20,7 @@ PAGES = (
     "another_library.md",
     "augmentation.md",
     "building_blocks.md",
-    "choices.md",
+    pytest.param("choices.md", marks=pytest.mark.slow),
     "comparing.md",
     "compiler.md",
     "data.md",

@@ -168,19 +168,25 @@ def test_predict_names_files_that_do_not_exist(undisturbed, environment, tmp_pat
     assert "Traceback" not in err
 
 
+# Each is a process of its own; four are enough for the default tests.
+WRONG_FLAGS = [
+    ((CONFIG, "--config.model.name=lenet6"), "unknown model 'lenet6'"),
+    ((CONFIG, "--config.epoch=3"), "--config.epoch is unknown; did you mean config.epochs?"),
+    (("--config=none.py",), "none.py"),
+    ((CONFIG, "--wrkdir=x"), "did you mean --workdir?"),
+]
+MORE_WRONG_FLAGS = [
+    ((CONFIG, "--config.epochs=ten"), "--config.epochs=ten"),
+    ((CONFIG, "--config.data.resize=8"), "cannot take images of 12x12x1"),
+    ((CONFIG, "--epochs=3"), "--epochs is unknown; did you mean --config.epochs?"),
+    (("--config=lenet5_digit",), "did you mean lenet5_digits"),
+    ((), "give a configuration file"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        ((CONFIG, "--config.model.name=lenet6"), "unknown model 'lenet6'"),
-        ((CONFIG, "--config.epoch=3"), "--config.epoch is unknown; did you mean config.epochs?"),
-        ((CONFIG, "--config.epochs=ten"), "--config.epochs=ten"),
-        ((CONFIG, "--config.data.resize=8"), "cannot take images of 12x12x1"),
-        (("--config=none.py",), "none.py"),
-        ((CONFIG, "--wrkdir=x"), "did you mean --workdir?"),
-        ((CONFIG, "--epochs=3"), "--epochs is unknown; did you mean --config.epochs?"),
-        (("--config=lenet5_digit",), "did you mean lenet5_digits"),
-        ((), "give a configuration file"),
-    ],
+    [*WRONG_FLAGS, *(pytest.param(*row, marks=pytest.mark.slow) for row in MORE_WRONG_FLAGS)],
 )
 def test_a_wrong_flag_is_named_without_a_traceback_and_nothing_is_written(
     arguments, message, environment, tmp_path

@@ -136,6 +136,7 @@ def torture(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_an_unknown_attack_is_refused():
     done = torture("--only=nothing")
     assert done.returncode == 1 and "there is no attack nothing; there are kills" in done.stderr
