@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LABEL_WIDTH = 22
-"""Width of the names, in characters, in lines that programs print."""
+"""Least width of the names, in characters, in lines that programs print."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,5 @@ def format_lines(lines: Sequence[tuple[str, str]]) -> str:
     Args:
         lines: the pairs.
     """
-    return "\n".join(f"{name:<{LABEL_WIDTH}}{text}" for name, text in lines)
+    width = max([LABEL_WIDTH, *(len(name) + 2 for name, _ in lines)])
+    return "\n".join(f"{name:<{width}}{text}" for name, text in lines)

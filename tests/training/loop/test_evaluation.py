@@ -128,3 +128,11 @@ def test_assessment_is_the_same_on_any_batch_size_and_devices(finished, data_dir
     predicted = network.predict(network.examples.column("image"))
     own = predicted[np.arange(1309), network.examples.column("label")]
     assert alone.metrics["nll"] == pytest.approx(-own.astype(np.float64).mean(), rel=1e-5)
+
+
+def test_a_long_name_is_not_run_into_its_text():
+    lines = training.format_lines([("validation localization accuracy", "96.2%"), ("step", "7")])
+    assert lines.splitlines() == [
+        "validation localization accuracy  96.2%",
+        "step                              7",
+    ]
