@@ -9,7 +9,7 @@ from cnnjax.data import classes
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.network import Network
 from cnnjax.models.weights.files import open_tensors
-from cnnjax.models.weights.hub import HUB_PREFIX
+from cnnjax.models.weights.hub import weights_path
 from cnnjax.recipes.schema import TaskConfig
 from cnnjax.recipes.tasks import make_task
 from cnnjax.training.errors import ConfigError
@@ -54,7 +54,7 @@ def from_weights(
     """
     dataset = None if data_name is None else data.dataset(data_name, data_dir)
     try:
-        path = _path(weights)
+        path = weights_path(weights)
         names, labels = _classes(path, dataset, class_names)
         source, net, variables = _load(model, path, source, len(names), overrides)
         info = models.model_info(model, overrides.get("variant"))
@@ -142,12 +142,6 @@ def _loader(
         return data.RelabeledExamples(whole, labels)
 
     return load
-
-
-def _path(weights: str | Path) -> Path:
-    if isinstance(weights, str) and weights.startswith(HUB_PREFIX):
-        return models.download_pretrained(weights.removeprefix(HUB_PREFIX))
-    return Path(weights)
 
 
 def _load(

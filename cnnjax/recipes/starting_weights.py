@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import flax.linen as linen
 
 from cnnjax import models
 from cnnjax.models.net import Net
-from cnnjax.models.weights.hub import HUB_PREFIX
+from cnnjax.models.weights.hub import HUB_PREFIX, weights_path
 from cnnjax.recipes.saved_run import read_variables
 from cnnjax.recipes.schema import ModelConfig
 from cnnjax.training.errors import ConfigError
@@ -88,10 +87,7 @@ class StartingWeights:
 
     def _read(self, variables: Mapping[str, Any]) -> models.GivenArrays:
         name = self.section.weights
-        if name.startswith(HUB_PREFIX):
-            path = models.download_pretrained(name.removeprefix(HUB_PREFIX))
-        else:
-            path = Path(name)
+        path = weights_path(name)
         if path.is_dir():
             step, trained = read_variables(path, self.data_dir)
             return models.given_by_variables(f"{path}, step {step}", trained)

@@ -94,9 +94,9 @@ def fit(
         run = run.replace(total_epochs=extend_to)
     options = _Options(cadence, parse_steps(profile_steps), read, callbacks, progress)
     run = _checked(run, workdir, options)
-    storage, placement = _prepare(run, workdir, parallel)
+    storage, placement, plan = _prepare(run, workdir, parallel)
     with storage.locked(), StopRequest() as stop:
-        return _train(run, storage, placement, stop, options, start)
+        return _train(run, storage, placement, plan, stop, options, start)
 
 
 @dataclass(frozen=True)
@@ -117,19 +117,23 @@ def _checked(run: Run, workdir: str | Path | None, options: _Options) -> Run:
     return run.replace(shapes=check_run(run))
 
 
-def _prepare(run: Run, workdir: str | Path | None, parallel: Parallel) -> tuple[Storage, Placement]:
-    """Refuses a folder or devices that cannot serve, before anything is written."""
+def _prepare(
+    run: Run, workdir: str | Path | None, parallel: Parallel
+) -> tuple[Storage, Placement, Mapping[str, Any] | None]:
+    """Refuses what cannot serve before anything is written; the last is the plan of a new start."""
     storage = make_storage(run, workdir)
     placement = _place(run, parallel)
-    if storage.check() and run.start is not None:
-        run.start.plan(state_shapes(run).variables)
-    return storage, placement
+    is_new = storage.check()
+    if not is_new or run.start is None:
+        return storage, placement, None
+    return storage, placement, run.start.plan(state_shapes(run).variables)
 
 
 def _train(
     run: Run,
     storage: Storage,
     placement: Placement,
+    plan: Mapping[str, Any] | None,
     stop: StopRequest,
     options: _Options,
     start: float,
@@ -145,7 +149,7 @@ def _train(
     check_shapes(run, state)
     first, evaluated = int(state.step), metrics is not None
     trainer = Trainer(run, state, placement, options.read)
-    record = storage.start(environment, placement.describe(trainer.state), first)
+    record = storage.start(environment, placement.describe(trainer.state), first, plan)
     with (
         closing(Profiler(storage.path or Path("."), options.profiled)) as profiler,
         _open_log(run, storage, first, options) as log,

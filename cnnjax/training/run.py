@@ -14,9 +14,9 @@ from jaxtyping import Array
 
 from cnnjax import compiler, data, nn, patterns
 from cnnjax.tasks.base import Batch, Task
+from cnnjax.training.check_examples import check_examples
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
-from cnnjax.training.run_checks import check_examples
 from cnnjax.training.start import Start
 from cnnjax.training.step.batch import Pipeline, Stored, kinds_of
 from cnnjax.training.step.freezing import freeze

@@ -73,7 +73,11 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def start(
-        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+        self,
+        environment: Mapping[str, Any],
+        layout: Mapping[str, Any],
+        step: int,
+        plan: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """Writes the facts of a start, and returns values for the record of every checkpoint.
 
@@ -81,6 +85,7 @@ class Storage(abc.ABC):
             environment: versions, devices and settings of this start.
             layout: how the run is spread over devices.
             step: the step that it continues from; 0 for a new run.
+            plan: what a new run loads from other weights; None for nothing.
         """
 
     @abc.abstractmethod
@@ -118,7 +123,11 @@ class MemoryStorage(Storage):
         return self._run.init_state(), None
 
     def start(
-        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+        self,
+        environment: Mapping[str, Any],
+        layout: Mapping[str, Any],
+        step: int,
+        plan: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """See `Storage.start`.
 
@@ -126,8 +135,9 @@ class MemoryStorage(Storage):
             environment: not used.
             layout: not used.
             step: not used.
+            plan: not used.
         """
-        del environment, layout, step
+        del environment, layout, step, plan
         return {}
 
     def history(self, written: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -211,7 +221,11 @@ class FolderStorage(Storage):
             raise write_error(self.path, error) from error
 
     def start(
-        self, environment: Mapping[str, Any], layout: Mapping[str, Any], step: int
+        self,
+        environment: Mapping[str, Any],
+        layout: Mapping[str, Any],
+        step: int,
+        plan: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """See `Storage.start`; the first process writes.
 
@@ -219,6 +233,7 @@ class FolderStorage(Storage):
             environment: versions, devices and settings of this start.
             layout: how the run is spread over devices.
             step: the step that it continues from; 0 for a new run.
+            plan: what a new run loads from other weights; None for nothing.
         """
         if not processes.is_first():
             return {}
@@ -232,8 +247,8 @@ class FolderStorage(Storage):
             "layout": dict(layout),
             "resumed_from": step or None,
         }
-        if self._run.start is not None and not step:
-            facts["start"] = dict(self._run.start.plan(state_shapes(self._run).variables))
+        if plan is not None:
+            facts["start"] = dict(plan)
         started = run_folder.start_run(self.path, self._identity, facts, self.checkpoints.owner)
         self.checkpoints.owner = Owner(self._identity.digest, started["run_id"])
         return {**started, "environment": dict(environment)}

@@ -219,3 +219,26 @@ def test_times_are_without_their_zone_and_divergence_is_bad():
         "what": "the loss is nan",
         "bad": True,
     }
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_the_first_start_loaded_is_a_fact(tmp_path, resumed):
+    start = {
+        "weights": "runs/source",
+        "source": "run",
+        "loaded": ["c1/bias", "c1/kernel", "c3/bias", "c3/kernel", "f6/kernel"],
+        "adapted": [],
+        "fresh": ["classifier/kernel"],
+        "skipped": [],
+    }
+    # A later start has no such entry, and the earlier ones follow it from the oldest on.
+    run = {"earlier_starts": [{"start": start}, {}]} if resumed else {"start": start}
+    facts = dict(course_section(record(tmp_path, run=run))["facts"])
+    assert facts["Started from"] == (
+        "runs/source (run): 5 loaded (c1/bias, c1/kernel, c3/bias, c3/kernel, and 1 more); "
+        "1 fresh (classifier/kernel)"
+    )
+
+
+def test_a_run_of_its_own_initialization_has_no_such_fact(tmp_path):
+    assert "Started from" not in dict(course_section(record(tmp_path))["facts"])

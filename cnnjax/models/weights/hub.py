@@ -40,6 +40,22 @@ REPOSITORIES: dict[str, str] = {
 }
 
 
+def weights_path(name: str | os.PathLike[str]) -> Path:
+    """Returns the path of weights; published ones are downloaded.
+
+    Args:
+        name: a path, or `HUB_PREFIX` and what `download_pretrained` takes.
+
+    Raises:
+        ImportError: published weights are named, and `huggingface_hub` is not installed.
+        ValueError: nothing is published under the name.
+        ConnectionError: see `download_pretrained`.
+    """
+    if isinstance(name, str) and name.startswith(HUB_PREFIX):
+        return download_pretrained(name.removeprefix(HUB_PREFIX))
+    return Path(name)
+
+
 def download_pretrained(
     name: str,
     *,
