@@ -19,6 +19,7 @@ LINES = (
     ("training",),
     ("recipes",),
     ("inference",),
+    ("transfer",),
     ("studies",),
     ("reports",),
     ("commands", "configurations"),

@@ -96,7 +96,7 @@ class _Study:
         self._has_outcomes = False
 
     def _runs(self) -> list[studies.PlannedRun]:
-        return studies.choose_runs(studies.plan_runs(self._study), _ONLY.value)
+        return studies.choose_runs(studies.plan_all(self._study), _ONLY.value)
 
     def names(self) -> list[str]:
         return [run.name for run in self._runs()]
@@ -110,9 +110,10 @@ class _Study:
         results = studies.run_study(
             self._study, workdir, jobs=_JOBS.value, only=_ONLY.value, options=_options()
         )
-        chosen = studies.choose_runs(results.runs, _ONLY.value)
+        chosen = studies.choose_runs([*results.sources, *results.runs], _ONLY.value)
         failed = [run.name for run in chosen if run.name in results.failures]
-        left = [run.name for run in chosen if run.name not in {*results.outcomes, *failed}]
+        done = {*results.outcomes, *results.source_outcomes, *failed}
+        left = [run.name for run in chosen if run.name not in done]
         self._has_outcomes = bool(results.outcomes)
         return studies.results_page(results), failed, left
 

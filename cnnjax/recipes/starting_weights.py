@@ -24,13 +24,13 @@ class StartingWeights:
     Attributes:
         model: the network that starts from them.
         section: the configuration's section on the network.
-        image_channels: number of channels of the images.
+        image_channels: number of channels of the images; None adapts no kernel.
         data_dir: TFDS data folder, where the dataset of another run is described.
     """
 
     model: linen.Module
     section: ModelConfig
-    image_channels: int
+    image_channels: int | None
     data_dir: str | None = None
 
     def plan(self, shapes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Studies: many runs and one answer, with the rule written before them; searches over settings."""
 
+from cnnjax.studies.context import RunContext
 from cnnjax.studies.cost import Cost, check_runs, format_cost
 from cnnjax.studies.factors import Factor, Paired
 from cnnjax.studies.folder import StudyFolder
@@ -14,7 +15,7 @@ from cnnjax.studies.measures import (
     training_metric,
 )
 from cnnjax.studies.page import results_page
-from cnnjax.studies.plan import PlannedRun, choose_runs, plan_runs
+from cnnjax.studies.plan import PlannedRun, choose_runs, plan_all, plan_runs, plan_sources
 from cnnjax.studies.results import Results, collect
 from cnnjax.studies.run_study import run_study, study_costs
 from cnnjax.studies.search.choice import Choice
@@ -25,6 +26,7 @@ from cnnjax.studies.search.search import Halving, Search
 from cnnjax.studies.search.space import Choices, Integers, LogUniform, Uniform
 from cnnjax.studies.search.trials import Trial, plan_trial, trial_names
 from cnnjax.studies.search.write_search import format_search, search_page
+from cnnjax.studies.sources import SourceRun, source
 from cnnjax.studies.study import Comparison, Outcome, Rule, Source, Study
 from cnnjax.studies.verdict import DecidedComparison, Verdict, make_verdict
 from cnnjax.studies.worker import WorkOptions
@@ -45,9 +47,11 @@ __all__ = [
     "PlannedRun",
     "Results",
     "Rule",
+    "RunContext",
     "Search",
     "SearchResults",
     "Source",
+    "SourceRun",
     "Study",
     "StudyFolder",
     "Trained",
@@ -70,13 +74,16 @@ __all__ = [
     "load_study",
     "make_verdict",
     "metric",
+    "plan_all",
     "plan_runs",
+    "plan_sources",
     "plan_trial",
     "results_page",
     "run_search",
     "run_study",
     "scales_of",
     "search_page",
+    "source",
     "study_costs",
     "training_error",
     "training_metric",

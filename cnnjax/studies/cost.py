@@ -1,14 +1,17 @@
 """The cost of a study before it runs, and whether its runs can work at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cnnjax import recipes
+from cnnjax import data, recipes
 from cnnjax.analysis import multiply_adds
 from cnnjax.data.prepare.embedded import require_prepared
 from cnnjax.recipes.without_examples import epoch_steps
-from cnnjax.studies.plan import PlannedRun
+from cnnjax.studies.making import make_context, make_planned
+from cnnjax.studies.plan import PlannedRun, needed_source
+from cnnjax.training.check import check_run
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class Cost:
     Attributes:
         multiply_adds: of one image, forward.
         images: trained on in all epochs.
+        sources: the names of the runs that it starts from, of sources of its seed.
     """
 
     multiply_adds: int
     images: int
+    sources: Sequence[str] = ()
 
     @property
     def total(self) -> int:
@@ -50,22 +55,50 @@ def check_runs(runs: Sequence[PlannedRun], data_dir: str | None = None) -> dict[
     for run in runs:
         if run.setting not in by_setting:
             by_setting[run.setting] = _check(run, data_dir)
-        costs[run.name] = by_setting[run.setting]
+        cost = by_setting[run.setting]
+        # Of each seed there are sources of its own.
+        costs[run.name] = replace(cost, sources=tuple(run.sources[n] for n in cost.sources))
     return costs
 
 
 def _check(run: PlannedRun, data_dir: str | None) -> Cost:
+    """Returns a run's cost, with the sources' names in place of those of their runs."""
     try:
-        blueprint = recipes.make_blueprint(run.config, data_dir)
-        checked = recipes.check_blueprint(blueprint, data_dir)
+        if run.make_run is not None:
+            return _check_made(run, data_dir)
+        return _check_configuration(run, data_dir)
+    except data.DataError:  # a ValueError whose cause is not the study
+        raise
     except ValueError as error:
         raise ConfigError(f"study: the run {run.name}: {error}") from error
+
+
+def _check_made(run: PlannedRun, data_dir: str | None) -> Cost:
+    context = make_context(run, data_dir=data_dir)
+    made = make_planned(run, context)
+    variables = check_run(made).variables
+    counted = multiply_adds(made.model, made.image_shape, variables=variables)
+    return Cost(counted, _images(made), tuple(context.asked))
+
+
+def _images(run: Run) -> int:
+    """Returns how many images a run trains on, of all streams; each view of one counts."""
+    sizes = [
+        order.batch_size * len(run.streams[name].policies) for name, order in run.orders.items()
+    ]
+    return sum(sizes) * run.total_steps
+
+
+def _check_configuration(run: PlannedRun, data_dir: str | None) -> Cost:
+    blueprint = recipes.make_blueprint(run.config, data_dir)
+    checked = recipes.check_blueprint(blueprint, data_dir)
     if blueprint.own is None and blueprint.dataset.folder is None:
         require_prepared(blueprint.dataset, data_dir)
     variables = None if checked.shapes is None else checked.shapes.variables
     counted = multiply_adds(blueprint.model, blueprint.image_shape, variables=variables)
     images = epoch_steps(blueprint) * checked.first_batch_size * run.config.epochs
-    return Cost(counted, images)
+    source = needed_source(run.config, run.sources)
+    return Cost(counted, images, () if source is None else (source,))
 
 
 def format_cost(runs: Sequence[PlannedRun], costs: Mapping[str, Cost]) -> str:

@@ -49,11 +49,7 @@ class Factor:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be part of a run's name."""
-        if not _NAME.fullmatch(self.name) or self.name == SEED:
-            raise ConfigError(
-                f"study.factors: {self.name!r} cannot be a factor's name; give letters, digits and "
-                f"_, such as 'depth' ({SEED!r} is taken)"
-            )
+        check_name("factors", "a factor's name", self.name)
         if not self.levels:
             raise ConfigError(f"study.factors.{self.name}: it has no levels; give at least one")
         for label, changes in self._pairs():
@@ -62,11 +58,7 @@ class Factor:
                     f"study.factors.{self.name}: {label!r} cannot be a label; give letters, "
                     "digits, '.', '+' and '-'"
                 )
-            if not isinstance(changes, Mapping) or not all(isinstance(k, str) for k in changes):
-                raise ConfigError(
-                    f"study.factors.{self.name}: the level {label!r} has {changes!r:.60}; give its "
-                    'changes, such as {"optimizer.learning_rate": 0.05}, or {} for none'
-                )
+            check_changes(f"factors.{self.name}", f"the level {label!r}", changes)
 
     def _pairs(self) -> list[tuple[Any, Changes]]:
         if isinstance(self.levels, Mapping):
@@ -87,6 +79,42 @@ class Factor:
     def names(self) -> tuple[str, ...]:
         """The factor's name, alone."""
         return (self.name,)
+
+
+def check_name(where: str, what: str, name: Any) -> None:
+    """Refuses a name that cannot be part of the name of a run.
+
+    Args:
+        where: the field of a study that has it.
+        what: what it names.
+        name: the name.
+
+    Raises:
+        ConfigError: it has other characters than letters, digits and _.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == SEED:
+        raise ConfigError(
+            f"study.{where}: {name!r} cannot be {what}; give letters, digits and _, such as "
+            f"'depth' ({SEED!r} is taken)"
+        )
+
+
+def check_changes(where: str, what: str, changes: Any) -> None:
+    """Refuses changes that are none.
+
+    Args:
+        where: the field of a study that has them.
+        what: what has them, for a message.
+        changes: values by dotted key.
+
+    Raises:
+        ConfigError: they are no mapping of text to values.
+    """
+    if not isinstance(changes, Mapping) or not all(isinstance(key, str) for key in changes):
+        raise ConfigError(
+            f"study.{where}: {what} has {changes!r:.60}; give its changes, such as "
+            '{"optimizer.learning_rate": 0.05}, or {} for none'
+        )
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,18 @@ from typing import Any
 from cnnjax.studies.claims import Claims, describe_process
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.plan import PlannedRun
+from cnnjax.studies.sources import WEIGHTS_FILE
 from cnnjax.studies.study import Comparison, Study
 from cnnjax.training.errors import RunFolderError
 from cnnjax.training.folder.check import check_folder
+from cnnjax.training.folder.differences import differences
 from cnnjax.training.folder.json_files import (
     NUMBER,
     OBJECT,
     OBJECTS,
     DamagedFile,
     Table,
+    optional,
     read_json,
 )
 from cnnjax.training.folder.ownership import RunIdentity
@@ -32,7 +35,12 @@ STUDY_FILE = "study.json"
 """The study as it was started: question, rule, and each run's cost."""
 
 _OUTCOMES_TABLE: Table = {"outcomes": OBJECT, "seconds": NUMBER}
-_STUDY_TABLE: Table = {"rules": OBJECTS, "runs": OBJECT}
+_STUDY_TABLE: Table = {
+    "rules": OBJECTS,
+    "runs": OBJECT,
+    "sources": optional(OBJECT),
+    "settings": optional(OBJECT),
+}
 
 Outcomes = Mapping[str, float | Sequence[float]]
 
@@ -75,30 +83,54 @@ class StudyFolder:
             RunFolderError: a run's folder holds another run, or cannot be written.
         """
         for run in runs:
+            if run.make_run is not None:
+                self._check_settings(run)
+                continue
             # As they are read back from the run's folder: lists instead of tuples.
             values = json.loads(json.dumps(run.config.model_dump()))
             check_folder(self.run(run.name), RunIdentity("configuration", values, []))
 
-    def start(self, study: Study, costs: Mapping[str, Cost]) -> None:
+    def _check_settings(self, run: PlannedRun) -> None:
+        """Refuses a run of a study that makes its own, where its folder is of other settings."""
+        before = self._settings().get(run.name)
+        if before is None or not self.run(run.name).exists():
+            return
+        if found := list(differences(before, run.config, "base.")):
+            lines = [f"{key} is {old!r} there, {new!r} was given" for key, old, new in found]
+            raise RunFolderError(
+                f"workdir: {self.run(run.name)} holds another run:\n  "
+                + "\n  ".join(lines)
+                + "\ngive the same study to resume it, or another folder to start a new one"
+            )
+
+    def start(
+        self, study: Study, costs: Mapping[str, Cost], planned: Sequence[PlannedRun] = ()
+    ) -> None:
         """Writes the study's description, with every rule that it has had.
 
         Args:
             study: the study.
-            costs: the cost of each run.
+            costs: the cost of each run, those of its sources too.
+            planned: the runs, of which those of sources are kept apart, and the settings of those
+                that the study makes itself are kept.
 
         Raises:
             RunFolderError: the folder cannot be written.
         """
         rule = describe_rule(study)
         rules = self.rules()
+        sources = {run.name for run in planned if run.is_source}
         if not rules or rules[-1]["rule"] != rule:
-            finished = sum(self.outcomes(name) is not None for name in costs)
+            finished = sum(self.outcomes(name) is not None for name in costs if name not in sources)
             now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             rules.append({"since": now, "finished_runs": finished, "rule": rule})
         described = {
             "question": study.question,
             "rules": rules,
-            "runs": {name: asdict(cost) for name, cost in costs.items()},
+            "runs": {name: asdict(cost) for name, cost in costs.items() if name not in sources},
+            "sources": {name: asdict(cost) for name, cost in costs.items() if name in sources},
+            "settings": self._settings()
+            | {run.name: run.config for run in planned if run.make_run is not None},
         }
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
@@ -115,8 +147,17 @@ class StudyFolder:
         return str(self._description().get("question", ""))
 
     def costs(self) -> dict[str, Cost]:
-        """Returns the cost of each run, as the study was started."""
+        """Returns the cost of each run, as the study was started; sources are not among them."""
         return {name: Cost(**cost) for name, cost in self._description().get("runs", {}).items()}
+
+    def source_costs(self) -> dict[str, Cost]:
+        """Returns the cost of each run of a source, as the study was started."""
+        found = self._description().get("sources") or {}
+        return {name: Cost(**cost) for name, cost in found.items()}
+
+    def _settings(self) -> dict[str, Any]:
+        """Returns the settings of the runs that the study makes itself, as it was started."""
+        return dict(self._description().get("settings") or {})
 
     def _description(self) -> dict[str, Any]:
         try:
@@ -171,6 +212,14 @@ class StudyFolder:
         """
         found = self.outcomes(name)
         return found is not None and all(outcome.name in found for outcome in study.outcomes)
+
+    def is_source_finished(self, name: str) -> bool:
+        """Returns whether a source was trained, and its weights are there.
+
+        Args:
+            name: of its run.
+        """
+        return self.record(name) is not None and (self.run(name) / WEIGHTS_FILE).is_file()
 
     def write_failure(self, name: str, message: str, details: str) -> None:
         """Writes why a run failed.

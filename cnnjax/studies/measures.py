@@ -12,6 +12,7 @@ from cnnjax import data
 from cnnjax.analysis.cost.multiply_adds import multiply_adds_by_layer
 from cnnjax.nearest import did_you_mean
 from cnnjax.patterns import path_names
+from cnnjax.studies.context import RunContext
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.loop.batches import Batches
 from cnnjax.training.loop.evaluation import make_evaluator, one_device
@@ -28,11 +29,14 @@ class Trained:
         run: what was trained, with its examples.
         result: metrics, variables and history after the last step.
         workdir: the run's folder.
+        context: its labels, and the folders of the runs that it started from; None outside of
+            studies.
     """
 
     run: Run
     result: RunResult
     workdir: Path
+    context: RunContext | None = None
 
 
 def metric(name: str) -> Callable[[Trained], float]:

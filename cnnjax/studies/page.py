@@ -29,6 +29,7 @@ def results_page(results: Results) -> str:
         _HOW,
         "\n".join(_outcomes(results)),
         *("\n".join(lines) for lines in _lists(results)),
+        *_sources(results),
         *_missing(results),
         _facts(results),
     ]
@@ -82,7 +83,7 @@ def _first_names(names: Sequence[str]) -> str:
 
 def _outcomes(results: Results) -> Iterator[str]:
     """Yields the table of the outcomes that are single numbers: their means over seeds."""
-    settings = _settings(results)
+    settings = _settings(results.runs)
     names = [outcome for outcome in results.study.outcomes if not _is_list(results, outcome)]
     headings = [f"{o.name}, {o.unit}" if o.unit not in ("", "%") else o.name for o in names]
     factors = list(results.runs[0].labels)
@@ -111,7 +112,7 @@ def _lists(results: Results) -> Iterator[list[str]]:
             f"| {' | '.join([*factors, 'length', *(name for name, _ in PLACES)])} |",
             f"|{'---|' * len(factors)}{'--:|' * (1 + len(PLACES))}",
         ]
-        for runs in _settings(results).values():
+        for runs in _settings(results.runs).values():
             found = [results.outcomes.get(run.name, {}).get(outcome.name) for run in runs]
             rows = [values for values in found if isinstance(values, list) and values]
             if not rows or len({len(values) for values in rows}) > 1:
@@ -121,6 +122,28 @@ def _lists(results: Results) -> Iterator[list[str]]:
             cells = [*runs[0].labels.values(), str(len(means)), *(f"{v:.3g}" for v in shown)]
             lines.append(f"| {' | '.join(cells)} |")
         yield lines
+
+
+def _sources(results: Results) -> list[str]:
+    """Returns the table of the runs that others start from: their metrics' means over seeds."""
+    found = results.source_outcomes
+    names = list(dict.fromkeys(name for metrics in found.values() for name in metrics))
+    if not results.sources:
+        return []
+    lines = [
+        "Sources, from which runs of the same seed start; means over seeds",
+        "",
+        f"| {' | '.join(['source', 'seeds', *names])} |",
+        f"|---|{'--:|' * (1 + len(names))}",
+    ]
+    for setting, runs in _settings(results.sources).items():
+        finished = [found[run.name] for run in runs if run.name in found]
+        cells = [setting.removeprefix("source-"), f"{len(finished)} of {len(runs)}"]
+        for name in names:
+            values = [metrics[name] for metrics in finished if name in metrics]
+            cells.append(f"{sum(values) / len(values):.4g}" if values else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return ["\n".join(lines)]
 
 
 def _missing(results: Results) -> list[str]:
@@ -149,9 +172,9 @@ def _facts(results: Results) -> str:
     )
 
 
-def _settings(results: Results) -> dict[str, list[PlannedRun]]:
+def _settings(planned: Sequence[PlannedRun]) -> dict[str, list[PlannedRun]]:
     settings: dict[str, list[PlannedRun]] = {}
-    for run in results.runs:
+    for run in planned:
         settings.setdefault(run.setting, []).append(run)
     return settings
 

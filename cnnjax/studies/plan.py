@@ -1,12 +1,15 @@
-"""The runs of a study, each with its name and its ordinary configuration."""
+"""The runs of a study, each with its name and its configuration or settings."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnnjax import recipes
 from cnnjax.nearest import did_you_mean
+from cnnjax.studies.context import MakeRun
 from cnnjax.studies.factors import SEED, Row, grid
+from cnnjax.studies.sources import source_in, source_names, source_run_name
 from cnnjax.studies.study import Study
 from cnnjax.training.errors import ConfigError
 
@@ -19,22 +22,31 @@ class PlannedRun:
         name: of its folder, such as "kind-plain_depth-8_seed-0".
         labels: its label of each factor.
         seed: the study's seed that it belongs to.
-        config: its configuration.
+        config: its checked configuration, a `recipes.RunConfig`; nested plain values where the
+            study makes its own runs.
+        make_run: the study's function that makes it; None where `config` is a configuration.
+        sources: the runs of its seed that it may start from, by the sources' names.
+        is_source: whether other runs start from it.
     """
 
     name: str
     labels: Mapping[str, str]
     seed: int
-    config: recipes.RunConfig
+    config: Any
+    make_run: MakeRun | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    is_source: bool = False
 
     @property
     def setting(self) -> str:
         """The name without the seed: the same for runs that are repeated."""
-        return setting_name(self.labels)
+        return self.name.removesuffix(f"_seed-{self.seed}")
 
 
 def plan_runs(study: Study) -> list[PlannedRun]:
     """Returns all runs of a study, seed after seed, so that early results cover all settings.
+
+    The runs of its sources are not among them: see `plan_sources`.
 
     Args:
         study: the study.
@@ -44,12 +56,40 @@ def plan_runs(study: Study) -> list[PlannedRun]:
             the message gives the run.
     """
     rows = list(grid(study.factors))
-    base = recipes.parse_config(study.base).model_dump()
-    runs = [_plan(base, row, seed) for seed in study.seeds for row in rows]
-    names = [run.name for run in runs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"study.factors: two runs are named {twice[0]}; change a label")
-    return runs
+    base = _base(study)
+    return _distinct([_plan(study, base, row, seed) for seed in study.seeds for row in rows])
+
+
+def plan_sources(study: Study) -> list[PlannedRun]:
+    """Returns the runs of a study's sources, seed after seed.
+
+    Args:
+        study: the study.
+
+    Raises:
+        ConfigError: a change names an unknown key or has a wrong value; the message gives the run.
+    """
+    base = _base(study)
+    rows = [Row({}, dict(source.changes)) for source in study.sources]
+    return [
+        _plan(study, base, row, seed, source.name)
+        for seed in study.seeds
+        for source, row in zip(study.sources, rows, strict=True)
+    ]
+
+
+def plan_all(study: Study) -> list[PlannedRun]:
+    """Returns the runs of a study, those of its sources too; of each seed, they come first.
+
+    Args:
+        study: the study.
+
+    Raises:
+        ConfigError: see `plan_runs`.
+    """
+    planned = [*plan_sources(study), *plan_runs(study)]
+    # The sort keeps the order of the runs of a seed.
+    return _distinct(sorted(planned, key=lambda run: list(study.seeds).index(run.seed)))
 
 
 def choose_runs(runs: Sequence[PlannedRun], names: Sequence[str]) -> list[PlannedRun]:
@@ -79,14 +119,95 @@ def setting_name(labels: Mapping[str, str]) -> str:
     return "_".join(f"{factor}-{label}" for factor, label in labels.items()) or "base"
 
 
-def _plan(base: Mapping[str, Any], row: Row, seed: int) -> PlannedRun:
+def _base(study: Study) -> dict[str, Any]:
+    if study.make_run is None:
+        return recipes.parse_config(study.base).model_dump()
+    if not isinstance(study.base, Mapping):
+        raise ConfigError(
+            f"study.base: {type(study.base).__name__} was given; give a mapping, which make_run "
+            "gets with the changes of a run"
+        )
+    return _copy(study.base)
+
+
+def _distinct(runs: list[PlannedRun]) -> list[PlannedRun]:
+    names = [run.name for run in runs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"study.factors: two runs are named {twice[0]}; change a label")
+    return runs
+
+
+def _plan(
+    study: Study, base: Mapping[str, Any], row: Row, seed: int, source: str | None = None
+) -> PlannedRun:
+    """Returns a run of a study, or the run of one of its sources."""
     name = f"{setting_name(row.labels)}_seed-{seed}"
+    sources: dict[str, str] = {}
+    if source is None:
+        sources = {each.name: source_run_name(each.name, seed) for each in study.sources}
+    else:
+        name = source_run_name(source, seed)
     changes = {key: value for key, value in row.changes.items() if key != SEED}
     try:
-        values = changed(base, {**changes, SEED: seed + row.changes.get(SEED, 0)})
-        return PlannedRun(name, row.labels, seed, recipes.parse_config(values))
+        seeds = {SEED: seed + row.changes.get(SEED, 0)}
+        if study.make_run is None:
+            config = recipes.parse_config(changed(base, {**changes, **seeds}))
+            needed_source(config, sources)
+        else:
+            config = _settings(base, changes) | seeds
     except (ConfigError, TypeError) as error:
-        raise ConfigError(f"study.factors: the run {name}: {error}") from None
+        where = "factors" if source is None else "sources"
+        raise ConfigError(f"study.{where}: the run {name}: {error}") from None
+    return PlannedRun(
+        name, row.labels, seed, config, study.make_run, sources, is_source=source is not None
+    )
+
+
+def needed_source(config: recipes.RunConfig, sources: Mapping[str, str]) -> str | None:
+    """Returns the name of the source that a configuration starts from; None where it has none.
+
+    Args:
+        config: the configuration.
+        sources: the runs that it may start from, by the sources' names.
+
+    Raises:
+        ConfigError: there is no such source.
+    """
+    name = source_in(config.model.weights)
+    if name is not None and name not in sources:
+        hint = did_you_mean(name, sources, count=1).strip() or source_names(sources)
+        raise ConfigError(f"model.weights: the source {name!r} is unknown; {hint}")
+    return name
+
+
+def _settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the plain values of a study that makes its own runs, with some of them changed."""
+    made = _copy(base)
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        table: Any = made
+        for section in sections:
+            table = table.get(section) if isinstance(table, dict) else None
+        if not isinstance(table, dict) or last not in table:
+            known = list(_dotted(base))
+            hint = did_you_mean(key, known, count=1).strip() or f"there are {', '.join(known)}"
+            raise ConfigError(f"{key} is no key of study.base; {hint}")
+        table[last] = value
+    try:
+        return json.loads(json.dumps(made, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the settings are no plain values ({error}); give text, numbers, lists and tables, "
+            "and make objects in make_run"
+        ) from None
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yields the dotted keys of nested tables, those of the tables too."""
+    for key, value in values.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
 
 
 def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import jax
 
 from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.load import load
-from cnnjax.studies.plan import choose_runs, plan_runs
+from cnnjax.studies.plan import choose_runs, plan_all
 from cnnjax.studies.search.search import Search
 from cnnjax.studies.search.worker import work_on_search
 from cnnjax.studies.study import Source
@@ -122,7 +122,7 @@ def _work(
         if isinstance(study, Search):
             work_on_search(study, StudyFolder(workdir), options, names)
         else:
-            runs = choose_runs(plan_runs(study), names)
+            runs = choose_runs(plan_all(study), names)
             Worker(study, runs, StudyFolder(workdir), options).work()
     except TrainingStopped as stopped:
         _logger.info("%s", stopped)

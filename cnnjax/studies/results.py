@@ -1,7 +1,7 @@
 """The results of a study, collected from its runs' folders."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnnjax.studies.folder import StudyFolder
@@ -22,6 +22,8 @@ class Results:
         failures: why runs failed, by name.
         rules: every rule that the study has had, the newest last.
         verdict: the answer.
+        sources: the runs that others start from.
+        source_outcomes: the metrics of each of those that is finished.
     """
 
     study: Study
@@ -31,20 +33,29 @@ class Results:
     failures: Mapping[str, str]
     rules: Sequence[Mapping[str, Any]]
     verdict: Verdict
+    sources: Sequence[PlannedRun] = ()
+    source_outcomes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def collect(study: Study, runs: Sequence[PlannedRun], folder: StudyFolder) -> Results:
+def collect(
+    study: Study,
+    runs: Sequence[PlannedRun],
+    folder: StudyFolder,
+    sources: Sequence[PlannedRun] = (),
+) -> Results:
     """Returns the results of all finished runs.
 
     Args:
         study: the study.
         runs: all of its runs.
         folder: the study's folder.
+        sources: the runs of its sources.
     """
-    records = {run.name: folder.record(run.name) for run in runs}
+    every = [*sources, *runs]
+    records = {run.name: folder.record(run.name) for run in every}
     found = {name: record for name, record in records.items() if record is not None}
-    outcomes = {name: record["outcomes"] for name, record in found.items()}
-    failures = {run.name: folder.failure(run.name) for run in runs if run.name not in found}
+    outcomes = {run.name: found[run.name]["outcomes"] for run in runs if run.name in found}
+    failures = {run.name: folder.failure(run.name) for run in every if run.name not in found}
     return Results(
         study=study,
         runs=runs,
@@ -53,6 +64,8 @@ def collect(study: Study, runs: Sequence[PlannedRun], folder: StudyFolder) -> Re
         failures={name: why for name, why in failures.items() if why is not None},
         rules=folder.rules(),
         verdict=make_verdict(study, runs, numbers_of(outcomes)),
+        sources=sources,
+        source_outcomes={r.name: found[r.name]["outcomes"] for r in sources if r.name in found},
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cnnjax.studies.cost import Cost, check_runs
 from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.intervals import decide
-from cnnjax.studies.plan import choose_runs, plan_runs
+from cnnjax.studies.plan import PlannedRun, choose_runs, plan_all, plan_runs, plan_sources
 from cnnjax.studies.processes import work_in_processes
 from cnnjax.studies.results import Results, collect
 from cnnjax.studies.study import Study
@@ -56,14 +56,15 @@ def run_study(
         )
     # The package that decides must not be missed only after hours of training.
     decide([0.0, 0.0])
-    runs = plan_runs(study)
-    chosen = choose_runs(runs, only)
+    runs = plan_all(study)
     options = replace(options, waits=options.waits and not only)
     folder = StudyFolder(workdir)
     folder.check(runs)
+    chosen, costs = _choose(runs, only, options.data_dir)
     # Those of other runs are known where the study was started before.
-    known = {run.name: cost for run in runs if (cost := folder.costs().get(run.name))}
-    folder.start(study, known | check_runs(chosen, options.data_dir))
+    before = {**folder.costs(), **folder.source_costs()}
+    known = {run.name: before[run.name] for run in runs if run.name in before}
+    folder.start(study, known | costs, runs)
     for run in chosen:
         folder.clear_failure(run.name)
     if jobs > 1 and study.source is not None:
@@ -71,13 +72,13 @@ def run_study(
         work_in_processes(study.source, folder.workdir, names, jobs, options)
     else:
         Worker(study, chosen, folder, options).work()
-    results = collect(study, runs, folder)
+    results = collect(study, plan_runs(study), folder, plan_sources(study))
     write_results(results, folder.workdir)
     return results
 
 
 def study_costs(study: Study, data_dir: str | None = None) -> dict[str, Cost]:
-    """Returns the cost of each run of a study, by its name; the runs are checked on the way.
+    """Returns the cost of each run of a study and of its sources, by name; all are checked.
 
     Args:
         study: the study.
@@ -87,4 +88,15 @@ def study_costs(study: Study, data_dir: str | None = None) -> dict[str, Cost]:
         ConfigError: a run cannot work; the message names it.
         DataError: a dataset is not prepared.
     """
-    return check_runs(plan_runs(study), data_dir)
+    return check_runs(plan_all(study), data_dir)
+
+
+def _choose(
+    runs: Sequence[PlannedRun], only: Sequence[str], data_dir: str | None
+) -> tuple[list[PlannedRun], dict[str, Cost]]:
+    """Returns the runs of some names and those that they start from, with their costs."""
+    chosen = choose_runs(runs, only)
+    costs = check_runs(chosen, data_dir)
+    needed = {name for cost in costs.values() for name in cost.sources} - costs.keys()
+    sources = [run for run in runs if run.name in needed]
+    return [*sources, *chosen], check_runs(sources, data_dir) | costs

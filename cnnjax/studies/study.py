@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnjax.nearest import did_you_mean
+from cnnjax.studies.context import MakeRun
 from cnnjax.studies.factors import Factor, Paired, grid
 from cnnjax.studies.measures import Trained
+from cnnjax.studies.sources import SourceRun
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.loop.training_loop import Cadence
 
 Measure = Callable[[Trained], float | Sequence[float]]
+
+_EXAMPLES = {
+    "factors": "studies.Factor(...)",
+    "outcomes": "studies.Outcome(...)",
+    "sources": "studies.SourceRun(...)",
+}
 
 
 @dataclass(frozen=True)
@@ -113,11 +121,15 @@ class Study:
 
     Attributes:
         question: what the study asks.
-        base: the configuration that all runs start from; what `recipes.parse_config` takes.
+        base: the configuration that all runs start from; what `recipes.parse_config` takes. With
+            `make_run`, nested plain values of any names, which are the study's own.
         factors: what differs between the runs: every combination is run.
         seeds: the seeds that each combination is run with; two or more.
         outcomes: what is measured of each run.
         rule: how the question is decided.
+        make_run: from a run's settings, the base with its changes and its seed, and a
+            `studies.RunContext` to the run; None where the settings are a configuration.
+        sources: runs that are trained once for each seed, before those that start from them.
         cadence: how often each run logs and saves.
         source: the file that the study was read from; None for one made in Python.
 
@@ -131,6 +143,8 @@ class Study:
     seeds: Sequence[int]
     outcomes: Sequence[Outcome]
     rule: Rule
+    make_run: MakeRun | None = None
+    sources: Sequence[SourceRun] = ()
     cadence: Cadence = Cadence(log_every=50)  # noqa: RUF009 (it cannot be changed)
     source: Source | None = None
 
@@ -139,16 +153,22 @@ class Study:
         self._check_kinds()
         _check_unique("factors", [name for factor in self.factors for name in factor.names])
         _check_unique("outcomes", [outcome.name for outcome in self.outcomes])
+        _check_unique("sources", [source.name for source in self.sources])
         for comparison in self.rule.comparisons():
             self._check_comparison(comparison)
 
     def _check_kinds(self) -> None:
-        for name, kind in (("factors", Factor | Paired), ("outcomes", Outcome)):
+        kinds = {"factors": Factor | Paired, "outcomes": Outcome, "sources": SourceRun}
+        for name, kind in kinds.items():
             if wrong := [part for part in getattr(self, name) if not isinstance(part, kind)]:
                 raise ConfigError(
-                    f"study.{name}: {wrong[0]!r:.60} was given; give "
-                    f"studies.{name[:-1].capitalize()}(...)"
+                    f"study.{name}: {wrong[0]!r:.60} was given; give {_EXAMPLES[name]}"
                 )
+        if self.make_run is not None and not callable(self.make_run):
+            raise ConfigError(
+                f"study.make_run: {self.make_run!r:.60} was given; give a function "
+                "(settings, context) -> training.Run"
+            )
         if not isinstance(self.rule, Rule):
             raise ConfigError(f"study.rule: {self.rule!r:.60} was given; give studies.Rule(...)")
         if not self.outcomes:

@@ -5,18 +5,21 @@ import logging
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from cnnjax import data, recipes
+from cnnjax import data, models
 from cnnjax.studies.claims import RENEW_SECONDS, STALE_SECONDS, Claim
+from cnnjax.studies.context import RunContext
 from cnnjax.studies.folder import Outcomes, StudyFolder
+from cnnjax.studies.making import make_context, make_planned
 from cnnjax.studies.measures import Trained
 from cnnjax.studies.plan import PlannedRun
 from cnnjax.studies.progress import RunProgress, StudyProgress
 from cnnjax.studies.renewal import ClaimLost, Renewal, StopWithoutClaim
+from cnnjax.studies.sources import WEIGHTS_FILE
 from cnnjax.studies.study import Outcome, Study
 from cnnjax.training.callbacks import Callback
 from cnnjax.training.errors import ConfigError, FolderInUse, FolderWriteError, TrainingStopped
@@ -85,9 +88,19 @@ class RunWorker(abc.ABC):
 
     def _make(self, run: PlannedRun) -> Run:
         """Returns what is trained."""
-        return recipes.make_run(
-            run.config, data_dir=self._options.data_dir, read=self._options.read
+        return make_planned(run, self._context(run))
+
+    def _context(self, run: PlannedRun) -> RunContext:
+        """Returns what the run is made with besides its settings."""
+        options = self._options
+        return make_context(
+            run, data_dir=options.data_dir, read=options.read, workdir=self._folder.workdir
         )
+
+    def _is_ready(self, run: PlannedRun) -> bool:
+        """Returns whether the runs that this one starts from are finished."""
+        del run
+        return True
 
     def _callbacks(self, run: PlannedRun, made: Run) -> Sequence[Callback]:
         """Returns further callbacks of a run."""
@@ -109,11 +122,14 @@ class RunWorker(abc.ABC):
         waiting = False
         with StopRequest() as stop:
             while left := self._left():
-                worked = [run for run in left if self._try(run, stop)]
+                worked = [run for run in left if self._is_ready(run) and self._try(run, stop)]
                 if worked:
                     waiting = False
                     continue
-                if not self._options.waits:
+                left = self._left()
+                # Those that are not ready wait for a run that another process trains.
+                waits = self._options.waits or not all(map(self._is_ready, left))
+                if not left or not waits:
                     return
                 if not waiting:
                     names = ", ".join(run.name for run in left)
@@ -162,7 +178,8 @@ class RunWorker(abc.ABC):
         folder = self._folder.run(run.name)
         progress = RunProgress(self._progress, run.name, made.total_steps, folder)
         callbacks = (StopWithoutClaim(renewal), progress, *self._callbacks(run, made))
-        trained = Trained(made, self._fit(run, made, callbacks), folder)
+        result = self._fit(run, made, callbacks)
+        trained = Trained(made, result, folder, self._context(run))
         outcomes = self._measure(run, trained)
         renewal.check()
         seconds = time.monotonic() - start
@@ -209,23 +226,49 @@ class Worker(RunWorker):
     def __init__(
         self, study: Study, runs: Sequence[PlannedRun], folder: StudyFolder, options: WorkOptions
     ):
-        def is_finished(name: str) -> bool:
-            return folder.is_finished(name, study)
-
-        names = [run.name for run in runs]
-        progress = StudyProgress(names, folder, folder.costs(), is_finished)
-        super().__init__(folder, options, study.cadence, progress)
         self._study, self._runs = study, runs
+        self._costs = {**folder.costs(), **folder.source_costs()}
+        self._sources = {run.name for run in runs if run.is_source}
+        names = [run.name for run in runs]
+        progress = StudyProgress(names, folder, self._costs, self._is_finished)
+        super().__init__(folder, options, study.cadence, progress)
+
+    def _is_finished(self, name: str) -> bool:
+        if name in self._sources:
+            return self._folder.is_source_finished(name)
+        return self._folder.is_finished(name, self._study)
 
     def _left(self) -> list[PlannedRun]:
         return [
             run
             for run in self._runs
-            if not self._folder.is_finished(run.name, self._study)
-            and self._folder.failure(run.name) is None
+            if not self._is_finished(run.name) and self._folder.failure(run.name) is None
         ]
 
+    def _is_ready(self, run: PlannedRun) -> bool:
+        for name in self._costs[run.name].sources:
+            if self._folder.is_source_finished(name):
+                continue
+            if self._folder.failure(name) is not None:
+                message = f"{name}, from which it starts, failed"
+                _logger.error("the run %s cannot be trained: %s", run.name, message)
+                self._folder.write_failure(run.name, message, "")
+            return False
+        return True
+
+    def _context(self, run: PlannedRun) -> RunContext:
+        return replace(super()._context(run), is_finished=self._folder.is_source_finished)
+
     def _measure(self, run: PlannedRun, trained: Trained) -> Outcomes:
+        if run.is_source:
+            # Before its outcomes, with which it is finished.
+            weights = self._folder.run(run.name) / WEIGHTS_FILE
+            models.save_pretrained(trained.result.variables, weights)
+            return {
+                name: float(value)
+                for name, value in trained.result.metrics.items()
+                if np.isfinite(value)
+            }
         return {outcome.name: _measured(outcome, trained) for outcome in self._study.outcomes}
 
     def _note(self, run: PlannedRun, outcomes: Outcomes, seconds: float) -> None:

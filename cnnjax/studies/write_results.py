@@ -84,6 +84,15 @@ def _json(results: Results) -> dict[str, Any]:
             }
             for run in results.runs
         },
+        "sources": {
+            run.name: {
+                "seed": run.seed,
+                "metrics": results.source_outcomes.get(run.name),
+                "seconds": results.seconds.get(run.name),
+                "failure": results.failures.get(run.name),
+            }
+            for run in results.sources
+        },
     }
 
 

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+
 from cnnjax import studies
-from cnnjax.studies import worker
+from cnnjax.studies import making, worker
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.folder import StudyFolder
 
@@ -43,8 +45,12 @@ def fit(run, workdir, *, callbacks, seconds=0.0, advanced=lambda: None, **option
         for callback in callbacks:
             callback.on_log(step, {})
     note(workdir, "finished", step)
-    config = run.config
-    return SimpleNamespace(metrics={"error": config.epochs + config.seed / 10})
+    # A run that a study makes itself has these as fields.
+    config = getattr(run, "config", run)
+    error = config.epochs + config.seed / 10
+    return SimpleNamespace(
+        metrics={"error": error}, variables={"params": {"weight": np.float32([error])}}
+    )
 
 
 def note(workdir: Path, event: str, step: int) -> None:
@@ -64,4 +70,4 @@ def read_notes(workdir, event):
 def install(set_attribute, **values):
     """Puts it in place of real training."""
     set_attribute(worker, "fit", lambda run, path, **options: fit(run, path, **options, **values))
-    set_attribute(worker, "recipes", SimpleNamespace(make_run=make_run))
+    set_attribute(making, "recipes", SimpleNamespace(make_run=make_run))

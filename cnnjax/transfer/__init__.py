@@ -1,0 +1,3 @@
+"""Transfer learning, and learning with few labels."""
+
+__all__: list[str] = []
