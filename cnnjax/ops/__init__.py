@@ -29,6 +29,7 @@ from cnnjax.ops.padding import pad_images
 from cnnjax.ops.pool.argmax import max_pool_with_argmax, max_unpool
 from cnnjax.ops.pool.pooling import avg_pool, global_avg_pool, global_max_pool, max_pool, sum_pool
 from cnnjax.ops.pool.upsample import upsample_bilinear, upsample_nearest
+from cnnjax.ops.reverse_gradient import reverse_gradient
 from cnnjax.ops.sizes import output_size
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "pad_images",
     "relu",
     "relu6",
+    "reverse_gradient",
     "scaled_tanh",
     "separable_conv2d",
     "separate_kernel",

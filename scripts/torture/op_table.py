@@ -144,6 +144,7 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     "pad_images": {**_X, "pads": "pads", "mode": "zeros"},
     "relu": _X,
     "relu6": _X,
+    "reverse_gradient": {**_X, "strength": "0.5"},
     "scaled_tanh": _X,
     "separable_conv2d": {**_X, "kernel": "flat kernel", **_SLIDE, "padding_mode": "zeros"},
     "separate_kernel": {"kernel": "flat kernel"},

@@ -61,6 +61,11 @@ REFUSED = {
         Y,
         "apply max_unpool to the tangent of y, since it is linear in y",
     ),
+    "reverse_gradient": (
+        ops.reverse_gradient,
+        X,
+        "leave the reversal out, since no function has its derivative",
+    ),
 }
 
 

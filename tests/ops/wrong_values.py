@@ -76,6 +76,7 @@ RIGHT = {
     "pad_images": dict(x=X, pads=((1, 1), (1, 1)), mode="zeros"),
     "relu": dict(x=X),
     "relu6": dict(x=X),
+    "reverse_gradient": dict(x=X, strength=0.5),
     "scaled_tanh": dict(x=X),
     "separable_conv2d": _without(CONV, "groups", "precision", "algorithm")
     | dict(kernel=jnp.ones((3, 3, 1, 4))),
