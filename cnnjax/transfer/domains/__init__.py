@@ -1,5 +1,7 @@
 """Domains of images: made by transforms, adapted to, generalized over; and novel classes."""
 
+from cnnjax.transfer.domains.adversarial_net import AdversarialNet, DomainHead
+from cnnjax.transfer.domains.dann import UNLABELED, DomainAdversarial, annealed_rate
 from cnnjax.transfer.domains.joined import (
     DOMAIN,
     ROTATED_MNIST,
@@ -13,14 +15,19 @@ from cnnjax.transfer.domains.photographs import Blended, photographs
 from cnnjax.transfer.domains.resampling import Blurred, Resized, Rotated
 from cnnjax.transfer.domains.shift import ShiftedExamples, shift
 from cnnjax.transfer.domains.transforms import RGB, Colored, Inverted, Noisy, Transform
+from cnnjax.transfer.domains.unlabeled import without_labels
 
 __all__ = [
     "DOMAIN",
     "RGB",
     "ROTATED_MNIST",
+    "UNLABELED",
+    "AdversarialNet",
     "Blended",
     "Blurred",
     "Colored",
+    "DomainAdversarial",
+    "DomainHead",
     "Inverted",
     "LeftOut",
     "Noisy",
@@ -28,10 +35,12 @@ __all__ = [
     "Rotated",
     "ShiftedExamples",
     "Transform",
+    "annealed_rate",
     "disjoint_parts",
     "join_domains",
     "leave_one_out",
     "photographs",
     "rotated_domains",
     "shift",
+    "without_labels",
 ]
