@@ -27,6 +27,10 @@ class Moment:
         averages: moving averages of the network's variables, as `model.apply` takes them; None
             where the run keeps none, and in evaluation.
         state: the task's state before the step.
+        axis_name: mapped axis (of `jax.pmap`) over which the batch is spread: the arrays of the
+            batch are then one device's part of it. None where they are all there is.
+        parts: number of parts into which the batch is cut, one after another. A loss that is no sum
+            over examples can be computed for 1 only.
     """
 
     key: Key[Array, ""]
@@ -35,6 +39,8 @@ class Moment:
     totals: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     averages: Mapping[str, Any] | None = None
     state: Any = ()
+    axis_name: str | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ def _check_loss(run: Run, variables: Any) -> None:
             totals=run.task.totals(batch),
             averages=variables if run.ema_decay else None,
             state=run.task.init_state(),
+            parts=run.accumulate,
         )
         return run.task.loss(run.model, variables, batch, moment)
 

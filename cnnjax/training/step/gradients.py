@@ -59,7 +59,8 @@ def batch_gradients(
         # Devices must not drop the same units.
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     scale = None if state.loss_scale is None else state.loss_scale.scale
-    gradients_of = _part_gradients(state, totals, scale, model, task)
+    cut = (parts, axis_name)
+    gradients_of = _part_gradients(state, totals, scale, model, task, cut)
     # A single pass has nothing to average: its collections are returned as they are, to the bit.
     if parts == 1 and axis_name is None:
         gradients, loss, sums, updated = gradients_of(batch, key)
@@ -74,9 +75,15 @@ def batch_gradients(
 
 
 def _part_gradients(
-    state: TrainState, totals: Any, scale: Array | None, model: linen.Module, task: Task
+    state: TrainState,
+    totals: Any,
+    scale: Array | None,
+    model: linen.Module,
+    task: Task,
+    cut: tuple[int, str | None],
 ) -> Callable[[Batch, Key[Array, ""]], Result]:
     """Returns a function from a part of the batch and its key to gradients of the scaled loss."""
+    parts, axis_name = cut
 
     def gradients_of(part: Batch, key: Key[Array, ""]) -> Result:
         moment = Moment(
@@ -86,6 +93,8 @@ def _part_gradients(
             totals=totals,
             averages=state.average_variables,
             state=state.task_state,
+            axis_name=axis_name,
+            parts=parts,
         )
 
         def share(params: Any) -> tuple[Array, tuple[Array, Sums, dict[str, Any]]]:
