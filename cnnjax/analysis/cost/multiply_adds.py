@@ -80,8 +80,10 @@ def multiply_adds_by_layer(
         output = next_method(*args, **kwargs)
         layer = context.module
         if isinstance(layer, _LAYERS) and context.method_name == "__call__":
-            name = "/".join(layer.path)
             once = layer_multiply_adds(layer, args[0].shape, output.shape)
+            if not once:
+                return output
+            name = "/".join(layer.path)
             repeats = _stacked(variables["params"], layer)
             # The body of a scan is traced more than once, and each trace would count.
             earlier = counts.get(name, 0) if repeats is None else 0
@@ -111,7 +113,9 @@ def layer_multiply_adds(
     """
     if not isinstance(layer, _LAYERS):
         return 0
-    kernel = layer.variables["params"]["kernel"]
+    kernel = layer.variables["params"].get("kernel")
+    if kernel is None:  # a layer that replaces it is counted (`nn.change_layers`)
+        return 0
     size = math.prod(kernel.shape)
     if isinstance(layer, linen.Conv) and layer.mask is not None:
         # Masked weights are no connections.

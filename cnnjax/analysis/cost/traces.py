@@ -11,13 +11,10 @@ from typing import Any
 import flax.linen as linen
 import jax
 from jax import ad_checkpoint
-from jax.extend.core import (
-    ClosedJaxpr,  # pyright: ignore[reportPrivateImportUsage] (JAX 0.12 does not list it)
-    Jaxpr,
-    Literal,
-)
+from jax.extend.core import Jaxpr, Literal
 
 from cnnjax.analysis.calls import ModuleCall, evaluation_arguments, observe_calls
+from cnnjax.analysis.cost.inner_programs import general_branch, inner_program
 from cnnjax.analysis.cost.multiply_adds import layer_multiply_adds
 from cnnjax.analysis.cost.operations import (
     IMAGE,
@@ -32,23 +29,6 @@ from cnnjax.analysis.cost.operations import (
 )
 from cnnjax.analysis.cost.receptive_field import Reach
 from cnnjax.analysis.cost.receptive_field_rules import propagate
-
-# Operations that run an inner program on their own operands.
-_INLINED = frozenset(
-    {
-        "jit",
-        "pjit",
-        "closed_call",
-        "core_call",
-        "custom_jvp_call",
-        "custom_vjp_call",
-        "custom_vjp_call_jaxpr",
-        "checkpoint",
-        "remat2",
-        "remat",
-    }
-)
-
 
 @dataclass(frozen=True)
 class Trace:
@@ -158,9 +138,9 @@ class _Reader:
             operands = [flow_of(atom) for atom in equation.invars]
             inner = replace(place, scope=f"{place.scope}/{equation.source_info.name_stack}")
             name, params = equation.primitive.name, equation.params
-            if name == "cond" and (branch := _general_branch(params)) is not None:
+            if (branch := general_branch(name, params)) is not None:
                 results = self.read(branch, operands[1:], inner)
-            elif name in _INLINED and (body := _inner_program(params)) is not None:
+            elif (body := inner_program(name, params)) is not None:
                 results = self.read(body, operands, self._inside(inner, params, body))
             elif name == "scan":
                 results = self._read_scan(equation, operands, inner)
@@ -236,25 +216,6 @@ class _Reader:
 def _carried(first: Flow, latest: Flow) -> Flow:
     """Returns a carried array as the next turn sees it: known by what entered the first turn."""
     return Flow(latest.reaches, first.source, first.variables | latest.variables)
-
-
-def _general_branch(params: Mapping[str, Any]) -> Jaxpr | None:
-    """Returns the branch for platforms without their own; None for conditions on data."""
-    for branch, platforms in zip(
-        params["branches"], params.get("branches_platforms") or (), strict=False
-    ):
-        if platforms is None:
-            return branch.jaxpr
-    return None
-
-
-def _inner_program(params: Mapping[str, Any]) -> Jaxpr | None:
-    # The parameter's name differs between primitives and between versions of JAX.
-    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if name in params:
-            inner = params[name]
-            return inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
-    return None
 
 
 def _everywhere(reaches: Reaches, shape: Sequence[int]) -> Reaches:
