@@ -68,9 +68,7 @@ class Places:
         """
         numbered = (first >= 0) & (second >= 0)
         if numbered.any() and first is not second:
-            pairs = zip(
-                self.roots(first[numbered]), self.roots(second[numbered]), strict=True
-            )
+            pairs = zip(self.roots(first[numbered]), self.roots(second[numbered]), strict=True)
             for one, other in pairs:
                 self._join(int(one), int(other))
         self.keep(first[second == FIXED], reason)

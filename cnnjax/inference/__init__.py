@@ -11,6 +11,7 @@ from cnnjax.inference.files import (
     write_evaluation,
     write_predictions,
 )
+from cnnjax.inference.folding import Folded, folded
 from cnnjax.inference.images import check_images, find_images, read_images
 from cnnjax.inference.load import load, load_checkpoints
 from cnnjax.inference.mask_files import check_mask_folder, write_masks
@@ -22,6 +23,7 @@ from cnnjax.inference.weights import from_weights
 __all__ = [
     "Ensemble",
     "FilePrediction",
+    "Folded",
     "Network",
     "Views",
     "check_folder",
@@ -30,6 +32,7 @@ __all__ = [
     "check_output",
     "draw_boxes",
     "find_images",
+    "folded",
     "format_evaluation",
     "from_weights",
     "load",

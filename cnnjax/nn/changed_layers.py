@@ -18,6 +18,9 @@ from cnnjax.nn.low_rank_conv import RANK, low_rank_of
 Changes = Mapping[str, Mapping[str, Any]]
 """New values of a layer's fields by the layer's path, such as {"conv1": {"features": 11}}."""
 
+IDENTITY = "identity"
+"""The change of a layer that lets it return its input, if it is true; see `change_layers`."""
+
 _FIELD = "layer_changes"
 # Fields that Flax adds to every module.
 _OF_FLAX = ("name", "parent")
@@ -30,7 +33,8 @@ def change_layers(model: linen.Module, changes: Changes) -> linen.Module:
 
     A layer is found by its path among the parameters. Besides its fields, a convolution takes
     `rank`: `LowRankConv` of that rank then replaces it, with the parameters "column" and "row" in
-    the place of its own. Layers after a changed one take their input as it comes. A network whose
+    the place of its own. Any layer takes `identity`: if true, it returns its input, and has no
+    variables. Layers after a changed one take their input as it comes. A network whose
     `__call__` decides by the number of channels may compute other layers than before.
 
     Args:
@@ -147,6 +151,8 @@ class _Changing:
         # The layer that replaces a convolution has the same path.
         if not values or path in self._replaced:
             return proceed(*args, **kwargs)
+        if values.pop(IDENTITY, False):
+            return args[0]
         rank = values.pop(RANK, None)
         _check_fields(module, path, values)
         with bound_fields(module, **values):

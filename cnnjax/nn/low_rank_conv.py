@@ -159,7 +159,9 @@ def low_rank_of(module: linen.Module, rank: Any) -> LowRankConv:
         if problem := refuses_low_rank(module):
             raise ValueError(f"rank: {problem}")
     made: Any = module
-    own = {name: getattr(made, name) for name in ("padding_mode", "backward") if hasattr(made, name)}
+    own = {
+        name: getattr(made, name) for name in ("padding_mode", "backward") if hasattr(made, name)
+    }
     return LowRankConv(
         features=made.features,
         kernel_size=tuple(made.kernel_size),

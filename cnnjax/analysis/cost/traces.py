@@ -30,6 +30,7 @@ from cnnjax.analysis.cost.operations import (
 from cnnjax.analysis.cost.receptive_field import Reach
 from cnnjax.analysis.cost.receptive_field_rules import propagate
 
+
 @dataclass(frozen=True)
 class Trace:
     """A model's application, read from shapes.
