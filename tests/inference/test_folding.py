@@ -133,11 +133,15 @@ def test_variables_without_parameters_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [("resnet18", 0), ("vgg11_bn", 0), ("mobilenet_v2", 0), ("inception_v3", 0), ("wrn16_4", 7)],
-)
-def test_networks_of_the_zoo_predict_the_same(name: str, kept: int):
-    size = {"inception_v3": 96, "wrn16_4": 32}.get(name, 64)
-    found = _check_same(models.create_model(name, num_classes=10), (size, size, 3))
-    assert len(found.kept) == kept
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v2"])
+def test_networks_of_the_zoo_predict_the_same(name: str):
+    found = _check_same(models.create_model(name, num_classes=10), (64, 64, 3))
+    assert found.kept == {}
+
+
+@pytest.mark.slow
+def test_norms_after_sums_stay_in_a_network_that_normalizes_first():
+    found = _check_same(models.create_model("wrn16_4"), (32, 32, 3))
+    # Of six blocks, the first follows a convolution; the others, and the last norm, follow sums.
+    assert len(found.kept) == 6
+    assert all("add" in reason for reason in found.kept.values())
