@@ -1,4 +1,4 @@
-"""The benchmark of predictions: all ways give the same logits, and one small run writes its page."""
+"""The benchmark of predictions: all ways give the same logits, and a small run writes its page."""
 
 import json
 
