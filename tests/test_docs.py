@@ -32,6 +32,7 @@ PAGES = (
     "parts.md",
     "segmentation.md",
     "search.md",
+    pytest.param("speed.md", marks=pytest.mark.slow),
     "studies.md",
     "trackers.md",
     "training.md",
