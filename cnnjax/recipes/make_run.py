@@ -78,11 +78,11 @@ def _make_run(
 def _start(blueprint: Blueprint, data_dir: str | None) -> StartingWeights | None:
     section = blueprint.config.model
     if not section.weights:
-        for key in ("fresh", "part"):
+        for key in ("fresh", "fresh_from", "part"):
             if getattr(section, key):
                 raise ValueError(f"model.{key}: there are no weights to load; give model.weights")
         return None
-    return StartingWeights(blueprint.model, section, blueprint.image_shape[2], data_dir)
+    return StartingWeights(blueprint.model, section, blueprint.image_shape, data_dir)
 
 
 def _specs(run: Run) -> dict[str, data.Spec]:

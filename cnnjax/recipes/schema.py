@@ -52,8 +52,10 @@ class ModelConfig(Section):
 
     With `weights` a new run starts from trained ones: the folder of a run, a safetensors file of
     torchvision, timm or cnnjax, or hub:NAME. A classifier for other classes keeps its
-    initialization, and so does every array whose whole path a pattern of `fresh` matches. With
-    `part` the weights are those of one part of the network, "encoder", and all else stays fresh.
+    initialization, and so does every array whose whole path a pattern of `fresh` matches, and every
+    layer from `fresh_from` on, the name of a layer, block or stage, in the order of computation.
+    With `part` the weights are those of one part of the network, "encoder", and all else stays
+    fresh.
     """
 
     name: str = Field(
@@ -68,6 +70,7 @@ class ModelConfig(Section):
     )
     part: str = ""
     fresh: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    fresh_from: str = ""
 
 
 class StreamConfig(Section):
@@ -167,12 +170,14 @@ class OptimizerConfig(Section):
     bound). `accumulate` cuts every batch into that many parts, whose gradients are added up before
     one update.
 
-    Three lists of rules, pairs of a regular expression and a value, give a value to each parameter:
+    Four lists of rules, pairs of a regular expression and a value, give a value to each parameter:
     that of the first expression which matches the parameter's whole path. Each parameter must match
     one, and each expression must be the first for some parameter. `decay`: whether weight decay
     acts (empty: on kernels only). `rates`: a factor of the learning rate (empty: 1). `frozen`:
-    whether the parameter is not trained (empty: all are). `layer_decay` makes the factors of
-    `rates`: 1 for the last layer or block, and from each to the one before multiplied by it.
+    whether the parameter is not trained (empty: all are). `unfreeze`: the number of epochs for
+    which it is not trained (empty: 0); then its optimizer starts as new, while schedules go on, and
+    gradients are clipped by the norm of those of the same number. `layer_decay` makes the factors
+    of `rates`: 1 for the last layer or block, and from each to the one before multiplied by it.
     """
 
     name: Annotated[str, _known_to(OPTIMIZERS)] = Field(
@@ -192,6 +197,7 @@ class OptimizerConfig(Section):
     rates: Rules[float] = ()
     layer_decay: float | None = Field(default=None, gt=0, le=1)
     frozen: Rules[bool] = ()
+    unfreeze: Rules[Annotated[int, Field(ge=0)]] = ()
     options: dict[str, Any] = {}
 
 

@@ -10,6 +10,7 @@ import flax.linen as linen
 from cnnjax import models
 from cnnjax.models.net import Net
 from cnnjax.models.weights.hub import HUB_PREFIX, weights_path
+from cnnjax.recipes.layer_order import layer_groups, patterns_from
 from cnnjax.recipes.saved_run import read_variables
 from cnnjax.recipes.schema import ModelConfig
 from cnnjax.training.errors import ConfigError
@@ -24,13 +25,13 @@ class StartingWeights:
     Attributes:
         model: the network that starts from them.
         section: the configuration's section on the network.
-        image_channels: number of channels of the images; None adapts no kernel.
+        image_shape: height, width and channels of the images; None adapts no kernel to them.
         data_dir: TFDS data folder, where the dataset of another run is described.
     """
 
     model: linen.Module
     section: ModelConfig
-    image_channels: int | None
+    image_shape: tuple[int, int, int] | None
     data_dir: str | None = None
 
     def plan(self, shapes: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,12 +67,14 @@ class StartingWeights:
         return started.variables
 
     def _start(self, variables: Mapping[str, Any]) -> tuple[models.GivenArrays, models.Started]:
-        part, fresh = self.section.part, self.section.fresh
+        part = self.section.part
+        channels = None if self.image_shape is None else self.image_shape[2]
         try:
+            fresh = (*self.section.fresh, *self._fresh_from())
             given = self._read(variables)
             if part:
                 started = models.start_part_from(
-                    variables, part, given, fresh=fresh, image_channels=self.image_channels
+                    variables, part, given, fresh=fresh, image_channels=channels
                 )
             else:
                 started = models.start_from(
@@ -79,11 +82,25 @@ class StartingWeights:
                     given,
                     classifiers=getattr(self.model, "classifiers", ()),
                     fresh=fresh,
-                    image_channels=self.image_channels,
+                    image_channels=channels,
                 )
         except (ValueError, OSError, ImportError) as error:
             raise ConfigError(f"model.weights: {error}") from error
         return given, started
+
+    def _fresh_from(self) -> tuple[str, ...]:
+        """Returns patterns of the layers from the one on that `fresh_from` names."""
+        first, part = self.section.fresh_from, self.section.part
+        if not first:
+            return ()
+        if self.image_shape is None:
+            raise ValueError("fresh_from: the order of layers needs the images' shape; give it")
+        groups = layer_groups(self.model, self.image_shape)
+        if part:
+            prefix = f"{part}/"
+            inside = [[n.removeprefix(prefix) for n in g if n.startswith(prefix)] for g in groups]
+            groups = [group for group in inside if group]
+        return patterns_from(groups, first)
 
     def _read(self, variables: Mapping[str, Any]) -> models.GivenArrays:
         name = self.section.weights

@@ -7,7 +7,8 @@ import numpy as np
 
 from cnnjax import data
 from cnnjax.recipes.blueprint import Blueprint, make_blueprint
-from cnnjax.recipes.layer_rates import decayed_rates, layer_groups
+from cnnjax.recipes.layer_order import layer_groups
+from cnnjax.recipes.layer_rates import decayed_rates
 from cnnjax.recipes.make_optimizer import make_optimizer
 from cnnjax.recipes.make_schedule import make_plateau, make_schedule
 from cnnjax.recipes.schema import DataConfig, OptimizerConfig, StreamConfig
@@ -41,6 +42,7 @@ def run_fields(blueprint: Blueprint) -> dict[str, Any]:
         "epochs": config.epochs,
         "preprocess": blueprint.preprocess,
         "frozen": config.optimizer.frozen,
+        "unfreeze": config.optimizer.unfreeze,
         "schedule": schedule,
         "accumulate": config.optimizer.accumulate,
         "ema_decay": config.ema_decay,

@@ -78,8 +78,9 @@ class RunContext:
         name: str,
         model: linen.Module,
         *,
-        image_channels: int | None = None,
+        image_shape: tuple[int, int, int] | None = None,
         fresh: Sequence[str] = (),
+        fresh_from: str = "",
         part: str = "",
     ) -> StartingWeights:
         """Returns a source's variables to start a run from: `training.Run(start=...)`.
@@ -87,15 +88,19 @@ class RunContext:
         Args:
             name: of the source.
             model: the network that starts from them.
-            image_channels: channels of its images, where they differ from those of the source.
+            image_shape: height, width and channels of its images, where the channels differ from
+                those of the source, or `fresh_from` is given.
             fresh: regular expressions over paths of layers that keep their initialization.
+            fresh_from: name of the layer from which on layers keep their initialization.
             part: name of the part of the network that is loaded, such as "encoder"; "" for all.
 
         Raises:
             ConfigError: the study has no such source.
         """
-        section = ModelConfig(weights=str(self.weights(name)), fresh=tuple(fresh), part=part)
-        return StartingWeights(model, section, image_channels, self.data_dir)
+        section = ModelConfig(
+            weights=str(self.weights(name)), fresh=tuple(fresh), fresh_from=fresh_from, part=part
+        )
+        return StartingWeights(model, section, image_shape, self.data_dir)
 
 
 MakeRun = Callable[[Any, RunContext], Run]

@@ -38,7 +38,8 @@ def run_identity(run: Run) -> dict[str, Any]:
         "preprocess": describe(run.preprocess),
         "variables": None if run.variables is None else _digest(run.variables),
         **({} if run.start is None else {"start": describe(run.start)}),
-        "frozen": [list(rule) for rule in run.frozen_rules],
+        "frozen": [list(rule) for rule in run.freezing.rules],
+        **({"unfreeze": [list(rule) for rule in run.unfreeze]} if run.unfreeze else {}),
         "batch_norm": describe(run.batch_norm),
         **{
             name: getattr(run, name)

@@ -12,14 +12,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from cnnjax import compiler, data, nn, patterns
+from cnnjax import compiler, data, nn
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.check_examples import check_examples
+from cnnjax.training.check_rules import check_unfreeze
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.start import Start
 from cnnjax.training.step.batch import Pipeline, Stored, kinds_of
-from cnnjax.training.step.freezing import freeze
+from cnnjax.training.step.freezing import Freezing
 from cnnjax.training.step.keys import order_key, run_keys
 from cnnjax.training.step.state import TrainState, create_state
 from cnnjax.training.step.step import StepOptions
@@ -48,6 +49,7 @@ class Run:
         preprocess: scaling, size and normalization of images.
         frozen: patterns of parameters that stay as they are, with the batch statistics beside them;
             or pairs of a pattern and whether it freezes.
+        unfreeze: pairs of a pattern and the number of epochs before its parameters are trained.
         schedule: the learning rate as a function of the step, which is logged; None if unknown.
         accumulate: number of parts into which a batch is cut, one after another.
         ema_decay: decay of moving averages of the variables, which are then what is evaluated; 0
@@ -78,6 +80,7 @@ class Run:
     augmentation: Any = ""
     preprocess: data.Preprocess = field(default_factory=data.Preprocess)
     frozen: Sequence[str] | Sequence[tuple[str, bool]] = ()
+    unfreeze: Sequence[tuple[str, int]] = ()
     schedule: optax.Schedule | None = None
     accumulate: int = 1
     ema_decay: float = 0.0
@@ -116,6 +119,7 @@ class Run:
                 f"task: {type(self.task).__name__} was given; give a task, one of cnnjax.tasks or "
                 "derived from tasks.Task"
             )
+        check_unfreeze(self.unfreeze, self.epochs)
         if self.variables is not None and self.start is not None:
             raise ConfigError("start: variables are given too; leave one of them out")
         check_examples(self.train, self.test)
@@ -214,36 +218,41 @@ class Run:
         height, width, channels = self.main.examples.spec["image"].shape
         return self.preprocess.image_shape((height, width, channels))
 
-    @property
-    def frozen_rules(self) -> tuple[tuple[str, bool], ...]:
-        """Pairs of a pattern and whether it freezes, the first that matches holds."""
-        rules = [rule if isinstance(rule, tuple) else (rule, True) for rule in self.frozen]
-        # Patterns alone freeze what they match; then a last rule trains all other parameters.
-        patterns_alone = any(isinstance(rule, str) for rule in self.frozen)
-        return (*rules, (".*", False)) if patterns_alone else tuple(rules)
+    @cached_property
+    def freezing(self) -> Freezing:
+        """Which parameters are not trained, and until when."""
+        return Freezing.of(self.frozen, self.unfreeze)
 
-    def frozen_norms(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
+    def phase(self, step: int) -> int:
+        """Returns the epoch since which the parameters are trained that a step trains.
+
+        Args:
+            step: number of steps done.
+        """
+        return self.freezing.phase(step // self.epoch_steps) if self.unfreeze else 0
+
+    def frozen_norms(self, variables: Mapping[str, Any], epoch: int = 0) -> tuple[str, ...]:
         """Returns the paths of batch norms all of whose parameters are frozen.
 
         Args:
             variables: the network's.
+            epoch: number of epochs done.
         """
-        if not self.frozen:
+        if not self.frozen and not self.unfreeze:
             return ()
-        return nn.frozen_norms(variables, patterns.match(self.frozen_rules, variables["params"]))
+        return nn.frozen_norms(variables, self.freezing.frozen(variables["params"], epoch))
 
-    def make_optimizer(self, params: Any) -> optax.GradientTransformationExtraArgs:
+    def make_optimizer(self, params: Any, epoch: int = 0) -> optax.GradientTransformationExtraArgs:
         """Returns the update rule for the parameters that are not frozen.
 
         Args:
             params: the network's parameters.
+            epoch: number of epochs done.
         """
         rule = self.optimizer
         if not isinstance(rule, optax.GradientTransformation):
             rule = rule(params)
-        if self.frozen:
-            rule = freeze(rule, self.frozen_rules, params)
-        return optax.with_extra_args_support(rule)
+        return self.freezing.wrap(rule, params, epoch)
 
     def init_state(self) -> TrainState:
         """Returns the state before the first step, the same for the same seed."""

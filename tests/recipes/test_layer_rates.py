@@ -7,20 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import models, recipes, training
-from cnnjax.recipes.layer_rates import decayed_rates, layer_groups
+from cnnjax import recipes, training
+from cnnjax.recipes.layer_rates import decayed_rates
 from tests.helpers.tiny_run import TINY
 
 
-def test_parts_are_in_the_order_in_which_images_pass_them():
-    model = models.create_model("resnet8_cifar")
-    assert layer_groups(model, (16, 16, 1)) == [
-        ["conv1", "bn1"],
-        ["stage1_block1"],
-        ["stage2_block1"],
-        ["stage3_block1"],
-        ["classifier"],
-    ]
+def test_the_last_part_has_the_whole_rate_and_each_before_a_share():
     rates = decayed_rates([["a", "e"], ["b.c"], ["d"]], 0.5)
     expected = [("a(/.*)?", 0.25), ("e(/.*)?", 0.25), (r"b\.c(/.*)?", 0.5), ("d(/.*)?", 1.0)]
     assert list(rates) == expected

@@ -55,6 +55,19 @@ def test_frozen_layers_stay_as_loaded_and_the_folder_names_them(source, data_dir
     assert "c1/kernel" in start["loaded"] and start["weights"] == str(folder)
 
 
+def test_all_layers_from_one_on_are_fresh(source, data_dir):
+    folder, variables = source
+    run = recipes.make_run(config(folder, fresh_from="c5"), data_dir=data_dir)
+    assert run.start is not None
+    plan = run.start.plan(jax.eval_shape(lambda: variables))
+    assert {name.partition("/")[0] for name in plan["loaded"]} == {"c1", "c3"}
+    assert {name.partition("/")[0] for name in plan["fresh"]} == {"c5", "f6", "classifier"}
+    started, fresh = run.init_state().params, run.replace(start=None).init_state().params
+    for layer, arrays in started.items():
+        origin = variables["params"] if layer in ("c1", "c3") else fresh
+        assert_equal(arrays, origin[layer])
+
+
 def test_a_run_goes_on_where_its_source_is_gone(source, data_dir, tmp_path):
     moved = tmp_path / "source"
     shutil.copytree(source[0], moved)
@@ -73,6 +86,8 @@ def test_a_run_goes_on_where_its_source_is_gone(source, data_dir, tmp_path):
         (".", {}, "gives no weights"),
         (None, {"name": "resnet8_cifar"}, "does not fit the network"),
         (None, {"fresh": ["C9.*"]}, "no parameter matches 'C9"),
+        (None, {"fresh_from": "c4"}, r"model\.weights: 'c4' is no layer of the network; did you"),
+        ("", {"fresh_from": "c3"}, r"model\.fresh_from: there are no weights"),
         ("", {"fresh": ["C1.*"]}, r"model\.fresh: there are no weights"),
     ],
 )

@@ -137,7 +137,8 @@ def _finite_outputs(run: Run, state: TrainState, batch: Batch) -> list[tuple[str
         )
         return run.task.loss(run.model, state.variables, batch, moment)
 
-    frozen = nn.batch_statistics(frozen=run.frozen_norms(state.variables))
+    epoch = run.phase(int(state.step))
+    frozen = nn.batch_statistics(frozen=run.frozen_norms(state.variables, epoch))
     with frozen, observe_calls(around):
         jax.block_until_ready(compiler.jit(loss)(state, batch))
     jax.effects_barrier()

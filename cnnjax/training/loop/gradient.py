@@ -24,12 +24,13 @@ def loss_gradient(run: Run, state: TrainState, batch: Batch) -> Any:
     Returns:
         A tree like `state.params`.
     """
+    frozen = run.frozen_norms(state.variables, run.phase(int(state.step)))
 
     @compiler.jit
     def gradient(state: TrainState, batch: Batch) -> Any:
         key = step_key(run.keys["dropout"], state.step)
         # The step compiles with the same frozen norms.
-        with nn.batch_statistics(frozen=run.frozen_norms(state.variables)):
+        with nn.batch_statistics(frozen=frozen):
             return batch_gradients(
                 state, batch, key, model=run.model, task=run.task, parts=run.accumulate
             )[0]

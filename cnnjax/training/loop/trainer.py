@@ -1,8 +1,7 @@
 """The training state on the devices, and the compiled step that moves it."""
 
 import time
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -63,29 +62,34 @@ class Trainer:
         self._run = run
         self._placement = placement
         self._batches = Batches(run, placement, read or data.ReadOptions())
-        self._optimizer = run.make_optimizer(state.params)
-        self._frozen = run.frozen_norms(state.variables)
+        self._shapes = jax.eval_shape(lambda: state.variables)
+        self._steps: dict[int, Callable[..., tuple[TrainState, StepMetrics]]] = {}
         self.step = int(state.step)
         self.state = placement.place(state)
         self.compile_seconds = 0.0
 
-    @cached_property
     def _compiled(self) -> Callable[..., tuple[TrainState, StepMetrics]]:
-        """The step, compiled when it is first needed: a finished run never needs it."""
-        given = self._batches.arguments(self.step)
-        start = time.perf_counter()
-        compiled = self._placement.compile_step(self._advance, self.state, given)
-        self.compile_seconds = time.perf_counter() - start
-        return compiled
+        """Returns the next step, compiled when it is first needed: a finished run never needs it.
+
+        One program is compiled for all epochs in which the same parameters are trained.
+        """
+        phase = self._run.phase(self.step)
+        if phase not in self._steps:
+            given = self._batches.arguments(self.step)
+            start = time.perf_counter()
+            advance = self._advance(phase)
+            self._steps[phase] = self._placement.compile_step(advance, self.state, given)
+            self.compile_seconds += time.perf_counter() - start
+        return self._steps[phase]
 
     def compile(self) -> float:
-        """Compiles the step, unless it is compiled, and returns how many seconds that took."""
-        _ = self._compiled
+        """Compiles the next step, unless it is compiled; returns the seconds of all compilation."""
+        self._compiled()
         return self.compile_seconds
 
     def advance(self) -> StepMetrics:
         """Runs the next step and returns its metrics."""
-        compiled = self._compiled
+        compiled = self._compiled()
         self.state, metrics = compiled(self.state, self._batches.arguments(self.step))
         self.step += 1
         return metrics
@@ -129,21 +133,33 @@ class Trainer:
         """Stops reading ahead of the steps."""
         self._batches.close()
 
-    def _advance(self, state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
+    def _advance(self, epoch: int) -> Callable[..., tuple[TrainState, StepMetrics]]:
+        """Returns the step of the epochs that train what this one trains, as a function."""
+        optimizer = self._run.make_optimizer(self._shapes["params"], epoch)
+        frozen = self._run.frozen_norms(self._shapes, epoch)
+
+        def advance(state: TrainState, given: Any) -> tuple[TrainState, StepMetrics]:
+            return self._advanced(state, given, optimizer, frozen)
+
+        return advance
+
+    def _advanced(
+        self, state: TrainState, given: Any, optimizer: Any, frozen: Sequence[str]
+    ) -> tuple[TrainState, StepMetrics]:
         run, axis_name = self._run, self._placement.axis_name
         stored = self._batches.stored(state.step, given)
         batch = run.make_batch(stored, state.step, axis_name)
         # Batch norm sees one part of a batch at a time.
         examples = run.first_batch_size // run.accumulate
         statistics = self._placement.batch_statistics(run.batch_norm, examples)
-        with statistics, nn.batch_statistics(frozen=self._frozen):
+        with statistics, nn.batch_statistics(frozen=frozen):
             after, result = train_step(
                 state,
                 batch,
                 run.keys["dropout"],
                 model=run.model,
                 task=run.task,
-                optimizer=self._optimizer,
+                optimizer=optimizer,
                 options=run.options,
                 axis_name=axis_name,
             )

@@ -20,12 +20,20 @@ def current_rate(
         opt_state: the optimizer's state after that step.
     """
     rate = jnp.asarray(schedule(step))
-
-    def is_plateau(node: Any) -> bool:
-        return isinstance(node, ReduceLROnPlateauState)
-
-    # The plateau's state is a tuple, of which tree.leaves would give the entries.
-    for node in jax.tree.leaves(opt_state, is_leaf=is_plateau):
-        if is_plateau(node):
-            rate = rate * jnp.asarray(node.scale).astype(rate.dtype)
+    for node in _plateaus(opt_state):
+        rate = rate * jnp.asarray(node.scale).astype(rate.dtype)
     return rate
+
+
+def _plateaus(opt_state: Any) -> list[ReduceLROnPlateauState]:
+    """Returns the states of plateaus; groups of parameters see one loss, so those of one group."""
+    kinds = (ReduceLROnPlateauState, optax.transforms.PartitionState)
+    found: list[ReduceLROnPlateauState] = []
+    # These states are tuples, of which tree.leaves would give the entries.
+    for node in jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, kinds)):
+        if isinstance(node, ReduceLROnPlateauState):
+            found.append(node)
+        elif isinstance(node, optax.transforms.PartitionState):
+            groups = [_plateaus(inner) for inner in node.inner_states.values()]
+            found += next(filter(None, groups), [])
+    return found
