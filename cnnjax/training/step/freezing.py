@@ -40,7 +40,7 @@ class Freezing:
                 freezes.
             unfreeze: pairs of a pattern and an epoch.
         """
-        rules = [(rule, True) if isinstance(rule, str) else tuple(rule) for rule in frozen]
+        rules = [(rule, True) if isinstance(rule, str) else (rule[0], rule[1]) for rule in frozen]
         # Patterns alone freeze what they match; then a last rule trains all other parameters.
         rest = [(".*", False)] if any(isinstance(rule, str) for rule in frozen) else []
         return cls((*rules, *rest), tuple(unfreeze))
@@ -96,7 +96,9 @@ class Freezing:
                 "0, from which a run starts"
             )
         waiting = _waiting(optimizer)
-        groups = {_label(start): waiting if start > epoch else optimizer for start in trained}
+        groups: dict[Any, optax.GradientTransformation] = {
+            _label(start): waiting if start > epoch else optimizer for start in trained
+        }
         groups[_label(_NEVER)] = optax.set_to_zero()
         return optax.partition(groups, jax.tree.map(_label, starts))
 
