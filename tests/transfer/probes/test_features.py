@@ -53,14 +53,14 @@ def test_kept_features_are_read_again_and_others_are_not_taken_for_them(
     network, tmp_path, monkeypatch
 ):
     model, variables, examples = network
-    first = transfer.layer_features(network[0], network[1], network[2], "stage1", folder=tmp_path)
+    first = transfer.layer_features(model, variables, examples, "stage1", folder=tmp_path)
     assert len(list(tmp_path.glob("stage1-*.npy"))) == 1
 
     def computed(*arguments):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(features_file, "predict_all", computed)
-    again = transfer.layer_features(network[0], network[1], network[2], "stage1", folder=tmp_path)
+    again = transfer.layer_features(model, variables, examples, "stage1", folder=tmp_path)
     np.testing.assert_array_equal(first, again)
     changed = jax.tree.map(lambda x: x * 2, variables)
     few = data.choose(examples, [0, 1])
@@ -73,7 +73,7 @@ def test_kept_features_are_read_again_and_others_are_not_taken_for_them(
             transfer.layer_features(*arguments, folder=tmp_path)
     with pytest.raises(AssertionError, match="computed again"):
         transfer.layer_features(
-            network[0], network[1], network[2], "stage1", folder=tmp_path, preprocess=PREPROCESS
+            model, variables, examples, "stage1", folder=tmp_path, preprocess=PREPROCESS
         )
 
 
