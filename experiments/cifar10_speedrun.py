@@ -136,6 +136,8 @@ def _make_run(recipe: Recipe, examples: int) -> Run:
         recipe.whitening_bias,
         recipe.unit_head,
         _BACKWARD.value,
+        recipe.activation,
+        recipe.norm_momentum,
     )
     return Run(recipe, model, data.Preprocess(None, 0, dataset.mean, dataset.std), examples)
 
