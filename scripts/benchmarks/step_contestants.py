@@ -16,8 +16,8 @@ import optax
 
 from cnnjax import models
 from cnnjax.compiler import compiler_options
-from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.jax_step import compile_step
+from scripts.benchmarks.plain_flax import PLAIN_OPTION
 from scripts.benchmarks.whole_nets import WholeNet
 
 MOMENTUM = 0.9
