@@ -19,6 +19,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -67,16 +68,17 @@ def _measure(layer: Conv, flags: argparse.Namespace) -> list[dict[str, Any]]:
 def _row(
     each: ConvPass, programs: dict[str, jax.stages.Compiled | str], flags: argparse.Namespace
 ) -> dict[str, Any]:
-    arrays = each.arrays()
+    arrays = jax.block_until_ready(each.arrays())
     contestants: dict[str, Callable[[], Any]] = {}
-    failed = {name: program for name, program in programs.items() if isinstance(program, str)}
+    failed: dict[str, str] = {}
+    errors: dict[str, float] = {}
     exact = None
     if flags.torch:
-        call, wait = formulations.torch_pass(each, "float64")
+        call, wait = formulations.torch_pass(each, arrays, "float64")
         exact = formulations.as_numpy(each, wait(call()))
-    errors = {}
     for name, program in programs.items():
         if isinstance(program, str):
+            failed[name] = program
             continue
         try:
             result = jax.block_until_ready(program(*arrays))
@@ -86,13 +88,12 @@ def _row(
         if exact is not None:
             errors[name] = formulations.relative_error(result, exact)
         contestants[name] = formulations.in_a_row(
-            lambda program=program: program(*arrays), jax.block_until_ready, flags.calls
+            partial(program, *arrays), jax.block_until_ready, flags.calls
         )
     if exact is not None:
-        call, wait = formulations.torch_pass(each)
-        errors["torch"] = formulations.relative_error(
-            formulations.as_numpy(each, wait(call())), exact
-        )
+        call, wait = formulations.torch_pass(each, arrays)
+        found = formulations.as_numpy(each, wait(call()))
+        errors["torch"] = formulations.relative_error(found, exact)
         contestants["torch"] = formulations.in_a_row(call, wait, flags.calls)
     times = interleaved(contestants, flags.repeats, flags.seconds)
     ms = {name: round(1e3 * times.median(name) / flags.calls, 4) for name in contestants}

@@ -163,25 +163,28 @@ def in_a_row(call: Callable[[], Any], wait: Callable[[Any], Any], calls: int) ->
     return run
 
 
-def torch_pass(each: ConvPass, dtype: str = "") -> tuple[Callable[[], Any], Callable[[Any], Any]]:
-    """Returns PyTorch's form of a pass, channels_last, and what waits for it.
+def torch_pass(
+    each: ConvPass, arrays: tuple[jax.Array, jax.Array], dtype: str = ""
+) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    """Returns PyTorch's form of a pass, and what waits for it.
 
     Args:
         each: the pass.
-        dtype: of the computation; the pass's own if empty.
+        arrays: what it takes, whose memory PyTorch shares.
+        dtype: of the computation; the pass's own if empty. float64 is computed in PyTorch's order
+            of axes, which all of its kernels know, any other dtype in channels_last.
     """
     import torch  # pyright: ignore[reportMissingImports]
 
-    layer, device = each.layer, "cuda" if jax.default_backend() == "gpu" else "cpu"
-    own = [torch.from_numpy(np.array(a, np.float32)).to(device) for a in each.arrays()]
-    own = [array.to(getattr(torch, dtype or each.dtype)) for array in own]
-    last = dict(memory_format=torch.channels_last)
+    layer, on_gpu = each.layer, jax.default_backend() == "gpu"
+    own = [torch.from_dlpack(array).to(getattr(torch, dtype or each.dtype)) for array in arrays]
+    form = torch.contiguous_format if dtype == "float64" else torch.channels_last
 
     def image(array: Any) -> Any:
-        return array.permute(0, 3, 1, 2).contiguous(**last)
+        return array.permute(0, 3, 1, 2).contiguous(memory_format=form)
 
     def kernel(array: Any) -> Any:
-        return array.permute(3, 2, 0, 1).contiguous(**last)
+        return array.permute(3, 2, 0, 1).contiguous(memory_format=form)
 
     settings = ([layer.stride] * 2, [layer.padding] * 2, [1, 1], False, [0, 0], layer.groups)
     if each.name == "forward":
@@ -191,14 +194,13 @@ def torch_pass(each: ConvPass, dtype: str = "") -> tuple[Callable[[], Any], Call
         to_input = each.name == "input_grad"
         g = image(own[0] if to_input else own[1])
         # The one of x and the kernel that is not read gives its shape.
-        x = torch.empty_like(g).new_empty(each.input_shape) if to_input else own[0]
-        k = own[1] if to_input else own[0].new_empty(each.kernel_shape)
+        x = image(g.new_empty(each.input_shape) if to_input else own[0])
+        k = kernel(own[1] if to_input else g.new_empty(each.kernel_shape))
         mask = [to_input, not to_input, False]
-        backward = torch.ops.aten.convolution_backward
-        call = partial(backward, g, image(x), kernel(k), None, *settings, mask)
+        call = partial(torch.ops.aten.convolution_backward, g, x, k, None, *settings, mask)
 
     def wait(result: Any) -> Any:
-        if device == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
         return result
 
