@@ -68,7 +68,7 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs all seeds, prints their accuracies and writes the record.
+    """Runs all seeds, prints their accuracies and writes the record after each.
 
     Args:
         arguments: the program's name; nothing follows it.
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
         cast(Dispatch, _DISPATCH.value),
     )
     print(f"compiled in {programs.compile_seconds:.1f} s; {run.total_steps} steps a run")
-    done = []
+    settings, done = _settings(run, len(test_images)), []
     for trial in trials.run_trials(
         programs, _SEEDS.value, len(test_images), warm_up=_WARM_UP.value
     ):
@@ -100,16 +100,16 @@ def main(arguments: Sequence[str]) -> None:
             flush=True,
         )
         done.append(trial)
-    summary = trials.summarize(done)
-    if output is not None:
-        record = {
-            **_settings(run, len(test_images)),
-            "compile_seconds": programs.compile_seconds,
-            "summary": summary,
-            "trials": [dataclasses.asdict(trial) for trial in done],
-        }
-        trials.write_record(output, record)
-    print(_last_line(summary))
+        if output is not None:
+            record = {
+                **settings,
+                "compile_seconds": programs.compile_seconds,
+                "summary": trials.summarize(done),
+                "trials": [dataclasses.asdict(trial) for trial in done],
+            }
+            # After each run: an interrupted program keeps its runs.
+            trials.write_record(output, record)
+    print(_last_line(trials.summarize(done)))
 
 
 def _read_recipe() -> Recipe:
@@ -136,6 +136,8 @@ def _make_run(recipe: Recipe, examples: int) -> Run:
         recipe.whitening_bias,
         recipe.unit_head,
         _BACKWARD.value,
+        recipe.activation,
+        recipe.norm_momentum,
     )
     return Run(recipe, model, data.Preprocess(None, 0, dataset.mean, dataset.std), examples)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Int, Key, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from cnnjax import ops
 
@@ -20,15 +20,25 @@ class Batches(NamedTuple):
         positions: each image's position in the training split.
         shifts: rows and columns at which each image is cut out of the padded one.
         mirrored: which images are mirrored left to right.
+        brightness: what is added to each normalized image; None for nothing.
+        contrast: what each normalized image is multiplied by after that; None for nothing.
     """
 
     positions: Int[Array, "*steps batch"]
     shifts: Int[Array, "*steps batch 2"]
     mirrored: Bool[Array, "*steps batch"]
+    brightness: Float[Array, "*steps batch"] | None = None
+    contrast: Float[Array, "*steps batch"] | None = None
 
 
 def draw_batches(
-    key: Key[Array, ""], examples: int, batch_size: int, total_steps: int, translate: int
+    key: Key[Array, ""],
+    examples: int,
+    batch_size: int,
+    total_steps: int,
+    translate: int,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
 ) -> Batches:
     """Draws a run's batches: every epoch in another order; an incomplete batch is dropped.
 
@@ -41,6 +51,8 @@ def draw_batches(
         batch_size: images a step.
         total_steps: steps of the run; the last epoch may be cut short.
         translate: pixels by which images are moved at most.
+        brightness: largest number that is added to an image.
+        contrast: largest share by which an image is multiplied up or down.
 
     Returns:
         The batches of all steps.
@@ -66,7 +78,14 @@ def draw_batches(
     def by_step(values: Array) -> Array:
         return values.reshape(-1, batch_size, *values.shape[2:])[:total_steps]
 
-    return jax.tree.map(by_step, epochs)
+    batches = jax.tree.map(by_step, epochs)
+    if not brightness and not contrast:
+        return batches
+    added, multiplied = (
+        jax.random.uniform(jax.random.fold_in(key, number), (total_steps, batch_size)) * 2 - 1
+        for number in (3, 4)
+    )
+    return batches._replace(brightness=added * brightness, contrast=multiplied * contrast + 1)
 
 
 def pad_by_reflection(
@@ -101,3 +120,18 @@ def take_batch(
 
     images = jax.vmap(cut)(batch.positions, batch.shifts)
     return jnp.where(batch.mirrored[:, None, None, None], images[:, :, ::-1], images)
+
+
+def vary_colors(
+    images: Float[Array, "batch height width channels"], batch: Batches
+) -> Float[Array, "batch height width channels"]:
+    """Returns normalized images with the batch's brightness added, times its contrast.
+
+    Args:
+        images: the images of the batch.
+        batch: one batch.
+    """
+    if batch.brightness is None or batch.contrast is None:
+        return images
+    added, multiplied = (a[:, None, None, None] for a in (batch.brightness, batch.contrast))
+    return (images + added) * multiplied

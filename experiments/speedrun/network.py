@@ -29,6 +29,8 @@ class SpeedNet(linen.Module):
         whitening_bias: the whitening layer's biases start uniform within plus and minus this.
         unit_head: see `Recipe`.
         backward: "ours" for the rules of `cnnjax.ops`, "native" for lax's autodiff.
+        activation: "gelu" or "silu", after each batch norm.
+        norm_momentum: share of the running statistics that a step keeps.
     """
 
     width: int = 64
@@ -37,6 +39,8 @@ class SpeedNet(linen.Module):
     whitening_bias: float = 0.0
     unit_head: bool = True
     backward: str = "ours"
+    activation: str = "gelu"
+    norm_momentum: float = 0.6
 
     @linen.compact
     def __call__(
@@ -68,7 +72,13 @@ class SpeedNet(linen.Module):
         x = _gelu(x)
         for number, factor in enumerate((1, 4, 4), start=1):
             x = _Block(
-                factor * self.width, train, self.dtype, self.backward, name=f"block{number}"
+                factor * self.width,
+                train,
+                self.dtype,
+                self.backward,
+                self.activation,
+                self.norm_momentum,
+                name=f"block{number}",
             )(x)
         # 3x3 for images of 32x32.
         x = ops.max_pool(x, x.shape[1:3], backward=self.backward)[:, 0, 0]
@@ -84,20 +94,23 @@ class SpeedNet(linen.Module):
 
 
 class _Block(linen.Module):
-    """Convolution, pool, norm, GELU, convolution, norm, GELU."""
+    """Convolution, pool, norm, activation, convolution, norm, activation."""
 
     features: int
     train: bool
     dtype: Any
     backward: str
+    activation: str
+    norm_momentum: float
 
     @linen.compact
     def __call__(self, x: Array) -> Array:
         x = self._conv(x, "conv1")
         x = ops.max_pool(x, 2, backward=self.backward)
-        x = _gelu(self._norm(x, "norm1"))
+        activation = {"gelu": _gelu, "silu": jax.nn.silu}[self.activation]
+        x = activation(self._norm(x, "norm1"))
         x = self._conv(x, "conv2")
-        return _gelu(self._norm(x, "norm2"))
+        return activation(self._norm(x, "norm2"))
 
     def _conv(self, x: Array, name: str) -> Array:
         return nn.Conv(
@@ -113,8 +126,8 @@ class _Block(linen.Module):
     def _norm(self, x: Array, name: str) -> Array:
         return nn.BatchNorm(
             use_running_average=not self.train,
-            # This and epsilon are airbench94's.
-            momentum=0.6,
+            momentum=self.norm_momentum,
+            # airbench94's.
             epsilon=1e-12,
             dtype=self.dtype,
             backward=self.backward,

@@ -12,6 +12,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from cnnjax import patterns
+from experiments.speedrun.batched_muon import batched_muon
 from experiments.speedrun.recipes import Lookahead, Recipe
 
 GROUPS = (
@@ -45,7 +46,9 @@ def make_optimizer(
             of_rate = factor
         schedule = _scaled(of_rate, rate)
         if group == "filter" and recipe.filter_rule == "muon":
-            rules[group] = _muon(schedule)
+            rules[group] = _muon(schedule, recipe.filter_momentum)
+        elif group == "filter" and recipe.filter_rule == "batched_muon":
+            rules[group] = batched_muon(schedule, recipe.filter_momentum, recipe.normalize_every)
         else:
             rules[group] = optax.chain(
                 # SGD multiplies by the rate: decay is a share of the parameter at the peak rate.
@@ -128,7 +131,7 @@ def _scaled(factor: optax.Schedule, rate: float) -> optax.Schedule:
     return lambda count: rate * factor(count)
 
 
-def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
+def _muon(schedule: optax.Schedule, momentum: float) -> optax.GradientTransformation:
     """Returns Muon; before each update, filters are normalized to a mean square of 1 / fan-in.
 
     Source: Jordan et al., 2024; the normalization and the constants are airbench94_muon's.
@@ -136,7 +139,7 @@ def _muon(schedule: optax.Schedule) -> optax.GradientTransformation:
     rule = muon(
         schedule,
         ns_steps=3,
-        beta=0.6,
+        beta=momentum,
         eps=1e-7,
         nesterov=True,
         muon_weight_dimension_numbers=lambda filters: jax.tree.map(

@@ -15,11 +15,17 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from cnnjax.data import Preprocess
 from cnnjax.tasks import losses
 from experiments.speedrun import views
-from experiments.speedrun.batches import Batches, draw_batches, pad_by_reflection, take_batch
+from experiments.speedrun.batches import (
+    Batches,
+    draw_batches,
+    pad_by_reflection,
+    take_batch,
+    vary_colors,
+)
 from experiments.speedrun.network import SpeedNet
 from experiments.speedrun.optimizer import blend, lookahead_decays, make_optimizer
 from experiments.speedrun.recipes import Recipe
-from experiments.speedrun.whitening import IMAGES, whitening_kernel
+from experiments.speedrun.whitening import whitening_kernel
 
 Padded = UInt8[Array, "examples padded_height padded_width channels"]
 Labels = Int[Array, " examples"]
@@ -106,10 +112,11 @@ class Run:
             images: the training images.
         """
         init_key, batch_key = jax.random.split(key)
-        variables = self.model.init(init_key, self._inputs(images[:1]), train=False)
+        first = self.preprocess.images(images[:1]).astype(self.model.dtype)
+        variables = self.model.init(init_key, first, train=False)
         params = dict(variables["params"])
         # From training images rather than at random; it is never trained.
-        kernel = whitening_kernel(self.preprocess.images(images[:IMAGES]))
+        kernel = whitening_kernel(self.preprocess.images(images[: self.recipe.whitening_images]))
         params["whiten"] = {**params["whiten"], "kernel": kernel}
         batch_stats = variables["batch_stats"]
         slow = () if self.recipe.lookahead is None else (params, batch_stats)
@@ -120,6 +127,8 @@ class Run:
             self.recipe.batch_size,
             self.total_steps,
             self.recipe.translate,
+            self.recipe.brightness,
+            self.recipe.contrast,
         )
         decays = lookahead_decays(
             self.recipe.lookahead, self.total_steps, self.recipe.epoch_steps(self.examples)
@@ -139,7 +148,8 @@ class Run:
             labels: their labels.
             train_whitening: whether the whitening layer's bias is trained.
         """
-        inputs = self._inputs(take_batch(padded, given.batch, self.recipe.translate))
+        images = self.preprocess.images(take_batch(padded, given.batch, self.recipe.translate))
+        inputs = vary_colors(images, given.batch).astype(self.model.dtype)
         classes = self.model.num_classes
         targets = jax.nn.one_hot(labels[given.batch.positions], classes, dtype=jnp.float32)
 
@@ -191,7 +201,7 @@ class Run:
     def evaluate_chunk(
         self, variables: dict[str, Any], chunk: views.TestChunks
     ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-        """Returns how many images of a chunk are right, as they are and with six views.
+        """Returns how many images of a chunk are right, as they are and with the recipe's views.
 
         Args:
             variables: of the network.
@@ -201,7 +211,12 @@ class Run:
         def network(inputs: Array) -> Array:
             return self.model.apply(variables, inputs, train=False)  # pyright: ignore
 
-        plain, mean = views.view_logits(network, self._inputs(chunk.images))
+        images = self.preprocess.images(chunk.images).astype(self.model.dtype)
+        weight, share = self.recipe.center_weight, self.recipe.unsure
+        if share < 1:
+            plain, mean = views.unsure_view_logits(network, images, share, weight)
+        else:
+            plain, mean = views.view_logits(network, images, weight)
         return views.count_right(plain, chunk.labels), views.count_right(mean, chunk.labels)
 
     def evaluate(
@@ -215,6 +230,3 @@ class Run:
         """
         plain, mean = lax.map(functools.partial(self.evaluate_chunk, variables), chunks)
         return plain.sum(), mean.sum()
-
-    def _inputs(self, images: UInt8[Array, "batch height width channels"]) -> Array:
-        return self.preprocess.images(images).astype(self.model.dtype)

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from cnnjax.training import TrainingDiverged
+from cnnjax.writing import write_text
 from experiments.speedrun.programs import Programs
 
 WARM_UP_SEED = 2**31 - 1
@@ -26,7 +27,7 @@ class Trial:
 
     Attributes:
         seed: of initialization, order and augmentation.
-        accuracy: share of the test images that are right, from six views each.
+        accuracy: share of the test images that are right, with the recipe's further views.
         plain_accuracy: the same from the image alone.
         loss: mean training loss of the last step, in nats.
         seconds: training and evaluation, without compilation.
@@ -153,5 +154,5 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
         path: of the JSON file.
         record: see `markdown`.
     """
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    path.with_suffix(".md").write_text(markdown(record))
+    write_text(path, json.dumps(record, indent=1) + "\n")
+    write_text(path.with_suffix(".md"), markdown(record))

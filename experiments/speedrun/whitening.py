@@ -9,8 +9,6 @@ from cnnjax import ops
 from experiments.speedrun.network import PATCH
 
 EPSILON = 5e-4
-IMAGES = 5000
-"""Number of training images that the patches are taken from."""
 
 
 def whitening_kernel(

@@ -93,10 +93,14 @@ def compile_step(
         updates, momentum = optimizer.update(gradients, momentum, params)
         return (optax.apply_updates(params, updates), {**collections, **updated}, momentum), value
 
+    @jax.jit
+    def start(variables):
+        collections = dict(variables)
+        params = collections.pop("params")
+        return params, collections, optimizer.init(params)
+
     # A copy: each contestant's step reuses the memory of its state.
-    own = jax.tree.map(jnp.array, dict(variables))
-    params = own.pop("params")
-    state = params, own, optimizer.init(params)
+    state = start(variables)
     batch = jnp.asarray(images), jnp.asarray(labels)
     lowered = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, *batch)
     start = time.perf_counter()

@@ -17,6 +17,10 @@ from jax import lax
 from cnnjax import nn
 from cnnjax.ops.pool.window import pool_window
 
+PLAIN_OPTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""What plain baselines may be compiled with: it keeps XLA's CPU compiler from handing convolutions
+to YNNPACK; versions that do not know it raise an error."""
+
 
 def plain_layers(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
     """Calls flax's layer in place of ours, as an interceptor for `flax.linen.intercept_methods`.

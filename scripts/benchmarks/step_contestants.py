@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +16,8 @@ import optax
 
 from cnnjax import models
 from cnnjax.compiler import compiler_options
-from scripts.benchmarks.baselines import PLAIN_OPTION
 from scripts.benchmarks.jax_step import compile_step
+from scripts.benchmarks.plain_flax import PLAIN_OPTION
 from scripts.benchmarks.whole_nets import WholeNet
 
 MOMENTUM = 0.9
@@ -52,7 +54,11 @@ class Contestant:
 
 
 def contestants(
-    net: WholeNet, with_torch: bool, wanted: tuple[str, ...], dtype: str = "float32"
+    net: WholeNet,
+    with_torch: bool,
+    wanted: tuple[str, ...],
+    dtype: str = "float32",
+    at_once: bool = False,
 ) -> dict[str, Contestant]:
     """Returns the ways to train a network, all from the same weights on the same batch.
 
@@ -61,6 +67,8 @@ def contestants(
         with_torch: whether PyTorch is installed and takes part.
         wanted: some of `COLUMNS`.
         dtype: of the networks' computation; parameters are float32.
+        at_once: whether JAX's programs are compiled at the same time, which their
+            `compile_seconds` then include.
 
     Returns:
         The contestants by their names in `COLUMNS`.
@@ -78,11 +86,15 @@ def contestants(
         "flax": (native, {}, True),
     }
     sgd = optax.sgd(net.learning_rate, momentum=MOMENTUM)
-    made = {}
-    for name, (each, options, plain) in ways.items():
-        if name in wanted:
-            step = compile_step(net, each, variables, images, labels, sgd, options, plain=plain)
-            made[name] = _waiting(step)
+
+    def compiled(name: str) -> Contestant:
+        each, options, plain = ways[name]
+        step = compile_step(net, each, variables, images, labels, sgd, options, plain=plain)
+        return _waiting(step)
+
+    of_jax = [name for name in ways if name in wanted]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() if at_once else 1) as pool:
+        made = dict(zip(of_jax, pool.map(compiled, of_jax), strict=True))
     for name in ("torch", "torch compiled"):
         if with_torch and name in wanted:
             from scripts.benchmarks.pytorch.step import torch_step

@@ -11,7 +11,8 @@ give the same losses for five steps, or the row is not printed. Runs are interle
 On a GPU the batches are larger, the CPU compiler's option is left out, and PyTorch runs both eager
 and by `torch.compile`. `--dtype bfloat16` makes the networks compute in it (PyTorch: autocast),
 with float32 parameters. On a GPU, all contestants may compute float32 products in TF32; with
-`--no_tf32`, none may.
+`--no_tf32`, none may. `--at_once` compiles JAX's programs by several threads; their compile times
+are then those of all together.
 
 Writes OUT.json and OUT.md and draws OUT.png; `--merge` keeps the rows of an earlier OUT.json.
 `--profile` adds a table of where our step's time goes, layer by layer.
@@ -56,9 +57,9 @@ def main(argv: list[str] | None = None) -> None:
     # As the experiments do, for all contestants alike.
     training.keep_freed_memory()
     with_torch = not flags.no_torch and importlib.util.find_spec("torch") is not None
-    if with_torch:
+    if with_torch and "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:
         # JAX would take three quarters of a GPU's memory when it first uses it.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")
+        os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", "0.45")
     platform = jax.default_backend()
     flags.columns = flags.columns or "|".join(default_columns(platform))
     if platform == "gpu" and flags.no_tf32:
@@ -80,7 +81,8 @@ def main(argv: list[str] | None = None) -> None:
         + (" --profile" if flags.profile else "")
         + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else "")
         + (" --no_tf32" if flags.no_tf32 else "")
-        + (f" --batch {flags.batch}" if flags.batch else ""),
+        + (f" --batch {flags.batch}" if flags.batch else "")
+        + (" --at_once" if flags.at_once else ""),
         "machine": describe(),
         "arithmetic": _arithmetic(flags),
         **_earlier(flags),
@@ -108,7 +110,8 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
     """
     # The arrays of the network before take memory until they are collected.
     gc.collect()
-    ways = contestants(net, with_torch, tuple(flags.columns.split("|")), flags.dtype)
+    columns = tuple(flags.columns.split("|"))
+    ways = contestants(net, with_torch, columns, flags.dtype, flags.at_once)
     losses = {name: [way.step() for _ in range(STEPS)] for name, way in ways.items()}
     first = np.array(next(iter(losses.values())))
     for name, values in losses.items():
@@ -178,6 +181,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--no_tf32", action="store_true", help="float32 products in full, on a GPU")
     parser.add_argument("--batch", type=int, default=0, help="images a step; the network's if 0")
+    parser.add_argument("--at_once", action="store_true", help="compile JAX's programs together")
     parser.add_argument("--repeats", type=int, default=15, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=60.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")

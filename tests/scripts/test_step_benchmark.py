@@ -100,7 +100,13 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
 
     monkeypatch.setattr(steps, "contestants", lambda *_: {"ours": Way(1.0), "native": Way(1.1)})
     flags = argparse.Namespace(
-        columns="ours|native", repeats=1, seconds=1.0, profile=False, dtype="float32", no_tf32=False
+        columns="ours|native",
+        repeats=1,
+        seconds=1.0,
+        profile=False,
+        dtype="float32",
+        no_tf32=False,
+        at_once=False,
     )
     assert steps.measure(TINY, flags, with_torch=False) is None
     assert "the losses of native differ" in capsys.readouterr().out
@@ -118,10 +124,12 @@ def test_half_precision_has_its_own_tolerance_and_keeps_float32_parameters(tmp_p
 
     monkeypatch.setattr(steps, "contestants", recorded)
     out = tmp_path / "steps"
-    arguments = "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --columns ours|flax --out"
+    arguments = (
+        "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --at_once --columns ours|flax --out"
+    )
     steps.main([*arguments.split(), str(out)])
     report = json.loads(out.with_suffix(".json").read_text())
-    assert report["arithmetic"] == "bfloat16" and report["command"].endswith("bfloat16 --batch 2")
+    assert report["arithmetic"] == "bfloat16" and report["command"].endswith("--batch 2 --at_once")
     assert set(report["rows"][0]["ms"]) == {"ours", "flax"} and report["rows"][0]["batch"] == 2
     assert "bfloat16 with float32 parameters" in out.with_suffix(".md").read_text()
     for way in seen[0].values():

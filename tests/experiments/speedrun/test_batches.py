@@ -3,10 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from experiments.speedrun.batches import Batches, draw_batches, pad_by_reflection, take_batch
+from experiments.speedrun.batches import (
+    Batches,
+    draw_batches,
+    pad_by_reflection,
+    take_batch,
+    vary_colors,
+)
 
-draw = jax.jit(draw_batches, static_argnums=(1, 2, 3, 4))
+draw = jax.jit(draw_batches, static_argnums=(1, 2, 3, 4, 5, 6))
 
 
 def test_every_epoch_shows_each_image_once_and_mirrors_it_in_turn():
@@ -43,3 +50,23 @@ def test_batches_are_cut_from_reflected_images_and_mirrored():
     expected = [padded[4, 0:6, 4:11][:, ::-1], padded[0, 2:8, 2:9], padded[4, 3:9, 1:8]]
     assert found.dtype == jnp.uint8
     np.testing.assert_array_equal(found, np.stack(expected))
+
+
+def test_brightness_and_contrast_vary_within_their_ranges():
+    plain = draw(jax.random.key(3), 40, 20, 6, 2)
+    drawn = draw(jax.random.key(3), 40, 20, 6, 2, 0.2, 0.1)
+    assert plain.brightness is None and plain.contrast is None
+    np.testing.assert_array_equal(plain.shifts, drawn.shifts)
+    for values, middle, most in ((drawn.brightness, 0.0, 0.2), (drawn.contrast, 1.0, 0.1)):
+        values = np.asarray(values)
+        assert values.shape == (6, 20)
+        assert np.abs(values - middle).max() <= most
+        # A uniform distribution's deviation, with 120 numbers.
+        assert values.std() == pytest.approx(most / np.sqrt(3), rel=0.2)
+    assert abs(np.corrcoef(np.ravel(drawn.brightness), np.ravel(drawn.contrast))[0, 1]) < 0.4
+    images = np.random.default_rng(0).standard_normal((20, 2, 2, 3)).astype(np.float32)
+    one = jax.tree.map(lambda a: a[2], drawn)
+    added, multiplied = np.asarray(one.brightness), np.asarray(one.contrast)
+    expected = [(x + b) * c for x, b, c in zip(images, added, multiplied, strict=True)]
+    np.testing.assert_allclose(vary_colors(jnp.asarray(images), one), expected, rtol=1e-6)
+    np.testing.assert_array_equal(vary_colors(jnp.asarray(images), plain), images)

@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 
 from cnnjax import training
+from experiments.speedrun.batched_muon import (
+    batched_muon,
+    orthogonalize,
+    stack_kernels,
+    unstack_kernels,
+)
 from experiments.speedrun.optimizer import blend, lookahead_decays, make_optimizer, triangle
 from experiments.speedrun.recipes import RECIPES, Lookahead
 
@@ -22,9 +28,10 @@ def test_learning_rates_rise_to_the_peak_and_fall():
 
 
 def test_recipes_have_the_published_lengths_and_rates():
-    muon, sgd = RECIPES["muon"], RECIPES["sgd"]
-    assert (muon.total_steps(50_000), sgd.total_steps(50_000)) == (200, 476)
-    assert (muon.whitening_steps(50_000), sgd.whitening_steps(50_000)) == (75, 144)
+    muon, sgd, batched = (RECIPES[name] for name in ("muon", "sgd", "batched_muon"))
+    assert [recipe.total_steps(50_000) for recipe in (muon, sgd, batched)] == [200, 476, 245]
+    assert [recipe.whitening_steps(50_000) for recipe in (muon, sgd, batched)] == [75, 144, 7]
+    assert batched.decay == pytest.approx(0.0016, rel=1e-3)
     assert sgd.rates["head"] == pytest.approx(11.5 / (1024 * (1 + 1 / 0.15)))
     assert sgd.decay == pytest.approx(0.0153 / (1 + 1 / 0.15))
     assert muon.resized(None, 1000).decay == pytest.approx(0.002)
@@ -118,3 +125,60 @@ def test_muon_normalizes_filters_and_moves_them_along_flattened_singular_values(
     moved = moved - 0.24 * ((left * values) @ right).reshape(kernel.shape)
     found = kernel + np.asarray(updates["block1"]["conv1"]["kernel"])
     np.testing.assert_allclose(found, moved, rtol=1e-4, atol=1e-5)
+
+
+def nearly_orthogonal(matrix):
+    """Three iterations on the singular values, in float64."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values = values / np.linalg.norm(values)
+    for _ in range(3):
+        values = 3.4576 * values - 4.7391 * values**3 + 2.0843 * values**5
+    return (left * values) @ right
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 9), (2, 9, 4)])
+def test_a_batch_of_matrices_keeps_its_singular_vectors(shape):
+    matrices = np.random.default_rng(0).standard_normal(shape)
+    found = jax.jit(orthogonalize)(jnp.asarray(matrices, jnp.float32))
+    for matrix, expected in zip(found, map(nearly_orthogonal, matrices), strict=True):
+        np.testing.assert_allclose(matrix, expected, rtol=2e-4, atol=2e-5)
+    np.testing.assert_array_equal(orthogonalize(jnp.zeros((1, 2, 3))), np.zeros((1, 2, 3)))
+
+
+def test_kernels_of_many_shapes_fill_one_batch_and_come_back():
+    shapes = [(3, 3, 2, 4), (1, 1, 5, 6), (2, 2, 3, 2)]
+    rng = np.random.default_rng(0)
+    kernels = [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
+    stacked = stack_kernels(kernels)
+    assert stacked.shape == (3, 6, 18)
+    # Each row is a filter, and all else is filling.
+    np.testing.assert_array_equal(stacked[1, 5, :5], kernels[1][0, 0, :, 5])
+    assert np.count_nonzero(stacked) == sum(kernel.size for kernel in kernels)
+    for kernel, back in zip(kernels, unstack_kernels(stacked, shapes), strict=True):
+        np.testing.assert_array_equal(kernel, back)
+
+
+def test_batched_muon_normalizes_every_other_step_and_looks_ahead():
+    rate, momentum = 0.1, 0.655
+    rule = batched_muon(lambda count: rate / (count + 1), momentum, normalize_every=2)
+    rng = np.random.default_rng(0)
+    params = {"a": rng.standard_normal((3, 3, 2, 4)), "b": rng.standard_normal((3, 3, 4, 3))}
+    given = jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), params)
+    state, update = rule.init(given), jax.jit(rule.update)
+    momenta = jax.tree.map(np.zeros_like, params)
+    for step in range(3):
+        grads = jax.tree.map(lambda p, step=step: np.cos(p + step), params)
+        momenta = jax.tree.map(lambda m, g: momentum * m + g, momenta, grads)
+        for name, kernel in params.items():
+            filters = kernel.shape[-1]
+            ahead = (grads[name] + momentum * momenta[name]).reshape(-1, filters)
+            if step == 1:
+                kernel = kernel * np.sqrt(filters) / np.linalg.norm(kernel)
+            params[name] = kernel - rate / (step + 1) * nearly_orthogonal(ahead).reshape(
+                kernel.shape
+            )
+        grads = jax.tree.map(lambda g: jnp.asarray(g, jnp.float32), grads)
+        changes, state = update(grads, state, given)
+        given = jax.tree.map(jnp.add, given, changes)
+    for name, kernel in params.items():
+        np.testing.assert_allclose(given[name], kernel, rtol=2e-4, atol=2e-5)

@@ -94,3 +94,37 @@ def test_the_whitening_layer_is_trained_in_the_first_epochs_alone(way, epochs, t
     total = int(2 * epochs)
     assert losses.tolist() == [1.0] * trained + [0.0] * (total - trained)
     assert int(variables["params"]) == total
+
+
+def tiny(name):
+    recipe = dataclasses.replace(RECIPES[name].resized(epochs=3, batch_size=8), whitening_epochs=1)
+    model = network.SpeedNet(2, 2, activation=recipe.activation, norm_momentum=recipe.norm_momentum)
+    return Run(recipe, model, PREPROCESS, examples=36)
+
+
+@pytest.mark.parametrize(
+    "name", ["batched_muon", *(pytest.param(n, marks=pytest.mark.slow) for n in ("muon", "sgd"))]
+)
+def test_training_and_evaluation_are_lowered_for_cuda(name):
+    run = tiny(name)
+    images, labels = map(jnp.asarray, pictures(36, seed=0))
+    chunks = views.cut_into_chunks(*pictures(6, seed=1), size=4)
+    key = jax.random.key(0)
+    trained = jax.eval_shape(run.train, key, images, labels)[0]
+    for function, given in ((run.train, (key, images, labels)), (run.evaluate, (trained, chunks))):
+        exported = jax.export.export(jax.jit(function), platforms=["cuda"])(*given)
+        assert exported.platforms == ("cuda",) and "convolution" in exported.mlir_module()
+
+
+@pytest.mark.slow
+def test_the_recipe_with_batched_muon_learns_two_classes():
+    programs = make_programs(
+        tiny("batched_muon"),
+        *pictures(36, seed=0),
+        views.cut_into_chunks(*pictures(6, 1), 4),
+        "step",
+    )
+    variables, losses = programs.train(jax.random.key(0))
+    plain, mean = programs.evaluate(variables)
+    assert np.mean(losses[-2:]) < 0.9 * np.mean(losses[:2])
+    assert int(plain) >= 5 and int(mean) >= 5

@@ -30,6 +30,29 @@ def test_views_are_averaged_with_the_stated_weights():
     np.testing.assert_allclose(mean, expected, rtol=2e-4, atol=1e-5)
 
 
+def test_only_unsure_images_are_looked_at_again():
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((10, 4, 4, 1)).astype(np.float32)
+    weights = rng.standard_normal((16, 3)).astype(np.float32)
+    looked_at = []
+
+    def network(x):
+        looked_at.append(len(x))
+        return jnp.tanh(x.reshape(len(x), -1) @ weights)
+
+    plain, mean = views.unsure_view_logits(network, jnp.asarray(images), 0.3, 1 / 3)
+    _, all_means = views.view_logits(network, jnp.asarray(images), 1 / 3)
+    logits = np.tanh(images.reshape(10, -1).astype(np.float64) @ weights)
+    np.testing.assert_allclose(plain, logits, rtol=2e-4, atol=1e-5)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    unsure = np.argsort(probabilities.max(axis=1))[:3]
+    expected = logits.copy()
+    expected[unsure] = all_means[unsure]
+    np.testing.assert_allclose(mean, expected, rtol=2e-4, atol=1e-5)
+    assert looked_at == [10, 18, 60]
+    assert np.abs(all_means - logits).min() > 1e-4
+
+
 def test_what_fills_the_last_chunk_up_is_never_right():
     images, labels = np.zeros((5, 2, 2, 3), np.uint8), np.zeros(5, np.int32)
     chunks = views.cut_into_chunks(images, labels, size=3)
