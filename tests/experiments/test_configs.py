@@ -10,6 +10,7 @@ from cnnjax.data.folders import BOXES_PREFIXES
 from cnnjax.data.own_datasets import own_name
 from cnnjax.recipes.without_examples import run_fields
 from tests.data.annotations.folders import write_voc
+from tests.helpers.photographs import write_photographs
 
 FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
 PATHS = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("dense/[!_]*.py")]
@@ -54,8 +55,9 @@ def test_a_configuration_fits_its_network_and_its_images(name, tmp_path):
         changed.data.name = f"voc:144x192:{tmp_path}"
         config = recipes.parse_config(changed)
     if config.data.name.startswith("folder:"):
-        save_photographs(tmp_path)
+        write_photographs(tmp_path)
         changed = module.get_config()
+        changed.data.batch_size = 8  # there are 24 of them
         changed.data.name = f"folder:{tmp_path}"
         config = recipes.parse_config(changed)
     recipes.check_blueprint(recipes.make_blueprint(config))
