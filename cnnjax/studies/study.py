@@ -31,12 +31,15 @@ class Outcome:
         measure: from a trained run to a number, or to a list, such as one number for each layer.
         unit: of the numbers, for tables; "%" shows shares of 1 in per cent.
         help: what it is, in a line.
+        curve: name of the factor, with numbers as labels, against which it is drawn, a line for the
+            runs of each setting of the others; "" for none.
     """
 
     name: str
     measure: Measure
     unit: str = ""
     help: str = ""
+    curve: str = ""
 
     def __post_init__(self) -> None:
         """Refuses what is no measurement."""
