@@ -15,6 +15,7 @@ from cnnjax.transfer.few_labels.fixmatch import (
 from cnnjax.transfer.few_labels.hidden_labels import hide_labels
 from cnnjax.transfer.few_labels.nt_xent import nt_xent
 from cnnjax.transfer.few_labels.prototypes import PrototypicalNets, episode_losses
+from cnnjax.transfer.few_labels.rotations import rotated_classes
 from cnnjax.transfer.few_labels.simclr import SimCLR, simclr_stream
 from cnnjax.transfer.few_labels.splits import (
     LabelSplit,
@@ -39,6 +40,7 @@ __all__ = [
     "hide_labels",
     "nt_xent",
     "repeated_stream",
+    "rotated_classes",
     "score_episodes",
     "simclr_stream",
     "split_classes",
