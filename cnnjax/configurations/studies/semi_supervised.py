@@ -44,9 +44,9 @@ METHODS = {
     "supervised": {},
     "strong": {"method": "strong"},
     "fixmatch": {"method": "fixmatch"},
-    "all_labels": {"method": "all_labels"},
+    "all": {"method": "all"},
 }
-"""What learns: from the few labels alone, with the strong policy, from all images, all labels."""
+"""What learns: from the few labels alone, with a stronger policy, from all images, all labels."""
 
 
 def get_study(scale: str) -> studies.Study:
@@ -56,7 +56,8 @@ def get_study(scale: str) -> studies.Study:
         scale: one of `SCALES`.
     """
     base = BASES[scale]
-    factors = [studies.Factor("method", METHODS)]
+    methods = {name: {**own, **TUNED[scale].get(name, {})} for name, own in METHODS.items()}
+    factors = [studies.Factor("method", methods)]
     few = {}
     if scale == "paper":
         factors.append(studies.Factor("labels", {str(n): {"labels": n} for n in (4, 25, 400)}))
@@ -81,7 +82,7 @@ def get_study(scale: str) -> studies.Study:
             primary=_compare("supervised learning over FixMatch", "supervised", "fixmatch", few),
             others=[
                 _compare("the strong policy over FixMatch", "strong", "fixmatch", few),
-                _compare("FixMatch over all labels", "fixmatch", "all_labels", few),
+                _compare("FixMatch over all labels", "fixmatch", "all", few),
             ],
         ),
     )
@@ -124,7 +125,7 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
             epoch_steps=steps,
         )
     else:
-        examples = train if method == "all_labels" else labeled
+        examples = train if method == "all" else labeled
         policy = strong if method == "strong" else weak
         streams = {"labeled": few_labels.repeated_stream(examples, batch, policy, steps)}
     total = settings["epochs"] * steps
@@ -224,6 +225,19 @@ SMALL = {
     "epoch_steps": 100,
     "epochs": 20,
 }
+
+TUNED = {
+    "small": {
+        # Of the rates 0.01, 0.03 and 0.1, and of two strong policies, each method has what gave it
+        # the lowest error on the images that are held out, over the seeds 100 and 101.
+        "supervised": {"rate": 0.1},
+        "strong": {"strong": "crop(1), affine(rotation=15, scale=(0.9, 1.1)), cutout(3)"},
+    },
+    "fashion": {},
+    "trial": {},
+    "paper": {},
+}
+"""Settings of a method by scale."""
 
 VALIDATION = {"validation_error": validation_error}
 """What settings were chosen by: measures of the images that are held out."""
