@@ -1,16 +1,18 @@
-r"""Few-shot learning: do episodes teach features that tell new classes apart by a few examples?
+r"""Few-shot learning: do episodes teach features that separate new classes by a few examples?
 
     python -m experiments.study --study=few_shot --workdir=runs/few_shot
 
 The classes are divided, by each seed anew, into base classes and novel ones. A prototypical network
 (Snell et al., 2017) trains in episodes of base classes. The baseline trains the same encoder, with
-a linear layer on top of it, to tell all base classes apart: equally many steps of equally many
-images, the same optimizer. Each base class turned by quarter turns is a class of its own, for both.
+a linear layer on top of it, to classify the base classes: equally many steps of equally many
+images, the same optimizer. Then both embed test images of the novel classes, and the same random
+episodes are scored by the nearest class mean. So are the pixels, without any training. Labels of
+the novel classes are seen in the support of these episodes only.
 
-Then both embed test images of the novel classes, and the same random episodes are scored by the
-nearest class mean: 5-way 5-shot and 1-shot. So are the pixels themselves. Labels of the novel
-classes are seen in the support of these episodes only. No setting was chosen on these data: rate,
-schedule and network are the paper's, with fewer filters and steps.
+The embedded digits have ten classes, which are too few to learn from. Two of them side by side are
+the numbers 00 to 99: a hundred classes, of which 20 are base classes, 60 are novel, and with
+another 20 the settings were chosen. Episodes have 20 classes. On MNIST and Fashion-MNIST each base
+class turned by quarter turns is a class of its own, and episodes have 5 classes.
 
 `--scale=paper` is section 3.1 of the paper: Omniglot at 28x28, 1,200 base classes with their turns
 and 423 novel ones, training episodes of 60 classes. Published, 5-way 5-shot: 99.7 %.
@@ -26,10 +28,10 @@ from cnnjax import data, models, studies, tasks, training
 from cnnjax.transfer import few_labels
 
 SCALES = {
-    "small": "10 runs: the embedded digits, 5 base classes and 5 novel ones",
-    "mnist": "10 runs: MNIST and Fashion-MNIST, 15 base classes and 5 novel ones of the two",
-    "trial": "4 runs of a few steps, whose verdict means nothing",
-    "paper": "10 runs: Omniglot, 1,200 base classes and 423 novel ones",
+    "small": "15 runs: numbers of two embedded digits, 20 base classes and 60 novel ones",
+    "mnist": "15 runs: MNIST and Fashion-MNIST, 15 base classes and 5 novel ones of the two",
+    "trial": "6 runs of a few steps, whose verdict means nothing",
+    "paper": "15 runs: Omniglot, 1,200 base classes and 423 novel ones",
 }
 
 EFFECT = 0.01
@@ -156,8 +158,10 @@ def load(settings: Mapping[str, Any], split: str, context: studies.RunContext) -
         splits = ("train", "test") if settings["both_splits"] else (split,)
         for each in splits:
             examples = data.load_examples(dataset, each, context.data_dir)
-            positions = few_of_each(examples.column("label"), settings["of_each_class"])
-            chosen = data.choose(examples, positions).take(np.arange(len(positions)))
+            positions, most = np.arange(len(examples)), settings["of_each_class"]
+            if most is not None:
+                positions = few_labels.split_labels(examples.column("label"), most).labeled
+            chosen = examples.take(positions)
             parts.append({**chosen, "label": chosen["label"] + first})
         first += len(dataset.class_names)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in ("image", "label")}
@@ -167,33 +171,24 @@ def load(settings: Mapping[str, Any], split: str, context: studies.RunContext) -
     return examples
 
 
-def few_of_each(labels: np.ndarray, most: int | None) -> np.ndarray:
-    """Returns the positions of the first examples of each class, in rising order.
-
-    Args:
-        labels: the class of each example.
-        most: how many of a class; None for all.
-    """
-    if most is None:
-        return np.arange(len(labels))
-    firsts = [np.flatnonzero(labels == label)[:most] for label in np.unique(labels)]
-    return np.sort(np.concatenate(firsts))
-
-
 def divided(settings: Mapping[str, Any], seed: int) -> dict[str, tuple[int, ...]]:
-    """Returns the base classes and the novel ones of a seed.
+    """Returns the base classes, the novel ones and those by which settings were chosen.
 
     Args:
         settings: names the sets and the number of base classes.
         seed: the study's.
     """
     known = sum(len(data.dataset(name).class_names) for name in settings["data"])
-    known = known**2 if settings["pairs"] else known
-    held = settings["validation_classes"]
-    sizes = {"base": settings["base_classes"], "validation": held}
-    sizes["novel"] = known - sum(sizes.values())
-    wanted = {name: size for name, size in sizes.items() if size}
-    return few_labels.split_classes(range(known), wanted, seed)
+    classes: tuple[int, ...] = tuple(range(known**2 if settings["pairs"] else known))
+    held: dict[str, tuple[int, ...]] = {}
+    if number := settings["validation_classes"]:
+        # The same for all seeds, so that none of them is novel in any run.
+        sizes = {"validation": number, "others": len(classes) - number}
+        held = few_labels.split_classes(classes, sizes, seed=0)
+        classes = held.pop("others")
+    sizes = {"base": settings["base_classes"]}
+    sizes["novel"] = len(classes) - sizes["base"]
+    return {**held, **few_labels.split_classes(classes, sizes, seed)}
 
 
 def encoder(settings: Mapping[str, Any], network: Any) -> few_labels.FeatureEncoder:
