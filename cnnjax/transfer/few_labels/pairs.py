@@ -36,14 +36,13 @@ def paired_classes(
     members = [np.flatnonzero(labels == label) for label in range(classes)]
     if absent := [label for label, found in enumerate(members) if not len(found)]:
         raise ValueError(f"classes: class {absent[0]} of {classes} has no example")
+    counts = np.array([len(found) for found in members])
     made = np.repeat(np.arange(classes**2), each)
     halves = []
     for side, label in enumerate((made // classes, made % classes)):
         generator = np.random.default_rng([seed, side])
         # A place among the members of each pair's class, whatever their number.
-        shares = generator.random(len(made))
-        positions = [
-            members[c][int(share * len(members[c]))] for c, share in zip(label, shares, strict=True)
-        ]
+        places = (generator.random(len(made)) * counts[label]).astype(np.int64)
+        positions = np.array([members[c][place] for c, place in zip(label, places, strict=True)])
         halves.append(examples.take(positions)["image"])
     return data.from_arrays(image=np.concatenate(halves, axis=2), label=made)
