@@ -2,6 +2,7 @@
 
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet, DomainHead
 from cnnjax.transfer.domains.dann import UNLABELED, DomainAdversarial, annealed_rate
+from cnnjax.transfer.domains.groups import GroupClassification, GroupDRO
 from cnnjax.transfer.domains.joined import (
     DOMAIN,
     ROTATED_MNIST,
@@ -28,6 +29,8 @@ __all__ = [
     "Colored",
     "DomainAdversarial",
     "DomainHead",
+    "GroupClassification",
+    "GroupDRO",
     "Inverted",
     "LeftOut",
     "Noisy",
