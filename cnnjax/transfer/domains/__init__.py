@@ -1,6 +1,12 @@
 """Domains of images: made by transforms, adapted to, generalized over; and novel classes."""
 
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet, DomainHead
+from cnnjax.transfer.domains.base_to_novel import (
+    ClassSplit,
+    feature_rows,
+    nearest_means,
+    ridge_classes,
+)
 from cnnjax.transfer.domains.dann import UNLABELED, DomainAdversarial, annealed_rate
 from cnnjax.transfer.domains.groups import GroupClassification, GroupDRO
 from cnnjax.transfer.domains.joined import (
@@ -16,7 +22,6 @@ from cnnjax.transfer.domains.photographs import Blended, photographs
 from cnnjax.transfer.domains.resampling import Blurred, Resized, Rotated
 from cnnjax.transfer.domains.shift import ShiftedExamples, shift
 from cnnjax.transfer.domains.transforms import RGB, Colored, Inverted, Noisy, Transform
-from cnnjax.transfer.domains.unlabeled import without_labels
 
 __all__ = [
     "DOMAIN",
@@ -26,6 +31,7 @@ __all__ = [
     "AdversarialNet",
     "Blended",
     "Blurred",
+    "ClassSplit",
     "Colored",
     "DomainAdversarial",
     "DomainHead",
@@ -40,10 +46,12 @@ __all__ = [
     "Transform",
     "annealed_rate",
     "disjoint_parts",
+    "feature_rows",
     "join_domains",
     "leave_one_out",
+    "nearest_means",
     "photographs",
+    "ridge_classes",
     "rotated_domains",
     "shift",
-    "without_labels",
 ]
