@@ -6,13 +6,13 @@ A network learns digits of the source domain with their labels. DANN (Ganin et a
 digits of the target domain, without labels. Three kinds of runs take equally many steps with
 equally many labeled digits of the same size, augmentation, optimizer and rate:
 
-- `source_only` sees the source alone: the baseline;
+- `source-only` sees the source alone: the baseline;
 - `dann` sees the source, and images of the target;
 - `target` sees the target with its labels: what could be reached.
 
 No digit is both in the source and in the target, nor in training and test. The settings are
 those of the paper, and the learning rate is the one of 0.01, 0.03 and 0.1 with the highest
-accuracy of `source_only` on held-out digits of the source: labels of the target touch no choice.
+accuracy of `source-only` on held-out digits of the source: labels of the target touch no choice.
 
 `--scale=paper` is the experiment of section 5.2.4, figure 4(a): MNIST to MNIST-M, of which the
 paper's table 2 gives 52.25 % right for the source alone, 76.66 % for DANN and 95.96 % for training
@@ -43,7 +43,7 @@ SCALES = {
 EFFECT = 0.01
 """The smallest difference of two errors that counts: one per cent of the images."""
 
-METHODS = {"source_only": {}, "dann": {"method": "dann"}, "target": {"method": "target"}}
+METHODS = {"source-only": {}, "dann": {"method": "dann"}, "target": {"method": "target"}}
 
 
 class Sets(NamedTuple):
@@ -99,10 +99,10 @@ def get_study(scale: str) -> studies.Study:
         ],
         rule=studies.Rule(
             claim="DANN has a lower error in the target domain than training on the source alone",
-            primary=_compare("the source alone over DANN", "target_error", "source_only", "dann"),
+            primary=_compare("the source alone over DANN", "target_error", "source-only", "dann"),
             others=[
                 _compare("DANN over labels of the target", "target_error", "dann", "target"),
-                _compare("DANN over the source alone", "source_error", "dann", "source_only"),
+                _compare("DANN over the source alone", "source_error", "dann", "source-only"),
             ],
         ),
     )
