@@ -273,7 +273,7 @@ SMALL = {
     "batch_size": 32,
     "epoch_steps": 100,
     "epochs": 6,
-    "rate": 0.003,
+    "rate": 0.01,
     "mean": [0.3],
     "std": [0.38],
     "ways": 4,
