@@ -10,6 +10,7 @@ from cnnjax.data.folders import BOXES_PREFIXES
 from cnnjax.data.own_datasets import own_name
 from cnnjax.recipes.without_examples import run_fields
 from tests.data.annotations.folders import write_voc
+from tests.helpers.photographs import write_photographs
 
 FOLDER = Path(__file__).parents[2] / "cnnjax" / "configurations"
 PATHS = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("dense/[!_]*.py")]
@@ -36,7 +37,7 @@ def config_of(name):
 def test_a_configuration_parses_and_names_its_command(name):
     module, config = config_of(name)
     known = config.data.name.partition("/")[0] in data.list_datasets()
-    folder = config.data.name.startswith(BOXES_PREFIXES)
+    folder = config.data.name.startswith((*BOXES_PREFIXES, "folder:"))
     assert known or folder or own_name(config.data.name)
     assert f"--config=experiments/configs/{name}.py" in (module.__doc__ or "")
 
@@ -52,6 +53,12 @@ def test_a_configuration_fits_its_network_and_its_images(name, tmp_path):
         write_voc(tmp_path, {"train": objects, "test": objects[:1]})
         changed = module.get_config()
         changed.data.name = f"voc:144x192:{tmp_path}"
+        config = recipes.parse_config(changed)
+    if config.data.name.startswith("folder:"):
+        write_photographs(tmp_path)
+        changed = module.get_config()
+        changed.data.batch_size = 8  # there are 24 of them
+        changed.data.name = f"folder:{tmp_path}"
         config = recipes.parse_config(changed)
     recipes.check_blueprint(recipes.make_blueprint(config))
 
