@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optax
 
-from cnnjax import data, models, studies, tasks, training
+from cnnjax import data, models, studies, tasks, training, transfer
 from cnnjax.transfer import domains, few_labels
 
 SCALES = {
@@ -215,12 +215,13 @@ def _count(trained: studies.Trained) -> int:
 
 
 def _rows(settings: Mapping[str, Any], trained: studies.Trained, examples: data.Examples) -> Any:
-    return domains.feature_rows(
+    return transfer.layer_features(
         trained.run.model,
         trained.result.variables,
-        trained.run.preprocess,
         examples,
         settings["feature"],
+        preprocess=trained.run.preprocess,
+        pooling=settings["pooling"],
     )
 
 
@@ -268,6 +269,7 @@ SMALL = {
     "train_examples": None,
     "network": {"widths": [16, 32, 64], "head": "average"},
     "feature": "stage3",
+    "pooling": "flatten",
     "resize": None,
     "augmentation": "crop(1)",
     "batch_size": 32,

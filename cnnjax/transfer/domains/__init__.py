@@ -3,7 +3,6 @@
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet, DomainHead
 from cnnjax.transfer.domains.base_to_novel import (
     ClassSplit,
-    feature_rows,
     nearest_means,
     ridge_classes,
 )
@@ -46,7 +45,6 @@ __all__ = [
     "Transform",
     "annealed_rate",
     "disjoint_parts",
-    "feature_rows",
     "join_domains",
     "leave_one_out",
     "nearest_means",

@@ -1,15 +1,16 @@
-"""From base classes to novel ones: features of a network that has never seen the novel classes."""
+"""From base classes to novel ones: features of a network that has never seen the novel classes.
+
+`cnnjax.transfer.layer_features` gives the features.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import flax.linen as linen
 import numpy as np
 from jaxtyping import Float, Int
 
-from cnnjax import compiler, data, models
-from cnnjax.nearest import did_you_mean
+from cnnjax import data
 from cnnjax.transfer.few_labels import choose_classes
 
 Rows = Float[np.ndarray, "examples values"]
@@ -19,8 +20,6 @@ Classes = Int[np.ndarray, " queries"]
 
 RIDGES = tuple(10.0**power for power in range(-6, 5))
 """Strengths of the ridge to choose from, as shares of the mean eigenvalue."""
-
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -86,40 +85,6 @@ class ClassSplit:
             class_names: a name for each label of the whole set.
         """
         return tuple(class_names[label] for label in getattr(self, part))
-
-
-def feature_rows(
-    model: linen.Module,
-    variables: Mapping[str, Any],
-    preprocess: data.Preprocess,
-    examples: data.Examples,
-    feature: str,
-) -> Rows:
-    """Returns a named feature of each example, in evaluation mode, as a row of numbers.
-
-    Args:
-        model: a network of the zoo.
-        variables: its variables.
-        preprocess: from stored images to its inputs.
-        examples: with images; their labels are not read.
-        feature: the name; `models.feature_info` lists them.
-
-    Raises:
-        ValueError: the network has no such feature.
-    """
-
-    def features(variables: Any, images: Any) -> Any:
-        return models.apply_with_features(model, variables, preprocess.images(images))[1]
-
-    compiled = compiler.jit(features)
-    rows = []
-    for positions, weights in data.evaluation_batches(len(examples), min(_BATCH, len(examples))):
-        found = compiled(variables, examples.take(positions)["image"])
-        if feature not in found:
-            hint = did_you_mean(feature, found, count=1).strip() or f"known: {', '.join(found)}"
-            raise ValueError(f"feature: {feature!r} is unknown; {hint}")
-        rows.append(np.asarray(found[feature]).reshape(len(positions), -1)[weights > 0])
-    return np.concatenate(rows)
 
 
 def nearest_means(support: Rows, labels: Labels, queries: Queries) -> Classes:

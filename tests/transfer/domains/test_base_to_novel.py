@@ -1,12 +1,11 @@
 """From base to novel classes: disjoint splits, features, and two classifiers in closed form."""
 
-import jax
 import numpy as np
 import pytest
 import sklearn.datasets
 from sklearn.linear_model import Ridge
 
-from cnnjax import data, models
+from cnnjax import data
 from cnnjax.transfer import domains, few_labels
 from cnnjax.transfer.domains.base_to_novel import RIDGES
 
@@ -30,21 +29,6 @@ def test_no_example_is_in_both_splits_and_all_are_in_one():
         for image, label in zip(own.column("image"), own.column("label"), strict=True):
             assert classes[label] == whole[image.tobytes()]
     assert SPLIT.names("novel", tuple("abcdefghij")) == ("j", "f", "g", "i")
-
-
-def test_features_are_those_of_the_network_in_whole_batches_and_the_rest():
-    model = models.create_model("simple_cnn", 6, widths=(4, 5))
-    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
-    many = data.choose(EXAMPLES, np.arange(300) % 200)
-    preprocess = data.Preprocess(mean=(0.3,), std=(0.4,))
-    rows = domains.feature_rows(model, variables, preprocess, many, "stage2")
-    inputs = (many.column("image") / 255.0 - 0.3) / 0.4
-    _, features = models.apply_with_features(model, variables, jax.numpy.asarray(inputs, "float32"))
-    np.testing.assert_allclose(
-        rows, np.asarray(features["stage2"]).reshape(300, -1), rtol=1e-4, atol=1e-5
-    )
-    with pytest.raises(ValueError, match="feature: 'stage3' is unknown; did you mean stage2"):
-        domains.feature_rows(model, variables, preprocess, many, "stage3")
 
 
 def test_nearest_means_are_of_centered_features_of_unit_length():
