@@ -1,7 +1,13 @@
 """Domains of images: made by transforms, adapted to, generalized over; and novel classes."""
 
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet, DomainHead
+from cnnjax.transfer.domains.base_to_novel import (
+    ClassSplit,
+    nearest_means,
+    ridge_classes,
+)
 from cnnjax.transfer.domains.dann import UNLABELED, DomainAdversarial, annealed_rate
+from cnnjax.transfer.domains.groups import GroupClassification, GroupDRO
 from cnnjax.transfer.domains.joined import (
     DOMAIN,
     ROTATED_MNIST,
@@ -15,7 +21,6 @@ from cnnjax.transfer.domains.photographs import Blended, photographs
 from cnnjax.transfer.domains.resampling import Blurred, Resized, Rotated
 from cnnjax.transfer.domains.shift import ShiftedExamples, shift
 from cnnjax.transfer.domains.transforms import RGB, Colored, Inverted, Noisy, Transform
-from cnnjax.transfer.domains.unlabeled import without_labels
 
 __all__ = [
     "DOMAIN",
@@ -25,9 +30,12 @@ __all__ = [
     "AdversarialNet",
     "Blended",
     "Blurred",
+    "ClassSplit",
     "Colored",
     "DomainAdversarial",
     "DomainHead",
+    "GroupClassification",
+    "GroupDRO",
     "Inverted",
     "LeftOut",
     "Noisy",
@@ -39,8 +47,9 @@ __all__ = [
     "disjoint_parts",
     "join_domains",
     "leave_one_out",
+    "nearest_means",
     "photographs",
+    "ridge_classes",
     "rotated_domains",
     "shift",
-    "without_labels",
 ]

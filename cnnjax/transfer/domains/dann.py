@@ -184,12 +184,12 @@ def _checked(model: linen.Module, batch: Batch) -> Batch:
     if unlabeled is None:
         raise ValueError(
             'train: there is no stream "unlabeled"; give train={"source": data.Stream(…), '
-            '"unlabeled": data.Stream(domains.without_labels(target), …)}'
+            '"unlabeled": data.Stream(few_labels.hide_labels(target), …)}'
         )
     if "label" in unlabeled:
         raise ValueError(
             'train: the stream "unlabeled" has labels, which the method must not see; give '
-            "domains.without_labels(examples)"
+            "few_labels.hide_labels(examples)"
         )
     if "image" not in unlabeled or unlabeled["image"].shape[1:] != batch["image"].shape[1:]:
         shape = unlabeled["image"].shape[1:] if "image" in unlabeled else "no image"

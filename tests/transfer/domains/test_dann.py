@@ -13,6 +13,7 @@ from cnnjax.training.check import check_run
 from cnnjax.training.step.gradients import batch_gradients
 from cnnjax.training.step.state import create_state
 from cnnjax.transfer import domains
+from cnnjax.transfer.few_labels import hide_labels
 from tests.helpers.trees import assert_close
 
 NETWORK = models.create_model("simple_cnn", 3, widths=(4,), norm="none")
@@ -122,7 +123,7 @@ def test_the_rate_falls_as_published():
 def examples(count, labeled=True, channels=1):
     images = RANDOM.integers(0, 256, (count, 8, 8, channels), dtype=np.uint8)
     whole = data.from_arrays(image=images, label=np.arange(count) % 3)
-    return whole if labeled else domains.without_labels(whole)
+    return whole if labeled else hide_labels(whole)
 
 
 def make_run(task=TASK, model=MODEL, target=None):
@@ -197,12 +198,3 @@ def test_a_network_without_named_features_is_refused():
         import flax.linen as linen
 
         domains.AdversarialNet(linen.Dense(3), "stage1")
-
-
-def test_images_alone_are_left_of_examples():
-    whole = examples(7)
-    alone = domains.without_labels(whole)
-    assert alone.arrays is not None and list(alone.arrays) == ["image"]
-    np.testing.assert_array_equal(alone.column("image"), whole.column("image"))
-    with pytest.raises(data.DataError, match="there are no images among label"):
-        domains.without_labels(data.from_arrays(label=[1, 2]))

@@ -1,0 +1,311 @@
+r"""Base to novel classes: do features of other classes help where a class has few labels?
+
+    python -m experiments.study --study=base_to_novel --workdir=runs/base_to_novel
+
+The classes are divided at random, for each seed anew, into base classes with all their labels and
+novel ones with 1 or 5 labels each. Two kinds of runs take equally many steps of equally many
+images, with the same network, augmentation, optimizer and rate:
+
+- `features`: the network learns the base classes and never sees a novel one. Its features of the
+  novel classes' few labeled images are then classified in closed form: by the nearest class mean,
+  and by ridge regression, whose strength is chosen by leaving out one labeled image at a time;
+- `scratch`: the network learns the novel classes from the same few labels: the baseline.
+
+Errors are those on all test images of the novel classes, whose labels touch no choice. The rate is
+the one of 0.001, 0.003 and 0.01 with the highest accuracy on held-out images of base classes.
+
+`--scale=paper` is CIFAR-100 with 64 base, 16 unused and 20 novel classes, as in CIFAR-FS
+(Bertinetto et al. 2019), whose classes are divided here by the seed. Its table 2 has, for networks
+of four convolutions with 64 maps that are trained by few-shot tasks, in tasks of 5 novel classes
+with 1 and 5 labels: prototypical nets 55.5 % and 72.0 % right, ridge regression 60.0 % and 76.1 %.
+`task_error` is the error of the nearest class mean in such tasks.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+
+from cnnjax import data, models, studies, tasks, training, transfer
+from cnnjax.transfer import domains, few_labels
+
+SCALES = {
+    "small": "20 runs: the embedded digits, 6 base and 4 novel classes, 1 and 5 labels",
+    "fashion": "20 runs: Fashion-MNIST at 14x14, 6 base and 4 novel classes, 1 and 5 labels",
+    "paper": "20 runs: CIFAR-100, 64 base and 20 novel classes, 1 and 5 labels",
+    "trial": "4 runs of a few steps, whose verdict means nothing",
+}
+
+EFFECT = 0.01
+"""The smallest difference of two errors that counts: one per cent of the images."""
+
+STARTS = {"features": {}, "scratch": {"start": "scratch"}}
+
+
+class Sets(NamedTuple):
+    """The sets of a run.
+
+    Attributes:
+        base: labeled images of the base classes to train on.
+        held_out: further ones, for validation.
+        labeled: the few labeled images of the novel classes.
+        test: test images of the novel classes.
+    """
+
+    base: data.Examples
+    held_out: data.Examples
+    labeled: data.Examples
+    test: data.Examples
+
+
+def get_study(scale: str) -> studies.Study:
+    """Returns the study.
+
+    Args:
+        scale: one of `SCALES`.
+    """
+    base = BASES[scale]
+    counts = {"trial": (5,)}.get(scale, (1, 5))
+    measured = {
+        "nearest_mean_error": (
+            functools.partial(novel_error, base, domains.nearest_means),
+            "on novel classes, by the nearest class mean of the features",
+        ),
+        "ridge_error": (
+            functools.partial(novel_error, base, domains.ridge_classes),
+            "on novel classes, by ridge regression of the features",
+        ),
+        "pixels_error": (
+            functools.partial(pixels_error, base),
+            "on novel classes, by the nearest class mean of the pixels, without a network",
+        ),
+        "task_error": (
+            functools.partial(task_error, base),
+            "of the nearest class mean in tasks of some novel classes",
+        ),
+        "validation_error": (studies.error, "of the network on held-out images of its classes"),
+    }
+    return studies.Study(
+        question="Do features of other classes help where a class has few labels?",
+        base=base,
+        make_run=make_run,
+        factors=[
+            studies.Factor("start", STARTS),
+            studies.Factor("labels", {str(count): {"labels": count} for count in counts}),
+        ],
+        seeds=(0, 1) if scale == "trial" else (0, 1, 2, 3, 4),
+        outcomes=[
+            studies.Outcome(name, measure, "%", help=text)
+            for name, (measure, text) in measured.items()
+        ],
+        rule=studies.Rule(
+            claim="with 5 labels, features of base classes have a lower error on novel classes "
+            "than learning from scratch",
+            primary=_compare("nearest_mean_error", 5),
+            others=[
+                _compare(outcome, count)
+                for outcome in ("nearest_mean_error", "ridge_error")
+                for count in counts
+                if (outcome, count) != ("nearest_mean_error", 5)
+            ],
+        ),
+    )
+
+
+def _compare(outcome: str, count: int) -> studies.Comparison:
+    method = outcome.removesuffix("_error").replace("_", " ")
+    return studies.Comparison(
+        f"error, scratch over features with the {method}, labels of a class: {count}",
+        outcome,
+        {"start": "scratch", "labels": count},
+        {"start": "features", "labels": count},
+        at_least=EFFECT,
+    )
+
+
+def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> training.Run:
+    """Returns a run of the study.
+
+    Args:
+        settings: the base with the changes of the run.
+        context: where the images are.
+    """
+    sets, split = make_sets(settings, context)
+    scratch = settings["start"] == "scratch"
+    names = split.names("novel" if scratch else "base", data.dataset(settings["data"]).class_names)
+    stream = few_labels.repeated_stream(
+        sets.labeled if scratch else sets.base,
+        settings["batch_size"],
+        settings["augmentation"],
+        settings["epoch_steps"],
+    )
+    steps = settings["epoch_steps"] * settings["epochs"]
+    schedule = optax.cosine_decay_schedule(settings["rate"], steps)
+    return training.Run(
+        model=models.create_model("simple_cnn", len(names), **settings["network"]),
+        task=tasks.Classification(names),
+        train={"labeled": stream},
+        test=sets.test if scratch else sets.held_out,
+        split="test" if scratch else "validation",
+        optimizer=optax.adam(schedule),
+        schedule=schedule,
+        epochs=max(steps // stream.epoch_steps, 1),
+        preprocess=data.Preprocess(
+            resize=settings["resize"], mean=tuple(settings["mean"]), std=tuple(settings["std"])
+        ),
+        seed=settings["seed"],
+        title=("simple_cnn", f"{settings['data']}, {'novel' if scratch else 'base'} classes"),
+    )
+
+
+def novel_error(settings: Mapping[str, Any], classify: Callable, trained: studies.Trained) -> float:
+    """Returns the error of a run on the test images of the novel classes.
+
+    Args:
+        settings: the study's base.
+        classify: from features and labels of few images, and features of others, to classes. A
+            network that has learned from scratch classifies by itself.
+        trained: the run.
+    """
+    assert trained.context is not None  # runs of a study have one
+    if trained.context.labels["start"] == "scratch":
+        return studies.error(trained)
+    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
+    support, queries = (_rows(settings, trained, own) for own in (sets.labeled, sets.test))
+    found = classify(support, sets.labeled.column("label"), queries)
+    return float((found != sets.test.column("label")).mean())
+
+
+def pixels_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:
+    """Returns the error of the nearest class mean of the network's inputs on the novel classes.
+
+    Args:
+        settings: the study's base.
+        trained: the run.
+    """
+    assert trained.context is not None  # runs of a study have one
+    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
+    support, queries = (
+        np.asarray(trained.run.preprocess.images(own.column("image"))).reshape(len(own), -1)
+        for own in (sets.labeled, sets.test)
+    )
+    found = domains.nearest_means(support, sets.labeled.column("label"), queries)
+    return float((found != sets.test.column("label")).mean())
+
+
+def task_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:
+    """Returns the error of the nearest class mean in 600 tasks drawn of the novel test images.
+
+    Args:
+        settings: the study's base.
+        trained: the run.
+    """
+    assert trained.context is not None  # runs of a study have one
+    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
+    form = data.Episodes(settings["ways"], shots=_count(trained), queries=settings["queries"])
+    rows = _rows(settings, trained, sets.test)
+    return 1 - few_labels.score_episodes(rows, sets.test.column("label"), form).accuracy
+
+
+def _count(trained: studies.Trained) -> int:
+    assert trained.context is not None  # runs of a study have one
+    return int(trained.context.labels["labels"])
+
+
+def _rows(settings: Mapping[str, Any], trained: studies.Trained, examples: data.Examples) -> Any:
+    return transfer.layer_features(
+        trained.run.model,
+        trained.result.variables,
+        examples,
+        settings["feature"],
+        preprocess=trained.run.preprocess,
+        pooling=settings["pooling"],
+    )
+
+
+def make_sets(
+    settings: Mapping[str, Any], context: studies.RunContext
+) -> tuple[Sets, domains.ClassSplit]:
+    """Returns the sets of a run and its classes, which are the same for all runs of a seed.
+
+    Args:
+        settings: the study's base, with the number of labels.
+        context: the seed, and where the images are.
+    """
+    dataset = data.dataset(settings["data"])
+    train, test = (
+        data.load_examples(dataset, split, context.data_dir) for split in ("train", "test")
+    )
+    if settings["train_examples"]:
+        train = data.choose(train, range(settings["train_examples"]))
+    found = few_labels.split_classes(
+        range(len(dataset.class_names)), settings["classes"], context.seed
+    )
+    split = domains.ClassSplit(found["base"], found["novel"])
+    known = split.base + split.novel
+    train, test = (
+        data.choose(own, np.flatnonzero(np.isin(own.column("label"), known)))
+        for own in (train, test)
+    )
+    base, novel = (split.choose(train, part) for part in ("base", "novel"))
+    few = few_labels.split_labels(novel.column("label"), settings["labels"], context.seed)
+    order = np.random.default_rng(context.seed).permutation(len(base))
+    fifth = len(base) // 5
+    return Sets(
+        data.choose(base, order[fifth:]),
+        data.choose(base, order[:fifth]),
+        data.choose(novel, few.labeled),
+        split.choose(test, "novel"),
+    ), split
+
+
+SMALL = {
+    "start": "features",
+    "labels": 5,
+    "data": "digits",
+    "classes": {"base": 6, "novel": 4},
+    "train_examples": None,
+    "network": {"widths": [16, 32, 64], "head": "average"},
+    "feature": "stage3",
+    "pooling": "flatten",
+    "resize": None,
+    "augmentation": "crop(1)",
+    "batch_size": 32,
+    "epoch_steps": 100,
+    "epochs": 6,
+    "rate": 0.01,
+    "mean": [0.3],
+    "std": [0.38],
+    "ways": 4,
+    "queries": 15,
+}
+
+BASES: dict[str, dict[str, Any]] = {
+    "small": SMALL,
+    "fashion": {
+        **SMALL,
+        "data": "fashion_mnist",
+        "train_examples": 10_000,
+        "resize": 14,
+        "augmentation": "crop(1), flip",
+        "mean": [0.29],
+        "std": [0.35],
+    },
+    "trial": {**SMALL, "epoch_steps": 2, "epochs": 1},
+    "paper": {
+        **SMALL,
+        "data": "cifar100",
+        "classes": {"base": 64, "unused": 16, "novel": 20},
+        "network": {"widths": [64, 64, 64, 64]},
+        "feature": "stage4",
+        "augmentation": "crop(4), flip",
+        "batch_size": 64,
+        "epoch_steps": 400,
+        "epochs": 90,
+        "mean": [0.507, 0.487, 0.441],
+        "std": [0.267, 0.256, 0.276],
+        "ways": 5,
+    },
+}
