@@ -97,9 +97,6 @@ def prune_filters(
         keep: regular expressions over the groups' names: groups that stay whole.
         seed: of random channels.
 
-    Returns:
-        The pruned network.
-
     Raises:
         ValueError: a share is out of range, no group can be pruned or one that a rule names cannot
             (the message names the operation and why), a pattern matches no group, or so many

@@ -166,7 +166,9 @@ class _Reader:
     def _layer(self, scope: str) -> str:
         """Returns the name of the innermost module call around an operation."""
         marks = re.findall(rf"{MARK}(\d+)", scope)
-        return (self.names[int(marks[-1])] if marks else "") or "the network's own call"
+        name = self.names[int(marks[-1])] if marks else ""
+        # A call of the network by itself is named by its number.
+        return name if name and not name.startswith("#") else "the network's own call"
 
     def _scan(self, params: Mapping[str, Any], operands: list[Axes], scope: str) -> list[Axes]:
         """Follows one turn; what is carried has the same axes before and after each turn."""

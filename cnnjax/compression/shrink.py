@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from cnnjax import nn
 from cnnjax.compression.channel_groups import AxisOf, ChannelGroup, ChannelGroups
 
-Kept = Mapping[AxisOf, Bool[np.ndarray, " size"]]
+Kept = Mapping[AxisOf, Bool[np.ndarray, "_"]]
 """For each axis that loses places, which of them stay."""
 
 Removed = Mapping[str, np.ndarray]
@@ -53,7 +53,9 @@ def shrunk_variables(variables: Any, kept: Kept) -> dict[str, Any]:
             shape = tuple(int(stays.sum()) if d == axis else n for d, n in enumerate(value.shape))
             flat[path] = jax.ShapeDtypeStruct(shape, value.dtype)
         else:
-            flat[path] = jnp.take(jnp.asarray(value), np.flatnonzero(stays), axis=axis)
+            # NumPy's functions need no compilation for each shape.
+            flat[path] = np.compress(stays, np.asarray(value), axis=axis)
+    flat = {path: _on_device(value) for path, value in flat.items()}
     return traverse_util.unflatten_dict(flat)
 
 
@@ -68,10 +70,14 @@ def masked_variables(variables: Any, kept: Kept) -> dict[str, Any]:
     """
     flat = traverse_util.flatten_dict(dict(variables))
     for (path, axis), stays in kept.items():
-        value = jnp.asarray(flat[path])
+        value = np.asarray(flat[path])
         sides = [len(stays) if d == axis else 1 for d in range(value.ndim)]
-        flat[path] = jnp.where(stays.reshape(sides), value, 0)
-    return traverse_util.unflatten_dict(flat)
+        flat[path] = np.where(stays.reshape(sides), value, np.zeros((), value.dtype))
+    return traverse_util.unflatten_dict({path: _on_device(value) for path, value in flat.items()})
+
+
+def _on_device(value: Any) -> Any:
+    return jnp.asarray(value) if isinstance(value, np.ndarray) else value
 
 
 def shrunk_model(

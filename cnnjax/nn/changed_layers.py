@@ -61,7 +61,7 @@ def change_layers(model: linen.Module, changes: Changes) -> linen.Module:
     given = _checked(changes)
     before = layer_changes(model)
     merged = {path: {**before.get(path, {}), **given.get(path, {})} for path in {**before, **given}}
-    if not merged:
+    if not given:
         return model
     pairs = tuple((path, tuple(sorted(values.items()))) for path, values in sorted(merged.items()))
     if before:
