@@ -99,12 +99,14 @@ def test_checkpoints_of_a_run_are_averaged(tmp_path):
         task=tasks.Classification(("a", "b")),
         train=data.from_arrays(image=IMAGES, label=np.arange(22) % 2),
         optimizer=optax.sgd(0.1),
-        epochs=3,
+        epochs=2,
         batch_size=11,
     )
-    training.fit(run, tmp_path / "run", progress=False)
-    mean = inference.average_checkpoints(tmp_path / "run", last=2, run=run, batch_size=11)
-    members = inference.load_checkpoints(tmp_path / "run", last=2, run=run)
+    # More than the three that stay if nothing is given.
+    cadence = training.Cadence(checkpoint_steps=1, keep_checkpoints=4)
+    training.fit(run, tmp_path / "run", progress=False, cadence=cadence)
+    mean = inference.average_checkpoints(tmp_path / "run", last=4, run=run, batch_size=11)
+    members = inference.load_checkpoints(tmp_path / "run", last=4, run=run)
     kernels = [np.asarray(each.variables["params"]["conv"]["kernel"]) for each in members]
     found = np.asarray(mean.variables["params"]["conv"]["kernel"])
     np.testing.assert_allclose(found, np.mean(kernels, axis=0), rtol=1e-6)
@@ -114,3 +116,5 @@ def test_checkpoints_of_a_run_are_averaged(tmp_path):
     )
     with pytest.raises(training.ConfigError, match="give either last, such as last=5, or steps"):
         inference.average_checkpoints(tmp_path / "run", run=run)
+    with pytest.raises(training.ConfigError, match="keep_checkpoints: 1 was given; give 2 or more"):
+        training.Cadence(keep_checkpoints=1)
