@@ -20,6 +20,7 @@ from cnnjax.compression.weight_masks import (
     weight_masks,
     zero_masks,
 )
+from cnnjax.compression.written import Smaller, check_output, make_smaller, write_smaller
 
 __all__ = [
     "ChannelGroup",
@@ -32,18 +33,22 @@ __all__ = [
     "MaskedState",
     "Masks",
     "PrunedNetwork",
+    "Smaller",
     "Ticket",
     "apply_masks",
     "channel_groups",
+    "check_output",
     "decompose",
     "find_ticket",
     "gradually_masked",
     "gradually_pruned_run",
     "low_rank_kernel",
+    "make_smaller",
     "masked",
     "masked_run",
     "prune_filters",
     "sparsity_of",
     "weight_masks",
+    "write_smaller",
     "zero_masks",
 ]
