@@ -12,10 +12,12 @@ from cnnjax.compression.masked_training import (
     masked,
     masked_run,
 )
+from cnnjax.compression.pruned_start import PrunedStart
 from cnnjax.compression.tickets import Ticket, find_ticket
 from cnnjax.compression.weight_masks import (
     Masks,
     apply_masks,
+    nonzero,
     sparsity_of,
     weight_masks,
     zero_masks,
@@ -33,6 +35,7 @@ __all__ = [
     "MaskedState",
     "Masks",
     "PrunedNetwork",
+    "PrunedStart",
     "Smaller",
     "Ticket",
     "apply_masks",
@@ -46,6 +49,7 @@ __all__ = [
     "make_smaller",
     "masked",
     "masked_run",
+    "nonzero",
     "prune_filters",
     "sparsity_of",
     "weight_masks",

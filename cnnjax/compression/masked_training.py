@@ -14,9 +14,11 @@ from cnnjax import training
 from cnnjax.compression.choose_channels import check_ratio
 from cnnjax.compression.weight_masks import (
     KERNELS,
+    By,
     Masks,
     Scope,
     apply_masks,
+    check_by,
     check_masks,
     check_scope,
     largest,
@@ -54,6 +56,8 @@ class Gradual:
         initial: the share at `start`, s_i.
         scope: "global" or "layer"; see `weight_masks`.
         layers: patterns of the arrays that are pruned.
+        by: "magnitude", or "random" for weights in a random order, to compare with.
+        seed: of the random order.
 
     Source: Zhu and Gupta, 2017 ("To prune, or not to prune"), equation 1.
     """
@@ -65,12 +69,15 @@ class Gradual:
     initial: float = 0.0
     scope: Scope = "global"
     layers: Sequence[str] = KERNELS
+    by: By = "magnitude"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuses shares and steps that make no schedule."""
         check_ratio("sparsity", self.sparsity)
         check_ratio("initial", self.initial)
         check_scope(self.scope)
+        check_by(self.by)
         if self.initial > self.sparsity:
             raise ValueError(
                 f"initial: {self.initial:g} is more than the sparsity in the end, {self.sparsity:g}"
@@ -80,6 +87,20 @@ class Gradual:
                 f"start, end and every: {self.start}, {self.end} and {self.every} were given; give "
                 "steps from 1 on, the end not before the start"
             )
+
+    def values(self, params: Mapping[tuple[str, ...], Array]) -> dict[tuple[str, ...], Array]:
+        """Returns what the weights are compared by: the smallest go first.
+
+        Args:
+            params: the arrays that are pruned.
+        """
+        if self.by == "magnitude":
+            return {path: jnp.abs(value) for path, value in params.items()}
+        keys = jax.random.split(jax.random.key(self.seed), len(params))
+        return {
+            path: jax.random.uniform(key, value.shape)
+            for key, (path, value) in zip(keys, params.items(), strict=True)
+        }
 
     def share(self, step: Array | int) -> Float[Array, ""]:
         """Returns the share of weights that are removed after a step.
@@ -164,10 +185,9 @@ def gradually_masked(
         def remove(masks: Masks) -> Masks:
             flat = traverse_util.flatten_dict(dict(params))
             before = traverse_util.flatten_dict(masks)
-            # What was removed is zero, and so among the smallest.
-            values = {
-                path: jnp.where(mask, jnp.abs(flat[path]), -1.0) for path, mask in before.items()
-            }
+            values = gradual.values({path: flat[path] for path in before})
+            # What was removed goes first again.
+            values = {path: jnp.where(mask, values[path], -1) for path, mask in before.items()}
             return traverse_util.unflatten_dict(largest(values, gradual.share(step), gradual.scope))
 
         return jax.lax.cond(gradual.is_due(step), remove, lambda masks: masks, masks)

@@ -13,6 +13,7 @@ from cnnjax import patterns
 from cnnjax.compression.choose_channels import check_ratio
 
 Scope = Literal["global", "layer"]
+By = Literal["magnitude", "random"]
 Masks = dict[str, Any]
 """Nested like the parameters, with the pruned arrays alone: True where a weight stays."""
 
@@ -25,7 +26,7 @@ def weight_masks(
     sparsity: float,
     *,
     scope: Scope = "global",
-    by: Literal["magnitude", "random"] = "magnitude",
+    by: By = "magnitude",
     layers: Sequence[str] = KERNELS,
     seed: int = 0,
 ) -> Masks:
@@ -55,8 +56,7 @@ def weight_masks(
     """
     check_ratio("sparsity", sparsity)
     check_scope(scope)
-    if by not in ("magnitude", "random"):
-        raise ValueError(f"by: {by!r} was given; give 'magnitude' or 'random'")
+    check_by(by)
     chosen = pruned_arrays(params, layers)
     generator = np.random.default_rng(seed)
     values = {
@@ -64,6 +64,16 @@ def weight_masks(
         for path, leaf in chosen.items()
     }
     return traverse_util.unflatten_dict(largest(values, sparsity, scope))
+
+
+def check_by(by: Any) -> None:
+    """Raises a ValueError unless weights are chosen in one of the ways of `By`.
+
+    Args:
+        by: what was given.
+    """
+    if by not in ("magnitude", "random"):
+        raise ValueError(f"by: {by!r} was given; give 'magnitude' or 'random'")
 
 
 def check_scope(scope: Any) -> None:
@@ -206,3 +216,12 @@ def sparsity_of(masks: Masks) -> float:
     """
     leaves = jax.tree.leaves(masks)
     return 1 - sum(int(np.sum(leaf)) for leaf in leaves) / sum(leaf.size for leaf in leaves)
+
+
+def nonzero(params: Mapping[str, Any]) -> int:
+    """Returns how many values of a network's parameters are not zero.
+
+    Args:
+        params: arrays.
+    """
+    return sum(int(np.count_nonzero(np.asarray(leaf))) for leaf in jax.tree.leaves(params))

@@ -91,10 +91,11 @@ def test_the_share_grows_by_the_cubic_rule_and_never_falls():
     assert [float(at_once.share(step)) for step in (2, 3)] == [0.0, 0.5]
 
 
-def test_removed_weights_never_come_back():
+@pytest.mark.parametrize("by", ["magnitude", "random"])
+def test_removed_weights_never_come_back(by):
     rng = np.random.default_rng(0)
     params = {"kernel": jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)}
-    optimizer = compression.gradually_masked(optax.sgd(0.5), compression.Gradual(0.7, end=6))
+    optimizer = compression.gradually_masked(optax.sgd(0.5), compression.Gradual(0.7, end=6, by=by))
     state, update = optimizer.init(params), jax.jit(optimizer.update)
     before = np.zeros((6, 5), bool)
     for step in range(1, 9):
@@ -115,6 +116,7 @@ def test_removed_weights_never_come_back():
         ({"sparsity": 0.5, "end": 3, "initial": 0.6}, "initial: 0.6 is more than the sparsity"),
         ({"sparsity": 0.5, "end": 3, "start": 4}, "start, end and every: 4, 3 and 1 were given"),
         ({"sparsity": 0.5, "end": 3, "scope": "all"}, "scope: 'all' was given"),
+        ({"sparsity": 0.5, "end": 3, "by": "luck"}, "by: 'luck' was given"),
     ],
 )
 def test_wrong_schedules_are_named(given, message):
