@@ -19,7 +19,7 @@ LINES = (
     ("training",),
     ("recipes",),
     ("inference",),
-    ("transfer",),
+    ("transfer", "compression"),
     ("studies",),
     ("reports",),
     ("commands", "configurations"),
