@@ -21,6 +21,7 @@ LINES = (
     ("inference",),
     ("transfer",),
     ("studies",),
+    ("search",),
     ("reports",),
     ("commands", "configurations"),
 )
