@@ -78,14 +78,18 @@ def measure_cell(genome: Genome, training: QuickTraining = TRAINING) -> Measured
 
 
 def make_table(
-    path: str | Path, *, jobs: int = 1, genomes: Sequence[Genome] = (), training: Any = TRAINING
+    path: str | Path,
+    *,
+    jobs: int = 1,
+    genomes: Sequence[Genome] | None = None,
+    training: QuickTraining = TRAINING,
 ) -> Cells:
     """Measures the cells that a table's file lacks, and writes it after each one.
 
     Args:
         path: the table's file; a file that is there is completed.
         jobs: number of processes, each on one core.
-        genomes: the cells to measure; empty for all of the space.
+        genomes: the cells to measure; None for all of the space.
         training: how they are trained.
 
     Returns:
@@ -97,7 +101,7 @@ def make_table(
     path = Path(path)
     if jobs < 1:
         raise SearchError(f"jobs: {jobs} was given; give 1 or more")
-    wanted = list(genomes) or SPACE.distinct()
+    wanted = SPACE.distinct() if genomes is None else list(genomes)
     order = {genome: number for number, genome in enumerate(SPACE.distinct())}
     table = _start_table(path, training)
     known = {cell.genome for cell in table.cells}
