@@ -21,6 +21,7 @@ LINES = (
     ("inference",),
     ("transfer", "compression"),
     ("studies",),
+    ("search",),
     ("reports",),
     ("commands", "configurations"),
 )

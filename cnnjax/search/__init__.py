@@ -1,0 +1,46 @@
+"""Learned architectures: cells that are evolved, and a table of all cells of a small space."""
+
+from cnnjax.search.cells.genome import Cell, Edge, Genome, parse_genome
+from cnnjax.search.cells.net import CellNet
+from cnnjax.search.cells.operations import OPERATIONS, Operation, register_operation
+from cnnjax.search.cells.space import CellSpace
+from cnnjax.search.cells.training import QuickTraining, train_quickly
+from cnnjax.search.cells.variation import cross, mutate
+from cnnjax.search.errors import GenomeError, SearchError
+from cnnjax.search.strategies.evolution import Evolution
+from cnnjax.search.strategies.pareto import pareto_front
+from cnnjax.search.strategies.random_search import RandomSearch
+from cnnjax.search.strategies.reinforce import Reinforce
+from cnnjax.search.strategies.strategy import Evaluated, Proposer, Strategy, search_in_memory
+from cnnjax.search.table.lookup import CellTable, Courses, repeat_on_table
+from cnnjax.search.table.table import MeasuredCell
+
+__all__ = [
+    "OPERATIONS",
+    "Cell",
+    "CellNet",
+    "CellSpace",
+    "CellTable",
+    "Courses",
+    "Edge",
+    "Evaluated",
+    "Evolution",
+    "Genome",
+    "GenomeError",
+    "MeasuredCell",
+    "Operation",
+    "Proposer",
+    "QuickTraining",
+    "RandomSearch",
+    "Reinforce",
+    "SearchError",
+    "Strategy",
+    "cross",
+    "mutate",
+    "pareto_front",
+    "parse_genome",
+    "register_operation",
+    "repeat_on_table",
+    "search_in_memory",
+    "train_quickly",
+]
