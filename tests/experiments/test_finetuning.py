@@ -69,7 +69,6 @@ def test_weights_of_torchvision_start_all_but_the_classifier(weights, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("standard_promotion")
 def test_a_folder_becomes_a_tuned_network_whose_report_shows_where_it_looks(weights, tmp_path):
     path, _ = weights
     write_photographs(tmp_path / "photographs")
