@@ -36,7 +36,7 @@ RATES = {"scratch": 1e-2, "frozen": 1e-2, "tuned": 1e-2}
 
 LABELS = (20, 50, 100, 300, 1437)
 VALIDATION = 200
-BATCH, EPOCH_STEPS = 64, 22
+BATCH = 64
 EFFECT = 0.02
 """The smallest difference of two errors that counts: two per cent of the images."""
 
@@ -48,6 +48,7 @@ BASE = {
     "train": "scratch",
     "rate": 1e-2,
     "epochs": 12,
+    "epoch_steps": 22,
 }
 
 
@@ -205,7 +206,7 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
     return training.Run(
         model=model,
         task=tasks.Classification(class_names=tuple(map(str, range(10)))),
-        train=repeat_examples(data.choose(train, chosen), BATCH * EPOCH_STEPS, seed),
+        train=repeat_examples(data.choose(train, chosen), BATCH * settings["epoch_steps"], seed),
         test=test,
         split="validation" if settings["validation"] else "test",
         optimizer=optax.adam(settings["rate"]),
