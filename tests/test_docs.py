@@ -28,6 +28,7 @@ PAGES = (
     pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
     "families.md",
+    pytest.param("few_labels.md", marks=pytest.mark.slow),
     "lectures.md",
     "parts.md",
     "segmentation.md",
