@@ -135,13 +135,13 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
     sets, split = make_sets(settings, context)
     scratch = settings["start"] == "scratch"
     names = split.names("novel" if scratch else "base", data.dataset(settings["data"]).class_names)
-    stream = few_labels.repeated_stream(
-        sets.labeled if scratch else sets.base,
-        settings["batch_size"],
-        settings["augmentation"],
-        settings["epoch_steps"],
-    )
-    steps = settings["epoch_steps"] * settings["epochs"]
+    examples, batch = sets.labeled if scratch else sets.base, settings["batch_size"]
+    # Both kinds of runs have epochs of one length: few images are repeated, many are all there.
+    epoch_steps = max(settings["epoch_steps"], len(sets.base) // batch)
+    repeated = data.choose(examples, np.resize(np.arange(len(examples)), epoch_steps * batch))
+    stream = data.Stream(repeated, batch, settings["augmentation"], order="balanced")
+    epochs = max(settings["epoch_steps"] * settings["epochs"] // epoch_steps, 1)
+    steps = epochs * epoch_steps
     schedule = optax.cosine_decay_schedule(settings["rate"], steps)
     return training.Run(
         model=models.create_model("simple_cnn", len(names), **settings["network"]),
@@ -151,7 +151,7 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
         split="test" if scratch else "validation",
         optimizer=optax.adam(schedule),
         schedule=schedule,
-        epochs=max(steps // stream.epoch_steps, 1),
+        epochs=epochs,
         preprocess=data.Preprocess(
             resize=settings["resize"], mean=tuple(settings["mean"]), std=tuple(settings["std"])
         ),
