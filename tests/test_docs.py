@@ -27,6 +27,7 @@ PAGES = (
     "dense_networks.md",
     pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
+    "domains.md",
     "families.md",
     pytest.param("few_labels.md", marks=pytest.mark.slow),
     "lectures.md",
