@@ -1,4 +1,4 @@
-"""Make a trained network smaller: remove filters, replace convolutions by ones of low rank.
+"""Make a trained network smaller: remove filters, give convolutions a low rank.
 
 cnnjax prune --workdir=runs/digits --ratio=0.3 --output=runs/small
 cnnjax train --config=runs/small/config.py --workdir=runs/tuned --config.epochs=3

@@ -95,9 +95,6 @@ def decompose(
             that none matches stay.
         error: the most relative Frobenius error of each kernel: the smallest rank within it.
 
-    Returns:
-        The network, to be trained further.
-
     Raises:
         ValueError: a rank or an error is out of range, a pattern matches no convolution, or one
             that cannot be replaced; the message gives the reason.
@@ -133,9 +130,13 @@ def decompose(
         _layer(name, kernel, chosen.get(name), (before.get(name, 0), _beneath(after, name)))
         for name, kernel in kernels.items()
     )
-    sizes = [sum(leaf.size for leaf in jax.tree.leaves(v["params"])) for v in (variables, replaced)]
     counts = (sum(before.values()), sum(after.values()))
-    return DecomposedNetwork(changed, replaced, layers, counts, (sizes[0], sizes[1]))
+    sizes = (_parameters(variables), _parameters(replaced))
+    return DecomposedNetwork(changed, replaced, layers, counts, sizes)
+
+
+def _parameters(variables: Mapping[str, Any]) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
 def _layer(

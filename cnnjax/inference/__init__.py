@@ -14,7 +14,7 @@ from cnnjax.inference.files import (
     write_predictions,
 )
 from cnnjax.inference.folding import Folded, folded
-from cnnjax.inference.images import check_images, find_images, read_images
+from cnnjax.inference.images import ImageForm, check_images, find_images, read_images
 from cnnjax.inference.load import load, load_checkpoints
 from cnnjax.inference.mask_files import check_mask_folder, write_masks
 from cnnjax.inference.network import Network
@@ -32,6 +32,7 @@ __all__ = [
     "Ensemble",
     "FilePrediction",
     "Folded",
+    "ImageForm",
     "MemberFigures",
     "Network",
     "Views",
