@@ -133,7 +133,9 @@ def _step(model: linen.Module, optimizer: Any) -> Any:
         params = variables["params"]
         rest = {name: part for name, part in variables.items() if name != "params"}
         grads, updates = jax.grad(loss_of, has_aux=True)(params, rest, x, y)
-        changes, memory = optimizer.update(grads, memory, params)
+        # Adam raises a float to the power of its count.
+        with jax.numpy_dtype_promotion("standard"):
+            changes, memory = optimizer.update(grads, memory, params)
         params = optax.apply_updates(params, changes)
         return {**rest, **updates, "params": params}, memory
 
