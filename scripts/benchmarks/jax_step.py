@@ -73,13 +73,13 @@ def compile_step(
     """
 
     @jax.jit
-    def start(variables):
+    def first_state(variables):
         collections = dict(variables)
         params = collections.pop("params")
         return params, collections, optimizer.init(params)
 
     # A copy: each contestant's step reuses the memory of its state.
-    state = start(variables)
+    state = first_state(variables)
     batch = jnp.asarray(images), jnp.asarray(labels)
     step = make_step(net, model, optimizer, plain=plain)
     lowered = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, *batch)
