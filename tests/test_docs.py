@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (
     "../README.md",
     pytest.param("analysis.md", marks=pytest.mark.slow),
-    "another_library.md",
+    pytest.param("another_library.md", marks=pytest.mark.slow),
     "augmentation.md",
     "building_blocks.md",
     pytest.param("choices.md", marks=pytest.mark.slow),
@@ -28,9 +28,12 @@ PAGES = (
     pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
     "domains.md",
+    pytest.param("ensembles.md", marks=pytest.mark.slow),
     "families.md",
+    pytest.param("few_labels.md", marks=pytest.mark.slow),
     "lectures.md",
     "parts.md",
+    pytest.param("pruning.md", marks=pytest.mark.slow),
     "segmentation.md",
     "search.md",
     pytest.param("speed.md", marks=pytest.mark.slow),
@@ -80,6 +83,9 @@ def write_files_of_analysis(folder):
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if page == "another_library.md":
+        for library in ("haiku", "equinox"):
+            pytest.importorskip(library, reason='pip install "cnnjax[drop_in]" brings it')
     if page == "analysis.md":
         write_files_of_analysis(tmp_path)
     path = DOCS / page

@@ -19,8 +19,9 @@ LINES = (
     ("training",),
     ("recipes",),
     ("inference",),
-    ("transfer",),
+    ("transfer", "compression"),
     ("studies",),
+    ("search",),
     ("reports",),
     ("commands", "configurations"),
 )

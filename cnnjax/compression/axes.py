@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-Axis = Int[np.ndarray, " size"]
+Axis = Int[np.ndarray, "_"]
 """The number at each place along an axis, or `ANY` or `FIXED`."""
 
 Axes = tuple[Axis, ...]

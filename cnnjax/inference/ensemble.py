@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from cnnjax import compiler, data
+from cnnjax.inference.agreement import check_agreement
 from cnnjax.inference.images import ImageForm
 from cnnjax.inference.load import load_checkpoints
 from cnnjax.inference.network import Network
@@ -42,6 +43,8 @@ class Ensemble:
     Attributes:
         members: one network or more, of one task and one dataset.
         views: the views of an image for which each of them predicts.
+        average: how predictions are joined: "task" as the task does it (a classification averages
+            probabilities), or a further way of the task's (`Task.averages`): "logits".
 
     Raises:
         ConfigError: there are no members; their tasks, datasets or held-out examples differ;
@@ -52,6 +55,7 @@ class Ensemble:
 
     members: Sequence[Network]
     views: Views = WHOLE_IMAGE
+    average: str = "task"
 
     def __post_init__(self) -> None:
         """Refuses members whose predictions cannot be joined."""
@@ -59,13 +63,19 @@ class Ensemble:
             raise ConfigError("members: none were given; give one network or more")
         first = self.members[0]
         for member in self.members[1:]:
-            _check_agreement(first, member)
+            check_agreement(first, member)
         for member in self.members:
             self.views.check(member.image_shape, member.preprocess.pad)
         if not self.is_plain and not self.task.combines:
             raise ConfigError(
                 f"{type(self.task).__name__}: its predictions cannot be joined; give one network "
                 "and one checkpoint, and leave crops, scales and flip out"
+            )
+        known = ("task", *self.task.averages)
+        if self.average not in known:
+            raise ConfigError(
+                f"average: {self.average!r} was given; {type(self.task).__name__} has "
+                f"{', '.join(known)}"
             )
         framings = [member.form.framing for member in self.members]
         parts = {f"{f.crop} of {f.short_side} pixels" for f in framings if f is not None}
@@ -104,16 +114,17 @@ class Ensemble:
         made: dict[int, Any] = {}
         for member in self.members:
             if id(member.model) not in made:
-                made[id(member.model)] = _predictor(member, self.views)
+                made[id(member.model)] = _predictor(member, self.views, self.average)
         return [made[id(member.model)] for member in self.members]
 
     @cached_property
     def _join(self) -> Callable[[list[Any]], Any]:
-        task = self.task
+        task, average = self.task, self.average
 
         @compiler.jit
         def join(predictions: list[Any]) -> Any:
-            return combined(task, jax.tree.map(lambda *leaves: jnp.stack(leaves), *predictions))
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *predictions)
+            return combined(task, stacked, average)
 
         return join
 
@@ -219,13 +230,13 @@ def _named(evaluation: Evaluation, split: str) -> Evaluation:
     return replace(evaluation, lines=[(f"{split} {name}", text), *others])
 
 
-def _predictor(member: Network, views: Views) -> Callable[[Any, Any], Any]:
+def _predictor(member: Network, views: Views, average: str) -> Callable[[Any, Any], Any]:
     size = member.image_shape[0]
 
     @compiler.jit
     def predict(variables: Any, images: Any) -> Any:
         return views.predictions(
-            member.model, variables, member.task, member.preprocess, images, size
+            member.model, variables, member.task, member.preprocess, images, size, average
         )
 
     return predict
@@ -237,6 +248,7 @@ def load_ensemble(
     steps: Sequence[int] = (),
     last: int | None = None,
     views: Views = WHOLE_IMAGE,
+    average: str = "task",
     run: Run | str | None = None,
     data_dir: str | None = None,
     read: data.ReadOptions = data.ReadOptions(),  # noqa: B008 (it cannot be changed)
@@ -248,6 +260,7 @@ def load_ensemble(
         steps: the checkpoints of each run that take part; empty for the newest one, or for `last`.
         last: take the newest `last` checkpoints of each run.
         views: the views of an image; by default the whole image.
+        average: how predictions are joined; see `Ensemble`.
         run: the run, where it was made in Python; see `load`.
         data_dir: TFDS data folder; None means TFDS's default.
         read: how the images that are evaluated are read.
@@ -267,28 +280,4 @@ def load_ensemble(
             raise ConfigError(f"{name}: given twice among {', '.join(map(str, values))}")
     load = partial(load_checkpoints, steps=steps, last=last, run=run, data_dir=data_dir, read=read)
     members = [member for folder in folders for member in load(folder)]
-    return Ensemble(tuple(members), views)
-
-
-def _check_agreement(first: Network, other: Network) -> None:
-    """Refuses networks of other classes, and networks that evaluate other images."""
-    if first.model is other.model:  # checkpoints of one run
-        return
-    where = f"{first.origin} and {other.origin}"
-    names, theirs = (getattr(member.task, "class_names", ()) for member in (first, other))
-    if type(first.task) is not type(other.task) or names != theirs:
-        raise ConfigError(
-            f"workdir: {where} do not have the same task and classes: {_names(first)} and "
-            f"{_names(other)}; only networks of the same classes can be joined"
-        )
-    if first.data_identity != other.data_identity:
-        raise ConfigError(
-            f"workdir: {where} do not evaluate the same images: {first.data_identity} and "
-            f"{other.data_identity}; evaluate them apart"
-        )
-
-
-def _names(network: Network) -> str:
-    names = getattr(network.task, "class_names", ())
-    listed = ", ".join(names[:3]) + (f", … ({len(names)})" if len(names) > 3 else "")
-    return f"{type(network.task).__name__} {listed}".strip()
+    return Ensemble(tuple(members), views, average)

@@ -128,6 +128,7 @@ class Views:
         preprocess: Preprocess,
         images: UInt8[Array, "batch h w channels"],
         size: int,
+        average: str = "task",
     ) -> Any:
         """Returns the task's predictions [batch, ...], joined over all views.
 
@@ -138,6 +139,7 @@ class Views:
             preprocess: see `inputs`.
             images: see `inputs`.
             size: see `inputs`.
+            average: how they are joined; see `Ensemble`.
 
         Raises:
             ValueError: the network cannot be moved over larger images, which "dense" needs.
@@ -151,7 +153,8 @@ class Views:
 
         # A loop over views: the network is compiled once per shape, and memory stays small.
         groups = [jax.lax.map(of_view, group) for group in self.inputs(preprocess, images, size)]
-        return combined(task, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups))
+        whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
+        return combined(task, whole, average)
 
     def describe(self, size: int) -> str:
         """Returns a short description of the views.
@@ -175,16 +178,17 @@ WHOLE_IMAGE = Views()
 """The image as in evaluation during training."""
 
 
-def combined(task: Task, predictions: Any) -> Any:
+def combined(task: Task, predictions: Any, average: str = "task") -> Any:
     """Returns predictions [batch, ...] joined over their members; those of one member unchanged.
 
     Args:
         task: the task, whose `combine` joins them.
         predictions: [members, batch, ...], one member for each view of each network.
+        average: "task", or a further way of the task's; see `Task.averages`.
 
     Raises:
         TaskError: there are several members, and the task's predictions cannot be joined.
     """
     if jax.tree.leaves(predictions)[0].shape[0] == 1:
         return jax.tree.map(lambda leaf: leaf[0], predictions)
-    return task.combine(predictions)
+    return (task.combine if average == "task" else task.averages[average])(predictions)

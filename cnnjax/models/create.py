@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as linen
 import jax.numpy as jnp
 
+from cnnjax import nn
 from cnnjax.models.registry import find_entry
 from cnnjax.nearest import did_you_mean
 
@@ -22,6 +23,7 @@ def create_model(
     dtype: Any = jnp.float32,
     *,
     variant: str | None = None,
+    layer_changes: nn.Changes | None = None,
     **overrides: Any,
 ) -> linen.Module:
     """Returns the network `name`, a Flax module without parameters.
@@ -34,6 +36,8 @@ def create_model(
         dtype: dtype of the computation; parameters are float32 always. A network of your own gets
             it if it takes `dtype`, and computes in float32 if not.
         variant: a registered form, such as "torchvision" for the one that library's weights need.
+        layer_changes: new fields of single layers by their paths, as a pruned network has them; see
+            `nn.change_layers`.
         **overrides: fields of the module to set, such as `backward="native"`, `remat=True`,
             `initialization="he"` or `dropout_rate=0.3`.
 
@@ -47,7 +51,11 @@ def create_model(
             missing, a dtype for a network that takes none, or something that is no Linen module.
     """
     net, settings = find_settings(name, num_classes, dtype, variant, overrides)
-    return _checked_module(name, net(**settings))
+    model = _checked_module(name, net(**settings))
+    try:
+        return nn.change_layers(model, {} if layer_changes is None else layer_changes)
+    except TypeError as error:
+        raise ValueError(f"create_model: layer_changes: {error}") from error
 
 
 def find_settings(

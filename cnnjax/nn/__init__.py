@@ -5,7 +5,7 @@ from cnnjax.nn.adaptive_pool import AdaptiveAvgPool
 from cnnjax.nn.batch_axis import batch_over
 from cnnjax.nn.batch_statistics import batch_statistics, current_statistics, frozen_norms
 from cnnjax.nn.calling import apply_network, init_network, mode_arguments
-from cnnjax.nn.changed_layers import IDENTITY, change_layers, layer_changes
+from cnnjax.nn.changed_layers import IDENTITY, Changes, change_layers, layer_changes
 from cnnjax.nn.contrast_norm import LocalContrastNorm
 from cnnjax.nn.conv import Conv
 from cnnjax.nn.conv_transpose import ConvTranspose, bilinear_init
@@ -28,6 +28,7 @@ __all__ = [
     "AdaptiveAvgPool",
     "AvgPool",
     "BatchNorm",
+    "Changes",
     "Conv",
     "ConvTranspose",
     "Dense",

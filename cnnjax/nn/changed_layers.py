@@ -50,10 +50,10 @@ def change_layers(model: linen.Module, changes: Changes) -> linen.Module:
     Example:
         >>> import jax
         >>> from cnnjax import models, nn
-        >>> net = nn.change_layers(models.create_model("lenet5"), {"C1": {"features": 4}})
+        >>> net = nn.change_layers(models.create_model("lenet5"), {"c1": {"features": 4}})
         >>> images = jax.ShapeDtypeStruct((1, 32, 32, 1), "float32")
         >>> shapes = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
-        >>> shapes["C1"]["kernel"].shape, shapes["C3"]["kernel"].shape
+        >>> shapes["c1"]["kernel"].shape, shapes["c3"]["kernel"].shape
         ((5, 5, 1, 4), (5, 5, 4, 16))
     """
     if not isinstance(model, linen.Module):
@@ -61,7 +61,7 @@ def change_layers(model: linen.Module, changes: Changes) -> linen.Module:
     given = _checked(changes)
     before = layer_changes(model)
     merged = {path: {**before.get(path, {}), **given.get(path, {})} for path in {**before, **given}}
-    if not merged:
+    if not given:
         return model
     pairs = tuple((path, tuple(sorted(values.items()))) for path, values in sorted(merged.items()))
     if before:

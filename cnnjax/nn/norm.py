@@ -59,14 +59,19 @@ class BatchNorm(linen.Module):
     reads_batch_statistics: ClassVar[bool] = True
 
     @linen.compact
-    def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
+    def __call__(
+        self, x: Float[Array, "*batch channels"], *, mask: jax.typing.ArrayLike | None = None
+    ) -> Float[Array, "*batch channels"]:
         """Normalizes each channel, then scales and shifts it.
 
         Args:
             x: activations of any rank, channels last.
+            mask: true where a value counts in the statistics, of a shape that broadcasts to that of
+                x. Over a mapped axis, devices count by their numbers of such values; flax's layer
+                averages the devices' means.
 
         Raises:
-            ValueError: the batch cannot be cut into `groups` equal parts.
+            ValueError: the batch cannot be cut into `groups` equal parts, or the mask does not fit.
         """
         shape = (x.shape[-1],)
         # Variables may be NumPy arrays, as those of a finished run are.
@@ -78,7 +83,7 @@ class BatchNorm(linen.Module):
             mean, var = jnp.asarray(running_mean.value), jnp.asarray(running_var.value)
             y = ops.batch_norm_inference(x, scale, bias, mean, var, epsilon=self.epsilon)
             return y.astype(self.dtype)
-        y, mean, var = self._normalize(x, scale, bias)
+        y, mean, var = self._normalize(x, scale, bias, mask)
         # As in flax, initialization leaves the statistics at 0 and 1.
         if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
             for running, batch in ((running_mean, mean), (running_var, var)):
@@ -91,6 +96,7 @@ class BatchNorm(linen.Module):
         x: Float[Array, "*batch channels"],
         scale: Float[Array, " channels"],
         bias: Float[Array, " channels"],
+        mask: jax.typing.ArrayLike | None,
     ) -> tuple[
         Float[Array, "*batch channels"], Float[Array, " channels"], Float[Array, " channels"]
     ]:
@@ -98,19 +104,28 @@ class BatchNorm(linen.Module):
         rule = functools.partial(ops.batch_norm, epsilon=self.epsilon, backward=self.backward)
         # Variables are made outside of the mapped function, and from a batch of any size.
         if self.is_initializing():
-            return rule(x, scale, bias)
+            return rule(x, scale, bias, mask=mask)
         axis, axis_groups, groups = self._shared_over()
         rule = functools.partial(rule, axis_name=axis, axis_index_groups=axis_groups)
         if groups == 1:
-            return rule(x, scale, bias)
+            return rule(x, scale, bias, mask=mask)
         if groups < 1 or x.shape[0] % groups:
             raise ValueError(
                 f"BatchNorm: groups is {groups}, but a batch of {x.shape[0]} cannot be cut "
                 "into that many equal parts; choose a divisor of the batch"
             )
+
         # Mapped over the parts, the rule takes statistics of each part alone.
-        parts = x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
-        y, mean, var = jax.vmap(rule, in_axes=(0, None, None))(parts, scale, bias)
+        def cut(batch):
+            return batch.reshape(groups, x.shape[0] // groups, *batch.shape[1:])
+
+        if mask is None:
+            y, mean, var = jax.vmap(rule, in_axes=(0, None, None))(cut(x), scale, bias)
+        else:
+            masks = cut(_per_example(jnp.asarray(mask), x))
+            y, mean, var = jax.vmap(
+                lambda part, kept: rule(part, scale, bias, mask=kept), in_axes=(0, 0)
+            )(cut(x), masks)
         return y.reshape(x.shape), mean.mean(axis=0), var.mean(axis=0)
 
     def _is_frozen(self) -> bool:
@@ -123,6 +138,13 @@ class BatchNorm(linen.Module):
             return self.axis_name, self.axis_index_groups, 1 if self.groups is None else self.groups
         around = current_statistics()
         return around.axis, around.axis_groups, around.groups
+
+
+def _per_example(mask: jax.Array, x: jax.Array) -> jax.Array:
+    """Returns the mask with the batch axis of `x`, so that it can be cut as the batch is."""
+    if mask.ndim < x.ndim:
+        mask = mask.reshape((1,) * (x.ndim - mask.ndim) + mask.shape)
+    return jnp.broadcast_to(mask, (x.shape[0], *mask.shape[1:]))
 
 
 class LocalResponseNorm(linen.Module):

@@ -17,6 +17,7 @@ from cnnjax.ops.conv.batch_axis import batch_over
 from cnnjax.ops.conv.conv2d import conv2d, convolve2d
 from cnnjax.ops.conv.fft import fft_conv2d
 from cnnjax.ops.conv.grads import conv2d_input_grad, conv2d_kernel_grad
+from cnnjax.ops.conv.in_lax import use_in_lax
 from cnnjax.ops.conv.lax_bridge import conv_general_dilated, lax_conv_general_dilated
 from cnnjax.ops.conv.local import local_conv2d
 from cnnjax.ops.conv.separable import Separation, separable_conv2d, separate_kernel
@@ -73,4 +74,5 @@ __all__ = [
     "sum_pool",
     "upsample_bilinear",
     "upsample_nearest",
+    "use_in_lax",
 ]

@@ -58,7 +58,7 @@ def with_rule(
         return backward(saved, grad, **dict(settings))
 
     def call(messages: tuple[str, str], settings: dict[str, Any], *operands: jax.Array) -> Any:
-        marked = _reverse_mode_only(*messages, *_align_varying(*operands))
+        marked = _reverse_mode_only(*messages, *align_varying(*operands))
         # JAX compares what it does not differentiate by hash.
         return rule(messages, tuple(settings.items()), *marked)
 
@@ -89,7 +89,7 @@ def _reverse_mode_only(op: str, advice: str, *operands: jax.Array) -> tuple[jax.
     )
 
 
-def _align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+def align_varying(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """Returns the arrays, all marked as varying over the mesh axes that any of them varies over.
 
     Under `jax.shard_map` a replicated operand must be marked before a custom rule: the mark's own

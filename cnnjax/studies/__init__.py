@@ -11,6 +11,7 @@ from cnnjax.studies.measures import (
     error,
     gradient_norms,
     metric,
+    steps_to,
     training_error,
     training_metric,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "scales_of",
     "search_page",
     "source",
+    "steps_to",
     "study_costs",
     "training_error",
     "training_metric",

@@ -1,8 +1,9 @@
 """What is measured of a trained run: its metrics, errors on both splits, gradients by depth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +88,37 @@ def training_error(trained: Trained) -> float:
     return 1 - training_metric("accuracy")(trained)
 
 
+def steps_to(name: str, share: float) -> Callable[[Trained], float]:
+    """Returns the measure of how many steps a metric takes to a share of its last value.
+
+    Between the evaluations of the evaluated split it is taken to follow a straight line; before the
+    first one, from 0.
+
+    Args:
+        name: of a metric that rises, such as "accuracy".
+        share: of the value after the last step, above 0 and up to 1.
+
+    Raises:
+        ConfigError: the share lies outside.
+    """
+    if not 0 < share <= 1:
+        raise ConfigError(f"study.outcomes: a share of {share} was given; give above 0, up to 1")
+
+    def measure(trained: Trained) -> float:
+        lines = [line for line in trained.result.history if line["split"] == trained.result.split]
+        aim = share * _value(trained.result.metrics, name)
+        before_step, before = 0.0, 0.0
+        for line in lines:
+            step, value = float(line["step"]), _value(line, name)
+            if value >= aim:
+                part = (aim - before) / (value - before) if value > before else 0.0
+                return before_step + max(part, 0.0) * (step - before_step)
+            before_step, before = step, value
+        return before_step
+
+    return measure
+
+
 def gradient_norms(trained: Trained) -> list[float]:
     """Returns the norm of the loss's gradient by each layer's kernel, before the first step.
 
@@ -110,7 +142,7 @@ def gradient_norms(trained: Trained) -> list[float]:
     return [float(np.linalg.norm(np.asarray(kernel, np.float64))) for kernel in kernels]
 
 
-def _value(metrics: dict[str, float], name: str) -> float:
+def _value(metrics: Mapping[str, Any], name: str) -> float:
     if name not in metrics:
         hint = did_you_mean(name, metrics, count=1) or f"there are {', '.join(metrics)}"
         raise ConfigError(f"study.outcomes: the runs have no metric {name!r}; {hint.strip()}")

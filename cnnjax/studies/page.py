@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from cnnjax.studies.curves import curve_lines, outcome_curves
 from cnnjax.studies.intervals import mean_and_half
 from cnnjax.studies.plan import PlannedRun
 from cnnjax.studies.results import Results
@@ -29,6 +30,7 @@ def results_page(results: Results) -> str:
         _HOW,
         "\n".join(_outcomes(results)),
         *("\n".join(lines) for lines in _lists(results)),
+        *_curves(results),
         *_sources(results),
         *_missing(results),
         _facts(results),
@@ -122,6 +124,11 @@ def _lists(results: Results) -> Iterator[list[str]]:
             cells = [*runs[0].labels.values(), str(len(means)), *(f"{v:.3g}" for v in shown)]
             lines.append(f"| {' | '.join(cells)} |")
         yield lines
+
+
+def _curves(results: Results) -> list[str]:
+    lines = list(curve_lines(outcome_curves(results)))
+    return ["\n".join(lines)] if lines else []
 
 
 def _sources(results: Results) -> list[str]:

@@ -116,7 +116,7 @@ def _work(
     _log_to_standard_error()
     jax.config.update("jax_compilation_cache_dir", cache)
     keep_freed_memory()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    threading.Thread(target=stop_with_parent, daemon=True).start()
     try:
         study = load(source.file, source.scale)
         if isinstance(study, Search):
@@ -150,7 +150,7 @@ def _log_to_standard_error() -> None:
     logger.propagate = False
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
     """Stops this process as SIGTERM does when the process that started it has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:

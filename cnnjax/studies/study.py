@@ -31,12 +31,18 @@ class Outcome:
         measure: from a trained run to a number, or to a list, such as one number for each layer.
         unit: of the numbers, for tables; "%" shows shares of 1 in per cent.
         help: what it is, in a line.
+        curve: name of the factor, with numbers as labels, against which it is drawn, a line for the
+            runs of each setting of the others; "" for none.
+        guessing: where above 0, the error of guessing: a power law is fitted to each line but its
+            last point, which the fit is then compared with; see `transfer.fit_power_law`.
     """
 
     name: str
     measure: Measure
     unit: str = ""
     help: str = ""
+    curve: str = ""
+    guessing: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses what is no measurement."""
@@ -156,6 +162,8 @@ class Study:
         _check_unique("sources", [source.name for source in self.sources])
         for comparison in self.rule.comparisons():
             self._check_comparison(comparison)
+        for outcome in self.outcomes:
+            self._check_curve(outcome)
 
     def _check_kinds(self) -> None:
         kinds = {"factors": Factor | Paired, "outcomes": Outcome, "sources": SourceRun}
@@ -180,6 +188,25 @@ class Study:
                 f"study.seeds: {seeds} was given; give two different whole numbers or more, since "
                 "intervals come from differences between seeds"
             )
+
+    def _check_curve(self, outcome: Outcome) -> None:
+        where = f"study.outcomes.{outcome.name}"
+        if outcome.guessing and not outcome.curve:
+            raise ConfigError(f"{where}: guessing was given without curve; name a factor there")
+        if not outcome.curve:
+            return
+        labels = [row.labels for row in grid(self.factors)]
+        _check_known(f"{where}: curve: factor", outcome.curve, {n for row in labels for n in row})
+        for row in labels:
+            try:
+                number = float(row[outcome.curve])
+            except (KeyError, ValueError):
+                number = float("nan")
+            if not 0 < number < float("inf"):
+                raise ConfigError(
+                    f"{where}: the level {row.get(outcome.curve)!r} of {outcome.curve} is no "
+                    "number above 0; a curve is drawn against numbers"
+                )
 
     def _check_comparison(self, comparison: Comparison) -> None:
         where = f"study.rule, {comparison.statement!r}"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cnnjax.studies.curves import outcome_curves
 from cnnjax.studies.page import results_page
 from cnnjax.studies.results import Results, numbers_of
 from cnnjax.training.folder.write_errors import write_error
@@ -84,6 +85,7 @@ def _json(results: Results) -> dict[str, Any]:
             }
             for run in results.runs
         },
+        "curves": [curve.as_json() for curve in outcome_curves(results)],
         "sources": {
             run.name: {
                 "seed": run.seed,

@@ -15,6 +15,7 @@ from cnnjax.data.examples import Spec
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.tasks.assessment import assessment_sums
 from cnnjax.tasks.base import Batch, Sums, Task
+from cnnjax.tasks.class_averages import mean_logits, mean_probabilities
 from cnnjax.tasks.class_checks import check_examples, check_labels, check_settings
 from cnnjax.tasks.class_predictions import ClassPredictions
 from cnnjax.tasks.class_text import class_answer, class_evaluation
@@ -61,6 +62,7 @@ class Classification(Task):
     score: ClassVar[Score] = Score("accuracy", higher_is_better=True)
     part_kinds = ("image", "label")
     combines: ClassVar[bool] = True
+    averages: ClassVar = {"logits": mean_logits}
     curves: ClassVar[tuple[MetricChart, ...]] = CURVES
 
     def __post_init__(self) -> None:
@@ -239,10 +241,7 @@ class Classification(Task):
 
         Source: Krizhevsky et al. 2012, section 4.1 (views) and table 2 (networks).
         """
-        count = predictions.shape[0]
-        if count == 1:  # a mean of one would round it
-            return predictions[0]
-        return jax.nn.logsumexp(predictions, axis=0) - jnp.log(jnp.float32(count))
+        return mean_probabilities(predictions)
 
     def prediction_sums(self, predictions: Float[Array, "batch classes"], batch: Batch) -> Sums:
         """Returns `assessment_sums`.

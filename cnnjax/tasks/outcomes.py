@@ -1,6 +1,6 @@
 """What a task makes of outputs: predictions, figures, files, and its part of a report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,9 @@ class Outcomes:
 
     combines: ClassVar[bool] = False
     """Whether predictions of several views or networks can be joined into one; see `combine`."""
+
+    averages: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    """Further ways to join predictions [members, batch, ...] than `combine`, by name."""
 
     def predict(self, outputs: Any) -> Any:
         """Returns predictions [batch, ...], any pytree, from the network's outputs.

@@ -94,7 +94,8 @@ def fit(
         run = run.replace(total_epochs=extend_to)
     options = _Options(cadence, parse_steps(profile_steps), read, callbacks, progress)
     run = _checked(run, workdir, options)
-    storage, placement, plan = _prepare(run, workdir, parallel)
+    storage = make_storage(run, workdir, cadence.keep_checkpoints)
+    placement, plan = _prepare(run, storage, parallel)
     with storage.locked(), StopRequest() as stop:
         return _train(run, storage, placement, plan, stop, options, start)
 
@@ -118,15 +119,14 @@ def _checked(run: Run, workdir: str | Path | None, options: _Options) -> Run:
 
 
 def _prepare(
-    run: Run, workdir: str | Path | None, parallel: Parallel
-) -> tuple[Storage, Placement, Mapping[str, Any] | None]:
+    run: Run, storage: Storage, parallel: Parallel
+) -> tuple[Placement, Mapping[str, Any] | None]:
     """Refuses what cannot serve before anything is written; the last is the plan of a new start."""
-    storage = make_storage(run, workdir)
     placement = _place(run, parallel)
     is_new = storage.check()
     if not is_new or run.start is None:
-        return storage, placement, None
-    return storage, placement, run.start.plan(state_shapes(run).variables)
+        return placement, None
+    return placement, run.start.plan(state_shapes(run).variables)
 
 
 def _train(

@@ -155,15 +155,16 @@ class FolderStorage(Storage):
     Args:
         run: the run.
         path: the folder.
+        keep: how many of the newest checkpoints stay.
     """
 
     path: Path
     checkpoints: Checkpoints
 
-    def __init__(self, run: Run, path: Path):
+    def __init__(self, run: Run, path: Path, keep: int):
         super().__init__(run)
         self.path = path
-        self.checkpoints = Checkpoints(path / CHECKPOINTS_FOLDER)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS_FOLDER, keep)
 
     @cached_property
     def _identity(self) -> RunIdentity:
@@ -263,12 +264,13 @@ class FolderStorage(Storage):
         return read_metrics(self.path)
 
 
-def make_storage(run: Run, workdir: str | Path | None) -> Storage:
+def make_storage(run: Run, workdir: str | Path | None, keep: int) -> Storage:
     """Returns the storage of a run: its folder, or memory if there is none.
 
     Args:
         run: the run.
         workdir: the folder; None for memory.
+        keep: how many of the newest checkpoints stay.
 
     Raises:
         MissingPackage: a package that writes the folder is not installed.
@@ -277,4 +279,4 @@ def make_storage(run: Run, workdir: str | Path | None) -> Storage:
         return MemoryStorage(run)
     # tensorboardX draws pictures with Pillow, and does not require it.
     extras.check_installed("train", "tensorboardX", "PIL")
-    return FolderStorage(run, Path(workdir))
+    return FolderStorage(run, Path(workdir), keep)

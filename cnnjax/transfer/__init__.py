@@ -1,5 +1,6 @@
 """Transfer learning, and learning with few labels."""
 
+from cnnjax.transfer.equal_steps import balanced_positions, repeat_examples
 from cnnjax.transfer.interpolation import interpolate, renew_statistics
 from cnnjax.transfer.probes import (
     LinearProbe,
@@ -9,14 +10,19 @@ from cnnjax.transfer.probes import (
     layer_features,
 )
 from cnnjax.transfer.reinitialize import reinitialize
+from cnnjax.transfer.scaling import PowerLaw, fit_power_law
 
 __all__ = [
     "LinearProbe",
     "MLPProbe",
+    "PowerLaw",
+    "balanced_positions",
     "fit_linear_probe",
     "fit_mlp_probe",
+    "fit_power_law",
     "interpolate",
     "layer_features",
     "reinitialize",
     "renew_statistics",
+    "repeat_examples",
 ]

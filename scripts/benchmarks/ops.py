@@ -28,7 +28,7 @@ from cnnjax import training
 from cnnjax.compiler import compiler_options
 from scripts.benchmarks import ops_report
 from scripts.benchmarks.contestants import Pass, passes
-from scripts.benchmarks.drop_in import step_times
+from scripts.benchmarks.drop_in.steps import step_times
 from scripts.benchmarks.layers import all_layers
 from scripts.benchmarks.machine import describe, matmul_peak
 from scripts.benchmarks.plain_flax import PLAIN_OPTION

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +56,6 @@ def contestants(
     with_torch: bool,
     wanted: tuple[str, ...],
     dtype: str = "float32",
-    at_once: bool = False,
 ) -> dict[str, Contestant]:
     """Returns the ways to train a network, all from the same weights on the same batch.
 
@@ -67,8 +64,6 @@ def contestants(
         with_torch: whether PyTorch is installed and takes part.
         wanted: some of `COLUMNS`.
         dtype: of the networks' computation; parameters are float32.
-        at_once: whether JAX's programs are compiled at the same time, which their
-            `compile_seconds` then include.
 
     Returns:
         The contestants by their names in `COLUMNS`.
@@ -86,15 +81,13 @@ def contestants(
         "flax": (native, {}, True),
     }
     sgd = optax.sgd(net.learning_rate, momentum=MOMENTUM)
-
-    def compiled(name: str) -> Contestant:
-        each, options, plain = ways[name]
-        step = compile_step(net, each, variables, images, labels, sgd, options, plain=plain)
-        return _waiting(step)
-
-    of_jax = [name for name in ways if name in wanted]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() if at_once else 1) as pool:
-        made = dict(zip(of_jax, pool.map(compiled, of_jax), strict=True))
+    made = {}
+    for name, (each, options, plain) in ways.items():
+        if name in wanted:
+            step = compile_step(net, each, variables, images, labels, sgd, options, plain=plain)
+            made[name] = _waiting(step)
+            # On a GPU this takes up to a minute.
+            print(f"{net.label}: compiled {name} in {step.compile_seconds:.1f} s", flush=True)
     for name in ("torch", "torch compiled"):
         if with_torch and name in wanted:
             from scripts.benchmarks.pytorch.step import torch_step

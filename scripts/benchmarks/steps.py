@@ -11,8 +11,7 @@ give the same losses for five steps, or the row is not printed. Runs are interle
 On a GPU the batches are larger, the CPU compiler's option is left out, and PyTorch runs both eager
 and by `torch.compile`. `--dtype bfloat16` makes the networks compute in it (PyTorch: autocast),
 with float32 parameters. On a GPU, all contestants may compute float32 products in TF32; with
-`--no_tf32`, none may. `--at_once` compiles JAX's programs by several threads; their compile times
-are then those of all together.
+`--no_tf32`, none may.
 
 Writes OUT.json and OUT.md and draws OUT.png; `--merge` keeps the rows of an earlier OUT.json.
 `--profile` adds a table of where our step's time goes, layer by layer.
@@ -61,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
         # JAX would take three quarters of a GPU's memory when it first uses it.
         os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", "0.45")
     platform = jax.default_backend()
-    flags.columns = flags.columns or "|".join(default_columns(platform))
+    defaults = "|".join(default_columns(platform))
+    flags.columns = flags.columns or defaults
     if platform == "gpu" and flags.no_tf32:
         jax.config.update("jax_default_matmul_precision", "float32")
     if with_torch:
@@ -77,12 +77,13 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"steps: no network matches --only={flags.only!r}; there are {names}")
     report: dict[str, Any] = {
         "command": "python -m scripts.benchmarks.steps"
-        f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
+        + (f" --only '{flags.only}'" if flags.only else "")
+        + (f" --columns '{flags.columns}'" if flags.columns != defaults else "")
+        + f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
         + (" --profile" if flags.profile else "")
         + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else "")
         + (" --no_tf32" if flags.no_tf32 else "")
-        + (f" --batch {flags.batch}" if flags.batch else "")
-        + (" --at_once" if flags.at_once else ""),
+        + (f" --batch {flags.batch}" if flags.batch else ""),
         "machine": describe(),
         "arithmetic": _arithmetic(flags),
         **_earlier(flags),
@@ -110,8 +111,7 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
     """
     # The arrays of the network before take memory until they are collected.
     gc.collect()
-    columns = tuple(flags.columns.split("|"))
-    ways = contestants(net, with_torch, columns, flags.dtype, flags.at_once)
+    ways = contestants(net, with_torch, tuple(flags.columns.split("|")), flags.dtype)
     losses = {name: [way.step() for _ in range(STEPS)] for name, way in ways.items()}
     first = np.array(next(iter(losses.values())))
     for name, values in losses.items():
@@ -181,7 +181,6 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--no_tf32", action="store_true", help="float32 products in full, on a GPU")
     parser.add_argument("--batch", type=int, default=0, help="images a step; the network's if 0")
-    parser.add_argument("--at_once", action="store_true", help="compile JAX's programs together")
     parser.add_argument("--repeats", type=int, default=15, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=60.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")

@@ -71,9 +71,8 @@ def summary(report: Row) -> str:
     for name, rows in groups.items():
         torch = ratios(rows, "torch")
         lines.append(
-            f"| {name} ({len(rows)}) | {geometric_mean(ratios(rows, 'flax')):.2f} | "
-            f"{geometric_mean(ratios(rows, 'native')):.2f} | "
-            f"{geometric_mean(ratios(rows, 'best')):.2f} | "
+            f"| {name} ({len(rows)}) | {_mean(ratios(rows, 'flax'))} | "
+            f"{_mean(ratios(rows, 'native'))} | {_mean(ratios(rows, 'best'))} | "
             + (f"{1 / geometric_mean(torch):.2f} |" if torch else "|")
             + (f" {1 / geometric_mean(ratios(rows, 'torch compiled')):.2f} |" if compiled else "")
         )
@@ -125,8 +124,8 @@ def markdown(report: Row) -> str:
                 cells.append(f"{row['ms'][name]:.1f} ({low:.1f} to {high:.1f})")
             else:
                 cells.append("")
-        temps = ", ".join(f"{row['temp_mb'].get(n, 0):.0f}" for n in ("ours", "native", "flax"))
-        compiled = ", ".join(f"{row['compile_s'].get(n, 0):.0f}" for n in ("ours", "native"))
+        temps = _listed(row["temp_mb"], ("ours", "native", "flax"))
+        compiled = _listed(row["compile_s"], ("ours", "native"))
         speed = 1e3 * row["batch"] / row["ms"]["ours"]
         lines.append(
             f"| {row['net']}, {row['batch']} | " + " | ".join(cells) + f" | {speed:.1f} | {temps} "
@@ -136,6 +135,16 @@ def markdown(report: Row) -> str:
         if "profile" in row:
             lines += ["", f"## Where {row['net']}'s step spends its time", "", *row["profile"]]
     return "\n".join(lines) + "\n"
+
+
+def _mean(ratios: list[float]) -> str:
+    """Returns the geometric mean, or a dash where nothing was timed."""
+    return f"{geometric_mean(ratios):.2f}" if ratios else "-"
+
+
+def _listed(values: dict[str, float], names: tuple[str, ...]) -> str:
+    """Returns whole numbers in the order of names, with a dash for what is missing."""
+    return ", ".join(f"{values[name]:.0f}" if name in values else "-" for name in names)
 
 
 def chart(report: Row, path: pathlib.Path) -> None:

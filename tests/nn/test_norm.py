@@ -27,6 +27,69 @@ def test_batch_norm_has_flax_variables_and_values(use_running_average):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), got, expected)
 
 
+MASKS = {
+    "examples": np.array([1, 0, 1, 1], bool).reshape(4, 1, 1, 1),
+    "pixels": np.random.default_rng(0).integers(0, 2, (4, 5, 6, 1)),
+    "values": np.random.default_rng(1).integers(0, 2, (4, 5, 6, 7)).astype(bool),
+    "channels": np.ones(7),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_has_flax_meaning(kind):
+    fields = {"use_running_average": False, "momentum": 0.9, "epsilon": 1e-3}
+    variables = {
+        "params": {"scale": jnp.arange(1.0, 8), "bias": jnp.arange(7.0)[::-1]},
+        "batch_stats": {"mean": jnp.linspace(-1, 1, 7), "var": jnp.linspace(1, 9, 7)},
+    }
+
+    def values(module):
+        def wave(params, x):
+            y, updated = module.apply(
+                {**variables, "params": params}, x, mask=MASKS[kind], mutable=["batch_stats"]
+            )
+            return jnp.sum(jnp.sin(y)), (y, updated)
+
+        return quickly(jax.value_and_grad(wave, (0, 1), has_aux=True))(variables["params"], IMAGES)
+
+    # Flax's fast variance loses digits by which the gradients would differ.
+    expected = values(linen.BatchNorm(**fields, use_fast_variance=False))
+    for backward in ("ours", "native"):
+        got = values(nn.BatchNorm(**fields, backward=backward))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=5e-4), got, expected)
+
+
+def test_masked_statistics_count_every_value_once_over_a_mapped_axis():
+    """Devices with one and two examples that count: means of means would weigh them alike."""
+    bn = nn.BatchNorm(use_running_average=False, axis_name="replica")
+    x, mask = IMAGES, MASKS["examples"]
+    variables = bn.init(jax.random.key(0), x)
+    kept = np.asarray(x, np.float64)[[0, 2, 3]]
+    mean, var = kept.mean((0, 1, 2)), kept.var((0, 1, 2))
+    expected = (np.asarray(x) - mean) / np.sqrt(var + 1e-5)
+    parts, _ = jax.vmap(
+        lambda x, mask: bn.apply(variables, x, mask=mask, mutable=["batch_stats"]),
+        axis_name="replica",
+    )(x.reshape(2, 2, 5, 6, 7), mask.reshape(2, 2, 1, 1, 1))
+    np.testing.assert_allclose(parts.reshape(x.shape), expected, atol=2e-5)
+
+
+def test_groups_take_their_parts_of_the_mask_and_wrong_masks_are_refused():
+    bn = nn.BatchNorm(use_running_average=False, groups=2)
+    mask = MASKS["examples"]
+    variables = bn.init(jax.random.key(0), IMAGES, mask=mask)
+    y, _ = bn.apply(variables, IMAGES, mask=mask, mutable=["batch_stats"])
+    first = np.asarray(IMAGES, np.float64)[:1]
+    expected = (np.asarray(IMAGES[:2]) - first.mean((0, 1, 2))) / np.sqrt(
+        first.var((0, 1, 2)) + 1e-5
+    )
+    np.testing.assert_allclose(y[:2], expected, atol=2e-5)
+    with pytest.raises(ValueError, match=r"batch_norm: mask must broadcast .*\(4, 1, 1, 1\)"):
+        bn.clone(groups=1).apply(
+            variables, IMAGES, mask=jnp.ones((3, 1, 1, 1)), mutable=["batch_stats"]
+        )
+
+
 def test_batch_norm_averages_statistics_over_a_mapped_axis():
     bn = nn.BatchNorm(use_running_average=False, axis_name="replica")
     variables = bn.init(jax.random.key(0), IMAGES)

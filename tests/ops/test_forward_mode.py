@@ -29,13 +29,6 @@ REFUSED = {
         GRAD,
         r'differentiate conv2d\(..., backward="native"\) with jax.vjp for dL/dk',
     ),
-    "conv_general_dilated": (
-        lambda x: ops.conv_general_dilated(
-            x, KERNEL, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        ),
-        X,
-        "call lax.conv_general_dilated itself",
-    ),
     "global_avg_pool": (
         ops.global_avg_pool,
         X,

@@ -38,7 +38,7 @@ RIGHT = {
     "add_bias": dict(x=X, bias=ROW, backward="ours"),
     "apply_filter": FILTER | dict(kernel=np.ones((3, 3))),
     "avg_pool": POOL | dict(count_include_pad=True),
-    "batch_norm": NORM | dict(axis_name=None, axis_index_groups=None, backward="ours"),
+    "batch_norm": NORM | dict(mask=None, axis_name=None, axis_index_groups=None, backward="ours"),
     "batch_norm_inference": NORM | dict(mean=ROW, variance=ROW),
     "batch_over": dict(
         mesh=jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,)), axis="data"
@@ -161,6 +161,8 @@ _OR_ZERO = {"0", "a scalar"}
 TAKEN = {
     "array": {"half", "no batch", "no rows", "a row"},
     "floats": _FLOATS,
+    "mask or None": {"None", "flags", "integers", "half", "a scalar", "three axes"}
+    | {"NumPy's True", "NumPy's float", "NumPy's 10**12"},
     "images": {"half", "no batch", "no rows"},
     "images of numbers": {"half", "no batch", "no rows", "integers", "complex numbers"},
     "pair or None": {"None"},

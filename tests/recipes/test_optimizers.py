@@ -13,7 +13,7 @@ from cnnjax import recipes, training
 from cnnjax.recipes.make_optimizer import make_optimizer
 from cnnjax.recipes.optimizers import OPTIMIZERS, kernel_matrices
 from cnnjax.recipes.schema import OptimizerConfig
-from cnnjax.training.step.freezing import freeze
+from cnnjax.training.step.freezing import Freezing
 
 OWN = "tests.recipes.rules:scaled_sgd"
 
@@ -122,7 +122,7 @@ def test_rates_clipping_and_freezing_work_with_any_rule(name):
         rates=(("conv/.*", 0.5), (".*", 1.0)),
     )
     rules = (("head/.*", True), (".*", False))
-    updates = updates_of(config, wrap=lambda rule, params: freeze(rule, rules, params))
+    updates = updates_of(config, wrap=lambda rule, params: Freezing(rules).wrap(rule, params))
     assert all((update == 0).all() for update in jax.tree.leaves(updates["head"]))
     assert (updates["conv"]["kernel"] != 0).any()
 

@@ -106,7 +106,6 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
         profile=False,
         dtype="float32",
         no_tf32=False,
-        at_once=False,
     )
     assert steps.measure(TINY, flags, with_torch=False) is None
     assert "the losses of native differ" in capsys.readouterr().out
@@ -124,12 +123,10 @@ def test_half_precision_has_its_own_tolerance_and_keeps_float32_parameters(tmp_p
 
     monkeypatch.setattr(steps, "contestants", recorded)
     out = tmp_path / "steps"
-    arguments = (
-        "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --at_once --columns ours|flax --out"
-    )
+    arguments = "--no_torch --repeats 1 --dtype bfloat16 --batch 2 --columns ours|flax --out"
     steps.main([*arguments.split(), str(out)])
     report = json.loads(out.with_suffix(".json").read_text())
-    assert report["arithmetic"] == "bfloat16" and report["command"].endswith("--batch 2 --at_once")
+    assert report["arithmetic"] == "bfloat16" and report["command"].endswith("bfloat16 --batch 2")
     assert set(report["rows"][0]["ms"]) == {"ours", "flax"} and report["rows"][0]["batch"] == 2
     assert "bfloat16 with float32 parameters" in out.with_suffix(".md").read_text()
     for way in seen[0].values():
@@ -170,6 +167,7 @@ def test_a_column_of_compiled_pytorch_is_shown_where_it_was_timed():
     assert "| all (1) | 2.50 | 2.00 | 2.00 | 0.67 | 2.00 |" in page
     assert "| network, batch | ours | native | flax | torch | torch compiled | images/s |" in page
     assert "products in TF32" in page
+    assert "| 1, 2, - | 1, 1 |" in page
 
 
 def test_throughput_counts_images_and_products(tmp_path):

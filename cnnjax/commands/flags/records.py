@@ -18,6 +18,9 @@ _CHECKPOINT_STEPS = flags.DEFINE_integer(
     "Steps between two checkpoints, inside epochs too; 0 for none.",
     lower_bound=0,
 )
+_KEEP_CHECKPOINTS = flags.DEFINE_integer(
+    "keep_checkpoints", 3, "How many of the newest checkpoints stay.", lower_bound=2
+)
 _HISTOGRAMS_EVERY = flags.DEFINE_integer(
     "histograms_every",
     10,
@@ -49,6 +52,7 @@ def read_cadence() -> training.Cadence:
         checkpoint_every=_CHECKPOINT_EVERY.value,
         checkpoint_steps=_CHECKPOINT_STEPS.value,
         histograms_every=_HISTOGRAMS_EVERY.value,
+        keep_checkpoints=_KEEP_CHECKPOINTS.value,
     )
 
 

@@ -19,13 +19,19 @@ _CROPS = flags.DEFINE_enum(
     ["whole", "center", "ten", "dense"],
     "The part of an image that is predicted, enlarged to --scales unless it is whole: its center, "
     "ten crops (corners and center, each mirrored too), or the network at all positions (dense). "
-    "Probabilities of all views are averaged.",
+    "All views are averaged.",
 )
 _SCALES = flags.DEFINE_list(
     "scales",
     [],
     "Sides in pixels to which images are enlarged, separated by commas; if not given, 8/7 of the "
     "network's image size, or that size itself for dense crops.",
+)
+_AVERAGE = flags.DEFINE_string(
+    "average",
+    "task",
+    "How predictions of several networks and views are joined: 'task', as the task does it (a "
+    "classification averages probabilities), or 'logits'.",
 )
 _FLIP = flags.DEFINE_boolean("flip", False, "Predict every view mirrored too.")
 
@@ -49,12 +55,13 @@ def read_ensemble(
     if networks.names_weights():
         if _LAST.value:
             raise training.ConfigError("--last: it is for runs; leave it out beside --weights")
-        return inference.Ensemble((networks.read_weights(read),), views)
+        return inference.Ensemble((networks.read_weights(read),), views, _AVERAGE.value)
     return inference.load_ensemble(
         networks.run_folders(),
         steps=networks.chosen_steps(),
         last=_LAST.value,
         views=views,
+        average=_AVERAGE.value,
         run=networks.run_path(),
         data_dir=read_data_dir(),
         read=read,

@@ -12,6 +12,7 @@ from cnnjax.data.augment.policy import (
     example_keys,
     parse_policy,
 )
+from cnnjax.data.augment.rand_augment import RandAugment
 from cnnjax.data.augment.registry import AUGMENTATIONS, register_augmentation
 from cnnjax.data.augment.transform import Color, Erase, Geometry, Transform
 
@@ -31,6 +32,7 @@ __all__ = [
     "Motion",
     "PcaColor",
     "Policy",
+    "RandAugment",
     "RandomErasing",
     "ResizedCrop",
     "Shift",

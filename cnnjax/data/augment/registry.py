@@ -7,6 +7,7 @@ from cnnjax.data.augment.color import Autocontrast, ColorJitter, PcaColor
 from cnnjax.data.augment.erase import Cutout, RandomErasing
 from cnnjax.data.augment.geometry import Affine, Crop, Flip, ResizedCrop, Shift
 from cnnjax.data.augment.mix import Mix, Mixup
+from cnnjax.data.augment.rand_augment import RandAugment
 from cnnjax.data.augment.transform import Augmentation
 from cnnjax.parts import Registry
 
@@ -41,6 +42,6 @@ def register_augmentation(name: str) -> Callable[[_Made], _Made]:
 
 for _maker in (
     *(Affine, Autocontrast, ColorJitter, Crop, Cutout, Flip),
-    *(Mixup, PcaColor, RandomErasing, ResizedCrop, Shift),
+    *(Mixup, PcaColor, RandAugment, RandomErasing, ResizedCrop, Shift),
 ):
     AUGMENTATIONS.add(_maker.name, _maker)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from cnnjax.data.prepare import scene_sets
-from cnnjax.data.prepare.digits import digit_images, split_indices
+from cnnjax.data.prepare.digit_images import digit_images, split_indices
 from cnnjax.data.prepare.scenes import Scene, SceneForm, compose
 from cnnjax.extras import installed_with
 

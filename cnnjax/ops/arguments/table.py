@@ -37,6 +37,7 @@ KINDS: dict[str, Check] = {
     # Arrays.
     "array": check_array,
     "floats": check_floating,
+    "mask or None": or_none(values.check_mask),
     "images": check_images,
     "images of numbers": values.check_numeric_images,
     "integers": values.check_integers,

@@ -48,6 +48,19 @@ def check_integers(op: str, name: str, value: Any) -> None:
         raise ValueError(f"{op}: {name} must be integers, got {given(value)}")
 
 
+def check_mask(op: str, name: str, value: Any) -> None:
+    """Raises an error unless the value is an array of flags, or of real numbers that count as such.
+
+    Args:
+        op: the calling function, for the message.
+        name: the argument, for the message.
+        value: the argument.
+    """
+    check_array(op, name, value)
+    if not any(is_a(value, kind) for kind in (np.bool_, np.integer, np.floating)):
+        raise ValueError(f"{op}: {name} must be flags, got {given(value)}")
+
+
 def check_filter(op: str, name: str, value: Any) -> None:
     """Raises a ValueError unless the value is a matrix of real numbers with a center.
 

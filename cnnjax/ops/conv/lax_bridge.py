@@ -14,9 +14,11 @@ from cnnjax.ops import sizes
 from cnnjax.ops.agreement import DTYPES
 from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.checks import check_elements, given
-from cnnjax.ops.conv import rules as conv_rules
 from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.algorithms.direct import NHWC, lax_conv
 from cnnjax.ops.conv.batch_axis import on_each_part
+from cnnjax.ops.conv.bilinear import convolve
+from cnnjax.ops.conv.layouts import image_axes, kernel_axes, sizes_of
 
 _KINDS = {
     "lhs": "array",
@@ -32,8 +34,6 @@ _KINDS = {
     "preferred_element_type": "dtype or None",
     "out_sharding": "lax's own",
 }
-
-_NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
 
 @checked(**_KINDS)
@@ -53,14 +53,15 @@ def conv_general_dilated(
 ) -> jax.Array:
     """Returns what `lax.conv_general_dilated` returns, by this package's rules where they apply.
 
-    A two-dimensional NHWC/HWIO convolution of float32, bfloat16, float16 or float64 runs on the
-    rules of `conv2d`. Every other call (other ranks and layouts, `lhs_dilation`, batch groups,
-    negative padding, mixed or integer dtypes, another `preferred_element_type`, an
-    `out_sharding`, empty outputs, and arguments that lax refuses) goes to lax unchanged.
+    A two-dimensional convolution of float32, bfloat16, float16 or float64 runs on the rules of
+    `conv2d`, in any layout, in both modes of differentiation and under `jax.vmap`. Every other call
+    (other ranks, `lhs_dilation`, batch groups, negative padding, mixed or integer dtypes, another
+    `preferred_element_type`, an `out_sharding` or explicit shardings, empty outputs, and arguments
+    that lax refuses) goes to lax unchanged.
 
     Args:
-        lhs: images; (batch, height, width, channels) for our rules.
-        rhs: the kernel; (height, width, channels / groups, filters) for our rules.
+        lhs: images, of the rank and layout that `dimension_numbers` states.
+        rhs: the kernel.
         window_strides: as in lax.
         padding: as in lax.
         lhs_dilation: as in lax.
@@ -73,7 +74,7 @@ def conv_general_dilated(
         out_sharding: as in lax.
 
     Raises:
-        TypeError: as lax, whose message is quoted; and from forward mode through our rules.
+        TypeError: as lax, whose message is quoted.
         ValueError: as lax, whose message is quoted.
 
     Example:
@@ -104,20 +105,22 @@ def _by_our_rules(
     out_sharding,
 ) -> jax.Array:
     """Returns the convolution by the rules of `conv2d` where they apply, else by lax."""
-    spec = None
+    numbers = _numbers(lhs, rhs, dimension_numbers)
     if (
-        batch_group_count == 1
+        numbers is not None
+        and batch_group_count == 1
         and out_sharding is None
         and (lhs_dilation is None or tuple(lhs_dilation) == (1, 1))
-        and _is_nhwc(lhs, rhs, dimension_numbers)
         and _is_one_float(lhs, rhs, preferred_element_type)
     ):
+        images = sizes_of(lhs, image_axes(numbers.lhs_spec))
+        kernel = sizes_of(rhs, kernel_axes(numbers.rhs_spec))
         spec = _spec(
-            lhs, rhs, window_strides, padding, rhs_dilation, feature_group_count, precision
+            images, kernel, window_strides, padding, rhs_dilation, feature_group_count, precision
         )
-    if spec is not None:
-        op, advice = "conv_general_dilated", "call lax.conv_general_dilated itself"
-        return conv_rules.forward(lhs, rhs, spec=spec, within=op, advice=advice)
+        # Other layouts are not cut along a mesh axis.
+        if spec is not None and (numbers == NHWC or spec.batch_axis is None):
+            return convolve(lhs, rhs, spec, numbers)
     return _by_lax(
         "conv_general_dilated",
         lhs,
@@ -203,7 +206,7 @@ def _by_lax(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> jax.Ar
 
 
 def _on_each_part(lhs: jax.Array, rhs: jax.Array, **arguments: Any) -> jax.Array:
-    function = partial(lax.conv_general_dilated, **arguments)
+    function = partial(lax_conv, **arguments)
     axis = conv_spec.batch_axis_of(arguments["feature_group_count"])
     own = arguments.get("out_sharding") is not None or arguments["batch_group_count"] > 1
     if axis is None or own:
@@ -234,14 +237,23 @@ def _check_elements(op: str, lhs: jax.Array, rhs: jax.Array, **arguments: Any) -
     check_elements(op, "the padded images", shape, **{name: arguments[name] for name in names})
 
 
-def _is_nhwc(lhs, rhs, dimension_numbers) -> bool:
-    if jnp.ndim(lhs) != 4 or jnp.ndim(rhs) != 4:
-        return False
+def _numbers(lhs, rhs, dimension_numbers) -> lax.ConvDimensionNumbers | None:
+    """Returns the places of the axes; None where lax computes or refuses the convolution."""
+    if jnp.ndim(lhs) != 4 or jnp.ndim(rhs) != 4 or _is_explicit(lhs) or _is_explicit(rhs):
+        return None
     try:
-        return lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers) == _NHWC
+        return lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     except (TypeError, ValueError):
         # Lax raises the error again, in its own words.
-        return False
+        return None
+
+
+def _is_explicit(x) -> bool:
+    """Returns whether the array is cut along an axis whose sharding is a part of its type."""
+    # NumPy's arrays have no sharding.
+    return isinstance(x, jax.Array) and any(
+        axes is not None for axes in jax.typeof(x).sharding.spec
+    )
 
 
 def _is_one_float(lhs, rhs, preferred) -> bool:
@@ -253,15 +265,17 @@ def _is_one_float(lhs, rhs, preferred) -> bool:
     )
 
 
-def _spec(lhs, rhs, strides, padding, dilation, groups, precision) -> conv_spec.ConvSpec | None:
+def _spec(
+    images, kernel, strides, padding, dilation, groups, precision
+) -> conv_spec.ConvSpec | None:
     """Returns the convolution, or None where lax computes or refuses it."""
     if isinstance(strides, int) or isinstance(dilation, int) or isinstance(padding, int):
         return None
     try:
         return conv_spec.parse(
             "conv_general_dilated",
-            lhs.shape,
-            rhs.shape,
+            images,
+            kernel,
             strides=tuple(strides),
             padding=padding if isinstance(padding, str) else _pairs(padding),
             dilation=(1, 1) if dilation is None else tuple(dilation),

@@ -12,17 +12,12 @@ closed under differentiation: gradients of any order run on these rules alone.
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
 from cnnjax.ops import sizes
-from cnnjax.ops.conv import dispatch
+from cnnjax.ops.conv import dispatch, passes
 from cnnjax.ops.conv.spec import ConvSpec
 from cnnjax.ops.materialize import materialized
 from cnnjax.ops.rules import make_op
-
-
-def _forward(x: jax.Array, kernel: jax.Array, *, spec: ConvSpec) -> jax.Array:
-    return dispatch.run("forward", spec, x.shape, kernel.shape, (), x, kernel)
 
 
 def _native_forward(x: jax.Array, kernel: jax.Array, *, spec: ConvSpec) -> jax.Array:
@@ -30,9 +25,7 @@ def _native_forward(x: jax.Array, kernel: jax.Array, *, spec: ConvSpec) -> jax.A
 
 
 def _forward_save(op, x, kernel, *, spec):
-    if dispatch.choose("kernel_grad", spec, x.shape, kernel.shape) != "matmul":
-        # dL/dk transposes or shifts x; a product reads it from memory in any case.
-        x = materialized(x, witness=kernel)
+    x = passes.kept_for_kernel_grad(x, kernel, spec, x.shape, kernel.shape)
     return op(x, kernel), (x, kernel)
 
 
@@ -44,13 +37,6 @@ def _forward_backward(saved, grad, *, spec):
         input_grad(grad, kernel, spec=spec, input_size=x.shape[1:3]),
         kernel_grad(x, grad, spec=spec, kernel_size=kernel.shape[:2]),
     )
-
-
-def _input_grad(
-    grad: jax.Array, kernel: jax.Array, *, spec: ConvSpec, input_size: sizes.Size
-) -> jax.Array:
-    shape = (grad.shape[0], *input_size, kernel.shape[2] * spec.groups)
-    return dispatch.run("input_grad", spec, shape, kernel.shape, (input_size,), grad, kernel)
 
 
 def _native_input_grad(
@@ -68,16 +54,6 @@ def _input_grad_backward(saved, cotangent, *, spec, input_size):
     )
 
 
-def _kernel_grad(
-    x: jax.Array, grad: jax.Array, *, spec: ConvSpec, kernel_size: sizes.Size
-) -> jax.Array:
-    shape = (*kernel_size, x.shape[3] // spec.groups, grad.shape[3])
-    # A sum over no images; lax would form a kernel without pixels.
-    if x.shape[0] == 0:
-        return jnp.zeros(shape, x.dtype)
-    return dispatch.run("kernel_grad", spec, x.shape, shape, (kernel_size,), x, grad)
-
-
 def _kernel_grad_backward(saved, cotangent, *, spec, kernel_size):
     del kernel_size
     x, grad = saved
@@ -92,12 +68,14 @@ _ADVICE = (
     'differentiate conv2d(..., backward="native") with jax.vjp for {}, and that in forward mode'
 )
 
-forward = make_op("conv2d", _forward, _forward_backward, save=_forward_save, native=_native_forward)
+forward = make_op(
+    "conv2d", passes.forward, _forward_backward, save=_forward_save, native=_native_forward
+)
 """`forward(x, kernel, spec=…)` is x ⋆ k, shape (batch, height, width, filters)."""
 
 input_grad = make_op(
     "conv2d_input_grad",
-    _input_grad,
+    passes.input_grad,
     _input_grad_backward,
     native=_native_input_grad,
     advice=_ADVICE.format("dL/dx"),
@@ -105,6 +83,6 @@ input_grad = make_op(
 """`input_grad(grad, kernel, spec=…, input_size=…)` is dL/dx for images of (height, width)."""
 
 kernel_grad = make_op(
-    "conv2d_kernel_grad", _kernel_grad, _kernel_grad_backward, advice=_ADVICE.format("dL/dk")
+    "conv2d_kernel_grad", passes.kernel_grad, _kernel_grad_backward, advice=_ADVICE.format("dL/dk")
 )
 """`kernel_grad(x, grad, spec=…, kernel_size=…)` is dL/dk for a kernel of (height, width)."""

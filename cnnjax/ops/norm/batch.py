@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.agreement import check_per_channel
 from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.channel_sums import channel_sums, plain_channel_sums
+from cnnjax.ops.norm.masked import masked_batch_norm, row
 from cnnjax.ops.rules import make_op
 
 __all__ = ["batch_norm", "batch_norm_inference"]
@@ -24,6 +27,7 @@ Groups = tuple[tuple[int, ...], ...]
     x="floats",
     scale="floats",
     bias="floats",
+    mask="mask or None",
     epsilon="number from 0",
     axis_name="axis names or None",
     axis_index_groups="axis groups or None",
@@ -34,6 +38,7 @@ def batch_norm(
     scale: Float[Array, " channels"],
     bias: Float[Array, " channels"],
     *,
+    mask: ArrayLike | None = None,
     epsilon: float = 1e-5,
     axis_name: str | tuple[str, ...] | None = None,
     axis_index_groups: Groups | None = None,
@@ -49,6 +54,8 @@ def batch_norm(
         x: activations, channels last, floating dtype; an empty batch has no statistics: NaN.
         scale: γ, one value for each channel.
         bias: β, one value for each channel.
+        mask: true where a value counts in μ and σ², of a shape that broadcasts to that of x; all
+            values are normalized. None counts them all.
         epsilon: added to the variance, in squared units of x.
         axis_name: mapped axes (of `jax.pmap`, `jax.vmap`, `jax.shard_map`) to take statistics over
             as well.
@@ -61,8 +68,8 @@ def batch_norm(
         y in the dtype of `x`, then μ and σ² in float32 (float64 for float64).
 
     Raises:
-        ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, or
-            there are groups but no axis.
+        ValueError: `scale` or `bias` does not have one value per channel, `x` is not floating, the
+            mask does not broadcast to x, or there are groups but no axis.
 
     Example:
         >>> import jax.numpy as jnp
@@ -74,9 +81,14 @@ def batch_norm(
     Source: Ioffe and Szegedy, 2015, algorithm 1; the gradient is section 3's, with dL/dμ and
     dL/dσ² substituted.
     """
-    y, mean, variance = _batch_norm(
-        x, scale, bias, epsilon=epsilon, axis=(axis_name, axis_index_groups), backward=backward
-    )
+    options: dict[str, Any] = dict(epsilon=epsilon, axis=(axis_name, axis_index_groups))
+    _check(x, scale, bias, **options)
+    if mask is None:
+        results = _batch_norm(x, scale, bias, backward=backward, **options)
+    else:
+        kept = jnp.asarray(mask, bool)
+        results = masked_batch_norm(x, scale, bias, kept, backward=backward, **options)
+    y, mean, variance = results
     return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
@@ -164,13 +176,13 @@ def _backward(saved, grads, *, epsilon, axis):
     wide = mean.dtype
     grad = grads[0].astype(wide)
     # Computed again: storing it would take as much memory as x.
-    normal = (x.astype(wide) - _row(mean, x)) * _row(inverse, x)
+    normal = (x.astype(wide) - row(mean, x)) * row(inverse, x)
     bias_grad = channel_sums(grad)
     scale_grad = channel_sums(grad * normal)
     mean_grad = _over_devices(bias_grad / _count(x), axis)
     mean_grad_normal = _over_devices(scale_grad / _count(x), axis)
-    centered = grad - _row(mean_grad, x) - normal * _row(mean_grad_normal, x)
-    input_grad = _row(scale.astype(wide) * inverse, x) * centered
+    centered = grad - row(mean_grad, x) - normal * row(mean_grad_normal, x)
+    input_grad = row(scale.astype(wide) * inverse, x) * centered
     return (
         input_grad.astype(x.dtype),
         scale_grad.astype(scale.dtype),
@@ -178,7 +190,7 @@ def _backward(saved, grads, *, epsilon, axis):
     )
 
 
-_batch_norm = make_op("batch_norm", _forward, _backward, check=_check, save=_save, native=_native)
+_batch_norm = make_op("batch_norm", _forward, _backward, save=_save, native=_native)
 
 
 def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
@@ -187,11 +199,11 @@ def _normalize(x, scale, bias, epsilon, axis, sums=channel_sums):
     values = x.astype(wide)
     mean = _over_devices(sums(values) / _count(x), axis)
     # From deviations, not from Σ x² - μ²: the difference of large numbers would lose its digits.
-    deviations = values - _row(mean, x)
+    deviations = values - row(mean, x)
     variance = _over_devices(sums(deviations * deviations) / _count(x), axis)
     inverse = lax.rsqrt(variance + epsilon)
     factor = scale.astype(wide) * inverse
-    y = deviations * _row(factor, x) + _row(bias.astype(wide), x)
+    y = deviations * row(factor, x) + row(bias.astype(wide), x)
     return y.astype(x.dtype), mean, variance, inverse
 
 
@@ -201,17 +213,13 @@ def _count(x: jax.Array) -> jax.Array:
 
 
 def _affine(x: jax.Array, factor: jax.Array, offset: jax.Array) -> jax.Array:
-    return (x.astype(factor.dtype) * _row(factor, x) + _row(offset, x)).astype(x.dtype)
+    return (x.astype(factor.dtype) * row(factor, x) + row(offset, x)).astype(x.dtype)
 
 
 def _over_devices(value: jax.Array, axis) -> jax.Array:
     name, groups = axis
     # Every device has as many values, so that the mean of means is the mean of all.
     return value if name is None else lax.pmean(value, name, axis_index_groups=groups)
-
-
-def _row(values: jax.Array, x: jax.Array) -> jax.Array:
-    return values.reshape((1,) * (x.ndim - 1) + values.shape)
 
 
 def _check_arrays(op: str, x: jax.Array, **per_channel: jax.Array) -> None:

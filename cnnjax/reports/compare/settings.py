@@ -81,7 +81,7 @@ def make_settings(runs: Sequence[ComparedRun]) -> list[Setting]:
     values = [{key: table.get(key, "") for key in keys} for table in tables]
     labels = _labels(list(groups.values()), values)
     return [
-        Setting(label, group, own, *_style(place, len(groups)))
+        Setting(label, group, own, *line_style(place, len(groups)))
         for place, (label, group, own) in enumerate(
             zip(labels, groups.values(), values, strict=True)
         )
@@ -112,8 +112,13 @@ def short_keys(keys: Sequence[str]) -> list[str]:
     ]
 
 
-def _style(place: int, count: int) -> tuple[int, int]:
-    """Returns color and dash of a setting."""
+def line_style(place: int, count: int) -> tuple[int, int]:
+    """Returns color and dash of one of several lines.
+
+    Args:
+        place: its number, from 0.
+        count: of the lines.
+    """
     if count <= COLORS:
         return place + 1, 0
     if place >= COLORS * len(DASHES):

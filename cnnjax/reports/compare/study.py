@@ -29,6 +29,7 @@ _RESULTS: Table = {
     "verdict": OBJECT,
     "comparisons": OBJECTS,
     "outcomes": optional(OBJECTS),
+    "curves": optional(OBJECTS),
     "runs": OBJECT,
 }
 _VERDICT: Table = {"decision": TEXT, "reason": TEXT}
@@ -59,6 +60,7 @@ class StudyResults:
         units: the unit of each outcome, by its name.
         help: what each outcome is, by its name.
         outcomes: by setting and outcome, what was measured of each run.
+        curves: entries of its results file on outcomes against a factor.
         finished: the number of runs that the verdict is of.
         planned: the number of runs of the study.
     """
@@ -71,6 +73,7 @@ class StudyResults:
     units: Mapping[str, str]
     help: Mapping[str, str]
     outcomes: Mapping[str, Mapping[str, Sequence[float | Sequence[float]]]]
+    curves: Sequence[Mapping[str, Any]]
     finished: int
     planned: int
 
@@ -136,7 +139,7 @@ def read_study(folder: Path) -> tuple[StudyResults, Found]:
 
 def _read_results(folder: Path, question: str, planned: int) -> tuple[StudyResults, str]:
     """Returns the study's results, and a sentence where there are none."""
-    empty = StudyResults(question, "", "", "", (), {}, {}, {}, 0, planned)
+    empty = StudyResults(question, "", "", "", (), {}, {}, {}, (), 0, planned)
     path = folder / RESULTS_FILE
     try:
         values = read_json(path, _RESULTS)
@@ -160,6 +163,7 @@ def _read_results(folder: Path, question: str, planned: int) -> tuple[StudyResul
         units={o["name"]: str(o.get("unit") or "") for o in described},
         help={o["name"]: str(o.get("help") or "") for o in described},
         outcomes=outcomes,
+        curves=values.get("curves") or (),
         finished=finished,
         planned=planned,
     ), ""

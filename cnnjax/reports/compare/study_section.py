@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnjax.reports.compare.outcome_curves import curve_charts
 from cnnjax.reports.compare.quality import list_charts
 from cnnjax.reports.compare.settings import Setting
 from cnnjax.reports.compare.study import StudyResults
@@ -25,6 +26,7 @@ def study_section(study: StudyResults, settings: Sequence[Setting]) -> dict[str,
         "comparisons": [_comparison_row(row, study) for row in study.comparisons],
         "outcomes": _outcome_table(study, settings),
         "charts": list_charts(settings, study.outcomes, study.help),
+        "curves": curve_charts(study.curves, study.units, study.help),
     }
 
 

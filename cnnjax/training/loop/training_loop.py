@@ -33,6 +33,7 @@ class Cadence:
         checkpoint_steps: steps between two checkpoints, inside epochs too; 0 for none of them.
         histograms_every: epochs between two sets of histograms of parameters and gradients in
             TensorBoard; 0 for none.
+        keep_checkpoints: how many of the newest checkpoints stay, 2 or more.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -42,12 +43,18 @@ class Cadence:
     checkpoint_every: int = 1
     checkpoint_steps: int = 0
     histograms_every: int = 0
+    keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
         """Refuses numbers out of range."""
         for name in ("log_every", "checkpoint_every"):
             if (value := getattr(self, name)) < 1:
                 raise ConfigError(f"{name}: {value} was given; give 1 or more")
+        if self.keep_checkpoints < 2:
+            raise ConfigError(
+                f"keep_checkpoints: {self.keep_checkpoints} was given; give 2 or more, one to fall "
+                "back on"
+            )
         for name in ("checkpoint_steps", "histograms_every"):
             if (value := getattr(self, name)) < 0:
                 raise ConfigError(f"{name}: {value} was given; give 1 or more, or 0 for none")

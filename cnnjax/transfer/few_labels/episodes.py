@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from cnnjax import data
 from cnnjax.extras import installed_with
@@ -30,7 +30,11 @@ class EpisodeScore(NamedTuple):
 
 
 def score_episodes(
-    embeddings: Rows, labels: Labels, form: data.Episodes, episodes: int = 600, seed: int = 0
+    embeddings: Num[np.ndarray, "examples values"],
+    labels: Labels,
+    form: data.Episodes,
+    episodes: int = 600,
+    seed: int = 0,
 ) -> EpisodeScore:
     """Returns how often the nearest class mean is the right one, over random episodes.
 

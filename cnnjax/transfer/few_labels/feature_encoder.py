@@ -5,10 +5,12 @@ from typing import Any
 
 import flax.linen as linen
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from cnnjax import nn
+from cnnjax import data, nn, tasks
 from cnnjax.models.net import Net
+from cnnjax.training.loop.prediction import make_predictor
 
 Images = Float[Array, "batch height width channels"]
 
@@ -149,3 +151,21 @@ def encoder_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
             "result.variables of a run that trained one"
         )
     return {name: values["encoder"] for name, values in variables.items() if "encoder" in values}
+
+
+def embed(
+    model: linen.Module,
+    variables: Mapping[str, Any],
+    examples: data.Examples,
+    preprocess: data.Preprocess,
+) -> Float[np.ndarray, "examples values"]:
+    """Returns a network's outputs for all examples, as it gives them in evaluation.
+
+    Args:
+        model: a network that gives a row for each image, such as a `FeatureEncoder`.
+        variables: its variables, which may have more layers than it needs.
+        examples: their images; nothing else of them is read.
+        preprocess: from stored images to network inputs.
+    """
+    predict = make_predictor(model, tasks.Task(), preprocess)
+    return predict(variables, data.lazy_images(examples))

@@ -114,10 +114,8 @@ def fit_linear_probe(
     return replace(probes[best], accuracies=accuracies)
 
 
-def _check_given(
-    features: np.ndarray, labels: np.ndarray, classes: int, validation: Any
-) -> None:
-    """Refuses examples that do not fit each other, before the decomposition, which may take long."""
+def _check_given(features: np.ndarray, labels: np.ndarray, classes: int, validation: Any) -> None:
+    """Refuses examples that do not fit each other; the decomposition may take long."""
     _check(features, labels, "features", "labels")
     if not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(

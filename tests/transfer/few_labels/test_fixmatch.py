@@ -141,3 +141,23 @@ def test_wrong_sizes_of_streams_are_refused(name):
     for value in (0, 1.5, True):
         with pytest.raises(ValueError, match=f"{name}: {value} was given"):
             streams(**{name: value})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", ["jit", "pmap", "parts"])
+def test_devices_and_parts_train_what_one_device_trains(spread):
+    task = FixMatch(NAMES, threshold=0.6)
+    whole = run(train=streams(batch_size=8, epoch_steps=4), task=task, epochs=2)
+    one = training.fit(whole, progress=False)
+    if spread == "parts":
+        found = training.fit(whole.replace(accumulate=4), progress=False)
+    else:
+        found = training.fit(whole, progress=False, parallel=training.Parallel(spread))
+    assert 0 < one.history[-1]["confident"] < 1
+    for name in ("loss", "unlabeled_loss", "confident"):
+        assert found.history[-1][name] == pytest.approx(one.history[-1][name], rel=1e-4)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        found.variables,
+        one.variables,
+    )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from cnnjax import data
-from cnnjax.transfer.few_labels import choose_classes, hide_labels, split_classes, split_labels
+from cnnjax.transfer.few_labels import (
+    choose_classes,
+    hide_labels,
+    paired_classes,
+    rotated_classes,
+    split_classes,
+    split_labels,
+)
 
 LABELS = np.repeat([0, 1, 2], [5, 9, 6])
 
@@ -115,3 +122,46 @@ def test_classes_without_examples_are_refused():
 def test_examples_without_images_are_refused():
     with pytest.raises(ValueError, match="they have no images; their parts are label"):
         hide_labels(data.from_arrays(label=np.arange(3)))
+
+
+def test_quarter_turns_are_classes_of_their_own():
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 1), dtype=np.uint8)
+    examples = data.from_arrays(image=images, label=[0, 1, 1, 0])
+    turned = rotated_classes(examples, 2)
+    assert turned.column("label").tolist() == [0, 1, 1, 0, 2, 3, 3, 2, 4, 5, 5, 4, 6, 7, 7, 6]
+    for turns in range(4):
+        for position in range(4):
+            found = turned.take([4 * turns + position])["image"][0, ..., 0]
+            # A quarter turn counter-clockwise brings the last column to the first row.
+            expected = images[position, ..., 0]
+            for _ in range(turns):
+                expected = expected.T[::-1]
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_cannot_be_turned_is_refused():
+    wide = data.from_arrays(image=np.zeros((2, 2, 3, 1), np.uint8), label=[0, 1])
+    with pytest.raises(ValueError, match="images of 2x3 were given; give square ones"):
+        rotated_classes(wide, 2)
+    with pytest.raises(ValueError, match="1 was given, but there is label 2; give 3 or more"):
+        rotated_classes(sources()["arrays"], 1)
+    read = rotated_classes(sources()["read"], 3)
+    assert read.arrays is None and read.read(22)["label"] == 9 + 22 % 6 % 3
+
+
+def test_pairs_are_of_the_class_that_both_make():
+    images = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((2, 2, 1), np.uint8)
+    examples = data.from_arrays(image=images, label=np.arange(6) % 3)
+    pairs = paired_classes(examples, 3, each=20, seed=1)
+    left, right = pairs.column("image")[:, 0, [0, 3], 0].T.astype(int)
+    np.testing.assert_array_equal(pairs.column("label"), left % 3 * 3 + right % 3)
+    assert np.bincount(pairs.column("label")).tolist() == [20] * 9
+    # Every image is drawn, and independently of its neighbor.
+    assert len({*zip(left, right, strict=True)}) == 36
+    np.testing.assert_array_equal(
+        pairs.column("image"), paired_classes(examples, 3, 20, seed=1).column("image")
+    )
+    with pytest.raises(ValueError, match="class 3 of 4 has no example"):
+        paired_classes(examples, 4, each=1)
+    with pytest.raises(ValueError, match="each: 0 was given"):
+        paired_classes(examples, 3, each=0)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.transfer.probes import features as features_file
 
 from cnnjax import data, models, transfer
+from cnnjax.transfer.probes import features as features_file
 
 
 @pytest.fixture(scope="module")

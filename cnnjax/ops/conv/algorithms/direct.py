@@ -3,6 +3,8 @@
 `forward` is `lax.conv_general_dilated`; `input_grad` and `kernel_grad` are written as JAX's own
 transpose rules write them. XLA's GPU compiler recognizes exactly these forms and maps them to
 cuDNN; on CPU they are the baseline that the other formulations are measured against.
+
+lax's function is taken from it when this file is imported: `ops.use_in_lax` puts ours in its place.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.lax import ConvDimensionNumbers
+from jax.lax import conv_general_dilated as lax_conv
 
 from cnnjax.ops import sizes
 from cnnjax.ops.conv.spec import ConvSpec
 
-NHWC = ("NHWC", "HWIO", "NHWC")
-# The same axes with the roles of batch and channels, or of channels and filters, exchanged.
-_INPUT_GRAD = ("NHWC", "HWOI", "NHWC")
-_KERNEL_GRAD = ("CHWN", "IHWO", "HWNC")
+NHWC = ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+"""Of images, HWIO of kernels: the places of batch or filters, channels, height and width."""
 
 
 def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -> str:
@@ -32,28 +34,35 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
     return ""
 
 
-def forward(spec: ConvSpec, x: jax.Array, kernel: jax.Array) -> jax.Array:
+def forward(
+    spec: ConvSpec, x: jax.Array, kernel: jax.Array, numbers: ConvDimensionNumbers = NHWC
+) -> jax.Array:
     """Returns y(r, c) = Σ_a Σ_b x(r·s + a·d - p, c·s + b·d - p) k(a, b), summed over channels too.
 
     Args:
         spec: the convolution.
         x: images, (batch, height, width, channels).
         kernel: (height, width, channels / groups, filters).
+        numbers: the places of the axes, if others.
     """
-    return lax.conv_general_dilated(
+    return lax_conv(
         x,
         kernel,
         window_strides=spec.strides,
         padding=spec.padding,
         rhs_dilation=spec.dilation,
-        dimension_numbers=NHWC,
+        dimension_numbers=numbers,
         feature_group_count=spec.groups,
         precision=spec.precision,
     )
 
 
 def input_grad(
-    spec: ConvSpec, input_size: sizes.Size, grad: jax.Array, kernel: jax.Array
+    spec: ConvSpec,
+    input_size: sizes.Size,
+    grad: jax.Array,
+    kernel: jax.Array,
+    numbers: ConvDimensionNumbers = NHWC,
 ) -> jax.Array:
     """Returns dL/dx: the flipped kernel, over the upstream gradient spread out by the stride.
 
@@ -62,18 +71,16 @@ def input_grad(
         input_size: height and width of the images.
         grad: dL/dy, (batch, out_height, out_width, filters).
         kernel: (height, width, channels / groups, filters).
+        numbers: the places of the axes in the forward pass, if others.
     """
-    height, width, channels, filters = kernel.shape
+    lhs, (filters, channels, *axes), out = numbers
     if spec.groups > 1:
-        # The group moves from the filters to the channels: O(g f) I(c) becomes O(f) I(g c).
-        kernel = kernel.reshape(height, width, channels, spec.groups, filters // spec.groups)
-        kernel = jnp.moveaxis(kernel, 3, 2)
-        kernel = kernel.reshape(height, width, spec.groups * channels, filters // spec.groups)
+        kernel = _with_groups_in_channels(kernel, spec.groups, filters, channels)
     pads = []
     for n, k, g, s, d, (low, _) in zip(
         input_size,
-        (height, width),
-        grad.shape[1:3],
+        (kernel.shape[axis] for axis in axes),
+        (grad.shape[axis] for axis in out[2:]),
         spec.strides,
         spec.dilation,
         spec.padding,
@@ -81,21 +88,25 @@ def input_grad(
     ):
         before = sizes.span(k, d) - 1 - low
         pads.append((before, n + sizes.span(k, d) - 1 - sizes.span(g, s) - before))
-    return lax.conv_general_dilated(
+    return lax_conv(
         grad,
-        lax.rev(kernel, (0, 1)),
+        lax.rev(kernel, tuple(axes)),
         window_strides=(1, 1),
         padding=pads,
         lhs_dilation=spec.strides,
         rhs_dilation=spec.dilation,
-        dimension_numbers=_INPUT_GRAD,
+        dimension_numbers=ConvDimensionNumbers(out, (channels, filters, *axes), lhs),
         feature_group_count=spec.groups,
         precision=spec.precision,
     )
 
 
 def kernel_grad(
-    spec: ConvSpec, kernel_size: sizes.Size, x: jax.Array, grad: jax.Array
+    spec: ConvSpec,
+    kernel_size: sizes.Size,
+    x: jax.Array,
+    grad: jax.Array,
+    numbers: ConvDimensionNumbers = NHWC,
 ) -> jax.Array:
     """Returns dL/dk: the input correlated with the upstream gradient, summed over the batch.
 
@@ -104,26 +115,45 @@ def kernel_grad(
         kernel_size: height and width of the kernel.
         x: images, (batch, height, width, channels).
         grad: dL/dy, (batch, out_height, out_width, filters).
+        numbers: the places of the axes in the forward pass, if others.
     """
+    lhs, rhs, out = numbers
     pads = [
         (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
         for n, k, g, s, d, (low, _) in zip(
-            x.shape[1:3],
+            (x.shape[axis] for axis in lhs[2:]),
             kernel_size,
-            grad.shape[1:3],
+            (grad.shape[axis] for axis in out[2:]),
             spec.strides,
             spec.dilation,
             spec.padding,
             strict=True,
         )
     ]
-    return lax.conv_general_dilated(
+    return lax_conv(
         x,
         grad,
         window_strides=spec.dilation,
         padding=pads,
         rhs_dilation=spec.strides,
-        dimension_numbers=_KERNEL_GRAD,
+        dimension_numbers=ConvDimensionNumbers(*map(_exchanged, (lhs, out, rhs))),
         batch_group_count=spec.groups,
         precision=spec.precision,
     )
+
+
+def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the same axes with batch and channels, or filters and channels, exchanged."""
+    return (axes[1], axes[0], *axes[2:])
+
+
+def _with_groups_in_channels(
+    kernel: jax.Array, groups: int, filters: int, channels: int
+) -> jax.Array:
+    """Moves the group from the filters to the channels: O(g f) I(c) becomes O(f) I(g c)."""
+    shape = list(kernel.shape)
+    shape[filters : filters + 1] = [groups, shape[filters] // groups]
+    kernel = jnp.moveaxis(kernel.reshape(shape), filters, channels)
+    shape = list(kernel.shape)
+    shape[channels : channels + 2] = [groups * shape[channels + 1]]
+    return kernel.reshape(shape)

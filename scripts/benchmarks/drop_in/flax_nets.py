@@ -1,7 +1,6 @@
-"""ResNet-18 in plain flax.linen and flax.nnx, with lax's convolution or with cnnjax's dropped in.
+"""ResNet-18 in plain flax.linen and flax.nnx (He 2016, table 1), written as flax users write it.
 
-The nets are He 2016, table 1 (18 layers), written as flax users write them: the only thing that
-changes is `conv_general_dilated`.
+The only thing that changes is `conv_general_dilated`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,6 @@ import flax.linen
 import flax.nnx
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
-from jax import lax
-
-from cnnjax import ops
-from cnnjax.compiler import compiler_options
-from scripts.benchmarks.timing import Times, interleaved
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
@@ -143,40 +135,16 @@ class NnxResNet18(flax.nnx.Module):
         return self.head(x.mean((1, 2)))
 
 
-def training(
-    library: str, convolution: Callable, batch: int, size: int, dtype: Any = jnp.float32
-) -> tuple[Callable, Any]:
-    """Returns a training step `state -> (state, loss)` of SGD with momentum, and its first state.
+def linen_resnet18(
+    convolution: Callable, dtype: Any, images: jax.Array
+) -> tuple[Callable, Any, Any]:
+    """Returns `logits_of(params, rest)`, which gives logits and the next rest, and both trees.
 
     Args:
-        library: "linen" or "nnx".
         convolution: `lax.conv_general_dilated`, or ours.
-        batch: images a step; the same ones each step.
-        size: their height and width.
-        dtype: of the parameters and the images.
+        dtype: of the parameters.
+        images: NHWC.
     """
-    rng = np.random.default_rng(0)
-    images = jnp.asarray(rng.standard_normal((batch, size, size, 3)), dtype)
-    labels = jnp.asarray(rng.integers(0, 10, batch))
-    optimizer = optax.sgd(0.01, momentum=0.9)
-    make = {"linen": _linen, "nnx": _nnx}[library]
-    logits_of, params, rest = make(convolution, dtype, images)
-
-    def loss_of(params, rest):
-        logits, rest = logits_of(params, rest)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses.mean(), rest
-
-    def step(state):
-        params, rest, momentum = state
-        (loss, rest), grads = jax.value_and_grad(loss_of, has_aux=True)(params, rest)
-        updates, momentum = optimizer.update(grads, momentum, params)
-        return (optax.apply_updates(params, updates), rest, momentum), loss
-
-    return step, (params, rest, optimizer.init(params))
-
-
-def _linen(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable, Any, Any]:
     module = LinenResNet18(convolution, dtype)
     variables = module.init(jax.random.key(0), images)
 
@@ -186,7 +154,14 @@ def _linen(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callab
     return logits_of, variables["params"], {"batch_stats": variables["batch_stats"]}
 
 
-def _nnx(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable, Any, Any]:
+def nnx_resnet18(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable, Any, Any]:
+    """Returns `logits_of(params, rest)`, which gives logits and the next rest, and both trees.
+
+    Args:
+        convolution: `lax.conv_general_dilated`, or ours.
+        dtype: of the parameters.
+        images: NHWC.
+    """
     model = NnxResNet18(convolution, dtype)
     graph, params, rest = flax.nnx.split(model, flax.nnx.Param, ...)
 
@@ -197,33 +172,3 @@ def _nnx(convolution: Callable, dtype: Any, images: jax.Array) -> tuple[Callable
         return logits, flax.nnx.split(model, flax.nnx.Param, ...)[2]
 
     return logits_of, params, rest
-
-
-def step_times(batch: int = 8, size: int = 64, repeats: int = 9) -> dict[str, Times]:
-    """Returns the times of one step, with lax's convolution and with ours, for Linen and NNX.
-
-    Args:
-        batch: images a step.
-        size: their height and width.
-        repeats: interleaved rounds.
-
-    Returns:
-        The times by library, "linen" and "nnx".
-    """
-    found = {}
-    for library in ("linen", "nnx"):
-        contestants = {}
-        for name, convolution, options in (
-            ("lax", lax.conv_general_dilated, {}),
-            ("lax, same options", lax.conv_general_dilated, compiler_options()),
-            ("ours", ops.conv_general_dilated, compiler_options()),
-        ):
-            step, state = training(library, convolution, batch, size)
-            program = jax.jit(step, compiler_options=options).lower(state).compile()
-            contestants[name] = functools.partial(_run, program, state)
-        found[library] = interleaved(contestants, repeats)
-    return found
-
-
-def _run(program: Callable, state: Any) -> None:
-    jax.block_until_ready(program(state))

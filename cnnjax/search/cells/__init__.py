@@ -1,0 +1,1 @@
+"""Cells: their operations, genomes, spaces, and the networks that repeat them."""

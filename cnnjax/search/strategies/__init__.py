@@ -1,0 +1,1 @@
+"""Strategies: how the next cell is proposed from those that were evaluated."""

@@ -1,0 +1,1 @@
+"""A table of truth: every cell of a small space, trained and measured once."""

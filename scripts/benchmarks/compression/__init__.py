@@ -1,0 +1,1 @@
+"""Benchmarks of networks that were made smaller."""

@@ -1,0 +1,1 @@
+"""Networks of other libraries, trained with lax's convolution and with ours in its place."""
