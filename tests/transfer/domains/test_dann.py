@@ -1,6 +1,7 @@
 """Domain-adversarial training, against the gradients of two losses that are written out."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -126,7 +127,7 @@ def examples(count, labeled=True, channels=1):
     return whole if labeled else hide_labels(whole)
 
 
-def make_run(task=TASK, model=MODEL, target=None):
+def make_run(task=TASK, model: Any = MODEL, target=None):
     target = examples(20, labeled=False) if target is None else target
     return training.Run(
         model=model,

@@ -1,5 +1,7 @@
 """Group-DRO against its algorithm in NumPy float64, on whole batches, parts and devices."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -84,7 +86,7 @@ def train(batches, gradients_of):
     return state.params["Dense_0"]["kernel"], jnp.exp(state.task_state["log_weights"])
 
 
-def gradients(state, batch, task=TASK, **options):
+def gradients(state, batch, task: Any = TASK, **options):
     return batch_gradients(state, batch, jax.random.key(0), model=Linear(), task=task, **options)
 
 
