@@ -119,9 +119,10 @@ def test_the_left_out_domain_has_no_example_among_the_others(lazy):
 
 WRONG_TYPE: Any = domains.Inverted
 HALF: Any = 0.5
+ARRAY: Any = IMAGES
 MASKED = data.from_arrays(image=IMAGES, mask=np.zeros((60, 8, 8), int))
 WRONG = {
-    "array": (lambda: domains.shift(IMAGES), "examples: ndarray was given"),
+    "array": (lambda: domains.shift(ARRAY), "examples: ndarray was given"),
     "floats": (
         lambda: domains.shift(data.from_arrays(image=IMAGES / 255.0), domains.Inverted()),
         "image: images of float32 were given",
