@@ -27,7 +27,7 @@ PAGES = (
     "dense_networks.md",
     pytest.param("detection.md", marks=pytest.mark.slow),
     "diagrams.md",
-    "domains.md",
+    pytest.param("domains.md", marks=pytest.mark.slow),
     pytest.param("ensembles.md", marks=pytest.mark.slow),
     "families.md",
     pytest.param("few_labels.md", marks=pytest.mark.slow),

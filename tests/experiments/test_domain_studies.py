@@ -90,7 +90,9 @@ def test_generalization_never_sees_the_domain_that_is_left_out():
         assert keys(run.main.examples)[0] == keys(*(train[name] for name in others))[0]
         assert keys(run.test)[0] == keys(*(held_out[name] for name in others))[0]
         assert not keys(run.main.examples)[0] & keys(run.test)[0]
-        assert run.task.group_names == tuple(others)
+        task = run.task
+        assert isinstance(task, domains.GroupClassification)
+        assert task.group_names == tuple(others)
     assert len({run.total_steps for run in runs.values()}) == 1
     assert [type(run.task) for run in runs.values()] == [
         domains.GroupClassification,

@@ -23,7 +23,7 @@ with 1 and 5 labels: prototypical nets 55.5 % and 72.0 % right, ridge regression
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import optax
@@ -45,22 +45,6 @@ EFFECT = 0.01
 STARTS = {"features": {}, "scratch": {"start": "scratch"}}
 
 
-class Sets(NamedTuple):
-    """The sets of a run.
-
-    Attributes:
-        base: labeled images of the base classes to train on.
-        held_out: further ones, for validation.
-        labeled: the few labeled images of the novel classes.
-        test: test images of the novel classes.
-    """
-
-    base: data.Examples
-    held_out: data.Examples
-    labeled: data.Examples
-    test: data.Examples
-
-
 def get_study(scale: str) -> studies.Study:
     """Returns the study.
 
@@ -69,13 +53,14 @@ def get_study(scale: str) -> studies.Study:
     """
     base = BASES[scale]
     counts = {"trial": (5,)}.get(scale, (1, 5))
+    novel = functools.partial(novel_error, base)
     measured = {
         "nearest_mean_error": (
-            functools.partial(novel_error, base, domains.nearest_means),
+            functools.partial(novel, domains.nearest_means),
             "on novel classes, by the nearest class mean of the features",
         ),
         "ridge_error": (
-            functools.partial(novel_error, base, domains.ridge_classes),
+            functools.partial(novel, domains.ridge_classes),
             "on novel classes, by ridge regression of the features",
         ),
         "pixels_error": (
@@ -86,7 +71,7 @@ def get_study(scale: str) -> studies.Study:
             functools.partial(task_error, base),
             "of the nearest class mean in tasks of some novel classes",
         ),
-        "validation_error": (studies.error, "of the network on held-out images of its classes"),
+        "own_error": (studies.error, "of the network, on held-out base or on novel test images"),
     }
     return studies.Study(
         question="Do features of other classes help where a class has few labels?",
@@ -102,8 +87,7 @@ def get_study(scale: str) -> studies.Study:
             for name, (measure, text) in measured.items()
         ],
         rule=studies.Rule(
-            claim="with 5 labels, features of base classes have a lower error on novel classes "
-            "than learning from scratch",
+            claim="with 5 labels, features of base classes beat learning from scratch",
             primary=_compare("nearest_mean_error", 5),
             others=[
                 _compare(outcome, count)
@@ -116,9 +100,8 @@ def get_study(scale: str) -> studies.Study:
 
 
 def _compare(outcome: str, count: int) -> studies.Comparison:
-    method = outcome.removesuffix("_error").replace("_", " ")
     return studies.Comparison(
-        f"error, scratch over features with the {method}, labels of a class: {count}",
+        f"{outcome}, scratch over features, labels of a class: {count}",
         outcome,
         {"start": "scratch", "labels": count},
         {"start": "features", "labels": count},
@@ -133,8 +116,8 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
         settings: the base with the changes of the run.
         context: where the images are.
     """
-    sets, split = make_sets(settings, context)
     scratch = settings["start"] == "scratch"
+    sets, split = make_sets(settings, context)
     names = split.names("novel" if scratch else "base", data.dataset(settings["data"]).class_names)
     examples, batch = sets.labeled if scratch else sets.base, settings["batch_size"]
     # Both kinds of runs have epochs of one length: few images are repeated, many are all there.
@@ -170,13 +153,10 @@ def novel_error(settings: Mapping[str, Any], classify: Callable, trained: studie
             network that has learned from scratch classifies by itself.
         trained: the run.
     """
-    assert trained.context is not None  # runs of a study have one
-    if trained.context.labels["start"] == "scratch":
+    if _context(trained).labels["start"] == "scratch":
         return studies.error(trained)
-    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
-    support, queries = (_rows(settings, trained, own) for own in (sets.labeled, sets.test))
-    found = classify(support, sets.labeled.column("label"), queries)
-    return float((found != sets.test.column("label")).mean())
+    rows = functools.partial(_features, settings, trained)
+    return _classified(settings, classify, trained, rows)
 
 
 def pixels_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:
@@ -186,14 +166,12 @@ def pixels_error(settings: Mapping[str, Any], trained: studies.Trained) -> float
         settings: the study's base.
         trained: the run.
     """
-    assert trained.context is not None  # runs of a study have one
-    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
-    support, queries = (
-        np.asarray(trained.run.preprocess.images(own.column("image"))).reshape(len(own), -1)
-        for own in (sets.labeled, sets.test)
-    )
-    found = domains.nearest_means(support, sets.labeled.column("label"), queries)
-    return float((found != sets.test.column("label")).mean())
+
+    def pixels(examples: data.Examples) -> np.ndarray:
+        inputs = trained.run.preprocess.images(examples.column("image"))
+        return np.asarray(inputs).reshape(len(examples), -1)
+
+    return _classified(settings, domains.nearest_means, trained, pixels)
 
 
 def task_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:
@@ -203,19 +181,27 @@ def task_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:
         settings: the study's base.
         trained: the run.
     """
-    assert trained.context is not None  # runs of a study have one
-    sets, _ = make_sets({**settings, "labels": _count(trained)}, trained.context)
-    form = data.Episodes(settings["ways"], shots=_count(trained), queries=settings["queries"])
-    rows = _rows(settings, trained, sets.test)
+    sets = _sets(settings, trained)
+    shots = int(_context(trained).labels["labels"])
+    form = data.Episodes(settings["ways"], shots, settings["queries"])
+    rows = _features(settings, trained, sets.test)
     return 1 - few_labels.score_episodes(rows, sets.test.column("label"), form).accuracy
 
 
-def _count(trained: studies.Trained) -> int:
-    assert trained.context is not None  # runs of a study have one
-    return int(trained.context.labels["labels"])
+def _classified(
+    settings: Mapping[str, Any],
+    classify: Callable,
+    trained: studies.Trained,
+    rows: Callable[[data.Examples], np.ndarray],
+) -> float:
+    sets = _sets(settings, trained)
+    found = classify(rows(sets.labeled), sets.labeled.column("label"), rows(sets.test))
+    return float((found != sets.test.column("label")).mean())
 
 
-def _rows(settings: Mapping[str, Any], trained: studies.Trained, examples: data.Examples) -> Any:
+def _features(
+    settings: Mapping[str, Any], trained: studies.Trained, examples: data.Examples
+) -> np.ndarray:
     return transfer.layer_features(
         trained.run.model,
         trained.result.variables,
@@ -226,9 +212,19 @@ def _rows(settings: Mapping[str, Any], trained: studies.Trained, examples: data.
     )
 
 
+def _context(trained: studies.Trained) -> studies.RunContext:
+    assert trained.context is not None  # of a study's run
+    return trained.context
+
+
+def _sets(settings: Mapping[str, Any], trained: studies.Trained) -> domains.NovelSets:
+    context = _context(trained)
+    return make_sets({**settings, "labels": int(context.labels["labels"])}, context)[0]
+
+
 def make_sets(
     settings: Mapping[str, Any], context: studies.RunContext
-) -> tuple[Sets, domains.ClassSplit]:
+) -> tuple[domains.NovelSets, domains.ClassSplit]:
     """Returns the sets of a run and its classes, which are the same for all runs of a seed.
 
     Args:
@@ -236,30 +232,13 @@ def make_sets(
         context: the seed, and where the images are.
     """
     dataset = data.dataset(settings["data"])
-    train, test = (
-        data.load_examples(dataset, split, context.data_dir) for split in ("train", "test")
-    )
+    train = data.load_examples(dataset, "train", context.data_dir)
+    test = data.load_examples(dataset, "test", context.data_dir)
     if settings["train_examples"]:
         train = data.choose(train, range(settings["train_examples"]))
-    found = few_labels.split_classes(
-        range(len(dataset.class_names)), settings["classes"], context.seed
-    )
+    found = few_labels.split_classes(range(dataset.num_classes), settings["classes"], context.seed)
     split = domains.ClassSplit(found["base"], found["novel"])
-    known = split.base + split.novel
-    train, test = (
-        data.choose(own, np.flatnonzero(np.isin(own.column("label"), known)))
-        for own in (train, test)
-    )
-    base, novel = (split.choose(train, part) for part in ("base", "novel"))
-    few = few_labels.split_labels(novel.column("label"), settings["labels"], context.seed)
-    order = np.random.default_rng(context.seed).permutation(len(base))
-    fifth = len(base) // 5
-    return Sets(
-        data.choose(base, order[fifth:]),
-        data.choose(base, order[:fifth]),
-        data.choose(novel, few.labeled),
-        split.choose(test, "novel"),
-    ), split
+    return domains.novel_sets(train, test, split, settings["labels"], context.seed), split
 
 
 SMALL = {
@@ -277,10 +256,8 @@ SMALL = {
     "epoch_steps": 100,
     "epochs": 6,
     "rate": 0.01,
-    "mean": [0.3],
-    "std": [0.38],
-    "ways": 4,
-    "queries": 15,
+    **{"mean": [0.3], "std": [0.38]},
+    **{"ways": 4, "queries": 15},
 }
 
 BASES: dict[str, dict[str, Any]] = {

@@ -17,6 +17,7 @@ from cnnjax.transfer.domains.joined import (
     leave_one_out,
     rotated_domains,
 )
+from cnnjax.transfer.domains.novel_sets import NovelSets, novel_sets
 from cnnjax.transfer.domains.photographs import Blended, photographs
 from cnnjax.transfer.domains.resampling import Blurred, Resized, Rotated
 from cnnjax.transfer.domains.shift import ShiftedExamples, shift
@@ -39,6 +40,7 @@ __all__ = [
     "Inverted",
     "LeftOut",
     "Noisy",
+    "NovelSets",
     "Resized",
     "Rotated",
     "ShiftedExamples",
@@ -48,6 +50,7 @@ __all__ = [
     "join_domains",
     "leave_one_out",
     "nearest_means",
+    "novel_sets",
     "photographs",
     "ridge_classes",
     "rotated_domains",

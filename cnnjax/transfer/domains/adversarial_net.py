@@ -97,7 +97,8 @@ class AdversarialNet(linen.Module):
         if self.is_initializing():
             # A network has no features while it is initialized; their shapes are known.
             network: Any = self.network.clone(parent=None, name=None)
-            shapes = feature_shapes(network, x.shape[1:])
+            height, width, channels = x.shape[1:]
+            shapes = feature_shapes(network, (height, width, channels))
             if self.feature in shapes:
                 self.domain_head(jnp.zeros((1, *shapes[self.feature])))
         return self._logits(x, train)

@@ -84,7 +84,8 @@ class ClassSplit:
             part: "base" or "novel".
             class_names: a name for each label of the whole set.
         """
-        return tuple(class_names[label] for label in getattr(self, part))
+        classes: tuple[int, ...] = getattr(self, part)
+        return tuple([class_names[label] for label in classes])
 
 
 def nearest_means(support: Rows, labels: Labels, queries: Queries) -> Classes:

@@ -52,7 +52,7 @@ def join_domains(domains: Mapping[str, data.Examples]) -> data.Examples:
     joined = data.JoinedExamples(tuple(parts))
     if any(own.arrays is None for own in domains.values()):
         return joined
-    kinds = {name: form.kind for name, form in joined.spec.items()}
+    kinds: dict[str, data.Kind] = {name: form.kind for name, form in joined.spec.items()}
     return data.ArrayExamples(
         {name: joined.column(name) for name in kinds}, kinds, joined.identity()
     )

@@ -140,7 +140,7 @@ def shift(examples: data.Examples, *transforms: Transform, seed: int = 0) -> dat
     spec = shifted.spec  # a transform may refuse such images
     if examples.arrays is None:
         return shifted
-    kinds = {name: form.kind for name, form in spec.items()}
+    kinds: dict[str, data.Kind] = {name: form.kind for name, form in spec.items()}
     return data.ArrayExamples(shifted.changed(dict(examples.arrays)), kinds, shifted.identity())
 
 

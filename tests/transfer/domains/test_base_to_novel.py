@@ -1,5 +1,7 @@
 """From base to novel classes: disjoint splits, features, and two classifiers in closed form."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -9,10 +11,11 @@ from cnnjax import data
 from cnnjax.transfer import domains, few_labels
 from cnnjax.transfer.domains.base_to_novel import RIDGES
 
-DIGITS = sklearn.datasets.load_digits()
-IMAGES = (DIGITS.images[:200, ..., None] * 15.9).astype(np.uint8)
-EXAMPLES = data.from_arrays(image=IMAGES, label=DIGITS.target[:200])
+PIXELS, LABELS = (part[:200] for part in sklearn.datasets.load_digits(return_X_y=True))
+IMAGES = (PIXELS.reshape(-1, 8, 8, 1) * 15.9).astype(np.uint8)
+EXAMPLES = data.from_arrays(image=IMAGES, label=LABELS)
 SPLIT = domains.ClassSplit(base=(7, 0, 1, 2, 3, 4), novel=(9, 5, 6, 8))
+OTHER: Any = "test"
 RANDOM = np.random.default_rng(0)
 
 
@@ -23,7 +26,7 @@ def test_no_example_is_in_both_splits_and_all_are_in_one():
     }
     assert not found["base"] & found["novel"]
     assert len(found["base"] | found["novel"]) == 200
-    whole = {image.tobytes(): label for image, label in zip(IMAGES, DIGITS.target, strict=False)}
+    whole = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=False)}
     for part, own in parts.items():
         classes = getattr(SPLIT, part)
         for image, label in zip(own.column("image"), own.column("label"), strict=True):
@@ -73,7 +76,7 @@ WRONG = {
         lambda: domains.ClassSplit(tuple(range(10)), (10, 11)).choose(EXAMPLES, "novel"),
         "class 10 has no example",
     ),
-    "part": (lambda: SPLIT.choose(EXAMPLES, "test"), "part: 'test' was given"),
+    "part": (lambda: SPLIT.choose(EXAMPLES, OTHER), "part: 'test' was given"),
     "labels": (
         lambda: few_labels.split_labels(SPLIT.choose(EXAMPLES, "novel").column("label"), 40),
         "40 labels of each class were requested",

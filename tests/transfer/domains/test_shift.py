@@ -1,5 +1,7 @@
 """Shifted, divided and joined examples: the same by content and seed, and disjoint."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -7,9 +9,9 @@ import sklearn.datasets
 from cnnjax import data
 from cnnjax.transfer import domains
 
-DIGITS = sklearn.datasets.load_digits()
-IMAGES = (DIGITS.images[:60, ..., None] * 15.9).astype(np.uint8)
-EXAMPLES = data.from_arrays(image=IMAGES, label=DIGITS.target[:60])
+PIXELS, LABELS = (part[:60] for part in sklearn.datasets.load_digits(return_X_y=True))
+IMAGES = (PIXELS.reshape(-1, 8, 8, 1) * 15.9).astype(np.uint8)
+EXAMPLES = data.from_arrays(image=IMAGES, label=LABELS)
 BLENDED = (domains.Resized(12), domains.Blended(), domains.Noisy(0.05))
 
 
@@ -20,7 +22,7 @@ class Read:
         return len(IMAGES)
 
     def __getitem__(self, position):
-        return IMAGES[position], DIGITS.target[position]
+        return IMAGES[position], LABELS[position]
 
 
 def keys(examples):
@@ -34,7 +36,7 @@ def test_a_digit_looks_the_same_in_every_choice_of_the_examples():
     chosen = [41, 7, 19]
     first = domains.shift(data.choose(EXAMPLES, chosen), *BLENDED, seed=3)
     np.testing.assert_array_equal(first.column("image"), whole.column("image")[chosen])
-    np.testing.assert_array_equal(first.column("label"), DIGITS.target[chosen])
+    np.testing.assert_array_equal(first.column("label"), LABELS[chosen])
 
 
 def test_another_seed_and_another_digit_draw_otherwise():
@@ -115,16 +117,19 @@ def test_the_left_out_domain_has_no_example_among_the_others(lazy):
     assert stream.label_part == "domain"
 
 
+WRONG_TYPE: Any = domains.Inverted
+HALF: Any = 0.5
+ARRAY: Any = IMAGES
 MASKED = data.from_arrays(image=IMAGES, mask=np.zeros((60, 8, 8), int))
 WRONG = {
-    "array": (lambda: domains.shift(IMAGES), "examples: ndarray was given"),
+    "array": (lambda: domains.shift(ARRAY), "examples: ndarray was given"),
     "floats": (
         lambda: domains.shift(data.from_arrays(image=IMAGES / 255.0), domains.Inverted()),
         "image: images of float32 were given",
     ),
     "mask": (lambda: domains.shift(MASKED, domains.Inverted()), "mask: it would not move"),
-    "class": (lambda: domains.shift(EXAMPLES, domains.Inverted), "transforms: <class .* is none"),
-    "seed": (lambda: domains.shift(EXAMPLES, seed=0.5), "seed: 0.5 was given"),
+    "class": (lambda: domains.shift(EXAMPLES, WRONG_TYPE), "transforms: <class .* is none"),
+    "seed": (lambda: domains.shift(EXAMPLES, seed=HALF), "seed: 0.5 was given"),
     "no image": (
         lambda: domains.shift(data.from_arrays(label=[1]), domains.Inverted()),
         "there are no images among label",

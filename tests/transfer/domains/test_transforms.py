@@ -1,5 +1,7 @@
 """Transforms of single images, against SciPy, closed forms and pixels that can be computed."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -118,12 +120,14 @@ def test_photographs_of_a_folder(tmp_path):
         domains.photographs(tmp_path)
 
 
+HALF: Any = 0.5
+TEXT: Any = "15"
 WRONG = {
     "sigma": (lambda: domains.Blurred(0), "blurred: sigma must be a number above 0, got 0"),
     "flag": (lambda: domains.Noisy(True), "noisy: deviation must be a number above 0, got True"),
     "contrast": (lambda: domains.Colored(1.0), "colored: contrast must be from 0 to 0.8, got 1.0"),
-    "size": (lambda: domains.Resized(2.5), "resized: size must be a whole number above 0"),
-    "angle": (lambda: domains.Rotated("15"), "rotated: angle must be a finite number, got '15'"),
+    "size": (lambda: domains.Resized(HALF), "resized: size must be a whole number above 0"),
+    "angle": (lambda: domains.Rotated(TEXT), "rotated: angle must be a finite number, got '15'"),
     "colored": (lambda: changed(domains.Colored(), RGB), "images of 3 channels were given"),
     "rgb": (lambda: changed(domains.RGB(), RGB[..., :2]), "images of 2 channels were given"),
     "none": (lambda: domains.Blended(()), "blended: there are no photographs"),
@@ -131,7 +135,7 @@ WRONG = {
     "small": (lambda: changed(domains.Blended((RGB,)), GRAY[:, :1].repeat(20, 1)), "do not fit"),
     "folder": (lambda: domains.photographs("nowhere"), "nowhere is no folder"),
     "shrink": (lambda: domains.photographs(shrink=500), "shrink=500 leaves nothing"),
-    "half": (lambda: domains.photographs(shrink=0.5), "shrink must be a whole number from 1 on"),
+    "half": (lambda: domains.photographs(shrink=HALF), "shrink must be a whole number from 1 on"),
 }
 
 
