@@ -17,11 +17,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from cnnjax.search.runs.folder import CellFolder
 
 from cnnjax import search, studies
 from cnnjax.analysis.plots.courses import plot_courses, plot_tradeoff
 from cnnjax.extras import installed_with
+from cnnjax.search.runs.folder import CellFolder
 from cnnjax.writing import aside, write_json, write_text
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -39,11 +39,10 @@ COMPARISONS = (("evolution", 50), ("evolution", 100), ("reinforce", 100))
 """What is compared with random search, and after how many evaluations."""
 
 
-def compare(table: search.CellTable, courses: Mapping[str, search.Courses]) -> list[dict[str, Any]]:
+def compare(courses: Mapping[str, search.Courses]) -> list[dict[str, Any]]:
     """Returns the decisions on the comparisons.
 
     Args:
-        table: the table.
         courses: by strategy.
     """
     with installed_with("train"):
@@ -90,7 +89,8 @@ def row(each: Mapping[str, Any]) -> str:
 
     def share(name: str) -> str:
         hits, low, high = each["optimum_found"][name]
-        return f"{100 * hits / REPETITIONS:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        pairs = each["difference"]["pairs"]
+        return f"{100 * hits / pairs:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
     name, regret = each["strategy"], each["regret"]
     decided = each["difference"]
@@ -233,7 +233,7 @@ def main() -> None:
     courses = search.repeat_on_table(
         table, STRATEGIES, evaluations=EVALUATIONS, seeds=range(REPETITIONS)
     )
-    found = compare(table, courses)
+    found = compare(courses)
     draw_table(table, courses)
     part = searched(given.search) if given.search else ""
     write_json(DOCS / "results" / "cells.json", {"comparisons": found})
