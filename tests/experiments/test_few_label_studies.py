@@ -77,7 +77,8 @@ def test_no_image_is_in_two_parts_of_the_self_supervised_study(data_dir):
 
 def test_novel_classes_are_in_no_training(data_dir):
     settings = few_shot.BASES["small"]
-    by_seed = [few_shot.divided(settings, seed) for seed in range(5)]
+    contexts = [studies.RunContext({}, seed, data_dir) for seed in range(5)]
+    by_seed = [few_shot.divided(settings, context) for context in contexts]
     for classes in by_seed:
         assert sorted(sum(classes.values(), ())) == list(range(100))
         assert classes["validation"] == by_seed[0]["validation"]

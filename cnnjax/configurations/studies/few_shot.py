@@ -114,7 +114,7 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
         context: where the images are.
     """
     train, test = (load(settings, split, context) for split in ("train", "test"))
-    classes = divided(settings, context.seed)
+    classes = divided(settings, context)
     base = few_labels.choose_classes(train, classes["base"])
     number = len(classes["base"])
     if settings["turned"]:
@@ -156,7 +156,7 @@ def load(settings: Mapping[str, Any], split: str, context: studies.RunContext) -
     """
     parts, first = [], 0
     for name in settings["data"]:
-        dataset = data.dataset(name)
+        dataset = data.dataset(name, context.data_dir)
         # A set whose own splits are of different classes is divided by class here, as a whole.
         splits = ("train", "test") if settings["both_splits"] else (split,)
         for each in splits:
@@ -174,14 +174,15 @@ def load(settings: Mapping[str, Any], split: str, context: studies.RunContext) -
     return examples
 
 
-def divided(settings: Mapping[str, Any], seed: int) -> dict[str, tuple[int, ...]]:
+def divided(settings: Mapping[str, Any], context: studies.RunContext) -> dict[str, tuple[int, ...]]:
     """Returns the base classes, the novel ones and those by which settings were chosen.
 
     Args:
         settings: names the sets and the number of base classes.
-        seed: the study's.
+        context: the run's seed, and where the images are.
     """
-    known = sum(len(data.dataset(name).class_names) for name in settings["data"])
+    sets = [data.dataset(name, context.data_dir) for name in settings["data"]]
+    known = sum(len(dataset.class_names) for dataset in sets)
     classes: tuple[int, ...] = tuple(range(known**2 if settings["pairs"] else known))
     held: dict[str, tuple[int, ...]] = {}
     if number := settings["validation_classes"]:
@@ -191,7 +192,7 @@ def divided(settings: Mapping[str, Any], seed: int) -> dict[str, tuple[int, ...]
         classes = held.pop("others")
     sizes = {"base": settings["base_classes"]}
     sizes["novel"] = len(classes) - sizes["base"]
-    return {**held, **few_labels.split_classes(classes, sizes, seed)}
+    return {**held, **few_labels.split_classes(classes, sizes, context.seed)}
 
 
 def _encoder(settings: Mapping[str, Any], network: Any) -> few_labels.FeatureEncoder:
@@ -216,7 +217,7 @@ def score_of(
     """
     assert trained.context is not None  # runs of a study have one
     run, split = trained.run, "test" if which == "novel" else "train"
-    classes = divided(settings, trained.context.seed)[which]
+    classes = divided(settings, trained.context)[which]
     examples = few_labels.choose_classes(load(settings, split, trained.context), classes)
     if trained.context.labels.get("method") == "pixels":
         pixels = run.preprocess.images(examples.column("image"))
