@@ -39,7 +39,7 @@ class DomainHead(linen.Module):
 
 
 class AdversarialNet(linen.Module):
-    """A network whose features a domain head learns to tell apart, and the network to blur.
+    """A network with a second head, which learns the domain of an image from a feature.
 
     Called as any network, it returns the network's logits. `with_domains` returns those of the
     domain head too, before which the gradient is reversed. The network's variables are below
