@@ -29,9 +29,9 @@ class DomainAdversarial(tasks.Classification):
 
     It sees images and labels of the source, the first stream, and images of the target, the
     stream "unlabeled", which must not have labels. A domain head learns to distinguish source and
-    target; its gradient is reversed on the way to the features. The loss is the mean classification loss of
-    the source, plus half the mean domain loss of the source and half that of the target. Both go
-    through the network together, so that batch norms see both.
+    target; its gradient is reversed on the way to the features. The loss is the mean classification
+    loss of the source, plus half the mean domain loss of the source and half that of the target.
+    Both go through the network together, so that batch norms see both.
 
     The network is an `AdversarialNet`. Evaluation is ordinary classification: give it held-out
     examples of the source, so that no label of the target touches a choice.
