@@ -4,7 +4,7 @@ python -m experiments.cifar10_speedrun --data_dir=data --seeds=100 --output=spee
 python -m experiments.cifar10_speedrun --recipe=sgd --precision=float16 --seeds=25
 
 All data and augmentation are on the device, and a run's training is one program. A run's time
-includes initialization, whitening, padding, training, and the evaluation with six views of each
+includes initialization, whitening, padding, training, and the evaluation with six views of a
 test image. It does not include reading the set, copying it to the device, compiling, and a first
 run to warm up.
 

@@ -39,11 +39,10 @@ COMPARISONS = (("evolution", 50), ("evolution", 100), ("reinforce", 100))
 """What is compared with random search, and after how many evaluations."""
 
 
-def compare(table: search.CellTable, courses: Mapping[str, search.Courses]) -> list[dict[str, Any]]:
+def compare(courses: Mapping[str, search.Courses]) -> list[dict[str, Any]]:
     """Returns the decisions on the comparisons.
 
     Args:
-        table: the table.
         courses: by strategy.
     """
     with installed_with("train"):
@@ -77,6 +76,32 @@ def compare(table: search.CellTable, courses: Mapping[str, search.Courses]) -> l
     return found
 
 
+def row(each: Mapping[str, Any]) -> str:
+    """Returns a comparison as a row of the page's table, in percentage points.
+
+    Args:
+        each: the comparison.
+    """
+
+    def points(decided: Mapping[str, Any]) -> str:
+        mean, low, high = (100 * decided[name] for name in ("mean", "low", "high"))
+        return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+    def share(name: str) -> str:
+        hits, low, high = each["optimum_found"][name]
+        pairs = each["difference"]["pairs"]
+        return f"{100 * hits / pairs:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+    name, regret = each["strategy"], each["regret"]
+    decided = each["difference"]
+    cells = (
+        *(name, each["evaluations"], f"{100 * regret[name]:.3f}", f"{100 * regret['random']:.3f}"),
+        *(points(decided), decided["decision"], share(name), share("random")),
+        points(each["test_difference"]),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def page(table: search.CellTable, found: list[dict[str, Any]], searched: str) -> str:
     """Returns the page of results.
 
@@ -91,21 +116,6 @@ def page(table: search.CellTable, found: list[dict[str, Any]], searched: str) ->
     seconds = sum(cell.seconds for cell in table.cells)
     accuracies = sorted(table.accuracy(cell.genome) for cell in table.cells)
     low, middle, high = (accuracies[n] for n in (0, len(accuracies) // 2, -1))
-    rows = []
-    for each in found:
-        name, at, decided = each["strategy"], each["evaluations"], each["difference"]
-        test = each["test_difference"]
-        (hits, *ends), (drawn_hits, *drawn_ends) = (
-            each["optimum_found"][key] for key in (name, "random")
-        )
-        rows.append(
-            f"| {name} | {at} | {100 * each['regret'][name]:.3f} | "
-            f"{100 * each['regret']['random']:.3f} | {100 * decided['mean']:.3f} "
-            f"[{100 * decided['low']:.3f}, {100 * decided['high']:.3f}] | {decided['decision']} | "
-            f"{hits / 5:.1f} % [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}] | {drawn_hits / 5:.1f} % "
-            f"[{100 * drawn_ends[0]:.1f}, {100 * drawn_ends[1]:.1f}] | {100 * test['mean']:.3f} "
-            f"[{100 * test['low']:.3f}, {100 * test['high']:.3f}] |"
-        )
     return "\n".join(
         [
             "# Searches over cells",
@@ -129,7 +139,7 @@ def page(table: search.CellTable, found: list[dict[str, Any]], searched: str) ->
             "| strategy | evaluations | regret | of random search | difference | it is better | "
             "found the optimum | random search found it | test accuracy, difference |",
             "|---|--:|--:|--:|--:|---|--:|--:|--:|",
-            *rows,
+            *map(row, found),
             "",
             "![Mean regret over evaluations, random search above evolution.]"
             "(../pictures/cells_regret.png)",
@@ -223,7 +233,7 @@ def main() -> None:
     courses = search.repeat_on_table(
         table, STRATEGIES, evaluations=EVALUATIONS, seeds=range(REPETITIONS)
     )
-    found = compare(table, courses)
+    found = compare(courses)
     draw_table(table, courses)
     part = searched(given.search) if given.search else ""
     write_json(DOCS / "results" / "cells.json", {"comparisons": found})

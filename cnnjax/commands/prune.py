@@ -10,6 +10,7 @@ weights, and a configuration with which a new run trains them further. Give --ra
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -46,12 +47,14 @@ def main(arguments: Sequence[str]) -> None:
     # Before any work.
     output = None if _OUTPUT.value is None else compression.check_output(_OUTPUT.value)
     network = networks.read_network(read_options())
+    # absl's value is any text to a type checker.
+    by: Any = _BY.value
     smaller = compression.make_smaller(
         network,
         ratio=_RATIO.value,
         multiply_adds=_MULTIPLY_ADDS.value,
         keep=_KEEP.value,
-        by=_BY.value,
+        by=by,
         rank=_RANK.value,
         error=_ERROR.value,
     )

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from flax import traverse_util
 from jaxtyping import Float, Int
 
 from cnnjax import patterns
 from cnnjax.compression.channel_groups import ChannelGroup, ChannelGroups
+from cnnjax.compression.paths import flat_paths
 from cnnjax.nearest import did_you_mean
 
 By = Literal["l1", "random"]
@@ -26,7 +26,7 @@ def filter_norms(variables: Any, group: ChannelGroup) -> Float[np.ndarray, " cha
 
     Source: Li et al., 2017, section 3.1.
     """
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     norms = np.zeros(group.size)
     for path, axis in group.filters:
         kernel = np.abs(np.asarray(flat[path], np.float64))
@@ -92,7 +92,7 @@ def ratios_of(groups: ChannelGroups, ratio: Ratio, keep: Sequence[str] = ()) -> 
     if isinstance(ratio, str) or not isinstance(ratio, Sequence):
         check_ratio("ratio", ratio)
         return {group.name: kept.get(group.name, float(ratio)) for group in groups.removable}
-    rules = [tuple(rule) for rule in ratio]
+    rules: list[Any] = [tuple(rule) for rule in ratio]
     for rule in rules:
         if len(rule) != 2 or not isinstance(rule[0], str):
             raise ValueError(f"ratio: {rule!r} is no pair of a pattern and a share")

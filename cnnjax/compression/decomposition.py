@@ -8,7 +8,6 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
 from cnnjax import nn, patterns
 from cnnjax.analysis.calls import observe_calls
@@ -20,6 +19,7 @@ from cnnjax.compression.low_rank_kernel import (
     low_rank_kernel,
     rank_within,
 )
+from cnnjax.compression.paths import flat_paths, nested_paths
 from cnnjax.nn.low_rank_conv import check_rank, refuses_low_rank
 
 Rank = int | Sequence[tuple[str, int]]
@@ -113,7 +113,7 @@ def decompose(
     _check_error(error)
     shape = checked_shape(input_shape, "decompose")
     convolutions = _convolutions(model, variables, shape)
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     kernels = {
         name: np.asarray(flat[_kernel(name)]) for name, why in convolutions.items() if not why
     }
@@ -190,7 +190,7 @@ def _convolutions(
             lambda v, x: nn.apply_network(model, v, x, train=False), dict(variables), images
         )
     # A loop stacks the kernels of several layers.
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     stacked = {name for name in found if getattr(flat.get(_kernel(name)), "ndim", 4) != 4}
     return {
         name: "a loop stacks its kernels; make the network with scan=False"
@@ -222,7 +222,7 @@ def _ranks(
         check_rank(rank)
         return {name: rank for name, kernel in kernels.items() if rank < cheaper_rank(kernel)}
     tree = dict.fromkeys(convolutions, 0)
-    rules = [tuple(rule) for rule in rank or ()]
+    rules: list[Any] = [tuple(rule) for rule in rank or ()]
     for rule in rules:
         if len(rule) != 2 or not isinstance(rule[0], str):
             raise ValueError(f"rank: {rule!r} is no pair of a pattern and a rank")
@@ -240,7 +240,7 @@ def _ranks(
 
 def _replaced(variables: Mapping[str, Any], chosen: Mapping[str, LowRankKernel]) -> dict[str, Any]:
     """Returns variables with the columns and rows in the place of kernels."""
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     for name, kernel in chosen.items():
         *path, _ = _kernel(name)
         old = flat.pop((*path, "kernel"))
@@ -248,4 +248,4 @@ def _replaced(variables: Mapping[str, Any], chosen: Mapping[str, LowRankKernel])
         flat[*path, "row", "kernel"] = jnp.asarray(kernel.row, old.dtype)
         if (bias := flat.pop((*path, "bias"), None)) is not None:
             flat[*path, "row", "bias"] = bias
-    return traverse_util.unflatten_dict(flat)
+    return nested_paths(flat)

@@ -10,7 +10,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import errors, traverse_util
+from flax import errors
 
 from cnnjax import nn
 from cnnjax.analysis.cost.multiply_adds import multiply_adds
@@ -21,6 +21,7 @@ from cnnjax.compression.channel_groups import (
     variable_shapes,
 )
 from cnnjax.compression.choose_channels import By, channel_orders, ratios_of
+from cnnjax.compression.paths import flat_paths
 from cnnjax.compression.shrink import Kept, kept_places, shrunk_model, shrunk_variables
 
 _FAILURES = (ValueError, TypeError, KeyError, errors.FlaxError)
@@ -190,7 +191,7 @@ class FilterPruning:
 def _difference(needed: Any, made: Mapping[str, Any]) -> str:
     """Returns the first variable whose shape differs; "" if none does."""
     shapes = [
-        {"/".join(path[1:]): leaf.shape for path, leaf in traverse_util.flatten_dict(tree).items()}
+        {"/".join(path[1:]): leaf.shape for path, leaf in flat_paths(tree).items()}
         for tree in (dict(needed), dict(made))
     ]
     for name in (*shapes[0], *shapes[1]):

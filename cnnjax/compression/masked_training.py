@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from flax import traverse_util
 from jaxtyping import Array, Float, Int32
 
 from cnnjax import training
 from cnnjax.compression.choose_channels import check_ratio
+from cnnjax.compression.paths import flat_paths, nested_paths
 from cnnjax.compression.weight_masks import (
     KERNELS,
     By,
@@ -150,14 +150,14 @@ def masked(
 
     def first(params: Any) -> Masks:
         check_masks(params, masks)
-        flat = traverse_util.flatten_dict(dict(params))
+        flat = flat_paths(params)
         # Frozen parameters are left out of what an optimizer sees, and do not change.
         kept = {
             path: jnp.array(mask)
-            for path, mask in traverse_util.flatten_dict(masks).items()
+            for path, mask in flat_paths(masks).items()
             if hasattr(flat[path], "shape")
         }
-        return traverse_util.unflatten_dict(kept)
+        return nested_paths(kept)
 
     return _masked(optimizer, first, lambda masks, params, step: masks)
 
@@ -177,18 +177,21 @@ def gradually_masked(
 
     def first(params: Any) -> Masks:
         chosen = pruned_arrays(params, gradual.layers)
-        return traverse_util.unflatten_dict(
-            {path: jnp.ones(leaf.shape, bool) for path, leaf in chosen.items()}
-        )
+        if not chosen:
+            raise ValueError(
+                f"layers: every array that {', '.join(gradual.layers)} names is frozen; name "
+                "some that are trained"
+            )
+        return nested_paths({path: jnp.ones(leaf.shape, bool) for path, leaf in chosen.items()})
 
     def smaller(masks: Masks, params: Any, step: Array) -> Masks:
         def remove(masks: Masks) -> Masks:
-            flat = traverse_util.flatten_dict(dict(params))
-            before = traverse_util.flatten_dict(masks)
+            flat = flat_paths(params)
+            before = flat_paths(masks)
             values = gradual.values({path: flat[path] for path in before})
             # What was removed goes first again.
             values = {path: jnp.where(mask, values[path], -1) for path, mask in before.items()}
-            return traverse_util.unflatten_dict(largest(values, gradual.share(step), gradual.scope))
+            return nested_paths(largest(values, gradual.share(step), gradual.scope))
 
         return jax.lax.cond(gradual.is_due(step), remove, lambda masks: masks, masks)
 
@@ -219,11 +222,11 @@ def _masked(
 
 def _to_zero(updates: Any, params: Any, masks: Masks) -> Any:
     """Returns updates after which the removed weights are zero."""
-    flat, before = (traverse_util.flatten_dict(dict(tree)) for tree in (updates, params))
-    for path, mask in traverse_util.flatten_dict(masks).items():
+    flat, before = (flat_paths(tree) for tree in (updates, params))
+    for path, mask in flat_paths(masks).items():
         # p + (-p) is exactly 0.
         flat[path] = jnp.where(mask, flat[path], -before[path].astype(flat[path].dtype))
-    return traverse_util.unflatten_dict(flat)
+    return nested_paths(flat)
 
 
 def masked_run(run: training.Run, masks: Masks) -> training.Run:

@@ -7,11 +7,11 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 from jaxtyping import Bool
 
 from cnnjax import nn
 from cnnjax.compression.channel_groups import AxisOf, ChannelGroup, ChannelGroups
+from cnnjax.compression.paths import flat_paths, nested_paths
 
 Kept = Mapping[AxisOf, Bool[np.ndarray, "_"]]
 """For each axis that loses places, which of them stay."""
@@ -28,7 +28,7 @@ def kept_places(groups: Iterable[ChannelGroup], removed: Removed, variables: Any
         removed: the channels that are removed, by group.
         variables: the network's, or their shapes.
     """
-    shapes = traverse_util.flatten_dict(dict(variables))
+    shapes = flat_paths(variables)
     kept: dict[AxisOf, np.ndarray] = {}
     for group in groups:
         for channel in removed.get(group.name, ()):
@@ -46,7 +46,7 @@ def shrunk_variables(variables: Any, kept: Kept) -> dict[str, Any]:
         variables: the parent's, arrays or shapes.
         kept: which places stay.
     """
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     for (path, axis), stays in kept.items():
         value = flat[path]
         if isinstance(value, jax.ShapeDtypeStruct):
@@ -56,7 +56,7 @@ def shrunk_variables(variables: Any, kept: Kept) -> dict[str, Any]:
             # NumPy's functions need no compilation for each shape.
             flat[path] = np.compress(stays, np.asarray(value), axis=axis)
     flat = {path: _on_device(value) for path, value in flat.items()}
-    return traverse_util.unflatten_dict(flat)
+    return nested_paths(flat)
 
 
 def masked_variables(variables: Any, kept: Kept) -> dict[str, Any]:
@@ -68,12 +68,12 @@ def masked_variables(variables: Any, kept: Kept) -> dict[str, Any]:
         variables: the parent's.
         kept: which places stay.
     """
-    flat = traverse_util.flatten_dict(dict(variables))
+    flat = flat_paths(variables)
     for (path, axis), stays in kept.items():
         value = np.asarray(flat[path])
         sides = [len(stays) if d == axis else 1 for d in range(value.ndim)]
         flat[path] = np.where(stays.reshape(sides), value, np.zeros((), value.dtype))
-    return traverse_util.unflatten_dict({path: _on_device(value) for path, value in flat.items()})
+    return nested_paths({path: _on_device(value) for path, value in flat.items()})
 
 
 def _on_device(value: Any) -> Any:
@@ -91,8 +91,8 @@ def shrunk_model(
         variables: its variables, or their shapes.
         kept: which places stay.
     """
-    before = traverse_util.flatten_dict(dict(variables))
-    after = traverse_util.flatten_dict(shrunk_variables(_shapes(variables), kept))
+    before = flat_paths(variables)
+    after = flat_paths(shrunk_variables(_shapes(variables), kept))
     changes: dict[str, dict[str, Any]] = {}
     for path, old in before.items():
         new = after[path]

@@ -6,11 +6,11 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 from jaxtyping import Array, Bool, Float
 
 from cnnjax import patterns
 from cnnjax.compression.choose_channels import check_ratio
+from cnnjax.compression.paths import flat_paths, nested_paths
 
 Scope = Literal["global", "layer"]
 By = Literal["magnitude", "random"]
@@ -63,7 +63,7 @@ def weight_masks(
         path: np.abs(np.asarray(leaf)) if by == "magnitude" else generator.random(leaf.shape)
         for path, leaf in chosen.items()
     }
-    return traverse_util.unflatten_dict(largest(values, sparsity, scope))
+    return nested_paths(largest(values, sparsity, scope))
 
 
 def check_by(by: Any) -> None:
@@ -96,7 +96,7 @@ def pruned_arrays(params: Mapping[str, Any], layers: Sequence[str]) -> dict[tupl
     Raises:
         ValueError: a pattern matches no parameter.
     """
-    flat = traverse_util.flatten_dict(dict(params))
+    flat = flat_paths(params)
     names = {"/".join(path): 0 for path in flat}
     rules = [(pattern, True) for pattern in layers]
     found = patterns.match([*rules, (".*", False)], names)
@@ -162,10 +162,10 @@ def apply_masks(variables: Mapping[str, Any], masks: Masks) -> dict[str, Any]:
     if "params" in variables and "params" not in masks:
         return {**variables, "params": apply_masks(variables["params"], masks)}
     check_masks(variables, masks)
-    flat = traverse_util.flatten_dict(dict(variables))
-    for path, mask in traverse_util.flatten_dict(masks).items():
+    flat = flat_paths(variables)
+    for path, mask in flat_paths(masks).items():
         flat[path] = jnp.where(jnp.asarray(mask), flat[path], jnp.zeros((), flat[path].dtype))
-    return traverse_util.unflatten_dict(flat)
+    return nested_paths(flat)
 
 
 def check_masks(params: Mapping[str, Any], masks: Masks) -> None:
@@ -175,10 +175,10 @@ def check_masks(params: Mapping[str, Any], masks: Masks) -> None:
         params: the network's parameters, or their shapes.
         masks: the masks.
     """
-    flat = traverse_util.flatten_dict(dict(params))
+    flat = flat_paths(params)
     if not masks:
         raise ValueError("masks: there are none; make them with compression.weight_masks")
-    for path, mask in traverse_util.flatten_dict(masks).items():
+    for path, mask in flat_paths(masks).items():
         name = "/".join(path)
         if path not in flat:
             raise ValueError(
@@ -205,7 +205,7 @@ def zero_masks(params: Mapping[str, Any], layers: Sequence[str] = KERNELS) -> Ma
         ValueError: a pattern matches no parameter.
     """
     chosen = pruned_arrays(params, layers)
-    return traverse_util.unflatten_dict({path: leaf != 0 for path, leaf in chosen.items()})
+    return nested_paths({path: leaf != 0 for path, leaf in chosen.items()})
 
 
 def sparsity_of(masks: Masks) -> float:

@@ -65,13 +65,14 @@ def change_layers(model: linen.Module, changes: Changes) -> linen.Module:
         return model
     pairs = tuple((path, tuple(sorted(values.items()))) for path, values in sorted(merged.items()))
     if before:
-        return model.clone(**{_FIELD: pairs})
-    fields = {
+        return model.clone(layer_changes=pairs)
+    fields: dict[str, Any] = {
         field.name: getattr(model, field.name)
         for field in dataclasses.fields(model)
         if field.init and field.name not in _OF_FLAX
     }
-    return _changing(type(model))(**fields, **{_FIELD: pairs}, name=model.name)
+    changed: Any = _changing(type(model))
+    return changed(**fields, **{_FIELD: pairs}, name=model.name)
 
 
 def layer_changes(model: linen.Module) -> dict[str, dict[str, Any]]:

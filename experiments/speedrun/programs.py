@@ -32,7 +32,8 @@ class Programs:
 
     Attributes:
         train: from a key to the trained variables and the loss of each step.
-        evaluate: from variables to how many test images are right, as they are and with six views.
+        evaluate: from variables to how many test images are right, as they are and with the
+            recipe's views.
         compile_seconds: time that compiling took.
     """
 

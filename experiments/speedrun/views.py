@@ -51,12 +51,12 @@ def unsure_view_logits(
 ) -> tuple[Logits, Logits]:
     """Returns the same logits as `view_logits`, but of sure images the first ones in both cases.
 
-    Only the images whose most probable class is least probable are looked at in six views.
+    Only the images whose most probable class is least probable are predicted from six views.
 
     Args:
         network: from normalized images to logits.
         images: normalized test images.
-        share: of the images that are looked at in six views.
+        share: of the images that are predicted from six views.
         center_weight: see `view_logits`.
 
     Source: github.com/hiverge/cifar10-speedrun, which chooses among all test images at once.

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -40,6 +42,13 @@ def main(argv: list[str] | None = None) -> None:
         argv: the flags; None reads `sys.argv`.
     """
     flags = _flags(argv)
+    layers = [
+        dataclasses.replace(layer, batch=flags.batch or layer.batch)
+        for layer in all_layers()
+        if isinstance(layer, Conv) and not layer.transposed and re.search(flags.only, layer.name)
+    ]
+    if not layers:
+        sys.exit(f"choices: no convolution matches --only={flags.only!r}; see layers.py")
     if flags.torch:
         # JAX would take three quarters of a GPU's memory when it first uses it.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -49,13 +58,12 @@ def main(argv: list[str] | None = None) -> None:
         set_up(torch_device(), os.cpu_count() or 1, tf32=True)
     rows = []
     print(f"# {describe()}")
-    for layer in all_layers():
-        if isinstance(layer, Conv) and not layer.transposed and re.search(flags.only, layer.name):
-            found = _measure(dataclasses.replace(layer, batch=flags.batch or layer.batch), flags)
-            rows += found
-            print("\n".join(map(_line, found)), flush=True)
-            # After each layer: an interrupted run keeps its rows.
-            _write(rows, flags)
+    for layer in layers:
+        found = _measure(layer, flags)
+        rows += found
+        print("\n".join(map(_line, found)), flush=True)
+        # After each layer: an interrupted run keeps its rows.
+        _write(rows, flags)
 
 
 def _measure(layer: Conv, flags: argparse.Namespace) -> list[dict[str, Any]]:
@@ -151,7 +159,16 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=9, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=2.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")
-    return parser.parse_args(argv)
+    flags = parser.parse_args(argv)
+    unknown = set(flags.leave_out.split(",")) - {"", *dispatch.ALGORITHMS}
+    if unknown:
+        known = ", ".join(dispatch.ALGORITHMS)
+        parser.error(f"--leave_out: {', '.join(sorted(unknown))}: there are {known}")
+    if flags.batch < 0 or flags.calls < 1 or flags.repeats < 1:
+        parser.error("--batch must be 0 or more, --calls and --repeats 1 or more")
+    if flags.torch and importlib.util.find_spec("torch") is None:
+        parser.error("--torch: PyTorch is not installed")
+    return flags
 
 
 if __name__ == "__main__":

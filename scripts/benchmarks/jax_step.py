@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as linen
@@ -72,6 +72,34 @@ def compile_step(
         plain: whether flax's own layers take the place of ours.
     """
 
+    @jax.jit
+    def first_state(variables):
+        collections = dict(variables)
+        params = collections.pop("params")
+        return params, collections, optimizer.init(params)
+
+    # A copy: each contestant's step reuses the memory of its state.
+    state = first_state(variables)
+    batch = jnp.asarray(images), jnp.asarray(labels)
+    step = make_step(net, model, optimizer, plain=plain)
+    lowered = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, *batch)
+    start = time.perf_counter()
+    program = lowered.compile()
+    return JaxStep(program, state, batch, time.perf_counter() - start)
+
+
+def make_step(
+    net: WholeNet, model: Any, optimizer: optax.GradientTransformation, *, plain: bool = False
+) -> Callable[..., tuple[Any, jax.Array]]:
+    """Returns the step from (state, images, labels) to the next state and the loss.
+
+    Args:
+        net: the heads whose losses count, with their weights.
+        model: the network.
+        optimizer: the update.
+        plain: whether flax's own layers take the place of ours.
+    """
+
     def apply(variables, images):
         layers = linen.intercept_methods(plain_layers) if plain else contextlib.nullcontext()
         with linen.intercept_methods(without_dropout), layers:
@@ -93,19 +121,7 @@ def compile_step(
         updates, momentum = optimizer.update(gradients, momentum, params)
         return (optax.apply_updates(params, updates), {**collections, **updated}, momentum), value
 
-    @jax.jit
-    def start(variables):
-        collections = dict(variables)
-        params = collections.pop("params")
-        return params, collections, optimizer.init(params)
-
-    # A copy: each contestant's step reuses the memory of its state.
-    state = start(variables)
-    batch = jnp.asarray(images), jnp.asarray(labels)
-    lowered = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, *batch)
-    start = time.perf_counter()
-    program = lowered.compile()
-    return JaxStep(program, state, batch, time.perf_counter() - start)
+    return step
 
 
 def _outputs(net: WholeNet, model: Any, variables: Any, images: jax.Array) -> tuple[list, Any]:

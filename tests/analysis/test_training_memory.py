@@ -1,5 +1,7 @@
 """Bytes of a training step, and what its layers keep for the backward pass."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,24 @@ def test_max_batch_fits_and_one_eighth_more_does_not():
     assert more > 20_000_000
     with pytest.raises(ValueError, match="a training step with one image needs"):
         max_batch(model, 1000, (16, 16, 3), small_batches=(1, 2))
+
+
+def test_another_platform_is_refused():
+    with pytest.raises(ValueError, match=r"^training_step_bytes: platform must be .* got 'gpu'"):
+        training_step_bytes(linen.Dense(2), (4,), 8, platform="gpu")
+    with pytest.raises(ValueError, match=r"^max_batch: platform must be .* got 'gpu'"):
+        max_batch(linen.Dense(2), 10**6, (4,), platform="gpu")
+
+
+@pytest.mark.slow
+def test_a_batch_is_found_for_a_tpu_that_is_not_there():
+    pytest.importorskip("libtpu", reason='pip install "cnnjax[tpu_aot]" brings it')
+    model = linen.Sequential([lambda x: x.reshape(x.shape[0], -1), linen.Dense(10)])
+    arguments: dict[str, Any] = dict(small_batches=(64, 128), platform="tpu")
+    fit = max_batch(model, 50_000_000, (32, 32, 3), **arguments)
+    assert 0.9 * 50_000_000 <= fit.step_bytes <= 50_000_000
+    # Images alone take 4 bytes a value.
+    assert fit.batch < 50_000_000 / (4 * 3072)
 
 
 def test_a_step_has_room_for_its_state_and_its_images():

@@ -59,7 +59,7 @@ class Deciding(linen.Module):
         return linen.Dense(2, name="head")(x.mean(axis=(1, 2)))
 
 
-def drawn(model, shape=SHAPE, dtype=np.float32, **arguments):
+def drawn(model, shape=SHAPE, dtype: Any = np.float32, **arguments):
     """Variables of odd values in place of zeros and ones."""
     images = jnp.zeros((1, *shape), dtype)
     shapes: Any = jax.eval_shape(lambda: model.init(jax.random.key(0), images, **arguments))

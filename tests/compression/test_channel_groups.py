@@ -1,11 +1,13 @@
 """Which channels belong together, read from the programs of networks written with flax alone."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
-from flax import traverse_util
 
 from cnnjax import compression, models
+from cnnjax.compression.paths import flat_paths
 from tests.compression.nets import SHAPE, Deciding, Response, Tied
 
 
@@ -124,10 +126,10 @@ def test_most_channels_of_each_family_can_be_removed(name):
     kept = sum(group.size for group in groups if group.reason is not None)
     assert free > (0 if name == "zfnet" else 4 * kept)
     # Every filter is in one group.
-    shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *FAMILIES[name])))
+    shapes: Any = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *FAMILIES[name])))
     kernels = {
         path: leaf.shape
-        for path, leaf in traverse_util.flatten_dict(shapes["params"]).items()
+        for path, leaf in flat_paths(shapes["params"]).items()
         if path[-1] == "kernel" and path[0] not in ("aux1", "aux2")
     }
     for path, shape in kernels.items():

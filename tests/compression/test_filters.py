@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import traverse_util
 
 from cnnjax import analysis, compression, models, nn
 from cnnjax.compression.choose_channels import channel_orders
+from cnnjax.compression.paths import flat_paths
 from tests.compression.nets import SHAPE, Deciding, Response, Tied, drawn
 from tests.compression.test_channel_groups import FAMILIES
 from tests.helpers.programs import quickly
@@ -95,11 +95,11 @@ def test_logits_are_those_of_the_masked_parent_and_of_a_fresh_init():
 
 def test_masked_variables_are_zero_where_something_was_removed(pruned):
     variables, small = pruned
-    for path, leaf in traverse_util.flatten_dict(small.masked).items():
-        before = traverse_util.flatten_dict(variables)[path]
+    for path, leaf in flat_paths(small.masked).items():
+        before = flat_paths(variables)[path]
         kept = np.asarray(leaf) != 0
         np.testing.assert_array_equal(np.asarray(leaf)[kept], np.asarray(before)[kept])
-        assert kept.sum() == traverse_util.flatten_dict(small.variables)[path].size
+        assert kept.sum() == flat_paths(small.variables)[path].size
 
 
 def test_multiply_adds_are_saved_with_as_few_channels_as_can_be():

@@ -1,6 +1,7 @@
 """Removed weights are zero to the bit after every step, in checkpoints and after a resume."""
 
 import functools
+from typing import Any
 
 import flax.linen as linen
 import jax
@@ -62,6 +63,7 @@ def test_removed_weights_stay_zero_in_training_and_averages(fields):
 def test_the_update_rule_sees_no_gradient_of_removed_weights():
     params = {"kernel": jnp.array([1.0, 2.0, 3.0])}
     optimizer = compression.masked(optax.adam(0.1), {"kernel": jnp.array([True, False, True])})
+    state: Any
     _, state = optimizer.update({"kernel": jnp.ones(3)}, optimizer.init(params), params)
     assert state.inner[0].mu["kernel"].tolist() == pytest.approx([0.1, 0.0, 0.1])
 
@@ -94,7 +96,7 @@ def test_the_share_grows_by_the_cubic_rule_and_never_falls():
 @pytest.mark.parametrize("by", ["magnitude", "random"])
 def test_removed_weights_never_come_back(by):
     rng = np.random.default_rng(0)
-    params = {"kernel": jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)}
+    params: Any = {"kernel": jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)}
     optimizer = compression.gradually_masked(optax.sgd(0.5), compression.Gradual(0.7, end=6, by=by))
     state, update = optimizer.init(params), jax.jit(optimizer.update)
     before = np.zeros((6, 5), bool)
@@ -129,6 +131,9 @@ def test_wrong_runs_are_refused_before_they_start():
         compression.gradually_pruned_run(made_run(ema_decay=0.9), compression.Gradual(0.5, end=3))
     with pytest.raises(training.ConfigError, match="after step 99, but the run has 6 steps"):
         compression.gradually_pruned_run(made_run(), compression.Gradual(0.5, end=99))
+    frozen = made_run(frozen=("(conv|head)/kernel",))
+    with pytest.raises(ValueError, match=r"layers: every array that \.\*kernel names is frozen"):
+        compression.gradually_pruned_run(frozen, compression.Gradual(0.5, end=3)).init_state()
     masks = {"other": {"kernel": jnp.ones((3, 3), bool)}}
     with pytest.raises(ValueError, match="other/kernel is masked, but the network has no such"):
         compression.masked_run(made_run(), masks)

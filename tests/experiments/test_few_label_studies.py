@@ -107,7 +107,7 @@ def test_novel_classes_are_in_no_training(data_dir):
 
 def test_methods_of_the_few_shot_study_take_equal_steps_of_equal_size(data_dir):
     runs = [made(few_shot, data_dir, method=name) for name in ("prototypes", "classifier")]
-    assert runs[0].total_steps == runs[1].total_steps >= 1000
+    assert runs[0].total_steps == runs[1].total_steps >= 1980
     assert runs[0].first_batch_size == runs[1].first_batch_size == 120
 
 
@@ -126,7 +126,7 @@ def test_a_trial_runs_to_its_verdict(name, tmp_path, data_dir):
     results = studies.run_study(study, tmp_path, options=options)
     planned = studies.plan_runs(study)
     assert len(results.outcomes) == len(planned) and not results.failures
-    assert results.verdict.primary.decided.decision in ("supported", "not supported", "undecided")
+    assert results.verdict.decision in ("supported", "not supported", "undecided")
     for outcomes in results.outcomes.values():
         assert all(0 <= value <= 1 for value in outcomes.values())
 

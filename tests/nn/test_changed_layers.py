@@ -105,6 +105,14 @@ def test_a_network_of_the_zoo_keeps_its_features_and_its_place_in_another():
     assert inside["stage1_conv1"]["kernel"].shape[-1] == 3
 
 
+def test_another_librarys_weights_do_not_fit_a_changed_network(tmp_path):
+    net = models.create_model("resnet18", 10, layer_changes={"conv1": {"features": 60}})
+    with pytest.raises(ValueError, match="torchvision's ResNet has none of the changed"):
+        models.export_torchvision(net, {}, tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match="create_model: layer_changes: change"):
+        models.create_model("resnet18", layer_changes={"conv1": 60})
+
+
 def test_remat_and_scan_keep_the_changes():
     net = models.create_model("resnet8_cifar", 10, remat=True)
     changed = nn.change_layers(net, {"stage2_block1/conv1": {"features": 5}})

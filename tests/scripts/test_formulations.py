@@ -63,6 +63,20 @@ def test_one_layer_from_end_to_end(tmp_path, capsys):
     assert "Batches of 2, bfloat16." in out.with_suffix(".md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "no such layer"], "no convolution matches --only='no such layer'"),
+        (["--leave_out", "im2col,ftt"], "--leave_out: ftt: there are direct, im2col, fft"),
+        (["--calls", "0"], "--calls and --repeats 1 or more"),
+    ],
+)
+def test_wrong_flags_are_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        choices.main(arguments)
+    assert message in f"{stopped.value} {capsys.readouterr().err}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["forward", "input_grad", "kernel_grad"])
 def test_pytorch_s_form_of_a_pass_is_ours(name):

@@ -11,6 +11,7 @@ import optax
 
 from cnnjax.analysis.calls import training_arguments
 from cnnjax.analysis.cost.summarize import shape_variables
+from cnnjax.analysis.cost.tpu import described_chips, whole_on
 from cnnjax.compiler import compiler_options
 
 
@@ -38,6 +39,7 @@ def training_step_bytes(
     *,
     optimizer: optax.GradientTransformation | None = None,
     dtype: Any = jnp.float32,
+    platform: str | None = None,
     **apply_arguments: Any,
 ) -> int:
     """Returns the bytes of a training step, as XLA plans them; it is compiled, but not run.
@@ -51,16 +53,20 @@ def training_step_bytes(
         batch: number of images.
         optimizer: SGD with momentum if None.
         dtype: dtype of the images.
+        platform: None for the default device, "tpu" for a chip of TPU v5e, which need not be there
+            (`pip install "cnnjax[tpu_aot]"`); compiling for it takes minutes.
         **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
 
     Returns:
-        Bytes on the default device.
+        Bytes on the device; on TPU the program's own code counts, which is in the same memory.
 
     Raises:
-        ValueError: the batch is below 1.
+        ValueError: the batch is below 1, or the platform is another.
+        MissingPackage: the platform is "tpu", and libtpu is not installed.
     """
     if batch < 1:
         raise ValueError(f"training_step_bytes: batch {batch} is below 1")
+    _check_platform("training_step_bytes", platform)
     optimizer = optimizer or optax.sgd(0.1, momentum=0.9)
     arguments = training_arguments(model, apply_arguments)
     images = jax.ShapeDtypeStruct((batch, *input_shape), dtype)
@@ -70,16 +76,27 @@ def training_step_bytes(
     state = (params, jax.eval_shape(optimizer.init, params), variables)
     key = jax.eval_shape(jax.random.key, 0)
     step = _training_step(model, optimizer, arguments)
+    place: dict[str, Any] = {}
+    if platform == "tpu":
+        place = dict.fromkeys(("in_shardings", "out_shardings"), whole_on(described_chips()))
     # Donated, as in training, so that the new state takes the old state's memory.
-    lowered = jax.jit(step, donate_argnums=0).lower(state, images, labels, key)
-    plan: Any = lowered.compile(compiler_options=compiler_options()).memory_analysis()
+    lowered = jax.jit(step, donate_argnums=0, **place).lower(state, images, labels, key)
+    plan: Any = lowered.compile(compiler_options=compiler_options(platform)).memory_analysis()
     return (
-        plan.argument_size_in_bytes
+        (plan.generated_code_size_in_bytes if platform == "tpu" else 0)
+        + plan.argument_size_in_bytes
         + plan.output_size_in_bytes
         + plan.temp_size_in_bytes
         # The old state's memory, which counts as argument and as output.
         - plan.alias_size_in_bytes
     )
+
+
+def _check_platform(function: str, platform: str | None) -> None:
+    if platform not in (None, "tpu"):
+        raise ValueError(
+            f"{function}: platform must be None, for the default device, or 'tpu', got {platform!r}"
+        )
 
 
 def _training_step(
@@ -118,6 +135,7 @@ def max_batch(
     optimizer: optax.GradientTransformation | None = None,
     small_batches: tuple[int, int] = (8, 16),
     dtype: Any = jnp.float32,
+    platform: str | None = None,
     **apply_arguments: Any,
 ) -> BatchFit:
     """Returns the largest batch whose training step fits into a device's memory.
@@ -133,18 +151,27 @@ def max_batch(
         optimizer: SGD with momentum if None.
         small_batches: the two batch sizes that are compiled first.
         dtype: dtype of the images.
+        platform: as in `training_step_bytes`. `roofline.CHIPS["v5e"].memory_bytes` is the memory of
+            a chip.
         **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
 
     Returns:
         The batch, and what it needs.
 
     Raises:
-        ValueError: not even a batch of 1 fits, or `small_batches` are not two sizes above 0.
+        ValueError: not even a batch of 1 fits, `small_batches` are not two sizes above 0, or the
+            platform is another.
+        MissingPackage: the platform is "tpu", and libtpu is not installed.
     """
+    _check_platform("max_batch", platform)
 
     def measure(batch: int) -> int:
         return training_step_bytes(
-            model, input_shape, batch, optimizer=optimizer, dtype=dtype, **apply_arguments
+            *(model, input_shape, batch),
+            optimizer=optimizer,
+            dtype=dtype,
+            platform=platform,
+            **apply_arguments,
         )
 
     low, high = sorted(small_batches)

@@ -79,11 +79,12 @@ def plot_tradeoff(
     for number, (name, pairs) in enumerate(groups.items()):
         cost, value = np.asarray(pairs, np.float64).reshape(-1, 2).T
         style: dict[str, Any] = {"color": colors[number % len(colors)], "label": name}
+        style["zorder"] = 2 + number
         marker = _MARKERS[number % len(_MARKERS)]
         if name in joined:
             axes.step(cost, value, where="post", marker=marker, markersize=5, **style)
         else:
-            axes.scatter(cost, value, s=18, marker=marker, alpha=0.7, linewidths=0, **style)
+            axes.scatter(cost, value, s=24, marker=marker, alpha=0.8, linewidths=0, **style)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))

@@ -11,6 +11,7 @@ from cnnjax.models.weights import timm, torchvision, torchvision_dense
 from cnnjax.models.weights.layouts import VECTOR
 from cnnjax.models.weights.tables import Slot, Table, leaves
 from cnnjax.nn.calling import init_network
+from cnnjax.nn.changed_layers import layer_changes
 
 TABLES: dict[str, tuple[Table, ...]] = {
     "torchvision": (*torchvision.TABLES, *torchvision_dense.TABLES),
@@ -40,6 +41,11 @@ def find_table(model: Net, source: str) -> Table:
     else:
         known = ", ".join(table.net.__name__ for table in TABLES[source])
         raise ValueError(f"{source} has no {type(model).__name__}; there are {known}")
+    if changed := layer_changes(model):
+        raise ValueError(
+            f"{source}'s {table.net.__name__} has none of the changed layers "
+            f"{', '.join(changed)}; write them with save_pretrained, for source='cnnjax'"
+        )
     if different := table.different(model):
         texts = {name: f"{name}={value!r}" for name, value in different.items()}
         # The name of a long table is clearer than its values.

@@ -150,8 +150,9 @@ def _forward_jvp(primals, tangents, **params):
     parts = [_forward_p.bind(x, dkernel, **params)] if needs_x else []
     if type(dx) is not ad.Zero:
         parts.append(_forward_p.bind(dx, kernel, **params))
-    if len(parts) < 2:
-        return y, parts[0] if parts else ad.Zero.from_primal_value(y)
+    # JAX calls this where one of the tangents, at least, is not zero.
+    if len(parts) == 1:
+        return y, parts[0]
     # Transposed, it is the gradient that both transposes read.
     return y, _tangent_p.bind(lax.add(*parts), kernel)
 

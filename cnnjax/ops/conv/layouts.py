@@ -6,7 +6,7 @@ costs nothing more. On GPU and TPU each layout has a form of its own in the vend
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from cnnjax.ops.conv.algorithms import direct
 from cnnjax.ops.conv.spec import ConvSpec
 
 
-def image_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
+def image_axes(axes: Sequence[int]) -> tuple[int, ...]:
     """Returns the places of an image's batch, height, width and channels.
 
     Args:
@@ -29,7 +29,7 @@ def image_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
     return (batch, *window, channels)
 
 
-def kernel_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
+def kernel_axes(axes: Sequence[int]) -> tuple[int, ...]:
     """Returns the places of a kernel's height, width, channels and filters.
 
     Args:
@@ -39,7 +39,7 @@ def kernel_axes(axes: tuple[int, ...]) -> tuple[int, ...]:
     return (*window, channels, filters)
 
 
-def sizes_of(x: Any, axes: tuple[int, ...]) -> tuple[Any, ...]:
+def sizes_of(x: Any, axes: Sequence[int]) -> tuple[Any, ...]:
     """Returns the sizes of some axes of an array.
 
     Args:

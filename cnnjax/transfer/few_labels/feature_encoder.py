@@ -22,7 +22,7 @@ class FeatureEncoder(linen.Module):
     names: each can start from the other's.
 
     Attributes:
-        network: the network, unbound.
+        network: the network of the zoo, unbound.
         layer: name of the feature, as `models.feature_info` lists them.
         average: whether feature maps are averaged over their positions; otherwise all their values
             are a row.
@@ -37,9 +37,22 @@ class FeatureEncoder(linen.Module):
         ((2, 256), False)
     """
 
-    network: Net
+    network: linen.Module
     layer: str
     average: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses a network whose features have no names.
+
+        Raises:
+            ValueError: the network is none of the zoo.
+        """
+        super().__post_init__()
+        if not isinstance(self.network, Net):
+            raise ValueError(
+                f"network: {type(self.network).__name__} has no named features; give a network of "
+                "models.create_model, or derive yours from models.Net"
+            )
 
     def setup(self) -> None:
         """Gives the network's variables this module's own place."""

@@ -44,7 +44,7 @@ def rotated_classes(examples: data.Examples, classes: int) -> data.Examples:
         return joined
     # Kept as arrays, so that they stay on the device.
     arrays = joined.take(np.arange(len(joined)))
-    kinds = {name: part.kind for name, part in joined.spec.items()}
+    kinds: dict[str, data.Kind] = {name: part.kind for name, part in joined.spec.items()}
     return data.ArrayExamples(arrays, kinds, {**examples.identity(), "rotated": classes})
 
 

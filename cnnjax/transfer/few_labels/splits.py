@@ -145,7 +145,7 @@ def choose_classes(examples: data.Examples, classes: Sequence[int]) -> data.Exam
         return data.RelabeledExamples(chosen, renumbered)
     # Kept as arrays, so that they stay on the device.
     arrays = {**chosen.arrays, "label": np.asarray(renumbered, np.int32)[chosen.column("label")]}
-    kinds = {name: part.kind for name, part in chosen.spec.items()}
+    kinds: dict[str, data.Kind] = {name: part.kind for name, part in chosen.spec.items()}
     return data.ArrayExamples(arrays, kinds, {**chosen.identity(), "labels": wanted})
 
 

@@ -16,13 +16,13 @@ def haiku_resnet18(images: jax.Array) -> tuple[Callable, Any, Any]:
         images: NHWC.
     """
 
-    def network(images):
+    def forward(images):
         # Haiku starts the last layer at zero, so that the first step would have no gradients.
         head = {"w_init": hk.initializers.VarianceScaling(1.0)}
         net = hk.nets.ResNet18(10, resnet_v2=False, logits_config=head)
         return net(images, is_training=True)
 
-    network = hk.transform_with_state(network)
+    network = hk.transform_with_state(forward)
     params, rest = jax.jit(network.init)(jax.random.key(0), images)
 
     def logits_of(params, rest):

@@ -53,10 +53,7 @@ def test_batches_are_cut_from_reflected_images_and_mirrored():
 
 
 def test_brightness_and_contrast_vary_within_their_ranges():
-    plain = draw(jax.random.key(3), 40, 20, 6, 2)
     drawn = draw(jax.random.key(3), 40, 20, 6, 2, 0.2, 0.1)
-    assert plain.brightness is None and plain.contrast is None
-    np.testing.assert_array_equal(plain.shifts, drawn.shifts)
     for values, middle, most in ((drawn.brightness, 0.0, 0.2), (drawn.contrast, 1.0, 0.1)):
         values = np.asarray(values)
         assert values.shape == (6, 20)
@@ -69,4 +66,5 @@ def test_brightness_and_contrast_vary_within_their_ranges():
     added, multiplied = np.asarray(one.brightness), np.asarray(one.contrast)
     expected = [(x + b) * c for x, b, c in zip(images, added, multiplied, strict=True)]
     np.testing.assert_allclose(vary_colors(jnp.asarray(images), one), expected, rtol=1e-6)
+    plain = Batches(drawn.positions[2], drawn.shifts[2], drawn.mirrored[2])
     np.testing.assert_array_equal(vary_colors(jnp.asarray(images), plain), images)

@@ -40,8 +40,12 @@ def test_only_unsure_images_are_looked_at_again():
         looked_at.append(len(x))
         return jnp.tanh(x.reshape(len(x), -1) @ weights)
 
-    plain, mean = views.unsure_view_logits(network, jnp.asarray(images), 0.3, 1 / 3)
-    _, all_means = views.view_logits(network, jnp.asarray(images), 1 / 3)
+    @jax.jit
+    def run(images):
+        all_means = views.view_logits(network, images, 1 / 3)[1]
+        return *views.unsure_view_logits(network, images, 0.3, 1 / 3), all_means
+
+    plain, mean, all_means = run(images)
     logits = np.tanh(images.reshape(10, -1).astype(np.float64) @ weights)
     np.testing.assert_allclose(plain, logits, rtol=2e-4, atol=1e-5)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -49,8 +53,8 @@ def test_only_unsure_images_are_looked_at_again():
     expected = logits.copy()
     expected[unsure] = all_means[unsure]
     np.testing.assert_allclose(mean, expected, rtol=2e-4, atol=1e-5)
-    assert looked_at == [10, 18, 60]
-    assert np.abs(all_means - logits).min() > 1e-4
+    assert looked_at == [60, 10, 18]
+    assert np.abs(all_means - logits).max(axis=1).min() > 1e-3
 
 
 def test_what_fills_the_last_chunk_up_is_never_right():

@@ -48,10 +48,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(*command):
-    """Starts a process with four virtual devices."""
+def start(*command, **variables):
+    """Starts a process with four virtual devices, and other environment variables if given."""
     environment = {
         **os.environ,
+        **variables,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "PYTHONUNBUFFERED": "1",

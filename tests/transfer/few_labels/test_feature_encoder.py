@@ -52,6 +52,11 @@ def test_an_unknown_feature_is_named_with_those_there_are():
         jax.eval_shape(FeatureEncoder(NET, "stage3").init, jax.random.key(0), IMAGES)
 
 
+def test_a_network_without_named_features_is_refused():
+    with pytest.raises(ValueError, match="LinearNet has no named features; give a network of"):
+        FeatureEncoder(LinearNet(), "stage1")
+
+
 def projected():
     return ProjectedEncoder(FeatureEncoder(NET, "stage2", average=True), hidden=7, outputs=3)
 

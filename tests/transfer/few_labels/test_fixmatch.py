@@ -1,6 +1,7 @@
 """FixMatch's loss against its definition, its streams, and what it refuses."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ def batch(seed=0):
     def images(count):
         return jnp.asarray(rng.normal(size=(count, 2, 2, 1)), jnp.float32)
 
-    other = {"weak": {"image": images(6)}, "strong": {"image": images(6)}}
+    other: dict[str, Any] = {"weak": {"image": images(6)}, "strong": {"image": images(6)}}
     other["weight"] = jnp.array([1.0, 1, 1, 1, 0, 1])
     first = {"image": images(4), "label": jnp.array([0, 1, 2, 1]), "weight": jnp.ones(4)}
     return {**first, "unlabeled": other}

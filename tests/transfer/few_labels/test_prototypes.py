@@ -24,9 +24,9 @@ def defined(rows, weight):
     means = {c: rows[[i for i in kept if i < 6 and LABELS[i] == c]].mean(axis=0) for c in (7, 2, 4)}
     losses, hits = [], []
     for i in kept[kept >= 6]:
-        distances = {c: ((rows[i] - mean) ** 2).sum() for c, mean in means.items()}
+        distances = {c: float(((rows[i] - mean) ** 2).sum()) for c, mean in means.items()}
         total = sum(np.exp(-d) for d in distances.values())
-        losses.append(-np.log(np.exp(-distances[LABELS[i]]) / total))
+        losses.append(-np.log(np.exp(-distances[int(LABELS[i])]) / total))
         hits.append(min(distances, key=lambda c: distances[c]) == LABELS[i])
     return losses, hits
 

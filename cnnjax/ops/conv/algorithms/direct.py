@@ -9,6 +9,8 @@ lax's function is taken from it when this file is imported: `ops.use_in_lax` put
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -136,13 +138,13 @@ def kernel_grad(
         window_strides=spec.dilation,
         padding=pads,
         rhs_dilation=spec.strides,
-        dimension_numbers=ConvDimensionNumbers(*map(_exchanged, (lhs, out, rhs))),
+        dimension_numbers=ConvDimensionNumbers(_exchanged(lhs), _exchanged(out), _exchanged(rhs)),
         batch_group_count=spec.groups,
         precision=spec.precision,
     )
 
 
-def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
+def _exchanged(axes: Sequence[int]) -> tuple[int, ...]:
     """Returns the same axes with batch and channels, or filters and channels, exchanged."""
     return (axes[1], axes[0], *axes[2:])
 

@@ -1,0 +1,1 @@
+"""What XLA's TPU compiler makes of training steps, without a TPU."""
