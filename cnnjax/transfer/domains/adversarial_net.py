@@ -39,7 +39,7 @@ class DomainHead(linen.Module):
 
 
 class AdversarialNet(linen.Module):
-    """A network whose features a domain head learns to tell apart, and the network to blur.
+    """A network with a second head, which learns the domain of an image from a feature.
 
     Called as any network, it returns the network's logits. `with_domains` returns those of the
     domain head too, before which the gradient is reversed. The network's variables are below
@@ -51,7 +51,7 @@ class AdversarialNet(linen.Module):
         hidden: units of the head's layers before its last one.
 
     Raises:
-        ValueError: the network has no named features.
+        ValueError: the network has no named features, or `hidden` is no tuple of sizes.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -74,8 +74,14 @@ class AdversarialNet(linen.Module):
     hidden: tuple[int, ...] = (100,)
 
     def __post_init__(self) -> None:
-        """Refuses a network without named features."""
+        """Refuses a network without named features, and sizes that are none."""
         super().__post_init__()
+        sizes: Any = self.hidden
+        # To Python True is a whole number.
+        if not isinstance(sizes, tuple) or any(type(n) is not int or n < 1 for n in sizes):
+            raise ValueError(
+                f"AdversarialNet: hidden must be a tuple of whole numbers from 1 on, got {sizes!r}"
+            )
         # Within a call, Flax makes copies whose submodules are still being bound.
         if self.parent is None and not isinstance(self.network, Net):
             raise ValueError(

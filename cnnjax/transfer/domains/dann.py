@@ -1,8 +1,8 @@
-"""Domain-adversarial training: features from which nobody can see what domain an image is of."""
+"""Domain-adversarial training: features that do not show the domain of an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from cnnjax import nn, tasks
 from cnnjax.models.net import FEATURES
 from cnnjax.tasks.heads import Heads
 from cnnjax.tasks.losses import class_losses
+from cnnjax.tasks.sections import MetricChart
 from cnnjax.tasks.sums import Batch, Sums, weighted_sums
 from cnnjax.tasks.values import Moment
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet
@@ -27,10 +28,10 @@ class DomainAdversarial(tasks.Classification):
     """DANN: classification of a source domain, with features that hide the domain.
 
     It sees images and labels of the source, the first stream, and images of the target, the
-    stream "unlabeled", which must not have labels. A domain head learns to tell source from target;
-    its gradient is reversed on the way to the features. The loss is the mean classification loss of
-    the source, plus half the mean domain loss of the source and half that of the target. Both go
-    through the network together, so that batch norms see both.
+    stream "unlabeled", which must not have labels. A domain head learns to distinguish source and
+    target; its gradient is reversed on the way to the features. The loss is the mean classification
+    loss of the source, plus half the mean domain loss of the source and half that of the target.
+    Both go through the network together, so that batch norms see both.
 
     The network is an `AdversarialNet`. Evaluation is ordinary classification: give it held-out
     examples of the source, so that no label of the target touches a choice.
@@ -49,6 +50,16 @@ class DomainAdversarial(tasks.Classification):
     total_steps: int = 0
     gamma: float = 10.0
     strength: float = 1.0
+
+    curves: ClassVar[tuple[MetricChart, ...]] = (
+        *tasks.Classification.curves,
+        MetricChart(
+            "domain_accuracy",
+            "Accuracy of the domain head",
+            percent=True,
+            note="At 50 % it cannot distinguish source and target.",
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Refuses settings that are out of range."""

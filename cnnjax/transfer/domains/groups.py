@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import tasks
 from cnnjax.data import Spec
+from cnnjax.tasks.sections import MetricChart
 from cnnjax.tasks.sums import Batch, Rows, Sums, weighted_sums
 from cnnjax.tasks.values import Moment, Score
 from cnnjax.transfer.domains.joined import DOMAIN
@@ -39,6 +40,11 @@ class GroupClassification(tasks.Classification):
 
     group_names: tuple[str, ...] = field(default=(), repr=False)
     by: str = DOMAIN
+
+    curves: ClassVar[tuple[MetricChart, ...]] = (
+        *tasks.Classification.curves,
+        MetricChart("worst_group_accuracy", "Accuracy of the worst group", percent=True),
+    )
 
     def __post_init__(self) -> None:
         """Refuses names that do not distinguish groups."""
@@ -200,7 +206,7 @@ class GroupDRO(GroupClassification):
     The metric `weight_NAME` is the mean weight of a group over the logged steps.
 
     Attributes:
-        step_size: of the weights, eta in the paper; with 0 the groups have equal weights for ever.
+        step_size: of the weights, eta in the paper; with 0 the weights stay equal.
 
     Raises:
         ValueError: the step size is out of range.

@@ -1,4 +1,4 @@
-"""Examples of another domain, made of examples: each image changed once and for all."""
+"""Examples of another domain, made of examples: each image is changed in one way."""
 
 import hashlib
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -197,6 +198,10 @@ def test_wrong_settings_are_refused(settings, message):
 
 def test_a_network_without_named_features_is_refused():
     with pytest.raises(ValueError, match="Dense has no named features"):
-        import flax.linen as linen
-
         domains.AdversarialNet(linen.Dense(3), "stage1")
+
+
+@pytest.mark.parametrize("hidden", [100, (0,), (True,), (2.5,)])
+def test_sizes_of_the_head_are_checked(hidden):
+    with pytest.raises(ValueError, match="hidden must be a tuple of whole numbers from 1 on"):
+        domains.AdversarialNet(NETWORK, "stage1", hidden=hidden)
