@@ -4,11 +4,11 @@ from cnnjax.search.cells.genome import Cell, Edge, Genome, parse_genome
 from cnnjax.search.cells.net import CellNet
 from cnnjax.search.cells.operations import OPERATIONS, Operation, register_operation
 from cnnjax.search.cells.space import CellSpace
-from cnnjax.search.cells.training import QuickTraining, train_quickly
+from cnnjax.search.cells.training import QuickTraining, Sets, train_quickly
 from cnnjax.search.cells.variation import cross, mutate
 from cnnjax.search.errors import GenomeError, SearchError
 from cnnjax.search.loop.cell_search import CellSearch, NetCost
-from cnnjax.search.loop.evaluators import Evaluator, QuickEvaluator, RunEvaluator, Sets
+from cnnjax.search.loop.evaluators import Evaluator, QuickEvaluator, RunEvaluator
 from cnnjax.search.loop.export import export_cell
 from cnnjax.search.loop.folder import ChosenCell
 from cnnjax.search.loop.run_cell_search import (

@@ -133,7 +133,11 @@ class CellSearch:
         """
         if self.most_multiply_adds is None:
             return
-        cells = [self._simple(name, chained) for name in self.space.operations for chained in (0, 1)]
+        cells = [
+            self._simple(name, chained)
+            for name in self.space.operations
+            for chained in (False, True)
+        ]
         cheapest = min(cells, key=lambda genome: self.cost(genome).multiply_adds)
         least = self.cost(cheapest).multiply_adds
         if least > self.most_multiply_adds:
@@ -142,8 +146,8 @@ class CellSearch:
                 f"{cheapest} takes {least:,}; give more, or a smaller network"
             )
 
-    def _simple(self, name: str, chained: int) -> Genome:
-        """Returns the cell of one operation whose nodes are a chain, or all take the first input."""
+    def _simple(self, name: str, chained: bool) -> Genome:
+        """Returns the cell of one operation whose nodes are a chain, or all take one input."""
         first = self.space.inputs - 1
 
         def source(node: int) -> int:

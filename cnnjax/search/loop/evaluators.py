@@ -4,29 +4,15 @@ import abc
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as linen
 import numpy as np
 
-from cnnjax.search.cells.training import Labeled, QuickTraining, train_quickly
+from cnnjax.search.cells.training import QuickTraining, Sets, train_quickly
 from cnnjax.search.errors import SearchError
 from cnnjax.training.fit import fit
 from cnnjax.training.run import Run
-
-
-class Sets(NamedTuple):
-    """Three sets of examples, each images and labels.
-
-    Attributes:
-        train: to train on while cells are compared.
-        validation: to compare cells by.
-        test: to test the chosen cell with, once.
-    """
-
-    train: Labeled
-    validation: Labeled
-    test: Labeled
 
 
 class Evaluator(abc.ABC):
@@ -76,7 +62,7 @@ class QuickEvaluator(Evaluator):
     """
 
     load: Callable[[], Sets]
-    training: QuickTraining = QuickTraining()
+    training: QuickTraining = QuickTraining()  # noqa: RUF009 (it cannot be changed)
     final: QuickTraining | None = None
     seeds: tuple[int, ...] = (0,)
 

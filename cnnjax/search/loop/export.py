@@ -59,7 +59,7 @@ def export_cell(search: CellSearch, genome: Genome, folder: str | Path, name: st
     """
     if re.fullmatch(r"[a-z_][a-z0-9_]*", name) is None:
         raise SearchError(
-            f"export_cell: the name {name!r} can't be a function's; give small letters, digits and _"
+            f"export_cell: the name {name!r} can't be a function's; give letters a-z, digits and _"
         )
     net, folder = search.net(genome), Path(folder)
     picture = analysis.diagram(net, search.input_size)

@@ -160,9 +160,7 @@ def format_cells(results: CellResults) -> str:
     )
 
 
-def _work_in_processes(
-    search: CellSearch, workdir: Path, jobs: int, options: CellOptions
-) -> None:
+def _work_in_processes(search: CellSearch, workdir: Path, jobs: int, options: CellOptions) -> None:
     """Runs several processes until nothing is left; each has an equal share of the cores."""
     # A forked process would share the threads' locks of this one.
     context = multiprocessing.get_context("spawn")

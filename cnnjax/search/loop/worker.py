@@ -124,9 +124,7 @@ class CellWorker:
         )
         score = self._score(genome, number)
         cost, seconds = search.cost(genome), time.monotonic() - start
-        evaluated = Evaluated(
-            number, genome, score, cost.multiply_adds, cost.parameters, seconds
-        )
+        evaluated = Evaluated(number, genome, score, cost.multiply_adds, cost.parameters, seconds)
         self._folder.write_evaluation(evaluated)
         best = max(score, *(each.score for each in history.values()), -math.inf)
         _logger.info(

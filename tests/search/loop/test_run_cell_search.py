@@ -6,6 +6,7 @@ import flax.linen as linen
 import pytest
 
 from cnnjax import analysis, models, search
+from cnnjax.models.registry import MODELS
 from cnnjax.search.loop.cell_search import CellSearch
 from cnnjax.search.loop.export import export_cell
 from cnnjax.search.loop.folder import CellFolder
@@ -146,7 +147,7 @@ def test_a_cell_that_cannot_be_evaluated_is_named_and_tried_again(tmp_path, cost
 
     with monkeypatch.context() as patch:
         patch.setattr(MadeUp, "score", broken)
-        with pytest.raises(search.SearchError, match="cell 0, normal.*ZeroDivisionError: no pix"):
+        with pytest.raises(search.SearchError, match=r"cell 0, normal.*ZeroDivisionError: no pix"):
             run_cell_search(make_search(), tmp_path, options=QUICK)
     assert len(run_cell_search(make_search(), tmp_path, options=QUICK).history) == 12
 
@@ -164,7 +165,7 @@ def test_costs_are_those_of_the_network():
 
 
 def test_the_best_cell_becomes_a_registered_model(tmp_path, monkeypatch):
-    keep_as_it_is(models.registry.MODELS, monkeypatch)
+    keep_as_it_is(MODELS, monkeypatch)
     made = make_search()
     genome = search.parse_genome("normal: conv_3x3(0)+identity(0) | max_3x3(1)+identity(0)")
     path = export_cell(made, genome, tmp_path / "best", "small_cells")
@@ -198,6 +199,7 @@ def test_a_killed_search_goes_on_exactly_with_two_processes(tmp_path):
     finish(start(undisturbed, -1))
     for number in (3, 7):
         process = start(killed, number)
+        assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("waiting"):
                 process.send_signal(signal.SIGKILL)
