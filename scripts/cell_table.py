@@ -17,7 +17,7 @@ from cnnjax.search.table.table import SPACE
 
 def main() -> int:
     """Makes the table that the command's arguments describe."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", default=str(PACKAGE_TABLE), help="the table's file")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each on one core")
     parser.add_argument("--first", type=int, default=None, help="only the first cells")

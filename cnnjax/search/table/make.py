@@ -62,7 +62,8 @@ def measure_cell(genome: Genome, training: QuickTraining = TRAINING) -> Measured
         training: how it is trained.
     """
     start = time.process_time()
-    net = CellNet(genome=genome, **NETWORK)
+    fields: dict[str, Any] = dict(NETWORK)
+    net = CellNet(genome=genome, **fields)
     sets = digit_sets()
     held_out = {"validation": sets.validation, "test": sets.test}
     counts = train_quickly(net, sets.train, held_out, SEEDS, training)
