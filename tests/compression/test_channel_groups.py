@@ -119,7 +119,7 @@ FAMILIES = {
 
 def family(name):
     # Its auxiliary head needs images of 299 pixels.
-    fields = {"aux_heads": False} if name == "inception_v3" else {}
+    fields: dict[str, Any] = {"aux_heads": False} if name == "inception_v3" else {}
     return models.create_model(name, 10, **fields)
 
 
