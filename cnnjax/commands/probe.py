@@ -1,4 +1,4 @@
-"""Probe a run: how well a simple classifier reads a dataset's classes from a layer's features.
+"""Probe a run: read classes from the features of one of its layers.
 
 cnnjax probe --workdir=runs/mnist --layer=stage3
 cnnjax probe --workdir=runs/mnist --layer=stage3 --data=fashion_mnist --labels=100

@@ -103,13 +103,7 @@ def probe_run(
             folder=folder,
         )
         found[part] = features, examples.column("label")
-    classes = 1 + max(int(known.max()) for _, known in found.values())
-    options: dict[str, Any] = {"classes": classes, "validation": found["validation"]}
-    probe: LinearProbe | MLPProbe
-    if hidden:
-        probe = fit_mlp_probe(*found["train"], widths=hidden, seed=seed, **options)
-    else:
-        probe = fit_linear_probe(*found["train"], **options)
+    probe = _fit(found, hidden, seed)
     return RunProbe(
         layer,
         dataset or network.title[1],
@@ -117,6 +111,16 @@ def probe_run(
         {part: len(known) for part, (_, known) in found.items()},
         {part: probe.accuracy(*given) for part, given in found.items()},
     )
+
+
+def _fit(
+    found: dict[str, tuple[np.ndarray, np.ndarray]], hidden: Sequence[int], seed: int
+) -> LinearProbe | MLPProbe:
+    classes = 1 + max(int(labels.max()) for _, labels in found.values())
+    options: dict[str, Any] = {"classes": classes, "validation": found["validation"]}
+    if hidden:
+        return fit_mlp_probe(*found["train"], widths=hidden, seed=seed, **options)
+    return fit_linear_probe(*found["train"], **options)
 
 
 def _examples(
