@@ -119,7 +119,15 @@ def test_more_labels_than_there_are_are_refused(data_dir):
         made(few_shot, data_dir, base_classes=80)
 
 
+@pytest.fixture
+def standard_promotion():
+    """What optax's schedules need."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_trial_runs_to_its_verdict(name, tmp_path, data_dir):
     study = studies.load_study(FOLDER / f"{name}.py", "trial")
@@ -133,6 +141,7 @@ def test_a_trial_runs_to_its_verdict(name, tmp_path, data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
 def test_the_encoder_is_as_it_was_after_the_probe(tmp_path, data_dir):
     run = made(self_supervised, data_dir, "trial")
     result = training.fit(run, progress=False)

@@ -76,6 +76,8 @@ def score_episodes(
     with installed_with("train"):
         from scipy import special
     rows = np.asarray(embeddings, np.float64)
+    # Distances stay as they are, and their products below lose fewer digits.
+    rows = rows - rows.mean(axis=0)
     drawn = _positions(np.asarray(labels), form, episodes, seed)
     scored = np.array([_accuracy_and_loss(rows[positions], form) for positions in drawn])
     scores, losses = scored.T
@@ -95,7 +97,10 @@ def _positions(
 def _accuracy_and_loss(rows: Rows, form: data.Episodes) -> tuple[float, float]:
     support, queries = np.split(rows, [form.ways * form.shots])
     prototypes = support.reshape(form.ways, form.shots, -1).mean(axis=1)
-    distances = np.square(queries[:, None] - prototypes[None]).sum(axis=-1)
+    # In float64 the expanded square has enough digits. `einsum` starts no threads, which a product
+    # so small would wait for.
+    squares = (np.square(part).sum(axis=1) for part in (queries, prototypes))
+    distances = np.add.outer(*squares) - 2 * np.einsum("qv,pv->qp", queries, prototypes)
     # Of distances that are not numbers, `argmin` would return the first.
     nearest = np.where(np.isfinite(distances).all(axis=1), distances.argmin(axis=1), -1)
     right = np.repeat(np.arange(form.ways), form.queries)
