@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -124,7 +125,9 @@ def test_novel_classes_have_few_labels_and_no_image_among_the_base(count):
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_trial_measures_every_outcome(name, tmp_path):
     study = studies.load_study(find_study.READY / f"{name}.py", "trial")
-    results = studies.run_study(study, tmp_path)
+    # As a user runs it.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        results = studies.run_study(study, tmp_path)
     assert not results.failures
     for outcomes in results.outcomes.values():
         assert set(outcomes) == {outcome.name for outcome in study.outcomes}
