@@ -2,7 +2,7 @@
 
     JAX_PLATFORMS=cpu python -m scripts.cell_table --jobs=16
 
-A cell takes about 10 s of one core. The file is written after each cell; the same command goes on
+A cell takes about 6 s of one core. The file is written after each cell; the same command goes on
 where it was stopped. Without `--out` the table of the package is completed.
 """
 

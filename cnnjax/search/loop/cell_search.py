@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jax
-
-from cnnjax import analysis, models
+from cnnjax import models
+from cnnjax.search.cells.cost import NetCost, net_cost
 from cnnjax.search.cells.genome import Edge, Genome
 from cnnjax.search.cells.net import CellNet
 from cnnjax.search.cells.operations import OPERATIONS
@@ -16,19 +15,6 @@ from cnnjax.search.errors import SearchError
 from cnnjax.search.loop.evaluators import Evaluator
 from cnnjax.search.strategies.evolution import Evolution
 from cnnjax.search.strategies.strategy import Strategy
-
-
-@dataclass(frozen=True)
-class NetCost:
-    """What a network costs.
-
-    Attributes:
-        multiply_adds: of convolutions and dense layers, for one image.
-        parameters: trainable ones.
-    """
-
-    multiply_adds: int
-    parameters: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +90,7 @@ class CellSearch:
         known = self._costs
         key = self.space.canonical(genome)
         if key not in known:
-            net = self.net(key)
-            images = jax.ShapeDtypeStruct((1, *self.input_size), "float32")
-            variables = jax.eval_shape(net.init, jax.random.key(0), images)
-            parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-            counted = analysis.multiply_adds(net, self.input_size, variables=variables)
-            known[key] = NetCost(counted, parameters)
+            known[key] = net_cost(self.net(key), self.input_size)
         return known[key]
 
     @cached_property

@@ -1,5 +1,7 @@
 """The digits as the table's cells see them: examples to train on, to choose by, and to test."""
 
+import functools
+
 import numpy as np
 
 from cnnjax.data.prepare.digit_images import digit_images, split_indices
@@ -12,6 +14,7 @@ IMAGE_SIZE = (8, 8, 1)
 """Height, width and channels of an image."""
 
 
+@functools.cache
 def digit_sets() -> Sets:
     """Returns the digits, pixels from 0 to 1, divided by a fixed draw.
 

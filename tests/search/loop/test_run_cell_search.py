@@ -28,7 +28,7 @@ def costless(monkeypatch):
 
     def cost(self, genome):
         count = str(genome).count("conv")
-        return type("Cost", (), {"multiply_adds": 1000 + 100 * count, "parameters": 10})()
+        return search.NetCost(1000 + 100 * count, 10)
 
     monkeypatch.setattr(CellSearch, "cost", cost)
     monkeypatch.setattr(analysis, "diagram", lambda net, size: "<svg/>")
