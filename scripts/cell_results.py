@@ -17,11 +17,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from cnnjax.search.runs.folder import CellFolder
 
 from cnnjax import search, studies
 from cnnjax.analysis.plots.courses import plot_courses, plot_tradeoff
 from cnnjax.extras import installed_with
+from cnnjax.search.loop.folder import CellFolder
 from cnnjax.writing import aside, write_json, write_text
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"

@@ -2,7 +2,7 @@
 
     JAX_PLATFORMS=cpu python -m scripts.cell_table --jobs=16
 
-A cell takes about 10 s of one core. The file is written after each cell; the same command goes on
+A cell takes about 6 s of one core. The file is written after each cell; the same command goes on
 where it was stopped. Without `--out` the table of the package is completed.
 """
 
@@ -17,7 +17,7 @@ from cnnjax.search.table.table import SPACE
 
 def main() -> int:
     """Makes the table that the command's arguments describe."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", default=str(PACKAGE_TABLE), help="the table's file")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each on one core")
     parser.add_argument("--first", type=int, default=None, help="only the first cells")

@@ -31,6 +31,7 @@ PAGES = (
     pytest.param("ensembles.md", marks=pytest.mark.slow),
     "families.md",
     pytest.param("few_labels.md", marks=pytest.mark.slow),
+    "finetuning.md",
     "lectures.md",
     "parts.md",
     pytest.param("pruning.md", marks=pytest.mark.slow),

@@ -14,7 +14,7 @@ from cnnjax.extras import MissingPackage
 from cnnjax.nearest import did_you_mean
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "report", "compare", "study", "prune"),
+    *("train", "evaluate", "predict", "report", "compare", "study", "probe", "prune"),
     *("summarize", "diagram", "prepare", "configs"),
 )
 """Each is a module of this package, with a function `run`."""

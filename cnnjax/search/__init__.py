@@ -1,23 +1,24 @@
 """Learned architectures: cells that are evolved, and a table of all cells of a small space."""
 
+from cnnjax.search.cells.cost import NetCost, net_cost
 from cnnjax.search.cells.genome import Cell, Edge, Genome, parse_genome
 from cnnjax.search.cells.net import CellNet
 from cnnjax.search.cells.operations import OPERATIONS, Operation, register_operation
 from cnnjax.search.cells.space import CellSpace
-from cnnjax.search.cells.training import QuickTraining, train_quickly
+from cnnjax.search.cells.training import QuickTraining, Sets, train_quickly
 from cnnjax.search.cells.variation import cross, mutate
 from cnnjax.search.errors import GenomeError, SearchError
-from cnnjax.search.runs.cell_search import CellSearch, NetCost
-from cnnjax.search.runs.evaluators import Evaluator, QuickEvaluator, RunEvaluator, Sets
-from cnnjax.search.runs.export import export_cell
-from cnnjax.search.runs.folder import ChosenCell
-from cnnjax.search.runs.run_cell_search import (
+from cnnjax.search.loop.cell_search import CellSearch
+from cnnjax.search.loop.evaluators import Evaluator, QuickEvaluator, RunEvaluator
+from cnnjax.search.loop.export import export_cell
+from cnnjax.search.loop.folder import ChosenCell
+from cnnjax.search.loop.run_cell_search import (
     CellResults,
     collect_cells,
     format_cells,
     run_cell_search,
 )
-from cnnjax.search.runs.worker import CellOptions
+from cnnjax.search.loop.worker import CellOptions
 from cnnjax.search.strategies.evolution import Evolution
 from cnnjax.search.strategies.pareto import pareto_front
 from cnnjax.search.strategies.random_search import RandomSearch
@@ -60,6 +61,7 @@ __all__ = [
     "export_cell",
     "format_cells",
     "mutate",
+    "net_cost",
     "pareto_front",
     "parse_genome",
     "register_operation",

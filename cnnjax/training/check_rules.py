@@ -17,8 +17,7 @@ def check_unfreeze(rules: Any, epochs: int) -> None:
     """
     for rule in rules:
         pattern, start = rule if isinstance(rule, tuple | list) and len(rule) == 2 else (rule, None)
-        whole = isinstance(start, int) and not isinstance(start, bool)
-        if not isinstance(pattern, str) or not whole:
+        if not isinstance(pattern, str) or not isinstance(start, int) or isinstance(start, bool):
             raise ConfigError(
                 f"unfreeze: {rule!r} was given; give pairs of a pattern and the number of epochs "
                 'before its parameters are trained, such as ("stage3.*", 2)'

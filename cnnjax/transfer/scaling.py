@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from cnnjax.extras import installed_with
 
 Values = Float[np.ndarray, " points"]
+Kept = Float[np.ndarray, " kept"]
 
 NEAR_GUESSING = 0.9
 """Points whose error is above this share of that of guessing are outside of the power law."""
@@ -108,29 +110,12 @@ def fit_power_law(
         >>> round(law.alpha, 2), round(law.beta, 2), round(law.gamma, 3)
         (2.0, -0.5, 0.01)
     """
-    with installed_with("train"):
-        from scipy import optimize
-
     m, e = _points(sizes, errors, guessing)
     # Centered, so that factor and exponent do not move each other.
     middle = np.exp(np.log(m).mean())
-    scaled = np.log(m / middle)
-
-    def residuals(parameters: np.ndarray) -> np.ndarray:
-        return np.log(np.exp(parameters[0] + parameters[1] * scaled) + parameters[2]) - np.log(e)
-
-    lowest = e.min()
-    bounds = ([-np.inf, -5.0, 0.0], [np.inf, -1e-6, guessing])
-    fits = [
-        optimize.least_squares(
-            residuals, [np.log(np.median(e)), beta, share * lowest], bounds=bounds, x_scale="jac"
-        )
-        for beta in _BETAS
-        for share in _GAMMAS
-    ]
-    best = min(fits, key=lambda fit: fit.cost)
+    best = _search(np.log(m / middle), e, guessing)
     level, beta, gamma = best.x
-    at_bound = gamma < 1e-6 * lowest
+    at_bound = gamma < 1e-6 * e.min()
     used = [0, 1] if at_bound else [0, 1, 2]
     freedom = len(m) - len(used)
     slopes = best.jac[:, used]
@@ -148,9 +133,31 @@ def fit_power_law(
     )
 
 
+def _search(scaled: Kept, errors: Kept, guessing: float) -> Any:
+    """Returns SciPy's best fit of the level at the middle, the exponent and the lowest error."""
+    with installed_with("train"):
+        from scipy import optimize
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        return np.log(np.exp(parameters[0] + parameters[1] * scaled) + parameters[2]) - np.log(
+            errors
+        )
+
+    bounds = ([-np.inf, -5.0, 0.0], [np.inf, -1e-6, guessing])
+    level = np.log(np.median(errors))
+    fits = [
+        optimize.least_squares(
+            residuals, [level, beta, share * errors.min()], bounds=bounds, x_scale="jac"
+        )
+        for beta in _BETAS
+        for share in _GAMMAS
+    ]
+    return min(fits, key=lambda fit: fit.cost)
+
+
 def _points(
     sizes: Sequence[float] | Values, errors: Sequence[float] | Values, guessing: float
-) -> tuple[Values, Values]:
+) -> tuple[Kept, Kept]:
     """Returns the sizes and errors of the points that are fitted."""
     m, e = np.asarray(sizes, np.float64), np.asarray(errors, np.float64)
     if m.ndim != 1 or m.shape != e.shape:

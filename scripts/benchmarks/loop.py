@@ -131,7 +131,7 @@ class Contest:
             steps: how many times.
         """
         # No public name gives the step without what the loop adds.
-        trainer, step = self.bare, self.bare._compiled
+        trainer, step = self.bare, self.bare._compiled()
         given = trainer._batches.arguments(0)
         for _ in range(steps):
             trainer.state, _ = step(trainer.state, given)

@@ -102,7 +102,7 @@ def _compiled(
 
 
 def _torch(net: WholeNet, model: Any, variables: Any, images: np.ndarray, dtype: str) -> Predictor:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     from scripts.benchmarks.pytorch.nets import torch_net
 

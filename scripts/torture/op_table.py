@@ -103,7 +103,7 @@ _FILTERS: Mapping[str, Mapping[str, str]] = {
 _CALLS: Mapping[str, Mapping[str, str]] = {
     "add_bias": {**_X, "bias": "vector", **_BACK},
     "avg_pool": {**_POOL, "count_include_pad": "False", **_BACK},
-    "batch_norm": {**_NORM, "epsilon": "0.5", "axis_name": "None", **_BACK},
+    "batch_norm": {**_NORM, "mask": "None", "epsilon": "0.5", "axis_name": "None", **_BACK},
     "batch_norm_inference": {**_NORM, "mean": "vector", "variance": "vector", "epsilon": "0.5"},
     "col2im": {"columns": "columns", "input_shape": "shape", "kernel_size": "3", **_SLIDE},
     "conv2d": {**_X, "kernel": "kernel", **_CONV, "padding_mode": "zeros", **_BACK},

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import analysis, compression, models, nn
+from cnnjax import analysis, compression, nn
 from cnnjax.compression.choose_channels import channel_orders
 from cnnjax.compression.paths import flat_paths
 from tests.compression.nets import SHAPE, Deciding, Response, Tied, drawn
-from tests.compression.test_channel_groups import FAMILIES
+from tests.compression.test_channel_groups import FAMILIES, family
 from tests.helpers.programs import quickly
 
 
@@ -173,19 +173,19 @@ def test_a_network_without_removable_channels_is_refused_with_every_reason():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_computes_what_its_masked_parent_computes(name):
     shape = FAMILIES[name]
-    net = models.create_model(name, 10)
+    net = family(name)
     images = jax.random.normal(jax.random.key(1), (2, *shape))
-    first = jax.jit(lambda key: nn.init_network(net, key, images))(jax.random.key(0))
+    first = quickly(lambda key: nn.init_network(net, key, images))(jax.random.key(0))
     rng = np.random.default_rng(0)
     # Odd values: fresh batch norms and biases are ones and zeros.
     variables = jax.tree.map(
         lambda a: a if a.ndim > 1 else jnp.asarray(rng.uniform(0.5, 1.5, a.shape), a.dtype), first
     )
     small = compression.prune_filters(net, variables, shape, 0.4)
-    found = jax.jit(lambda v: nn.apply_network(small.model, v, images, train=False))(
+    found = quickly(lambda v: nn.apply_network(small.model, v, images, train=False))(
         small.variables
     )
-    expected = jax.jit(lambda v: nn.apply_network(net, v, images, train=False))(small.masked)
+    expected = quickly(lambda v: nn.apply_network(net, v, images, train=False))(small.masked)
     scale = float(abs(expected).max())
     np.testing.assert_allclose(found / scale, expected / scale, atol=2e-5)
     assert small.multiply_adds[1] < 0.95 * small.multiply_adds[0]

@@ -77,7 +77,8 @@ def test_no_image_is_in_two_parts_of_the_self_supervised_study(data_dir):
 
 def test_novel_classes_are_in_no_training(data_dir):
     settings = few_shot.BASES["small"]
-    by_seed = [few_shot.divided(settings, seed) for seed in range(5)]
+    contexts = [studies.RunContext({}, seed, data_dir) for seed in range(5)]
+    by_seed = [few_shot.divided(settings, context) for context in contexts]
     for classes in by_seed:
         assert sorted(sum(classes.values(), ())) == list(range(100))
         assert classes["validation"] == by_seed[0]["validation"]
@@ -118,7 +119,15 @@ def test_more_labels_than_there_are_are_refused(data_dir):
         made(few_shot, data_dir, base_classes=80)
 
 
+@pytest.fixture
+def standard_promotion():
+    """What optax's schedules need."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_trial_runs_to_its_verdict(name, tmp_path, data_dir):
     study = studies.load_study(FOLDER / f"{name}.py", "trial")
@@ -132,6 +141,7 @@ def test_a_trial_runs_to_its_verdict(name, tmp_path, data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
 def test_the_encoder_is_as_it_was_after_the_probe(tmp_path, data_dir):
     run = made(self_supervised, data_dir, "trial")
     result = training.fit(run, progress=False)

@@ -1,6 +1,7 @@
 """Fine-tuning on a folder of photographs: the study's arms, and torchvision's form of weights."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,7 +32,7 @@ def test_the_arms_differ_in_their_start_alone(scale):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Random weights of ResNet-18 in torchvision's format, for a thousand classes."""
-    model = models.create_model("resnet18", 1000)
+    model: Any = models.create_model("resnet18", 1000)
     images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
     variables = jax.eval_shape(
         lambda key, x: nn.init_network(model, key, x), jax.random.key(0), images
@@ -46,7 +47,7 @@ def weights(tmp_path_factory):
 
 
 def config_for(folder, weights):
-    config = finetune_folder.get_config()
+    config: Any = finetune_folder.get_config()
     config.data.name = f"folder:{folder}"
     config.data.resize, config.data.crop, config.data.batch_size = 40, 32, 8
     config.model.weights = str(weights)

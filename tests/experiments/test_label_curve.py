@@ -19,7 +19,7 @@ FOLDER = Path(label_curve.__file__).parent
         ("label_curve", "curve", 150, 15),
         ("label_curve", "tuning", 40, 4),
         ("label_curve", "small", 8, 2),
-        ("scaling", "small", 48, 0),
+        ("scaling", "small", 42, 0),
         ("scaling", "tiny", 12, 0),
     ],
 )

@@ -1,5 +1,7 @@
 """Folded batch norms: the same predictions, and every norm that stays is named with its reason."""
 
+from typing import Any
+
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
@@ -99,12 +101,10 @@ def test_each_norm_that_stays_has_a_reason():
     assert "several times" in found.kept["twice"]
     assert "relu" in found.kept["after_relu"]
     assert "output" in found.kept["after_last"]
-    for actual, expected in zip(
-        found.model.apply(found.variables, _images(shape)),
-        model.apply(variables, _images(shape)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(actual, expected, atol=1e-5)
+    expected: Any = model.apply(variables, _images(shape))
+    actual: Any = found.model.apply(found.variables, _images(shape))
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_float64_agrees_to_rounding():
@@ -115,8 +115,9 @@ def test_float64_agrees_to_rounding():
         variables = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), drawn)
         x = _images((5, 5, 3), jnp.float64)
         found = inference.folded(model, variables, (5, 5, 3), dtype=jnp.float64)
-        actual = found.model.apply(found.variables, x)
-        np.testing.assert_allclose(actual, model.apply(variables, x), rtol=0, atol=1e-13)
+        expected: Any = model.apply(variables, x)
+        actual: Any = found.model.apply(found.variables, x)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-13)
 
 
 def test_a_network_without_norms_is_returned_as_it_is():

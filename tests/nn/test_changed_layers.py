@@ -106,11 +106,12 @@ def test_a_network_of_the_zoo_keeps_its_features_and_its_place_in_another():
 
 
 def test_another_librarys_weights_do_not_fit_a_changed_network(tmp_path):
-    net = models.create_model("resnet18", 10, layer_changes={"conv1": {"features": 60}})
+    net: Any = models.create_model("resnet18", 10, layer_changes={"conv1": {"features": 60}})
+    wrong: Any = {"conv1": 60}
     with pytest.raises(ValueError, match="torchvision's ResNet has none of the changed"):
         models.export_torchvision(net, {}, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="create_model: layer_changes: change"):
-        models.create_model("resnet18", layer_changes={"conv1": 60})
+        models.create_model("resnet18", layer_changes=wrong)
 
 
 def test_remat_and_scan_keep_the_changes():

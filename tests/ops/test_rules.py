@@ -26,7 +26,7 @@ class Example:
     """Operands by shape, settings, and how the op is cut over a batch of 4.
 
     Attributes:
-        shapes: of the operands; "places" for the places of maxima.
+        shapes: of the operands; "places" for the places of maxima, "mask" for flags of pixels.
         settings: of the op.
         cut: for each operand, whether its first axis is the batch.
         sharded: settings that differ where the batch is cut over the axis "data".
@@ -40,6 +40,7 @@ class Example:
     sums: bool = False
 
 
+FIXED = ("places", "mask")
 IMAGES, KERNEL = (4, 6, 6, 3), (3, 3, 3, 5)
 LOCAL = LocalSpec((3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2))
 SPEC = parse("test", IMAGES, KERNEL, strides=1, padding="SAME", dilation=1, groups=1)
@@ -70,6 +71,12 @@ EXAMPLES = {
     "local_response_norm": Example(
         (IMAGES,), {"constants": _Constants(3, 0.1, 0.75, 2.0)}, (True,)
     ),
+    "masked_batch_norm": Example(
+        (IMAGES, (3,), (3,), "mask"),
+        {"epsilon": 1e-3, "axis": (None, None)},
+        (True, False, False, True),
+        sharded={"axis": ("data", None)},
+    ),
     "max_pool": Example((IMAGES,), _windows("max_pool"), (True,)),
     "max_pool_with_argmax": Example((IMAGES,), _windows("max_pool_with_argmax"), (True,)),
     "max_unpool": Example(((4, 3, 3, 3), "places"), {"shape": IMAGES}, (True, True)),
@@ -96,10 +103,12 @@ OPS = _all_ops()
 def _operands(name, dtype=jnp.float32):
     generator = np.random.default_rng(0)
     places = np.stack([generator.permutation(36)[:9] for _ in range(12)], axis=1)
+    fixed = {
+        "places": jnp.asarray(places.reshape(3, 3, 4, 3).transpose(2, 0, 1, 3), jnp.int32),
+        "mask": jnp.asarray(np.arange(144).reshape(4, 6, 6, 1) % 5 > 1),
+    }
     return tuple(
-        jnp.asarray(places.reshape(3, 3, 4, 3).transpose(2, 0, 1, 3), jnp.int32)
-        if shape == "places"
-        else jnp.asarray(generator.normal(size=shape), dtype)
+        fixed[shape] if shape in fixed else jnp.asarray(generator.normal(size=shape), dtype)
         for shape in EXAMPLES[name].shapes
     )
 
@@ -119,7 +128,7 @@ def _loss(name, **settings):
 
 
 def _differentiable(name):
-    return tuple(i for i, shape in enumerate(EXAMPLES[name].shapes) if shape != "places")
+    return tuple(i for i, shape in enumerate(EXAMPLES[name].shapes) if shape not in FIXED)
 
 
 def _gradients(name, **settings):
@@ -220,7 +229,8 @@ def test_the_dtype_is_kept_by_the_result_and_the_gradients(name):
 def test_vmap_is_a_loop(name):
     operands = _operands(name)
     stacked = tuple(
-        jnp.stack([a, a[::-1]] if a.dtype == jnp.int32 else [a, 0.5 * a]) for a in operands
+        jnp.stack([a, 0.5 * a] if jnp.issubdtype(a.dtype, jnp.floating) else [a, a[::-1]])
+        for a in operands
     )
     found = quickly(jax.vmap(_gradients(name)))(*stacked)
     gradients = quickly(_gradients(name))

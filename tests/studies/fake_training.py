@@ -49,7 +49,7 @@ def fit(run, workdir, *, callbacks, seconds=0.0, advanced=lambda: None, **option
     config = getattr(run, "config", run)
     error = config.epochs + config.seed / 10
     return SimpleNamespace(
-        metrics={"error": error}, variables={"params": {"weight": np.float32([error])}}
+        metrics={"error": error}, variables={"params": {"weight": np.array([error], np.float32)}}
     )
 
 

@@ -1,5 +1,7 @@
 """Outcomes against a factor of numbers, and the power laws through them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def error(run):
 
 
 def test_each_setting_of_the_other_factors_is_a_line_with_its_law():
-    curves = outcome_curves(results_of(a_study(), error))
+    curves: Any = outcome_curves(results_of(a_study(), error))
     assert [curve.name for curve in curves] == ["kind-plain", "kind-resnet"]
     for curve, (alpha, beta, gamma) in zip(curves, LAWS.values(), strict=True):
         assert [point.x for point in curve.points] == list(SIZES)

@@ -105,7 +105,7 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
         settings: `base` with the changes of the run.
         context: where the images are.
     """
-    dataset = data.dataset(settings["data"])
+    dataset = data.dataset(settings["data"], context.data_dir)
     parts = divided(settings, context)
     classes = len(dataset.class_names)
     network = models.create_model(settings["network"], classes, **settings["overrides"])
@@ -151,7 +151,8 @@ def divided(settings: Mapping[str, Any], context: studies.RunContext) -> dict[st
         settings: names the set and the sizes.
         context: where the images are.
     """
-    examples = data.load_examples(data.dataset(settings["data"]), "train", context.data_dir)
+    dataset = data.dataset(settings["data"], context.data_dir)
+    examples = data.load_examples(dataset, "train", context.data_dir)
     order = np.random.default_rng(0).permutation(len(examples))
     held = settings["validation_examples"]
     train = data.choose(examples, np.sort(order[held:][: settings["train_examples"]]))
@@ -172,7 +173,7 @@ def error_of(settings: Mapping[str, Any], split: str, trained: studies.Trained) 
         trained: the run.
     """
     assert trained.context is not None  # runs of a study have one
-    dataset = data.dataset(settings["data"])
+    dataset = data.dataset(settings["data"], trained.context.data_dir)
     parts = divided(settings, trained.context)
     if split == "test":
         parts["test"] = data.load_examples(dataset, "test", trained.context.data_dir)

@@ -68,15 +68,7 @@ def get_study(scale: str) -> studies.Study:
         make_run=make_run,
         factors=factors,
         seeds=(0, 1) if scale == "trial" else (0, 1, 2, 3, 4),
-        outcomes=[
-            studies.Outcome("test_error", studies.error, "%"),
-            studies.Outcome(
-                "validation_error",
-                partial(validation_error, base),
-                "%",
-                help="error on the training images that are held out",
-            ),
-        ],
+        outcomes=_outcomes(base),
         rule=studies.Rule(
             claim="with few labels, FixMatch has a lower test error than supervised learning",
             primary=_compare("supervised learning over FixMatch", "supervised", "fixmatch", few),
@@ -86,6 +78,15 @@ def get_study(scale: str) -> studies.Study:
             ],
         ),
     )
+
+
+def _outcomes(base: Mapping[str, Any]) -> list[studies.Outcome]:
+    test = studies.Outcome("test_error", studies.error, "%")
+    if not base["validation_examples"]:
+        return [test]
+    text = "error on the training images that are held out"
+    held = studies.Outcome("validation_error", partial(validation_error, base), "%", help=text)
+    return [test, held]
 
 
 def _compare(statement: str, more: str, less: str, labels: Mapping[str, str]) -> studies.Comparison:
@@ -105,8 +106,8 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
         settings: `base` with the changes of the run.
         context: where the images are.
     """
-    dataset = data.dataset(settings["data"])
-    train, _ = divided(settings, context)
+    dataset = data.dataset(settings["data"], context.data_dir)
+    train = divided(settings, context)[0]
     test = data.load_examples(dataset, "test", context.data_dir)
     split = few_labels.split_labels(train.column("label"), settings["labels"], context.seed)
     labeled, unlabeled = (data.choose(train, positions) for positions in split)
@@ -147,10 +148,8 @@ def make_run(settings: Mapping[str, Any], context: studies.RunContext) -> traini
     )
 
 
-def divided(
-    settings: Mapping[str, Any], context: studies.RunContext
-) -> tuple[data.Examples, data.Examples]:
-    """Returns the training images that are used, and those that are held out.
+def divided(settings: Mapping[str, Any], context: studies.RunContext) -> list[data.Examples]:
+    """Returns the training images that are used, and those that are held out, if there are any.
 
     Both are the same for all seeds.
 
@@ -158,11 +157,13 @@ def divided(
         settings: names the set and the sizes.
         context: where the images are.
     """
-    examples = data.load_examples(data.dataset(settings["data"]), "train", context.data_dir)
+    examples = data.load_examples(
+        data.dataset(settings["data"], context.data_dir), "train", context.data_dir
+    )
     order = np.random.default_rng(0).permutation(len(examples))
     held = settings["validation_examples"]
     used = order[held:][: settings["train_examples"]]
-    return data.choose(examples, np.sort(used)), data.choose(examples, np.sort(order[:held]))
+    return [data.choose(examples, np.sort(each)) for each in (used, order[:held]) if len(each)]
 
 
 def validation_error(settings: Mapping[str, Any], trained: studies.Trained) -> float:

@@ -87,7 +87,9 @@ def batch_norm(
         results = _batch_norm(x, scale, bias, backward=backward, **options)
     else:
         kept = jnp.asarray(mask, bool)
-        results = masked_batch_norm(x, scale, bias, kept, backward=backward, **options)
+        results = masked_batch_norm(
+            x, scale, bias, kept, backward=backward, within="batch_norm", **options
+        )
     y, mean, variance = results
     return y, lax.stop_gradient(mean), lax.stop_gradient(variance)
 

@@ -67,7 +67,7 @@ def _backward(saved, grads, *, epsilon, axis):
 
 
 masked_batch_norm = make_op(
-    "batch_norm", _forward, _backward, check=_check, save=_save, native=_native
+    "masked_batch_norm", _forward, _backward, check=_check, save=_save, native=_native
 )
 """`masked_batch_norm(x, scale, bias, mask, …)` takes statistics where `mask` is true."""
 

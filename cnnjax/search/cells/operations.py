@@ -114,6 +114,12 @@ class _Convolution(Operation):
 
     @linen.compact
     def __call__(self, x: Maps, train: bool = False) -> Moved:
+        """Convolves.
+
+        Args:
+            x: feature maps.
+            train: whether the batch norm uses the batch's statistics.
+        """
         conv = self.conv(
             self.kernel, strides=self.strides, kernel_dilation=self.dilation, name="conv"
         )
@@ -153,6 +159,12 @@ class _Separable(Operation):
 
     @linen.compact
     def __call__(self, x: Maps, train: bool = False) -> Moved:
+        """Convolves.
+
+        Args:
+            x: feature maps.
+            train: whether the batch norm uses the batch's statistics.
+        """
         conv = nn.SeparableConv(
             self.features,
             (self.kernel, self.kernel),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as linen
 import jax
@@ -16,6 +16,20 @@ from cnnjax.search.errors import SearchError
 
 Labeled = tuple[np.ndarray, np.ndarray]
 """Images, float32 [examples, height, width, channels], and labels, int32 [examples]."""
+
+
+class Sets(NamedTuple):
+    """Three sets of examples, each images and labels.
+
+    Attributes:
+        train: to train on while cells are compared.
+        validation: to compare cells by.
+        test: to test the chosen cell with, once.
+    """
+
+    train: Labeled
+    validation: Labeled
+    test: Labeled
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,7 @@ def train_quickly(
     return _count_correct(model, state[0], measured)
 
 
-def _start(model: linen.Module, optimizer: Any, images: Array, seed: int) -> tuple[Any, Any]:
+def _start(model: linen.Module, optimizer: Any, images: np.ndarray, seed: int) -> tuple[Any, Any]:
     """Returns the variables and the optimizer's state before the first step."""
     variables = model.init(jax.random.key(seed), images)
     return variables, optimizer.init(variables["params"])
@@ -149,7 +163,8 @@ def _count_correct(
     arguments = nn.mode_arguments(model, train=False)
 
     def classes(variables: Any, images: Array) -> Int[Array, " examples"]:
-        return jnp.argmax(model.apply(variables, images, **arguments), axis=-1)
+        logits: Any = model.apply(variables, images, **arguments)
+        return jnp.argmax(logits, axis=-1)
 
     # All sets in one batch, so that one program is compiled.
     images = np.concatenate([images for images, _ in measured.values()])

@@ -20,6 +20,14 @@ def mutate(genome: Genome, space: CellSpace, random: np.random.Generator) -> Gen
     Raises:
         GenomeError: the genome is of another space.
 
+    Example:
+        >>> import numpy as np
+        >>> from cnnjax import search
+        >>> space = search.CellSpace(("conv_3x3", "identity"), nodes=1, inputs=1, reduction=False)
+        >>> genome = search.parse_genome("normal: conv_3x3(0)+conv_3x3(0)")
+        >>> str(search.mutate(genome, space, np.random.default_rng(0)))
+        'normal: conv_3x3(0)+identity(0)'
+
     Source: Real et al., 2019, section 3.2 (hidden state mutation and operation mutation).
     """
     decisions = list(space.encode(genome))

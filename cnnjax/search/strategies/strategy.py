@@ -170,6 +170,16 @@ def search_in_memory(
 
     Raises:
         SearchError: the strategy can do nothing with so few evaluations.
+
+    Example:
+        >>> from cnnjax import search
+        >>> space = search.CellSpace(("conv_3x3", "identity"), nodes=1, inputs=1, reduction=False)
+        >>> def count_convolutions(number, genome):
+        ...     return search.Evaluated(number, genome, str(genome).count("conv"))
+        >>> strategy = search.Evolution(population=4, sample=2)
+        >>> history = search.search_in_memory(strategy, space, count_convolutions, 20)
+        >>> max(evaluated.score for evaluated in history)
+        2
     """
     strategy.check(evaluations)
     proposer, history = strategy.start(space), []

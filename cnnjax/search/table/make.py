@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from cnnjax import analysis
+from cnnjax.search.cells.cost import net_cost
 from cnnjax.search.cells.genome import Genome
 from cnnjax.search.cells.net import CellNet
 from cnnjax.search.cells.training import QuickTraining, train_quickly
@@ -62,17 +62,18 @@ def measure_cell(genome: Genome, training: QuickTraining = TRAINING) -> Measured
         training: how it is trained.
     """
     start = time.process_time()
-    net = CellNet(genome=genome, **NETWORK)
+    fields: dict[str, Any] = dict(NETWORK)
+    net = CellNet(genome=genome, **fields)
     sets = digit_sets()
     held_out = {"validation": sets.validation, "test": sets.test}
     counts = train_quickly(net, sets.train, held_out, SEEDS, training)
-    summary = analysis.summarize(net, IMAGE_SIZE, kept=False)
+    cost = net_cost(net, IMAGE_SIZE)
     return MeasuredCell(
         genome,
         tuple(counts["validation"]),
         tuple(counts["test"]),
-        analysis.multiply_adds(net, IMAGE_SIZE),
-        summary.parameters,
+        cost.multiply_adds,
+        cost.parameters,
         round(time.process_time() - start, 1),
     )
 

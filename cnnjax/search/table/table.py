@@ -28,7 +28,7 @@ SPACE = CellSpace(
 )
 """The table's space: 1,024 genomes, which describe 315 different cells."""
 
-NETWORK: Mapping[str, int] = {"stages": 3, "cells": 1, "width": 4}
+NETWORK: Mapping[str, int] = {"stages": 2, "cells": 1, "width": 4}
 """The fields of `CellNet` with which each cell becomes a network."""
 
 _COUNTS = Kind(

@@ -22,11 +22,14 @@ class EpisodeScore(NamedTuple):
         accuracy: mean of the episodes' accuracies.
         half: half the length of its 95 % interval, by Student's t over the episodes.
         episodes: how many there were.
+        loss: mean of minus the log-softmax of minus the squared distances to the prototypes, in
+            nats: the loss of `PrototypicalNets`.
     """
 
     accuracy: float
     half: float
     episodes: int
+    loss: float
 
 
 def score_episodes(
@@ -61,8 +64,9 @@ def score_episodes(
         >>> from cnnjax import data
         >>> labels = np.arange(40) % 4
         >>> rows = labels[:, None] + np.zeros((40, 2))
-        >>> score_episodes(rows, labels, data.Episodes(ways=3, shots=2, queries=4), episodes=10)
-        EpisodeScore(accuracy=1.0, half=0.0, episodes=10)
+        >>> score = score_episodes(rows, labels, data.Episodes(3, shots=2, queries=4), episodes=10)
+        >>> score.accuracy, score.half, score.episodes
+        (1.0, 0.0, 10)
     """
     if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 2:
         raise ValueError(
@@ -72,10 +76,13 @@ def score_episodes(
     with installed_with("train"):
         from scipy import special
     rows = np.asarray(embeddings, np.float64)
+    # Distances stay as they are, and their products below lose fewer digits.
+    rows = rows - rows.mean(axis=0)
     drawn = _positions(np.asarray(labels), form, episodes, seed)
-    scores = np.array([_accuracy(rows[positions], form) for positions in drawn])
+    scored = np.array([_accuracy_and_loss(rows[positions], form) for positions in drawn])
+    scores, losses = scored.T
     half = float(special.stdtrit(episodes - 1, 0.975)) * scores.std(ddof=1) / math.sqrt(episodes)
-    return EpisodeScore(float(scores.mean()), float(half), episodes)
+    return EpisodeScore(float(scores.mean()), float(half), episodes, float(losses.mean()))
 
 
 def _positions(
@@ -87,10 +94,18 @@ def _positions(
         yield from order.block(start // order.block_steps)[: episodes - start]
 
 
-def _accuracy(rows: Rows, form: data.Episodes) -> float:
+def _accuracy_and_loss(rows: Rows, form: data.Episodes) -> tuple[float, float]:
     support, queries = np.split(rows, [form.ways * form.shots])
     prototypes = support.reshape(form.ways, form.shots, -1).mean(axis=1)
-    distances = np.square(queries[:, None] - prototypes[None]).sum(axis=-1)
+    # In float64 the expanded square has enough digits. `einsum` starts no threads, which a product
+    # so small would wait for.
+    squares = (np.square(part).sum(axis=1) for part in (queries, prototypes))
+    distances = np.add.outer(*squares) - 2 * np.einsum("qv,pv->qp", queries, prototypes)
     # Of distances that are not numbers, `argmin` would return the first.
     nearest = np.where(np.isfinite(distances).all(axis=1), distances.argmin(axis=1), -1)
-    return float((nearest == np.repeat(np.arange(form.ways), form.queries)).mean())
+    right = np.repeat(np.arange(form.ways), form.queries)
+    # The smallest distance is subtracted, so that no exponential overflows.
+    scores = distances.min(axis=1, keepdims=True) - distances
+    own = scores[np.arange(len(right)), right]
+    losses = np.log(np.exp(scores).sum(axis=1)) - own
+    return float((nearest == right).mean()), float(losses.mean())

@@ -56,7 +56,7 @@ class PrototypicalNets(Task):
     score: ClassVar[Score] = Score("accuracy", higher_is_better=True)
     part_kinds = ("image", "label")
     curves = (
-        MetricChart("loss", "Loss", log=True, note="Of training episodes."),
+        MetricChart("loss", "Loss", log=True),
         MetricChart("accuracy", "Accuracy of queries", percent=True, also="error"),
     )
 
@@ -157,7 +157,7 @@ class PrototypicalNets(Task):
             rows: embeddings and labels of all examples that count; None in training.
 
         Returns:
-            In evaluation `loss`, the error, `accuracy` and `accuracy_half`, half the length of its
+            In evaluation `loss`, `accuracy` and `accuracy_half`, half the length of its
             95 % interval over the episodes.
         """
         if rows is None:
@@ -167,7 +167,7 @@ class PrototypicalNets(Task):
             rows["embedding"], rows["label"], form, self.episodes, self.episode_seed
         )
         return {
-            "loss": 1 - found.accuracy,
+            "loss": found.loss,
             "accuracy": found.accuracy,
             "accuracy_half": found.half,
         }

@@ -40,6 +40,10 @@ def test_a_space_of_one_genome_has_no_other_child():
     assert search.mutate(genome, space, np.random.default_rng(0)) == genome
 
 
+def nodes_of(genome):
+    return [node for cell in genome for node in cell]
+
+
 def test_a_child_of_two_has_each_node_from_one_of_them():
     random = np.random.default_rng(0)
     first, second = SPACE.draw(random), SPACE.draw(random)
@@ -47,9 +51,7 @@ def test_a_child_of_two_has_each_node_from_one_of_them():
     for _ in range(100):
         child = search.cross(first, second, SPACE, random)
         SPACE.check(child)
-        nodes = [*child.normal, *child.reduction]
-        ones = [*first.normal, *first.reduction]
-        twos = [*second.normal, *second.reduction]
+        nodes, ones, twos = (nodes_of(genome) for genome in (child, first, second))
         assert all(n in pair for n, *pair in zip(nodes, ones, twos, strict=True))
         mixed += nodes not in (ones, twos)
     assert mixed > 80

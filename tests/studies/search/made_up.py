@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cnnjax import studies
-from cnnjax.studies import worker
+from cnnjax.studies import making, worker
 from cnnjax.studies.cost import Cost
 from cnnjax.studies.search import worker as search_worker
 
@@ -54,7 +54,7 @@ class Training:
         # Thousands of lines are written, and no power failure is tested.
         monkeypatch.setattr(os, "fsync", lambda file: None)
         monkeypatch.setattr(worker, "fit", self.fit)
-        monkeypatch.setattr(worker, "recipes", SimpleNamespace(make_run=self.make_run))
+        monkeypatch.setattr(making, "recipes", SimpleNamespace(make_run=self.make_run))
         monkeypatch.setattr(search_worker.RetrainWorker, "_measure", self.score)
         monkeypatch.setattr(search_worker.RetrainWorker, "_load_test", lambda *given: None)
         counted = SimpleNamespace(of=cost, of_base=lambda search: cost(), of_trial=cost)

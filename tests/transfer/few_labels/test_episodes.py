@@ -1,5 +1,6 @@
 """Accuracy over few-shot episodes, against plain loops and closed forms."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,6 +32,24 @@ def test_it_is_the_share_of_queries_whose_class_mean_is_nearest():
     assert found.half < 1e-12
 
 
+def test_the_loss_is_that_of_training():
+    rows = np.random.default_rng(4).normal(size=(9, 3))
+    labels = np.repeat([0, 1, 2], 3)
+    form = data.Episodes(3, 1, 2)
+    found = score_episodes(rows, labels, form, episodes=2, seed=7)
+    order = data.EpisodeOrder(jax.random.key(7), labels, 3, 1, 2)
+    expected = []
+    for positions in (data.positions_at(order, 0), data.positions_at(order, 1)):
+        support, queries = positions[:3], positions[3:]
+        for query in queries:
+            logs = [-np.square(rows[query] - rows[one]).sum() for one in support]
+            own = [
+                log for log, one in zip(logs, support, strict=True) if labels[one] == labels[query]
+            ]
+            expected.append(np.log(np.exp(logs).sum()) - own[0])
+    assert found.loss == pytest.approx(np.mean(expected))
+
+
 def test_the_interval_is_students_over_the_episodes():
     rows = np.random.default_rng(1).normal(size=(60, 4)) + LABELS[:, None]
     # Each single episode, from growing numbers of them: the first ones are the same.
@@ -55,7 +74,8 @@ def test_a_seed_draws_the_same_episodes_for_all_embeddings():
 
 def test_embeddings_that_are_no_numbers_are_wrong():
     found = score_episodes(np.full((60, 2), np.nan), LABELS, FORM, episodes=5)
-    assert found == (0, 0, 5)
+    assert found[:3] == (0, 0, 5)
+    assert np.isnan(found.loss)
 
 
 @pytest.mark.parametrize(

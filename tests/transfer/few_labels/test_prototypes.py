@@ -85,7 +85,7 @@ def test_evaluation_draws_episodes_of_all_embeddings():
     found = task.metrics({"weight": 32.0}, {"embedding": rows, "label": labels})
     score = score_episodes(rows, labels, data.Episodes(4, 1, 2), 30, seed=5)
     assert found == {
-        "loss": 1 - score.accuracy,
+        "loss": score.loss,
         "accuracy": score.accuracy,
         "accuracy_half": score.half,
     }
