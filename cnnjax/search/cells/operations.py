@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES
-from cnnjax.parts import Registry
+from cnnjax.parts import PartError, Registry
 
 Maps = Float[Array, "batch height width channels"]
 Moved = Float[Array, "batch rows columns features"]
@@ -105,6 +105,24 @@ def register_operation(name: str, *, replace: bool = False) -> Callable[[Made], 
         return made
 
     return enter
+
+
+def find_operation(name: str) -> type[Operation]:
+    """Returns the operation of a name.
+
+    Args:
+        name: a registered name, or a path such as "my_package.operations:Shuffle".
+
+    Raises:
+        PartError: there is no such operation, or something else is at the path.
+    """
+    found: Any = OPERATIONS.get(name)
+    if not (isinstance(found, type) and issubclass(found, Operation)):
+        raise PartError(
+            f"cell operation {name!r} is {found!r}; give the path of a class that is derived from "
+            "search.Operation"
+        )
+    return found
 
 
 class _Convolution(Operation):
