@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from cnnjax import ops
 from cnnjax.models.net import Net
 from cnnjax.search.cells.genome import Cell, Genome, loose_ends, parse_genome
-from cnnjax.search.cells.operations import OPERATIONS
+from cnnjax.search.cells.operations import find_operation
 from cnnjax.search.errors import GenomeError
 
 Images = Float[Array, "batch height width channels"]
@@ -71,7 +71,7 @@ class CellLayer(linen.Module):
         for number, node in enumerate(self.cell):
             results = []
             for at, (source, name) in enumerate(node):
-                operation = OPERATIONS.get(name)(
+                operation = find_operation(name)(
                     self.features,
                     self.strides if source < self.inputs else 1,
                     self.dtype,
@@ -210,7 +210,7 @@ def _check_genome(genome: Genome, inputs: int) -> None:
     for kind, cell in zip(Genome._fields, genome, strict=True):
         for number, node in enumerate(cell or ()):
             for edge in node:
-                OPERATIONS.get(edge.operation)
+                find_operation(edge.operation)
                 if edge.source >= inputs + number:
                     raise GenomeError(
                         f"genome: node {number} of the {kind} cell of {genome} takes the maps "

@@ -1,5 +1,6 @@
 """The operations on the edges of a cell, by name; own ones are registered beside them."""
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -9,12 +10,12 @@ from jaxtyping import Array, Float
 
 from cnnjax import nn, ops
 from cnnjax.models.initializers import SCHEMES
-from cnnjax.parts import Registry
+from cnnjax.parts import PartError, Registry
 
 Maps = Float[Array, "batch height width channels"]
 Moved = Float[Array, "batch rows columns features"]
 
-_FORBIDDEN = frozenset("()+|; ")
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class Operation(linen.Module):
@@ -74,11 +75,11 @@ def register_operation(name: str, *, replace: bool = False) -> Callable[[Made], 
     """Returns a decorator that registers an operation of cells, a subclass of `Operation`.
 
     Args:
-        name: how genomes name it; it has no spaces, brackets, "+", "|" or ";".
+        name: how genomes name it: letters, digits, "_", "-" and ".".
         replace: whether it takes the place of another one of that name.
 
     Raises:
-        ValueError: the name has such a character or is taken, or the class is no `Operation`.
+        ValueError: the name has another character or is taken, or the class is no `Operation`.
 
     Example:
         >>> from cnnjax import ops, search
@@ -89,10 +90,10 @@ def register_operation(name: str, *, replace: bool = False) -> Callable[[Made], 
         >>> "double" in search.OPERATIONS
         True
     """
-    if found := sorted(_FORBIDDEN & set(name)):
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise ValueError(
-            f"register_operation: the name {name!r} has {found[0]!r}, which separates the parts "
-            "of a genome; use letters, digits and _"
+            f"register_operation: {name!r} can't be a name in the text of a genome; use letters "
+            "a-z, digits, '_', '-' and '.'"
         )
 
     def enter(made: Made) -> Made:
@@ -104,6 +105,24 @@ def register_operation(name: str, *, replace: bool = False) -> Callable[[Made], 
         return made
 
     return enter
+
+
+def find_operation(name: str) -> type[Operation]:
+    """Returns the operation of a name.
+
+    Args:
+        name: a registered name, or a path such as "my_package.operations:Shuffle".
+
+    Raises:
+        PartError: there is no such operation, or something else is at the path.
+    """
+    found: Any = OPERATIONS.get(name)
+    if not (isinstance(found, type) and issubclass(found, Operation)):
+        raise PartError(
+            f"cell operation {name!r} is {found!r}; give the path of a class that is derived from "
+            "search.Operation"
+        )
+    return found
 
 
 class _Convolution(Operation):

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnjax.search.cells.canonical import canonical
 from cnnjax.search.cells.genome import Cell, Edge, Genome
-from cnnjax.search.cells.operations import OPERATIONS
+from cnnjax.search.cells.operations import find_operation
 from cnnjax.search.errors import GenomeError, SearchError
 
 OPERATION_NAMES = (
@@ -75,7 +75,7 @@ class CellSpace:
             raise SearchError(f"space.operations: {names!r} was given; give a tuple of names")
         object.__setattr__(self, "operations", tuple(names))
         for name in names:
-            OPERATIONS.check(name)
+            find_operation(name)
         if len(set(names)) < len(names):
             raise SearchError(f"space.operations: {names} has a name twice; give each once")
 

@@ -22,7 +22,7 @@ GENOME = (
 )
 
 
-@models.register_model({name!r}, input_size={input_size!r}, source="cnnjax.search", replace=True)
+@models.register_model("{name}", input_size={input_size!r}, source="cnnjax.search", replace=True)
 def {name}(num_classes: int = {num_classes}, dtype: Any = jnp.float32) -> search.CellNet:
     """Returns the network.
 
@@ -81,4 +81,4 @@ def export_cell(search: CellSearch, genome: Genome, folder: str | Path, name: st
 def _wrapped(text: str) -> str:
     """Returns the lines of a long text as Python writes them."""
     pieces = re.findall(r".{1,80}(?:[ ;|+]|$)", text)
-    return "\n".join(f"    {piece!r}" for piece in pieces)
+    return "\n".join(f'    "{piece}"' for piece in pieces)

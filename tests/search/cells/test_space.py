@@ -117,6 +117,13 @@ def test_unknown_operations_are_named():
         search.CellSpace(("conv3x3",))
 
 
+def test_paths_lead_to_operations():
+    path = "cnnjax.search.cells.operations:Conv1x1"
+    assert search.CellSpace((path, "identity"), nodes=1).operations == (path, "identity")
+    with pytest.raises(PartError, match=r"derived from search\.Operation"):
+        search.CellSpace(("cnnjax.nn:Conv",))
+
+
 def test_large_spaces_are_not_listed():
     with pytest.raises(search.SearchError, match="at most 1,000,000"):
         search.CellSpace().distinct()
