@@ -8,6 +8,8 @@ import pytest
 
 from cnnjax import compression, inference, nn, recipes, training
 
+pytestmark = pytest.mark.slow  # each test needs a trained run
+
 
 @pytest.fixture(scope="module")
 def network(finished, data_dir):
@@ -27,7 +29,6 @@ def config_of(file):
     return module.get_config()
 
 
-@pytest.mark.slow
 def test_a_smaller_network_is_written_and_trained_further(network, smaller, data_dir, tmp_path):
     file = compression.write_smaller(smaller, tmp_path / "small")
     config = config_of(file)

@@ -39,6 +39,7 @@ def test_the_regions_end_where_their_definitions_are_equal():
     assert fit_power_law(SIZES, curve(SIZES, 2.0, -0.5, 0.0), guessing=0.9).regions[1] > 1e9
 
 
+@pytest.mark.slow
 def test_bands_hold_the_curve_as_often_as_they_state():
     """95 % of 150 noisy copies, within and beyond the sizes of the fit."""
     truth, rng = (2.0, -0.5, 0.03), np.random.default_rng(0)

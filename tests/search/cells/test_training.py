@@ -25,6 +25,7 @@ def lines(examples, seed):
     return images, labels
 
 
+@pytest.mark.slow
 def test_each_seed_is_a_network_of_its_own():
     training = search.QuickTraining(epochs=3, batch_size=16, learning_rate=0.05)
     sets = {"seen": lines(64, 0), "unseen": lines(40, 1), "wrong": lines(40, 1)}
