@@ -142,7 +142,8 @@ def _close(found, expected):
 
 
 def test_every_op_is_in_the_table():
-    assert set(OPS) == set(EXAMPLES)
+    # Its gradient is the derivative of no function, so that it has no native form to compare with.
+    assert set(OPS) - {"reverse_gradient"} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
