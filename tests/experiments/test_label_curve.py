@@ -29,6 +29,15 @@ def test_the_planned_runs_are_counted(name, scale, runs, sources):
     assert len(studies.plan_sources(study)) == sources
 
 
+@pytest.mark.parametrize(("name", "scale"), [("label_curve", "curve"), ("scaling", "small")])
+def test_epochs_are_long_enough_for_all_images(name, scale):
+    """Of more images than an epoch has, some would never be seen; less than a batch is left."""
+    study = studies.load_study(FOLDER / f"{name}.py", scale)
+    for run in studies.plan_all(study):
+        seen = label_curve.BATCH * run.config["epoch_steps"]
+        assert run.config["labels"] - seen < label_curve.BATCH, run.name
+
+
 def digests(examples):
     return {image.tobytes() for image in examples.column("image")}
 

@@ -5,7 +5,7 @@ r"""Scaling: the error against the size of the training set, and a power law thr
 The network of `label_curve` learns MNIST and Fashion-MNIST from 20 to 20,000 images. error =
 alpha * size ** beta + gamma is fitted to all sizes but the largest, whose error is then compared
 with the curve's 95 % band (Hestness et al., "Deep Learning Scaling is Predictable, Empirically",
-2017; Rosenfeld et al. 2020). All runs have 400 steps of 64 images at a rate of 0.005, so that a
+2017; Rosenfeld et al. 2020). All runs have 312 steps of 64 images at a rate of 0.005, so that a
 larger set means other images and not more of training; each seed draws its own, classes equally
 often. Test images choose nothing.
 
@@ -28,7 +28,7 @@ TINY_SIZES = (20, 40, 80, 160, 320, 640)
 EFFECT = 0.01
 """The smallest difference of two errors that counts: one per cent of the images."""
 
-BASE = {**label_curve.BASE, "rate": 5e-3, "epochs": 2, "epoch_steps": 200}
+BASE = {**label_curve.BASE, "rate": 5e-3, "epochs": 1, "epoch_steps": 312}
 
 
 def get_study(scale: str) -> studies.Study:
