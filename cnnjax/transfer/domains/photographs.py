@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from cnnjax import data
 from cnnjax.extras import installed_with
 from cnnjax.transfer.domains.transforms import Changed, Image, Transform, as_rgb
 
@@ -30,7 +31,8 @@ def photographs(folder: str | Path | None = None, shrink: int = 1) -> tuple[Phot
         RGB photographs, uint8, in the order of their paths.
 
     Raises:
-        ValueError: there is no such folder or no photograph in it, or `shrink` is below 1.
+        DataError: there is no such folder, no photograph in it, or one that cannot be read.
+        ValueError: `shrink` is no whole number from 1 on, or larger than a photograph.
     """
     if not isinstance(shrink, int) or isinstance(shrink, bool) or shrink < 1:
         raise ValueError(f"photographs: shrink must be a whole number from 1 on, got {shrink!r}")
@@ -111,10 +113,10 @@ def _embedded() -> list[Photograph]:
 
 def _read(folder: Path) -> list[Photograph]:
     if not folder.is_dir():
-        raise ValueError(f"photographs: {folder} is no folder; give one with JPEG or PNG files")
+        raise data.DataError(f"photographs: {folder} is no folder; give one with JPEG or PNG files")
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES]
     if not paths:
-        raise ValueError(f"photographs: there is no JPEG or PNG file in {folder}")
+        raise data.DataError(f"photographs: there is no JPEG or PNG file in {folder}")
     with installed_with("train"):
         from PIL import Image as Pillow
     found = []
@@ -123,7 +125,9 @@ def _read(folder: Path) -> list[Photograph]:
             with Pillow.open(path) as opened:
                 found.append(np.asarray(opened.convert("RGB")))
         except OSError as error:
-            raise ValueError(f"photographs: {path} cannot be read ({error}); remove it") from error
+            raise data.DataError(
+                f"photographs: {path} cannot be read ({error}); remove it"
+            ) from error
     return found
 
 
