@@ -70,14 +70,14 @@ def test_weights_of_torchvision_start_all_but_the_classifier(weights, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_becomes_a_tuned_network_whose_report_shows_where_it_looks(weights, tmp_path):
+def test_a_folder_becomes_a_tuned_network_whose_report_names_its_source(weights, tmp_path):
     path, _ = weights
     write_photographs(tmp_path / "photographs")
     run = recipes.make_run(config_for(tmp_path / "photographs", path))
     training.fit(run, tmp_path / "run", progress=False)
     assert json.loads((tmp_path / "run/run.json").read_text())["start"]["source"] == "torchvision"
-    page = reports.write_report(tmp_path / "run", analysis=True).read_text()
-    assert "Grad-CAM" in page and "torchvision" in page
+    page = reports.write_report(tmp_path / "run").read_text()
+    assert "torchvision" in page
 
 
 def test_weights_of_another_backbone_are_refused(weights, tmp_path):
