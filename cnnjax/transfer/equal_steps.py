@@ -24,7 +24,7 @@ def repeat_examples(examples: data.Examples, count: int, seed: int = 0) -> data.
         >>> import numpy as np
         >>> few = data.from_arrays(label=np.arange(3))
         >>> np.bincount(repeat_examples(few, 7).column("label")).tolist()
-        [2, 3, 2]
+        [2, 2, 3]
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"count: {count!r} was given; give a whole number from 1 on")

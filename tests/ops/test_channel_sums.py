@@ -48,6 +48,7 @@ def test_half_gradients_are_summed_in_float32():
     np.testing.assert_array_equal(vjp(ones)[1], jnp.full(2, 4096, jnp.bfloat16))
 
 
+@pytest.mark.slow
 def test_second_derivatives_and_vmap():
     x, bias = jnp.ones((2, 3, 3, 4)), jnp.arange(4.0)
     loss = lambda b: jnp.sum(ops.add_bias(x, b) ** 3)  # noqa: E731

@@ -68,6 +68,7 @@ def test_few_examples_make_no_matrix_product_of_the_kernels_gradient():
     assert products(FEW_ROWS) < products(FEW_ROWS + 1)
 
 
+@pytest.mark.slow
 def test_second_derivatives_vmap_and_forward_mode():
     x, kernel = jnp.asarray(drawn((3, 4), 0)), jnp.asarray(drawn((4, 2), 1))
     cubes = lambda k: jnp.sum(ops.dense(x, k) ** 3)  # noqa: E731

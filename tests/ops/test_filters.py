@@ -28,6 +28,7 @@ def test_laplacian_is_zero_on_a_plane_and_the_curvature_of_a_bowl():
     np.testing.assert_allclose(filters.sharpen(bowl), bowl - filters.laplacian(bowl), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_blurs_keep_a_constant_and_spread_a_point():
     constant = jnp.full((1, 5, 5, 2), 7.0)
     point = jnp.zeros((1, 9, 9, 1)).at[0, 4, 4].set(1.0)
