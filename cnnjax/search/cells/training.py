@@ -116,7 +116,7 @@ def train_quickly(
 
 def _start(model: linen.Module, optimizer: Any, images: np.ndarray, seed: int) -> tuple[Any, Any]:
     """Returns the variables and the optimizer's state before the first step."""
-    variables = model.init(jax.random.key(seed), images)
+    variables = model.init(jax.random.key(seed), jnp.asarray(images))
     return variables, optimizer.init(variables["params"])
 
 
