@@ -25,7 +25,7 @@ from cnnjax.data.augment import (
 from cnnjax.data.blank import blank_parts
 from cnnjax.data.catalogue import dataset, list_datasets
 from cnnjax.data.dataset import Dataset
-from cnnjax.data.derived import JoinedExamples, RelabeledExamples
+from cnnjax.data.derived import ChangedExamples, JoinedExamples, RelabeledExamples
 from cnnjax.data.errors import DamagedImages, DataError, DataFolderError
 from cnnjax.data.examples import Examples, PartSpec, Spec, choose
 from cnnjax.data.kinds import Kind
@@ -65,6 +65,7 @@ __all__ = [
     "AnnotatedObject",
     "ArrayExamples",
     "BalancedOrder",
+    "ChangedExamples",
     "DamagedImage",
     "DamagedImages",
     "DataError",

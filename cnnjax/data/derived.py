@@ -83,7 +83,34 @@ class JoinedExamples(Examples):
 
 
 @dataclass(frozen=True, eq=False)
-class RelabeledExamples(Examples):
+class ChangedExamples(Examples):
+    """Other examples one by one, of which subclasses change parts; their number and names stay.
+
+    Attributes:
+        examples: the examples that are changed.
+    """
+
+    examples: Examples
+
+    @property
+    def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The form of each part."""
+        return self.examples.spec
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def name(self, position: int) -> str:
+        """Returns the name of one example; see `Examples.name`.
+
+        Args:
+            position: position of the example.
+        """
+        return self.examples.name(position)
+
+
+@dataclass(frozen=True, eq=False)
+class RelabeledExamples(ChangedExamples):
     """Examples with other labels.
 
     Attributes:
@@ -96,7 +123,6 @@ class RelabeledExamples(Examples):
             an old label without a new one.
     """
 
-    examples: Examples
     labels: Sequence[int]
     part: str = "label"
 
@@ -110,14 +136,6 @@ class RelabeledExamples(Examples):
             raise DataError(
                 f"labels: {self.labels!r} were given; give a whole number from 0 for each old label"
             )
-
-    @property
-    def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The form of each part."""
-        return self.examples.spec
-
-    def __len__(self) -> int:
-        return len(self.examples)
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
@@ -149,14 +167,6 @@ class RelabeledExamples(Examples):
                 f"{len(self.labels) - 1}; give one for each old label"
             )
         return np.asarray(self.labels, np.int32)[labels]
-
-    def name(self, position: int) -> str:
-        """Returns the name of one example; see `Examples.name`.
-
-        Args:
-            position: position of the example.
-        """
-        return self.examples.name(position)
 
     def identity(self) -> dict[str, Any]:
         """Returns the identity of the examples and the new labels; see `Examples.identity`."""

@@ -59,7 +59,7 @@ def join_domains(domains: Mapping[str, data.Examples]) -> data.Examples:
 
 
 @dataclass(frozen=True, eq=False)
-class NumberedExamples(data.Examples):
+class NumberedExamples(data.ChangedExamples):
     """Examples with the number of their domain.
 
     Attributes:
@@ -67,16 +67,12 @@ class NumberedExamples(data.Examples):
         number: the domain's.
     """
 
-    examples: data.Examples
     number: int
 
     @property
     def spec(self) -> data.Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The form of each part."""
         return {**self.examples.spec, DOMAIN: data.PartSpec((), np.dtype(np.int32), "label")}
-
-    def __len__(self) -> int:
-        return len(self.examples)
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
@@ -98,14 +94,6 @@ class NumberedExamples(data.Examples):
         if part == DOMAIN:
             return np.full(len(self), self.number, np.int32)
         return self.examples.column(part)
-
-    def name(self, position: int) -> str:
-        """Returns the name of one example; see `Examples.name`.
-
-        Args:
-            position: position of the example.
-        """
-        return self.examples.name(position)
 
     def identity(self) -> dict[str, Any]:
         """Returns the identity of the examples and their domain; see `Examples.identity`."""

@@ -15,7 +15,7 @@ _MOVABLE = ("mask", "boxes", "points")
 
 
 @dataclass(frozen=True, eq=False)
-class ShiftedExamples(data.Examples):
+class ShiftedExamples(data.ChangedExamples):
     """Examples whose images are changed while they are read.
 
     Attributes:
@@ -24,7 +24,6 @@ class ShiftedExamples(data.Examples):
         seed: of their randomness.
     """
 
-    examples: data.Examples
     transforms: tuple[Transform, ...]
     seed: int
 
@@ -40,9 +39,6 @@ class ShiftedExamples(data.Examples):
             name: data.PartSpec(changed[name].shape[1:], changed[name].dtype, form.kind)
             for name, form in self.examples.spec.items()
         }
-
-    def __len__(self) -> int:
-        return len(self.examples)
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
@@ -67,14 +63,6 @@ class ShiftedExamples(data.Examples):
         if self.examples.spec[part].kind != "image":
             return values
         return self.changed({part: values})[part]
-
-    def name(self, position: int) -> str:
-        """Returns the name of one example; see `Examples.name`.
-
-        Args:
-            position: position of the example.
-        """
-        return self.examples.name(position)
 
     def identity(self) -> dict[str, Any]:
         """Returns identities of examples and transforms; see `Examples.identity`."""

@@ -40,18 +40,13 @@ def hide_labels(examples: data.Examples) -> data.Examples:
 
 
 @dataclass(frozen=True, eq=False)
-class _ImagesAlone(data.Examples):
+class _ImagesAlone(data.ChangedExamples):
     """The images of other examples, read on demand."""
-
-    whole: data.Examples
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The form of each image."""
-        return {name: part for name, part in self.whole.spec.items() if part.kind == "image"}
-
-    def __len__(self) -> int:
-        return len(self.whole)
+        return {name: part for name, part in self.examples.spec.items() if part.kind == "image"}
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
@@ -62,7 +57,7 @@ class _ImagesAlone(data.Examples):
             position: position of the example.
             generator: draws the randomness of the reading in training; None in evaluation.
         """
-        parts = self.whole.read(position, generator)
+        parts = self.examples.read(position, generator)
         return {name: parts[name] for name in self.spec}
 
     def take(self, positions: Positions) -> dict[str, np.ndarray]:
@@ -71,17 +66,9 @@ class _ImagesAlone(data.Examples):
         Args:
             positions: positions of the examples.
         """
-        parts = self.whole.take(positions)
+        parts = self.examples.take(positions)
         return {name: parts[name] for name in self.spec}
-
-    def name(self, position: int) -> str:
-        """Returns the name of one example; see `Examples.name`.
-
-        Args:
-            position: position of the example.
-        """
-        return self.whole.name(position)
 
     def identity(self) -> dict[str, Any]:
         """Returns the identity of the whole and the parts that are left."""
-        return {**self.whole.identity(), "parts": list(self.spec)}
+        return {**self.examples.identity(), "parts": list(self.spec)}

@@ -49,20 +49,16 @@ def rotated_classes(examples: data.Examples, classes: int) -> data.Examples:
 
 
 @dataclass(frozen=True, eq=False)
-class _Turned(data.Examples):
+class _Turned(data.ChangedExamples):
     """Examples whose images are turned, with other labels."""
 
-    whole: data.Examples
     turns: int
     classes: int
 
     @property
     def spec(self) -> Spec:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The form of each part: image and label."""
-        return {name: self.whole.spec[name] for name in ("image", "label")}
-
-    def __len__(self) -> int:
-        return len(self.whole)
+        return {name: self.examples.spec[name] for name in ("image", "label")}
 
     def read(
         self, position: int, generator: np.random.Generator | None = None
@@ -73,7 +69,7 @@ class _Turned(data.Examples):
             position: position of the example.
             generator: draws the randomness of the reading in training; None in evaluation.
         """
-        parts = self.whole.read(position, generator)
+        parts = self.examples.read(position, generator)
         label = np.asarray(parts["label"] + self.turns * self.classes, self.spec["label"].dtype)
         return {"image": np.rot90(parts["image"], self.turns), "label": label}
 
@@ -84,9 +80,9 @@ class _Turned(data.Examples):
             part: name of the part.
         """
         if part == "label":
-            return self.whole.column(part) + self.turns * self.classes
+            return self.examples.column(part) + self.turns * self.classes
         return super().column(part)
 
     def identity(self) -> dict[str, Any]:
         """Returns the identity of the whole, and how it is turned."""
-        return {**self.whole.identity(), "turns": self.turns, "classes": self.classes}
+        return {**self.examples.identity(), "turns": self.turns, "classes": self.classes}
