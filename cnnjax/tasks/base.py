@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -17,7 +16,7 @@ from cnnjax.data.examples import Spec
 from cnnjax.data.kinds import Kind
 from cnnjax.tasks.outcomes import Outcomes
 from cnnjax.tasks.sections import MetricChart
-from cnnjax.tasks.sums import Batch, Rows, Sums, weighted_sums
+from cnnjax.tasks.sums import Batch, Rows, Sums, mean_share, weighted_sums
 from cnnjax.tasks.values import Moment, Score
 
 
@@ -161,9 +160,7 @@ class Task(Outcomes):
         outputs, updated = self.apply(model, variables, batch, moment)
         losses = self.example_losses(outputs, batch, moment)
         sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
-        # A batch of weight 0 has a loss of 0, not 0 / 0.
-        weight = jnp.maximum(moment.totals["weight"], 1).astype(sums["loss"].dtype)
-        return sums["loss"] / weight, (sums, updated)
+        return mean_share(sums["loss"], moment.totals["weight"]), (sums, updated)
 
     def evaluate(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment

@@ -31,3 +31,13 @@ def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
         # A plain product would let one infinite number of weight 0 make the sum NaN.
         sums[name] = jnp.where(own > 0, own * numbers, 0).sum()
     return sums
+
+
+def mean_share(total: Array, weight: Array) -> Array:
+    """Returns a part's share of a batch's weighted mean: the shares of all parts add up to it.
+
+    Args:
+        total: the weighted sum over the part.
+        weight: the sum of the whole batch's weights. Where it is 0 the mean is 0, not 0 / 0.
+    """
+    return total / jnp.maximum(weight, 1).astype(total.dtype)

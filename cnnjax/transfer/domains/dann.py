@@ -15,7 +15,7 @@ from cnnjax.models.net import FEATURES
 from cnnjax.tasks.heads import Heads
 from cnnjax.tasks.losses import class_losses
 from cnnjax.tasks.sections import MetricChart
-from cnnjax.tasks.sums import Batch, Sums, weighted_sums
+from cnnjax.tasks.sums import Batch, Sums, mean_share, weighted_sums
 from cnnjax.tasks.values import Moment
 from cnnjax.transfer.domains.adversarial_net import AdversarialNet
 
@@ -132,9 +132,9 @@ class DomainAdversarial(tasks.Classification):
         sums = weighted_sums({"loss": losses, **self.example_metrics(outputs, batch)}, batch)
         source = domain_sums(guesses[:count], 0, batch)
         target = domain_sums(guesses[count:], 1, unlabeled)
-        share = _mean(sums["loss"], moment.totals["weight"])
-        share += 0.5 * _mean(source["domain_loss"], moment.totals["weight"])
-        share += 0.5 * _mean(target["domain_loss"], moment.totals[UNLABELED])
+        share = mean_share(sums["loss"], moment.totals["weight"])
+        share += 0.5 * mean_share(source["domain_loss"], moment.totals["weight"])
+        share += 0.5 * mean_share(target["domain_loss"], moment.totals[UNLABELED])
         more = {name: source[name] + target[name] for name in source}
         return share, ({**sums, **more}, updated)
 
@@ -209,8 +209,3 @@ def _checked(model: linen.Module, batch: Batch) -> Batch:
             f"{batch['image'].shape[1:]}; bring both to one size and one number of channels"
         )
     return unlabeled
-
-
-def _mean(total: Array, weight: Array) -> Array:
-    # A batch of weight 0 has a loss of 0, not 0 / 0.
-    return total / jnp.maximum(weight, 1).astype(total.dtype)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from cnnjax import tasks
 from cnnjax.data import Spec
 from cnnjax.tasks.sections import MetricChart
-from cnnjax.tasks.sums import Batch, Rows, Sums, weighted_sums
+from cnnjax.tasks.sums import Batch, Rows, Sums, mean_share, weighted_sums
 from cnnjax.tasks.values import Moment, Score
 from cnnjax.transfer.domains.joined import DOMAIN
 
@@ -143,8 +143,7 @@ class GroupClassification(tasks.Classification):
             sums: of the part.
             moment: gives the totals of the whole batch, and the task's state.
         """
-        weight = jnp.maximum(moment.totals["weight"], 1).astype(sums["loss"].dtype)
-        return sums["loss"] / weight, {}
+        return mean_share(sums["loss"], moment.totals["weight"]), {}
 
     def evaluate(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment

@@ -8,7 +8,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from cnnjax import data, nn
 from cnnjax.ops.accumulation import sum_dtype
@@ -18,7 +18,7 @@ from cnnjax.tasks.classification_report import CURVES
 from cnnjax.tasks.heads import Heads
 from cnnjax.tasks.losses import softmax_cross_entropy
 from cnnjax.tasks.sections import MetricChart
-from cnnjax.tasks.sums import Sums, weighted_sums
+from cnnjax.tasks.sums import Sums, mean_share, weighted_sums
 from cnnjax.tasks.values import Moment
 from cnnjax.transfer.few_labels.hidden_labels import hide_labels
 
@@ -117,8 +117,10 @@ class FixMatch(Classification):
         distances, confident = consistency(weak, strong, self.threshold)
         values = {"unlabeled_loss": distances, "confident": confident.astype(distances.dtype)}
         apart = weighted_sums(values, other)
-        share = _mean(sums["loss"], moment.totals["weight"])
-        share += self.unlabeled_weight * _mean(apart["unlabeled_loss"], moment.totals[UNLABELED])
+        share = mean_share(sums["loss"], moment.totals["weight"])
+        share += self.unlabeled_weight * mean_share(
+            apart["unlabeled_loss"], moment.totals[UNLABELED]
+        )
         return share, (
             {**sums, **apart, "weight": sums["weight"], UNLABELED: apart["weight"]},
             updated,
@@ -232,8 +234,3 @@ def _checked_stream(batch: Batch) -> Mapping[str, Any]:
             f"{' and '.join(VIEWS)}; make both streams with fixmatch_streams"
         )
     return other
-
-
-def _mean(total: Float[Array, ""], weight: Array | Int[Array, ""]) -> Float[Array, ""]:
-    # A batch of weight 0 has a loss of 0, not 0 / 0.
-    return total / jnp.maximum(weight, 1).astype(total.dtype)

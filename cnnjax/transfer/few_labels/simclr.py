@@ -12,7 +12,7 @@ from cnnjax import data, nn
 from cnnjax.data.examples import Spec
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.tasks.sections import MetricChart
-from cnnjax.tasks.sums import Rows, Sums, weighted_sums
+from cnnjax.tasks.sums import Rows, Sums, mean_share, weighted_sums
 from cnnjax.tasks.values import Moment, TaskError
 from cnnjax.transfer.few_labels.hidden_labels import hide_labels
 from cnnjax.transfer.few_labels.nt_xent import nt_xent
@@ -99,9 +99,7 @@ class SimCLR(Task):
         first, second = jnp.split(outputs, 2)
         losses, found = nt_xent(first, second, self.temperature, batch["weight"], moment.axis_name)
         sums = weighted_sums({"loss": losses, "found": found}, batch)
-        # A batch of weight 0 has a loss of 0, not 0 / 0.
-        weight = jnp.maximum(moment.totals["weight"], 1).astype(losses.dtype)
-        return sums["loss"] / weight, (sums, updated)
+        return mean_share(sums["loss"], moment.totals["weight"]), (sums, updated)
 
     def evaluate(
         self, model: linen.Module, variables: Mapping[str, Any], batch: Batch, moment: Moment
