@@ -1,5 +1,7 @@
 """ResNet-18 in Equinox, which is written for one image of CHW and mapped over the batch."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Haiku's own ResNet-18, which convolves by `jax.lax.conv_general_dilated`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
