@@ -5,8 +5,10 @@
 Four columns, interleaved in one process: ours; `jax.vjp` of lax without options ("lax"); the same
 compiled with the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK
 ("plain"; the strongest plain baseline is the better of both); and PyTorch where it is installed
-(channels_last, same threads). Prints a table, writes OUT.json and OUT.md, and draws OUT.png.
-`--merge` keeps the rows of an earlier OUT.json that this run does not measure.
+(channels_last, same threads). `--random SEED` draws layers in place of those networks'.
+
+Prints a table, writes OUT.json and OUT.md, and draws OUT.png. `--merge` keeps the rows of an
+earlier OUT.json that this run does not measure.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from scripts.benchmarks.drop_in.steps import step_times
 from scripts.benchmarks.layers import all_layers
 from scripts.benchmarks.machine import describe, matmul_peak
 from scripts.benchmarks.plain_flax import PLAIN_OPTION
+from scripts.benchmarks.random_layers import draw
 from scripts.benchmarks.timing import interleaved
 
 
@@ -52,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.set_grad_enabled(True)
     layers = [
         layer
-        for layer in all_layers()
+        for layer in (all_layers() if flags.random is None else draw(flags.random, flags.draws))
         if re.search(flags.only, layer.name) and re.search(flags.family, layer.family)
     ]
     if not layers:
@@ -62,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         "command": "python -m scripts.benchmarks.ops"
         f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
         + (f" --only {flags.only!r}" if flags.only else "")
+        + (f" --random {flags.random} --draws {flags.draws}" if flags.random is not None else "")
         + (" --drop_in" if flags.drop_in else ""),
         "machine": describe(),
         "notes": flags.notes or earlier.get("notes", ""),
@@ -159,6 +163,8 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--only", default="", help="regular expression over layer names")
     parser.add_argument("--family", default="", help="regular expression over classes of layers")
+    parser.add_argument("--random", type=int, help="seed of drawn layers")
+    parser.add_argument("--draws", type=int, default=48, help="layers drawn by --random")
     parser.add_argument("--repeats", type=int, default=30, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=10.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")

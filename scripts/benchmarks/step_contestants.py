@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cnnjax import models
+from cnnjax import models, training
 from cnnjax.compiler import compiler_options
 from scripts.benchmarks.jax_step import compile_step
 from scripts.benchmarks.plain_flax import PLAIN_OPTION
 from scripts.benchmarks.whole_nets import WholeNet
 
 MOMENTUM = 0.9
+Facts = dict[str, float | None]
 COLUMNS = ("ours", "native", "native, option", "flax", "torch", "torch compiled")
 _ON_CPU = ("ours", "native", "native, option", "flax", "torch")
 # The compiler option is the CPU compiler's.
@@ -102,6 +104,29 @@ def contestants(
             )
             made[name] = Contestant(step) if name == "torch" else _compiled_at_first(step)
     return made
+
+
+def alone(net: WholeNet, name: str, dtype: str, tf32: bool) -> tuple[Callable[[], float], Facts]:
+    """Makes one way to train a network, in a process that has no other.
+
+    Args:
+        net: the network and its batch.
+        name: of `COLUMNS`.
+        dtype: of the network's computation.
+        tf32: whether a GPU may compute float32 products in TF32.
+
+    Returns:
+        The step of a `Contestant`, and its other attributes.
+    """
+    training.keep_freed_memory()
+    if jax.default_backend() == "gpu" and not tf32:
+        jax.config.update("jax_default_matmul_precision", "float32")
+    if name.startswith("torch"):
+        from scripts.benchmarks.pytorch.step import set_up
+
+        set_up(torch_device(), os.cpu_count() or 1, tf32)
+    way = contestants(net, True, (name,), dtype)[name]
+    return way.step, {"temp_mb": way.temp_mb, "compile_seconds": way.compile_seconds}
 
 
 def torch_device() -> str:

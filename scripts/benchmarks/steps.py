@@ -2,6 +2,7 @@
 
     python -m scripts.benchmarks.steps [--only REGEX] [--repeats 15] [--out docs/results/steps]
     python -m scripts.benchmarks.steps --dtype bfloat16 --out docs/results/steps_gpu_bfloat16
+    python -m scripts.benchmarks.steps --alone --random 0 --draws 22 --out docs/results/steps_random
 
 cnnjax; the same model with `backward="native"` (lax and autodiff) without options; the same with
 the option that keeps XLA's CPU compiler from handing convolutions to YNNPACK; plain flax.linen
@@ -28,6 +29,7 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -35,9 +37,17 @@ import numpy as np
 
 from cnnjax import training
 from scripts.benchmarks import step_profile, steps_report
+from scripts.benchmarks.alone import Process, in_turn, processes
 from scripts.benchmarks.machine import describe
-from scripts.benchmarks.step_contestants import contestants, default_columns, torch_device
-from scripts.benchmarks.timing import interleaved
+from scripts.benchmarks.random_nets import draw
+from scripts.benchmarks.step_contestants import (
+    Contestant,
+    alone,
+    contestants,
+    default_columns,
+    torch_device,
+)
+from scripts.benchmarks.timing import Times, interleaved
 from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 STEPS = 5
@@ -71,9 +81,10 @@ def main(argv: list[str] | None = None) -> None:
             set_up(torch_device(), os.cpu_count() or 1, not flags.no_tf32)
         except RuntimeError as error:
             sys.exit(f"steps: {error}")
-    nets = [net for net in NETS if re.search(flags.only, net.label)]
+    drawn = NETS if flags.random is None else draw(flags.random, flags.draws)
+    nets = [net for net in drawn if re.search(flags.only, net.label)]
     if not nets:
-        names = ", ".join(net.label for net in NETS)
+        names = ", ".join(net.label for net in drawn)
         sys.exit(f"steps: no network matches --only={flags.only!r}; there are {names}")
     report: dict[str, Any] = {
         "command": "python -m scripts.benchmarks.steps"
@@ -83,9 +94,12 @@ def main(argv: list[str] | None = None) -> None:
         + (" --profile" if flags.profile else "")
         + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else "")
         + (" --no_tf32" if flags.no_tf32 else "")
-        + (f" --batch {flags.batch}" if flags.batch else ""),
+        + (f" --batch {flags.batch}" if flags.batch else "")
+        + (f" --random {flags.random} --draws {flags.draws}" if flags.random is not None else "")
+        + (" --alone" if flags.alone else ""),
         "machine": describe(),
         "arithmetic": _arithmetic(flags),
+        "alone": flags.alone,
         **_earlier(flags),
     }
     print(f"# {report['machine']}")
@@ -111,16 +125,36 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
     """
     # The arrays of the network before take memory until they are collected.
     gc.collect()
-    ways = contestants(net, with_torch, tuple(flags.columns.split("|")), flags.dtype)
+    columns = tuple(flags.columns.split("|"))
+    if flags.alone:
+        columns = tuple(name for name in columns if with_torch or not name.startswith("torch"))
+        arguments = {name: (net, name, flags.dtype, not flags.no_tf32) for name in columns}
+        with processes(arguments, alone) as ways:
+            return _row(net, ways, flags, lambda: in_turn(ways, flags.repeats, flags.seconds))
+    ways = contestants(net, with_torch, columns, flags.dtype)
+    steps = {name: way.step for name, way in ways.items()}
+    row = _row(net, ways, flags, lambda: interleaved(steps, flags.repeats, flags.seconds))
+    if row is not None and flags.profile:
+        row["profile"] = step_profile.by_layer(ways["ours"])
+    return row
+
+
+def _row(
+    net: WholeNet,
+    ways: Mapping[str, Contestant | Process],
+    flags: argparse.Namespace,
+    timed: Callable[[], Times],
+) -> dict[str, Any] | None:
+    """Returns the times of contestants whose losses agree, or None where they differ."""
     losses = {name: [way.step() for _ in range(STEPS)] for name, way in ways.items()}
     first = np.array(next(iter(losses.values())))
     for name, values in losses.items():
         if not np.allclose(values, first, rtol=TOLERANCE[_arithmetic(flags)]):
             print(f"{net.label}: not measured, the losses of {name} differ: {losses}", flush=True)
             return None
-    times = interleaved({n: way.step for n, way in ways.items()}, flags.repeats, flags.seconds)
+    times = timed()
     quarters = {n: np.percentile(t, [25, 75]) for n, t in times.rounds.items()}
-    row: dict[str, Any] = {
+    return {
         "net": net.label,
         "batch": net.batch,
         "rounds": len(next(iter(times.rounds.values()))),
@@ -132,9 +166,6 @@ def measure(net: WholeNet, flags: argparse.Namespace, with_torch: bool) -> dict[
         },
         "losses": [round(float(v), 5) for v in first],
     }
-    if flags.profile:
-        row["profile"] = step_profile.by_layer(ways["ours"])
-    return row
 
 
 def _sized(net: WholeNet, platform: str, batch: int) -> WholeNet:
@@ -181,6 +212,9 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--no_tf32", action="store_true", help="float32 products in full, on a GPU")
     parser.add_argument("--batch", type=int, default=0, help="images a step; the network's if 0")
+    parser.add_argument("--alone", action="store_true", help="a process for each way, in turn")
+    parser.add_argument("--random", type=int, help="seed of drawn networks, sizes and batches")
+    parser.add_argument("--draws", type=int, default=11, help="networks drawn by --random")
     parser.add_argument("--repeats", type=int, default=15, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=60.0, help="5 rounds suffice after this")
     parser.add_argument("--out", default="", help="path of the results, without suffix")
@@ -188,7 +222,12 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--notes", default="", help="what a reader of the results should know")
     parser.add_argument("--no_torch", action="store_true", help="leave PyTorch out")
     parser.add_argument("--profile", action="store_true", help="add our time by layer")
-    return parser.parse_args(argv)
+    flags = parser.parse_args(argv)
+    if flags.alone and flags.profile:
+        sys.exit("steps: --profile traces a step in this process; leave out --alone")
+    if flags.draws < 1:
+        sys.exit(f"steps: --draws must be at least 1, got {flags.draws}")
+    return flags
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ResNet-20, WRN-16-4 and FractalNet-20 in PyTorch, with modules named as cnnjax's layers."""
+"""CIFAR ResNets, wide ResNets and FractalNet-20 in PyTorch; modules are named as in cnnjax."""
 
 # pyright: reportMissingImports=false
 
@@ -13,16 +13,20 @@ from torch.nn import functional
 from cnnjax.models.fractalnet import FractalNet
 
 
-class ResNet20(nn.Module):
-    """The CIFAR ResNet of 20 layers."""
+class CifarResNet(nn.Module):
+    """The CIFAR ResNet of 6n + 2 layers, whose shortcuts have no parameters (option A)."""
 
-    def __init__(self) -> None:
-        """Makes the layers."""
+    def __init__(self, blocks: int) -> None:
+        """Makes the layers.
+
+        Args:
+            blocks: n, the blocks of each of the three stages.
+        """
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
         channels = 16
         for stage, filters in enumerate((16, 32, 64), start=1):
-            for block in range(1, 4):
+            for block in range(1, blocks + 1):
                 stride = 2 if block == 1 and stage > 1 else 1
                 self.add_module(f"stage{stage}_block{block}", _Basic(channels, filters, stride))
                 channels = filters
@@ -57,21 +61,26 @@ class _Basic(nn.Module):
         return functional.relu(x + y)
 
 
-class WRN164(nn.Module):
-    """WRN-16-4."""
+class WideResNet(nn.Module):
+    """WRN-(6n + 4)-k without dropout."""
 
-    def __init__(self) -> None:
-        """Makes the layers."""
+    def __init__(self, blocks: int, widths: tuple[int, ...]) -> None:
+        """Makes the layers.
+
+        Args:
+            blocks: n, the blocks of each stage.
+            widths: channels of each stage: 16, 32 and 64 times k.
+        """
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         channels = 16
-        for stage, filters in enumerate((64, 128, 256), start=1):
-            for block in range(1, 3):
+        for stage, filters in enumerate(widths, start=1):
+            for block in range(1, blocks + 1):
                 stride = 2 if block == 1 and stage > 1 else 1
                 name = f"stage{stage}_block{block}"
                 self.add_module(name, _PreActivation(channels, filters, stride))
                 channels = filters
-        self.final_bn, self.classifier = nn.BatchNorm2d(256), nn.Linear(256, 10)
+        self.final_bn, self.classifier = nn.BatchNorm2d(channels), nn.Linear(channels, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits.

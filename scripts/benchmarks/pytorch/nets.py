@@ -8,6 +8,7 @@ torchvision's own networks are used where they compute the same; the others are 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,27 +19,18 @@ import torch
 from torch import nn
 
 from cnnjax import models
-from scripts.benchmarks.pytorch.cifar import WRN164, FractalNet20, ResNet20
+from scripts.benchmarks.pytorch.cifar import CifarResNet, FractalNet20, WideResNet
 from scripts.benchmarks.pytorch.classic import AlexNet, GoogLeNet, LeNet5
 from scripts.benchmarks.whole_nets import WholeNet
 from scripts.torchvision_import import import_torchvision
 
-TORCHVISION = {
-    "vgg11": {},
-    "resnet18": {},
-    "resnet50": {},
-    "resnext50_32x4d": {},
-    "mobilenet_v2": {},
-    "inception_v3": {"init_weights": False},
-}
-"""torchvision's networks, with the arguments that they need."""
+TORCHVISION_ARGUMENTS = {"inception_v3": {"init_weights": False}}
+"""What torchvision's networks need besides `weights`."""
 
 _WRITTEN_HERE = {
     "lenet5": LeNet5,
     "alexnet": AlexNet,
     "googlenet": GoogLeNet,
-    "resnet20_cifar": ResNet20,
-    "wrn16_4": WRN164,
     "fractalnet20": FractalNet20,
 }
 
@@ -51,9 +43,11 @@ def torch_net(net: WholeNet, model: Any, variables: Mapping[str, Any]) -> nn.Mod
         model: the same network in cnnjax.
         variables: its weights, which are copied.
     """
-    if net.model in TORCHVISION:
+    network = _written_here(net.model, model)
+    if network is None:
         torchvision = import_torchvision()
-        network = getattr(torchvision.models, net.model)(weights=None, **TORCHVISION[net.model])
+        arguments = TORCHVISION_ARGUMENTS.get(net.model, {})
+        network = getattr(torchvision.models, net.model)(weights=None, **arguments)
         with tempfile.TemporaryDirectory() as folder:
             from safetensors.torch import load_file
 
@@ -61,7 +55,6 @@ def torch_net(net: WholeNet, model: Any, variables: Mapping[str, Any]) -> nn.Mod
             models.export_torchvision(model, variables, path)
             network.load_state_dict(load_file(path))
     else:
-        network = _WRITTEN_HERE[net.model]()
         _copy_weights(network, variables)
     for module in network.modules():
         if isinstance(module, nn.Dropout):
@@ -71,18 +64,29 @@ def torch_net(net: WholeNet, model: Any, variables: Mapping[str, Any]) -> nn.Mod
     return network.to(memory_format=torch.channels_last).train()
 
 
+def _written_here(name: str, model: Any) -> nn.Module | None:
+    """Returns the network that is written out beside this file, or None for torchvision's own."""
+    if name in _WRITTEN_HERE:
+        return _WRITTEN_HERE[name]()
+    if re.fullmatch(r"resnet\d+_cifar", name):
+        return CifarResNet(model.blocks[0])
+    if re.fullmatch(r"wrn\d+_\d+", name):
+        return WideResNet(model.blocks[0], model.widths)
+    return None
+
+
 def _copy_weights(network: nn.Module, variables: Mapping[str, Any]) -> None:
-    """Copies parameters by name: HWIO kernels to OIHW, dense ones transposed."""
+    """Copies weights and statistics by name: HWIO kernels to OIHW, dense ones transposed."""
+    names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
     state = {}
-    for path, value in _flat(variables["params"]):
-        array = np.asarray(value)
-        name = ".".join(path[:-1])
-        if path[-1] == "kernel":
-            array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-        state[f"{name}.{'bias' if path[-1] == 'bias' else 'weight'}"] = torch.tensor(array)
+    for collection in ("params", "batch_stats"):
+        for (*layer, name), value in _flat(variables.get(collection, {})):
+            array = np.asarray(value)
+            if name == "kernel":
+                array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+            state[".".join((*layer, names.get(name, name)))] = torch.tensor(array)
     missing, unexpected = network.load_state_dict(state, strict=False)
-    # Running statistics and counts of batches are not copied: training does not read them.
-    missing = [name for name in missing if "running" not in name and "batches" not in name]
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ValueError(f"pytorch.nets: missing {missing}, unexpected {unexpected}")
 
