@@ -23,6 +23,10 @@ OPTION = "xla_cpu_experimental_ynn_fusion_type"
 
 FLAG = f"--{OPTION}="
 
+LEVEL = "xla_backend_optimization_level"
+"""How much LLVM optimizes, 0 to 3. At 1 it returned the same initial weights in a third of the
+time (docs/speed.md)."""
+
 OPT_OUT = "CNNJAX_KEEP_XLA_FLAGS"
 
 # Exact versions: XLA ends the process at a flag that it does not know.
@@ -100,7 +104,9 @@ def compiler_options(platform: str | None = None) -> dict[str, str | bool]:
     return {OPTION: ""} if _knows_option() else {}
 
 
-def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Parameters, Result]:
+def jit(
+    function: Callable[Parameters, Result], *, runs_once: bool = False, **options: Any
+) -> Callable[Parameters, Result]:
     """Returns `jax.jit(function, **options)` with `compiler_options()` where jax takes them.
 
     Within another `jit`, `grad` or `vmap` jax takes none. Options are chosen at the first call, so
@@ -108,6 +114,8 @@ def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Para
 
     Args:
         function: a pure function of pytrees.
+        runs_once: whether compiling takes longer than running, as where a network is initialized:
+            XLA's CPU compiler then optimizes less.
         **options: of `jax.jit`, such as `static_argnames`.
     """
 
@@ -116,7 +124,11 @@ def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Para
     def compiled(top_level: bool) -> Callable[Parameters, Result]:
         import jax
 
-        chosen = compiler_options() if top_level else None
+        chosen: dict[str, Any] | None = dict(compiler_options()) if top_level else None
+        # jax's own setting is for less still, and an option would overrule it.
+        asked_for_less = jax.config.read("jax_disable_most_optimizations")
+        if chosen is not None and runs_once and not asked_for_less:
+            chosen |= {LEVEL: 1} if jax.default_backend() == "cpu" else {}
         return jax.jit(function, compiler_options=chosen, **options)
 
     @functools.wraps(function)

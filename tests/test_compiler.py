@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax import compiler, ops
+from cnnjax import compiler, models, nn, ops
 from tests.helpers.processes import ROOT, run_python
+from tests.helpers.programs import all_optimizations
 
 FAULTY = metadata.version("jaxlib") not in ("0.10.0", "0.10.1")
 """Whether this jaxlib was seen to be wrong; the tests fail with a newer one that is right."""
@@ -243,12 +244,13 @@ def test_options_that_an_untried_xla_does_not_know_are_left_out(monkeypatch):
         compiler._knows_option.cache_clear()
 
 
-def test_jit_works_alone_and_within_other_transformations():
+@pytest.mark.parametrize("runs_once", [False, True])
+def test_jit_works_alone_and_within_other_transformations(runs_once):
     def power(x, exponent):
         """x to a power."""
         return x**exponent
 
-    square = compiler.jit(power, static_argnames="exponent")
+    square = compiler.jit(power, runs_once=runs_once, static_argnames="exponent")
     x = jnp.arange(3.0)
     assert square.__doc__ == power.__doc__
     for found in (
@@ -260,3 +262,26 @@ def test_jit_works_alone_and_within_other_transformations():
         np.testing.assert_array_equal(found, [0, 1, 4])
     with jax.disable_jit():
         np.testing.assert_array_equal(square(x, exponent=2), [0, 1, 4])
+
+
+@pytest.mark.slow
+def test_a_program_that_runs_once_is_optimized_less_and_initializes_to_the_same_values(monkeypatch):
+    model = models.create_model("resnet8_cifar")
+
+    def init(key):
+        return nn.init_network(model, key, jnp.zeros((1, 32, 32, 3)))
+
+    given = []
+    jit = jax.jit
+
+    def recorded(function, compiler_options=None, **options):
+        if compiler_options is not None:
+            given.append(compiler_options)
+        return jit(function, compiler_options=compiler_options, **options)
+
+    monkeypatch.setattr(jax, "jit", recorded)
+    with all_optimizations():
+        first = compiler.jit(init, runs_once=True)(jax.random.key(3))
+        second = compiler.jit(init)(jax.random.key(3))
+    assert [options.get(compiler.LEVEL) for options in given] == [1, None]
+    jax.tree.map(np.testing.assert_array_equal, first, second)

@@ -263,9 +263,10 @@ class Run:
 
         # Initializing without `jit`, one operation at a time, takes longer.
         if self.start is None:
-            return compiler.jit(lambda key: self.first_state(init(key)))(self.keys["init"])
-        variables = self.start.variables(compiler.jit(init)(self.keys["init"]))
-        return compiler.jit(self.first_state)(variables)
+            first = compiler.jit(lambda key: self.first_state(init(key)), runs_once=True)
+            return first(self.keys["init"])
+        variables = self.start.variables(compiler.jit(init, runs_once=True)(self.keys["init"]))
+        return compiler.jit(self.first_state, runs_once=True)(variables)
 
     def first_state(self, initialized: Mapping[str, Any]) -> TrainState:
         """Returns the state before the first step.

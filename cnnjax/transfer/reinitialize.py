@@ -46,7 +46,8 @@ def reinitialize(
     """
     rules = [re.compile(p) for p in patterns_from(layer_groups(model, image_shape), first)]
     images = jnp.zeros((1, *image_shape), jnp.float32)
-    fresh = compiler.jit(lambda key: nn.init_network(model, key, images))(key)
+    init = compiler.jit(lambda key: nn.init_network(model, key, images), runs_once=True)
+    fresh = init(key)
 
     def choose(path: Any, new: Array, old: Any) -> Any:
         # Without the collection, as patterns match it.
