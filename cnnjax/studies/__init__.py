@@ -28,7 +28,7 @@ from cnnjax.studies.search.space import Choices, Integers, LogUniform, Uniform
 from cnnjax.studies.search.trials import Trial, plan_trial, trial_names
 from cnnjax.studies.search.write_search import format_search, search_page
 from cnnjax.studies.sources import SourceRun, source
-from cnnjax.studies.study import Comparison, Outcome, Rule, Source, Study
+from cnnjax.studies.study import Comparison, Outcome, Rule, Source, Study, compare
 from cnnjax.studies.verdict import DecidedComparison, Verdict, make_verdict
 from cnnjax.studies.worker import WorkOptions
 
@@ -64,6 +64,7 @@ __all__ = [
     "check_runs",
     "choose_runs",
     "collect",
+    "compare",
     "decide",
     "decide_together",
     "error",

@@ -87,6 +87,27 @@ class Comparison:
             )
 
 
+def compare(
+    factor: str, outcome: str, more: Any, less: Any, *, at_least: float = 0.0
+) -> Comparison:
+    """Returns the statement that an outcome is larger under one label of a factor than another.
+
+    Args:
+        factor: the factor's name.
+        outcome: the outcome's name.
+        more: the label of the runs said to have the larger outcome.
+        less: the label of the others.
+        at_least: the effect size, in the outcome's unit.
+
+    Example:
+        >>> from cnnjax import studies
+        >>> studies.compare("network", "test_error", "plain", "residual").statement
+        'test error, plain over residual'
+    """
+    statement = f"{outcome.replace('_', ' ')}, {more} over {less}"
+    return Comparison(statement, outcome, {factor: more}, {factor: less}, at_least)
+
+
 @dataclass(frozen=True)
 class Rule:
     """How a study is decided, written before its runs.

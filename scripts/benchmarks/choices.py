@@ -28,9 +28,9 @@ import jax
 
 from cnnjax.ops.conv import dispatch
 from scripts.benchmarks import formulations
+from scripts.benchmarks.cases.layers import Conv, all_layers
 from scripts.benchmarks.columns import LAYER_WIDTH
 from scripts.benchmarks.formulations import ConvPass
-from scripts.benchmarks.layers import Conv, all_layers
 from scripts.benchmarks.machine import describe
 from scripts.benchmarks.timing import interleaved
 

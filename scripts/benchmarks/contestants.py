@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from cnnjax import ops
-from scripts.benchmarks.layers import Conv, Pool
+from scripts.benchmarks.cases.layers import Conv, Pool
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 

@@ -19,7 +19,7 @@ import numpy as np
 from cnnjax.compiler import compiler_options
 from cnnjax.ops.conv import dispatch
 from cnnjax.ops.conv import spec as conv_spec
-from scripts.benchmarks.layers import Conv
+from scripts.benchmarks.cases.layers import Conv
 
 CHECKED = 8
 """Images of a result that are compared with the exact ones."""

@@ -15,8 +15,8 @@ import numpy as np
 import optax
 
 from cnnjax import models
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
-from scripts.benchmarks.whole_nets import WholeNet
 
 
 @dataclasses.dataclass

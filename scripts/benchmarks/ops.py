@@ -29,12 +29,12 @@ import jax.numpy as jnp
 from cnnjax import training
 from cnnjax.compiler import compiler_options
 from scripts.benchmarks import ops_report
+from scripts.benchmarks.cases.layers import all_layers
+from scripts.benchmarks.cases.random_layers import draw
 from scripts.benchmarks.contestants import Pass, passes
 from scripts.benchmarks.drop_in.steps import step_times
-from scripts.benchmarks.layers import all_layers
 from scripts.benchmarks.machine import describe, matmul_peak
 from scripts.benchmarks.plain_flax import PLAIN_OPTION
-from scripts.benchmarks.random_layers import draw
 from scripts.benchmarks.timing import interleaved
 
 

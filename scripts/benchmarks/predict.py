@@ -27,12 +27,12 @@ import jax
 import numpy as np
 
 from cnnjax import training
+from scripts.benchmarks.cases.whole_nets import NETS, WholeNet
 from scripts.benchmarks.columns import NETWORK_WIDTH, times_over_ours
 from scripts.benchmarks.machine import describe
 from scripts.benchmarks.predict_contestants import COLUMNS, predictors
 from scripts.benchmarks.step_contestants import torch_device
 from scripts.benchmarks.timing import geometric_mean, interleaved
-from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
 """The most by which logits may differ, relative to the largest one."""

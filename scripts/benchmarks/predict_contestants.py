@@ -15,9 +15,9 @@ import numpy as np
 
 from cnnjax import inference, models, nn
 from cnnjax.compiler import compiler_options
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.plain_flax import plain_layers
 from scripts.benchmarks.step_contestants import torch_device
-from scripts.benchmarks.whole_nets import WholeNet
 
 COLUMNS = ("ours", "folded", "native", "flax", "torch")
 

@@ -20,8 +20,8 @@ import tempfile
 
 import numpy as np
 
+from scripts.benchmarks.cases.whole_nets import NETS
 from scripts.benchmarks.machine import describe
-from scripts.benchmarks.whole_nets import NETS
 
 _HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 # glibc's own default; cnnjax leaves the allocator alone where a user has set this variable.

@@ -15,9 +15,9 @@ import optax
 
 from cnnjax import models, training
 from cnnjax.compiler import compiler_options
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.jax_step import compile_step
 from scripts.benchmarks.plain_flax import PLAIN_OPTION
-from scripts.benchmarks.whole_nets import WholeNet
 
 MOMENTUM = 0.9
 Facts = dict[str, float | None]

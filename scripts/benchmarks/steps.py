@@ -38,8 +38,9 @@ import numpy as np
 from cnnjax import training
 from scripts.benchmarks import step_profile, steps_report
 from scripts.benchmarks.alone import Process, in_turn, processes
+from scripts.benchmarks.cases.random_nets import draw
+from scripts.benchmarks.cases.whole_nets import NETS, WholeNet
 from scripts.benchmarks.machine import describe
-from scripts.benchmarks.random_nets import draw
 from scripts.benchmarks.step_contestants import (
     Contestant,
     alone,
@@ -48,7 +49,6 @@ from scripts.benchmarks.step_contestants import (
     torch_device,
 )
 from scripts.benchmarks.timing import Times, interleaved
-from scripts.benchmarks.whole_nets import NETS, WholeNet
 
 STEPS = 5
 TOLERANCE = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 3e-2}

@@ -27,10 +27,10 @@ import optax
 
 from cnnjax import analysis, models
 from cnnjax.compiler import compiler_options
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.jax_step import JaxStep, compile_step
 from scripts.benchmarks.machine import describe
 from scripts.benchmarks.peaks import peak_flops
-from scripts.benchmarks.whole_nets import WholeNet
 
 # The steps are not meant to learn.
 LEARNING_RATE, MOMENTUM = 1e-6, 0.9

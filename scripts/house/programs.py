@@ -43,8 +43,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sys.path.insert(0, checkout)
     os.chdir(checkout)
+    from scripts.benchmarks.cases.whole_nets import NETS
     from scripts.benchmarks.step_contestants import contestants
-    from scripts.benchmarks.whole_nets import NETS
 
     digests = {}
     for net in NETS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.benchmarks.whole_nets import NETS as TIMED
-from scripts.benchmarks.whole_nets import WholeNet
+from scripts.benchmarks.cases.whole_nets import NETS as TIMED
+from scripts.benchmarks.cases.whole_nets import WholeNet
 
 _IMAGENET = (224, 224, 3)
 

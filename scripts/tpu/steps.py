@@ -13,8 +13,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from cnnjax import models, nn
 from cnnjax.analysis.cost.tpu import described_chips, whole_on
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.jax_step import make_step
-from scripts.benchmarks.whole_nets import WholeNet
 from scripts.tpu.nets import IMAGES
 from scripts.tpu.programs import collectives, fusions
 

@@ -78,6 +78,7 @@ def test_a_folder_becomes_a_tuned_network_whose_report_names_its_source(weights,
     assert json.loads((tmp_path / "run/run.json").read_text())["start"]["source"] == "torchvision"
     page = reports.write_report(tmp_path / "run").read_text()
     assert "torchvision" in page
+    assert 'alt="Grad-CAM map' in page
 
 
 def test_weights_of_another_backbone_are_refused(weights, tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scripts.benchmarks import choices, formulations
+from scripts.benchmarks.cases.layers import Conv
 from scripts.benchmarks.formulations import ConvPass
-from scripts.benchmarks.layers import Conv
 
 DEPTHWISE = Conv("net", 2, 8, 4, 4, 3, 2, 1, 4)
 

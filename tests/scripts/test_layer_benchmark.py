@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from scripts.benchmarks import layers, ops_report
+from scripts.benchmarks import ops_report
+from scripts.benchmarks.cases import layers, random_layers
 from scripts.benchmarks.timing import Times, geometric_mean
 
 
@@ -20,6 +21,20 @@ def test_layers_are_distinct_and_fit_their_networks():
     vgg = [layer for layer in found if isinstance(layer, layers.Conv) and layer.net == "vgg16"]
     # Simonyan 2015, table 1, D: nine distinct shapes of 3x3 convolution.
     assert len(vgg) == 9 and {layer.kernel for layer in vgg} == {3}
+
+
+def test_drawn_layers_follow_from_the_seed_and_fit_their_images():
+    drawn = random_layers.draw(0, 24)
+    assert drawn == random_layers.draw(0, 24) != random_layers.draw(1, 24)
+    assert len({layer.name for layer in drawn}) == 24
+    # Twelve kinds, twice each.
+    assert {layer.family for layer in drawn} == set(ops_report.FAMILIES) - {"LRN"}
+    for layer in drawn:
+        if isinstance(layer, layers.Conv):
+            assert layer.size + 2 * layer.padding >= layer.kernel
+            assert layer.channels % layer.groups == layer.filters % layer.groups == 0
+        else:
+            assert layer.size >= layer.window
 
 
 def test_ratios_are_of_medians_and_means_are_geometric():

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import sys
 
 import flax.linen as linen
 import jax
@@ -11,12 +12,21 @@ import numpy as np
 import pytest
 
 from cnnjax import models
+from cnnjax.analysis import multiply_adds
 from cnnjax.models.alexnet import ConvRow
-from scripts.benchmarks import step_contestants, step_profile, steps, steps_report, throughput
+from scripts.benchmarks import (
+    alone,
+    step_contestants,
+    step_profile,
+    steps,
+    steps_report,
+    throughput,
+)
+from scripts.benchmarks.cases import random_nets
+from scripts.benchmarks.cases.whole_nets import NETS, WholeNet
 from scripts.benchmarks.peaks import peak_flops
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
 from scripts.benchmarks.step_contestants import COLUMNS, default_columns
-from scripts.benchmarks.whole_nets import NETS, WholeNet
 from tests.helpers.fixtures import standard_promotion  # noqa: F401
 from tests.helpers.programs import quickly
 
@@ -91,6 +101,38 @@ def test_one_network_from_end_to_end(tmp_path, monkeypatch, capsys):
         steps.main(["--only", "VGG"])
 
 
+@pytest.mark.slow
+def test_ways_in_processes_of_their_own_have_the_same_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "NETS", (TINY,))
+    monkeypatch.setattr("scripts.benchmarks.alone.TURN", 0.0)
+    out = tmp_path / "steps"
+    arguments = "--no_torch --repeats 2 --alone --columns ours|flax|torch --out"
+    steps.main([*arguments.split(), str(out)])
+    report = json.loads(out.with_suffix(".json").read_text())
+    row = report["rows"][0]
+    assert row["ms"].keys() == row["compile_s"].keys() == {"ours", "flax"}
+    assert report["alone"] and "--alone" in report["command"] and row["rounds"] == 2
+    with pytest.raises(SystemExit, match="leave out --alone"):
+        steps.main(["--alone", "--profile"])
+
+
+@pytest.mark.slow
+def test_drawn_networks_follow_from_the_seed_and_have_the_cost_asked_for():
+    drawn = random_nets.draw(0, len(random_nets.FAMILIES))
+    assert drawn == random_nets.draw(0, len(random_nets.FAMILIES))
+    assert len({net.label for net in drawn}) == len(drawn)
+    for net in drawn:
+        cost = net.batch * multiply_adds(models.create_model(net.model, **net.overrides), net.image)
+        # The batch is rounded to the nearest of few, and one image may cost more than all.
+        assert net.batch in (1, max(random_nets.BATCHES)) or 1.4e9 < cost < 34e9
+
+
+@pytest.mark.process
+def test_a_process_that_dies_is_named_with_its_exit_code():
+    with pytest.raises(RuntimeError, match="ended with exit code 3"):
+        alone.Process(sys.exit, 3)
+
+
 def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
     class Way:
         temp_mb = compile_seconds = program = None
@@ -106,6 +148,7 @@ def test_a_network_whose_losses_differ_is_not_measured(monkeypatch, capsys):
         profile=False,
         dtype="float32",
         no_tf32=False,
+        alone=False,
     )
     assert steps.measure(TINY, flags, with_torch=False) is None
     assert "the losses of native differ" in capsys.readouterr().out

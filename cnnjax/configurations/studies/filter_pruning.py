@@ -13,6 +13,7 @@ The claim is the pessimistic one: that the smaller network's error is a point hi
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def get_study(scale: str) -> studies.Study:
         "random": {**tuned, "saved": SAVED, "by": "random"},
         "scratch": {"saved": SAVED, "epochs": first + further},
     }
+    compare = partial(studies.compare, "network", "test_error", at_least=EFFECT)
     return studies.Study(
         question="Can 30 % of the multiply-adds be saved for less than one point?",
         base={"scale": scale, "epochs": first, "source": "", "saved": 0.0, "by": "l1"},
@@ -64,19 +66,9 @@ def get_study(scale: str) -> studies.Study:
         ],
         rule=studies.Rule(
             claim="to save 30 % of the multiply-adds costs one point or more",
-            primary=_compare("filters", "dense"),
-            others=[_compare("random", "filters"), _compare("scratch", "filters")],
+            primary=compare("filters", "dense"),
+            others=[compare("random", "filters"), compare("scratch", "filters")],
         ),
-    )
-
-
-def _compare(more: str, less: str) -> studies.Comparison:
-    return studies.Comparison(
-        f"test error, {more} over {less}",
-        "test_error",
-        more={"network": more},
-        less={"network": less},
-        at_least=EFFECT,
     )
 
 

@@ -12,6 +12,7 @@ rate of each start is the best of four (0.001, 0.005, 0.02, 0.08) by the error o
 photographs of the training list. `imagenet` is the same at full size from published weights.
 """
 
+from functools import partial
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -42,15 +43,7 @@ def get_study(scale: str) -> studies.Study:
     """
     starts = {start: _start(start, rate) for start, rate in RATES[scale].items()}
 
-    def compare(more: str, less: str) -> studies.Comparison:
-        return studies.Comparison(
-            f"test error, {more} over {less}",
-            "test_error",
-            {"start": more},
-            {"start": less},
-            at_least=EFFECT,
-        )
-
+    compare = partial(studies.compare, "start", "test_error", at_least=EFFECT)
     return studies.Study(
         question="Do pretrained features help with photographs of clothes?",
         base=_small() if scale == "cifar10" else _full(),

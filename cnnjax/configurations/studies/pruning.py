@@ -12,6 +12,7 @@ Where 80 % of them can go for less, the verdict is "not supported".
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -54,6 +55,7 @@ def get_study(scale: str) -> studies.Study:
         "random": {**tuned, "sparsity": SPARSITY, "by": "random"},
         "small": {"small": True, "epochs": first + further},
     }
+    compare = partial(studies.compare, "network", "test_error", at_least=EFFECT)
     return studies.Study(
         question="Can 80 % of LeNet-5's weights be removed for less than half a point?",
         base={
@@ -74,19 +76,9 @@ def get_study(scale: str) -> studies.Study:
         ],
         rule=studies.Rule(
             claim="to remove 80 % of LeNet-5's smallest weights costs half a point or more",
-            primary=_compare("magnitude", "dense"),
-            others=[_compare("random", "magnitude"), _compare("small", "magnitude")],
+            primary=compare("magnitude", "dense"),
+            others=[compare("random", "magnitude"), compare("small", "magnitude")],
         ),
-    )
-
-
-def _compare(more: str, less: str) -> studies.Comparison:
-    return studies.Comparison(
-        f"test error, {more} over {less}",
-        "test_error",
-        more={"network": more},
-        less={"network": less},
-        at_least=EFFECT,
     )
 
 

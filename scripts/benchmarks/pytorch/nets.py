@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from cnnjax import models
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.pytorch.cifar import CifarResNet, FractalNet20, WideResNet
 from scripts.benchmarks.pytorch.classic import AlexNet, GoogLeNet, LeNet5
-from scripts.benchmarks.whole_nets import WholeNet
 from scripts.torchvision_import import import_torchvision
 
 TORCHVISION_ARGUMENTS = {"inception_v3": {"init_weights": False}}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.pytorch.nets import torch_net
-from scripts.benchmarks.whole_nets import WholeNet
 
 
 def torch_step(

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnjax import models
 from cnnjax.analysis import multiply_adds
-from scripts.benchmarks.whole_nets import WholeNet
+from scripts.benchmarks.cases.whole_nets import WholeNet
 
 COST = (2e9, 24e9)
 """Multiply-adds of a batch's forward pass, drawn by logarithm; the batch follows from them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scripts.benchmarks.layers import Conv, Pool
+from scripts.benchmarks.cases.layers import Conv, Pool
 
 MOST = 4e9
 """The most multiply-adds of a convolution, so that a pass takes tens of ms at most."""

@@ -1,0 +1,1 @@
+"""What the benchmarks measure: layers and networks, listed or drawn."""
