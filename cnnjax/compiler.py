@@ -133,12 +133,17 @@ def jit(
 
     @functools.wraps(function)
     def call(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Result:
-        # jax has no public function that reports whether it is tracing.
-        from jax._src import core
-
-        return compiled(core.trace_state_clean())(*arguments, **keywords)
+        return compiled(is_top_level())(*arguments, **keywords)
 
     return call
+
+
+def is_top_level() -> bool:
+    """Returns whether jax is not tracing: only then it takes compiler options."""
+    # jax has no public function that reports it.
+    from jax._src import core
+
+    return core.trace_state_clean()
 
 
 def _users_value() -> str | None:

@@ -30,7 +30,7 @@ from cnnjax.training.loop.evaluation import (
     with_count,
     without_count,
 )
-from cnnjax.training.loop.prediction import PREDICT_BATCH, predict_all
+from cnnjax.training.loop.prediction import PREDICT_BATCH, compile_prediction, predict_all
 from cnnjax.training.run import Run
 
 Images = UInt8[Array, "batch h w channels"] | UInt8[np.ndarray, "batch h w channels"]
@@ -233,7 +233,7 @@ def _named(evaluation: Evaluation, split: str) -> Evaluation:
 def _predictor(member: Network, views: Views, average: str) -> Callable[[Any, Any], Any]:
     size = member.image_shape[0]
 
-    @compiler.jit
+    @compile_prediction
     def predict(variables: Any, images: Any) -> Any:
         return views.predictions(
             member.model, variables, member.task, member.preprocess, images, size, average

@@ -8,6 +8,7 @@ from jax import lax
 
 from cnnjax.ops import sizes
 from cnnjax.ops.checks import check_count, check_elements, is_int, pair
+from cnnjax.ops.conv import onednn
 from cnnjax.ops.conv.batch_axis import BatchAxis, current_axis
 
 
@@ -24,6 +25,8 @@ class ConvSpec:
         algorithm: the name of the forced algorithm, or None.
         batch_axis: the mesh axis along which a grouped convolution is cut, see `batch_axis.py`. It
             is read when the convolution is called: its gradients may be traced after the block.
+        onednn: whether the program is compiled with calls of oneDNN, see `onednn.py`; also read at
+            the call.
     """
 
     strides: sizes.Pair
@@ -33,6 +36,7 @@ class ConvSpec:
     precision: lax.PrecisionLike = None
     algorithm: str | None = None
     batch_axis: BatchAxis | None = None
+    onednn: bool = False
 
     def output_size(self, input_size: sizes.Size, kernel_size: sizes.Size) -> sizes.Pair:
         """Returns the output height and width.
@@ -81,7 +85,8 @@ def parse(
     size, window = input_shape[1:3], kernel_shape[:2]
     pads = sizes.resolve_padding(op, padding, size, window, strides, dilation)
     _check_elements(op, input_shape, kernel_shape, strides, pads, dilation)
-    return ConvSpec(strides, pads, dilation, groups, precision, algorithm, batch_axis_of(groups))
+    axis = batch_axis_of(groups)
+    return ConvSpec(strides, pads, dilation, groups, precision, algorithm, axis, onednn.in_use())
 
 
 def _check_elements(op, input_shape, kernel_shape, strides, pads, dilation) -> None:

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from cnnjax import compiler, nn
+from cnnjax import compiler, nn, ops
 from cnnjax.training.devices.base import Placement
 from cnnjax.training.devices.mesh import DATA, MODEL, Parallel, make_mesh
 from cnnjax.training.devices.replicas import ReplicaPlacement
@@ -117,7 +117,13 @@ class MeshPlacement(Placement):
         """
         return compiler.jit(self._cut(function), out_shardings=self._whole)
 
-    compile_evaluation = compile_sums
+    def compile_evaluation(self, function: Callable) -> Callable:
+        """See `Placement.compile_evaluation`.
+
+        Args:
+            function: from placed arguments to sums and rows.
+        """
+        return ops.jit_forward(self._cut(function), out_shardings=self._whole)
 
     def _cut(self, function: Callable) -> Callable:
         """Returns the function with its grouped convolutions cut along the batch."""

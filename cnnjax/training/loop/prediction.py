@@ -9,11 +9,14 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from cnnjax import compiler, data, nn
+from cnnjax import compiler, data, nn, ops
 from cnnjax.tasks.base import Task
 
 PREDICT_BATCH = 128
 """Images predicted at once, where nothing else is given."""
+
+MANY = 32
+"""Images of a batch from which on compiling a faster program is worth it."""
 
 _IN_FLIGHT = 3
 """Batches that may be under way at once: more would fill the device with images."""
@@ -36,7 +39,7 @@ def make_predictor(
         A function that returns the predictions of `Task.predict` as NumPy arrays [examples, ...].
     """
 
-    @compiler.jit
+    @compile_prediction
     def batch_predictions(variables: Mapping[str, Any], images: Any) -> Any:
         inputs = preprocess.images(images)
         return task.predict(nn.apply_network(model, variables, inputs, train=False))
@@ -45,6 +48,17 @@ def make_predictor(
         return predict_all(lambda batch: batch_predictions(variables, batch), images, batch_size)
 
     return predict
+
+
+def compile_prediction(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Compiles a prediction, for few and for many images at once.
+
+    Args:
+        predict: from variables and stored images to predictions, without gradients.
+    """
+    few, many = compiler.jit(predict), ops.jit_forward(predict)
+    # The faster program cannot be stored: for a few photographs, compiling it takes longer.
+    return lambda variables, images: (many if len(images) >= MANY else few)(variables, images)
 
 
 def predict_all(
