@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.compiler import compiler_options
-from cnnjax.ops.conv import dispatch
+from cnnjax.ops.conv import dispatch, onednn
 from cnnjax.ops.conv import spec as conv_spec
 from scripts.benchmarks.cases.layers import Conv
 
@@ -96,7 +96,8 @@ class ConvPass:
     def functions(self, left_out: list[str]) -> dict[str, tuple[Callable, dict[str, Any]]]:
         """Returns the formulations that have the pass and take the layer, with compiler options.
 
-        Where the package sets options, "lax" is lax's own form without them.
+        Where the package sets options, "lax" is lax's own form without them. Where XLA can call
+        oneDNN, each formulation is there once more, compiled with it.
 
         Args:
             left_out: names of formulations.
@@ -118,6 +119,9 @@ class ConvPass:
             name: (partial(getattr(module, self.name), self.spec, *static), options)
             for name, module in own.items()
         }
+        if onednn.is_there():
+            calling = {**options, onednn.OPTION: True}
+            found |= {f"{name}, oneDNN": (call, calling) for name, (call, _) in found.items()}
         return {"lax": (found["direct"][0], {}), **found} if options else found
 
 
