@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def draw(seed: int, count: int) -> tuple[WholeNet, ...]:
         name, size, channels = FAMILIES[families.pop()](generator)
         image = (size, size, channels)
         cost = float(np.exp(generator.uniform(*np.log(COST))))
-        overrides = {"variant": "torchvision"} if name.startswith("vgg") else {}
+        overrides: dict[str, Any] = {"variant": "torchvision"} if name.startswith("vgg") else {}
         model = models.create_model(name, **overrides)
         batch = _nearest(cost / multiply_adds(model, image))
         label = f"{name}, {size} px, batch {batch}"
