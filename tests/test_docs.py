@@ -29,6 +29,7 @@ PAGES = (
     "diagrams.md",
     pytest.param("domains.md", marks=pytest.mark.slow),
     pytest.param("ensembles.md", marks=pytest.mark.slow),
+    pytest.param("evolution.md", marks=pytest.mark.slow),
     "families.md",
     pytest.param("few_labels.md", marks=pytest.mark.slow),
     "finetuning.md",
