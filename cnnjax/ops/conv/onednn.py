@@ -98,6 +98,9 @@ def jit_forward(
         function: a pure function of pytrees.
         **options: of `jax.jit`, such as `static_argnames`.
 
+    Raises:
+        TypeError: `function` cannot be called.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from cnnjax import ops
@@ -105,6 +108,11 @@ def jit_forward(
         >>> blur(jnp.ones((1, 3, 3, 1)))[0, 1, 1]
         Array([1.], dtype=float32)
     """
+    if not callable(function):
+        raise TypeError(
+            f"jit_forward: function must be a function of arrays, got {function!r}; give the "
+            "function itself, not its result"
+        )
     plain = compiler.jit(function, **options)
 
     @functools.wraps(function)

@@ -128,3 +128,8 @@ def test_a_value_of_the_user_s_own_in_xla_flags_holds(monkeypatch):
         assert not onednn.is_there()
     finally:
         onednn.is_there.cache_clear()
+
+
+def test_what_cannot_be_called_is_refused():
+    with pytest.raises(TypeError, match=r"jit_forward: function must be .* got 3; give the"):
+        ops.jit_forward(3)  # pyright: ignore[reportArgumentType]
