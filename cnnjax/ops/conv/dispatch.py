@@ -94,11 +94,13 @@ def choose(
     """
     if platform != "cpu":
         return "direct"
-    if spec.onednn and _is_onednns(pass_, spec):
-        # Of 1x1 convolutions it computes the product faster: 0.89 against 1.73 ms for 14x14x1024
-        # to 256. All others are up to 4 times as fast as the forms below.
-        return "direct" if matmul.refuses(spec, input_shape, kernel_shape) else "matmul"
     height, width, per_group, filters = kernel_shape
+    spans = [(n - 1) * d + 1 for n, d in zip((height, width), spec.dilation, strict=True)]
+    exceeds = any(span > size for span, size in zip(spans, input_shape[1:3], strict=True))
+    if spec.onednn and not exceeds and _is_onednns(pass_, spec):
+        # Of 1x1 convolutions it computes the product faster: 0.89 against 1.73 ms for 14x14x1024
+        # to 256.
+        return "direct" if matmul.refuses(spec, input_shape, kernel_shape) else "matmul"
     if spec.groups > 1:
         name = "shift_add" if per_group == 1 else "block_diagonal"
         # Written out, larger ones take minutes to compile.
@@ -108,8 +110,7 @@ def choose(
         # Products of the pixels that a stride visits are cheap, writing them between zeros is not.
         spread = pass_ == "input_grad" and (height, width) == (1, 1) and spec.strides != (1, 1)
         return "direct" if spread else "matmul"
-    spans = [(n - 1) * d + 1 for n, d in zip((height, width), spec.dilation, strict=True)]
-    if any(span > size for span, size in zip(spans, input_shape[1:3], strict=True)):
+    if exceeds:
         # XLA's CPU compiler takes a naive loop where the kernel exceeds the image without padding:
         # 96 against 1.6 ms for 3x3 with 512 channels on 2x2.
         return "im2col"
