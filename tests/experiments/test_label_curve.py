@@ -9,7 +9,9 @@ import pytest
 from cnnjax import studies, training
 from cnnjax.configurations.studies import label_curve
 from cnnjax.studies.context import RunContext
+from tests.helpers.fixtures import standard_promotion
 
+__all__ = ["standard_promotion"]
 FOLDER = Path(label_curve.__file__).parent
 
 
