@@ -165,6 +165,8 @@ def _started(flags: argparse.Namespace) -> Row:
     report: Row = {
         "command": "python -m scripts.benchmarks.predict"
         f" --repeats {flags.repeats} --seconds {flags.seconds:g}"
+        f" --batches {' '.join(map(str, flags.batches))}"
+        + (f" --only '{flags.only}'" if flags.only else "")
         + (f" --dtype {flags.dtype}" if flags.dtype != "float32" else ""),
         "machine": describe(),
         "dtype": flags.dtype,
