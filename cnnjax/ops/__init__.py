@@ -20,7 +20,7 @@ from cnnjax.ops.conv.grads import conv2d_input_grad, conv2d_kernel_grad
 from cnnjax.ops.conv.in_lax import use_in_lax
 from cnnjax.ops.conv.lax_bridge import conv_general_dilated, lax_conv_general_dilated
 from cnnjax.ops.conv.local import local_conv2d
-from cnnjax.ops.conv.onednn import jit_forward
+from cnnjax.ops.conv.onednn import jit
 from cnnjax.ops.conv.separable import Separation, separable_conv2d, separate_kernel
 from cnnjax.ops.conv.transpose import conv2d_transpose
 from cnnjax.ops.dense import dense
@@ -55,7 +55,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "im2col",
-    "jit_forward",
+    "jit",
     "lax_conv_general_dilated",
     "leaky_relu",
     "local_contrast_norm",

@@ -82,7 +82,7 @@ def _drawn(variables: Mapping[str, Any]) -> Any:
 def _as_evaluated(model: linen.Module, variables: Any, images: np.ndarray) -> Predictor:
     """Returns the prediction compiled as `evaluate` and `predict` compile it."""
 
-    @ops.jit_forward
+    @ops.jit
     def predict(variables: Any, images: jax.Array) -> jax.Array:
         return nn.apply_network(model, variables, images, train=False)
 

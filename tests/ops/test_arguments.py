@@ -15,7 +15,7 @@ def _op(name):
     return getattr(ops, name, None) or getattr(filters, name)
 
 
-NO_OPS = {"Separation", "filters", "jit_forward", "use_in_lax"}
+NO_OPS = {"Separation", "filters", "jit", "use_in_lax"}
 """Public names that take no arrays."""
 
 

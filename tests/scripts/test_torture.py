@@ -98,7 +98,7 @@ def test_every_op_is_attacked():
         "batch_over",
         "compiler_options",
         "filters",
-        "jit_forward",
+        "jit",
         "use_in_lax",
     }
     assert set(ops.__all__) - others <= set(op_names())

@@ -2,10 +2,11 @@
 
 An option of XLA, which jaxlib 0.12 has and earlier versions ignore, turns convolutions and large
 products into calls of oneDNN, which also takes the bias, the rectifier and the sum that follow.
-Such a call is faster than XLA's own in the forward pass, also for grouped and depthwise layers,
-which XLA computes by a naive loop. The gradient by the kernel is slower: XLA's rewriter has no form
-for it but a forward convolution whose window is as large as the image. So only programs without
-gradients are compiled in this way (docs/speed.md).
+Such a call is faster than XLA's own, also for grouped and depthwise layers, which XLA computes by a
+naive loop. oneDNN has a form of its own for dL/dk, but XLA does not call it: it hands over the
+forward convolution that JAX writes, whose window is as large as the image, and which is slow. So
+dL/dk is written in another way (`algorithms/merged.py`), and programs with JAX's own are compiled
+without the option (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.extend.core.primitives import conv_general_dilated_p
 
 from cnnjax import compiler
 
@@ -60,7 +64,7 @@ def is_there() -> bool:
     x = jax.ShapeDtypeStruct((1, 8, 8, 8), jnp.float32)
     kernel = jax.ShapeDtypeStruct((3, 3, 8, 8), jnp.float32)
     convolve = functools.partial(
-        jax.lax.conv_general_dilated,
+        lax.conv_general_dilated,
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -84,15 +88,14 @@ def _stored_nowhere() -> contextlib.AbstractContextManager[Any]:
     return config.persistent_cache_min_compile_time_secs(float("inf"))
 
 
-def jit_forward(
-    function: Callable[Parameters, Result], **options: Any
-) -> Callable[Parameters, Result]:
-    """Returns `jax.jit(function, **options)`, compiled for a program without gradients.
+def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Parameters, Result]:
+    """Returns `jax.jit(function, **options)`, compiled as is fastest for this package's layers.
 
-    On CPU its convolutions are calls of oneDNN where this XLA has them. Everywhere else, and within
-    another `jit`, `grad` or `vmap`, it is what `compiler.jit` returns. Gradients inside the
-    function are right, but may be slower than otherwise. XLA cannot store a program with such
-    calls: it is compiled at each start, also where jax keeps compiled programs in a folder.
+    On CPU their convolutions are calls of oneDNN where this XLA has them. Everywhere else, and
+    within another `jit`, `grad` or `vmap`, it is what `compiler.jit` returns. JAX's own gradients
+    of convolutions by their kernels are right, but may be slower than otherwise. XLA cannot store a
+    program with such calls: it is compiled at each start, also where jax keeps compiled programs in
+    a folder.
 
     Args:
         function: a pure function of pytrees.
@@ -104,32 +107,76 @@ def jit_forward(
     Example:
         >>> import jax.numpy as jnp
         >>> from cnnjax import ops
-        >>> blur = ops.jit_forward(lambda x: ops.conv2d(x, jnp.full((3, 3, 1, 1), 1 / 9)))
+        >>> blur = ops.jit(lambda x: ops.conv2d(x, jnp.full((3, 3, 1, 1), 1 / 9)))
         >>> blur(jnp.ones((1, 3, 3, 1)))[0, 1, 1]
         Array([1.], dtype=float32)
     """
     if not callable(function):
         raise TypeError(
-            f"jit_forward: function must be a function of arrays, got {function!r}; give the "
-            "function itself, not its result"
+            f"jit: function must be a function of arrays, got {function!r}; give the function "
+            "itself, not its result"
         )
     plain = compiler.jit(function, **options)
-
-    @functools.wraps(function)
-    def traced(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Result:
-        with _current(True):
-            return function(*arguments, **keywords)
-
-    @functools.cache
-    def compiled() -> Callable[Parameters, Result]:
-        chosen = {**compiler.compiler_options(), OPTION: True}
-        return jax.jit(traced, compiler_options=chosen, **options)
+    calling = functools.cache(lambda: _calling(function, options))
 
     @functools.wraps(function)
     def call(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Result:
         if not compiler.is_top_level() or not is_there():
             return plain(*arguments, **keywords)
         with _stored_nowhere():
-            return compiled()(*arguments, **keywords)
+            return calling()(*arguments, **keywords)
 
     return call
+
+
+def compiled(
+    function: Callable[..., Any], *arguments: Any, often: bool = True, **options: Any
+) -> jax.stages.Compiled:
+    """Returns a function compiled for arguments: with calls of oneDNN where that is faster.
+
+    It is not where a convolution's gradient by its kernel is JAX's own.
+
+    Args:
+        function: a pure function of pytrees.
+        *arguments: arrays, or their shapes.
+        often: whether it runs often enough to be worth a program that cannot be stored.
+        **options: of `jax.jit`.
+    """
+    if often and is_there():
+        traced = _calling(function, options).trace(*arguments)
+        if not _has_slow_kernel_grads(traced.jaxpr.jaxpr):
+            with _stored_nowhere():
+                return traced.lower().compile()
+    chosen = {"compiler_options": compiler.compiler_options(), **options}
+    return jax.jit(function, **chosen).lower(*arguments).compile()
+
+
+def _calling(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Returns the jitted function that is traced and compiled for calls of oneDNN."""
+
+    @functools.wraps(function)
+    def traced(*arguments: Any, **keywords: Any) -> Any:
+        with _current(True):
+            return function(*arguments, **keywords)
+
+    chosen = {**compiler.compiler_options(), OPTION: True}
+    return jax.jit(traced, compiler_options=chosen, **options)
+
+
+def _has_slow_kernel_grads(program: Jaxpr) -> bool:
+    """Returns whether a convolution is a gradient by a kernel as JAX writes it.
+
+    Its batch are the images' channels, so that it is not the first axis. Ours in that form has a
+    negative padding, and XLA does not hand it over.
+    """
+    for equation in program.eqns:
+        if equation.primitive is conv_general_dilated_p:
+            given = equation.params
+            handed_over = given["batch_group_count"] == 1 and all(
+                side >= 0 for pads in given["padding"] for side in pads
+            )
+            if handed_over and given["dimension_numbers"].lhs_spec[0] != 0:
+                return True
+        if any(map(_has_slow_kernel_grads, jaxprs_in_params(equation.params))):
+            return True
+    return False

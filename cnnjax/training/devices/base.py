@@ -106,7 +106,9 @@ class Placement(abc.ABC):
         """
 
     @abc.abstractmethod
-    def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
+    def compile_step(
+        self, step: Callable, state: TrainState, *arguments: Any, often: bool = True
+    ) -> Callable:
         """Compiles a function from (state, *arguments) to (state, sums) for placed arguments.
 
         The state's buffers are given to the result; the sums are whole on every device.
@@ -115,6 +117,7 @@ class Placement(abc.ABC):
             step: the function.
             state: a placed state, whose shapes and shardings are compiled for.
             *arguments: placed arguments, likewise.
+            often: whether it runs often enough to be worth a program that cannot be stored.
         """
 
     @abc.abstractmethod

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from cnnjax import compiler, nn, ops
+from cnnjax.ops.conv import onednn
 from cnnjax.training.devices.base import Placement
 from cnnjax.training.devices.mesh import DATA, MODEL, Parallel, make_mesh
 from cnnjax.training.devices.replicas import ReplicaPlacement
@@ -91,23 +92,27 @@ class MeshPlacement(Placement):
         """
         return jax.tree.map(_host_array, tree)
 
-    def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
+    def compile_step(
+        self, step: Callable, state: TrainState, *arguments: Any, often: bool = True
+    ) -> Callable:
         """See `Placement.compile_step`.
 
         Args:
             step: the function from (state, *arguments) to (state, sums).
             state: a placed state.
             *arguments: placed arguments.
+            often: see `Placement.compile_step`.
         """
         # The new state lies as the old one does, whose buffers it takes over.
         shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-        jitted = jax.jit(
+        return onednn.compiled(
             self._cut(step),
+            state,
+            *arguments,
+            often=often,
             donate_argnums=0,
             out_shardings=(shardings, self._whole),
-            compiler_options=compiler.compiler_options(),
         )
-        return jitted.lower(state, *arguments).compile()
 
     def compile_sums(self, function: Callable) -> Callable:
         """See `Placement.compile_sums`.
@@ -123,7 +128,7 @@ class MeshPlacement(Placement):
         Args:
             function: from placed arguments to sums and rows.
         """
-        return ops.jit_forward(self._cut(function), out_shardings=self._whole)
+        return ops.jit(self._cut(function), out_shardings=self._whole)
 
     def _cut(self, function: Callable) -> Callable:
         """Returns the function with its grouped convolutions cut along the batch."""

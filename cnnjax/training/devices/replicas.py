@@ -102,14 +102,18 @@ class ReplicaPlacement(Placement):
         # All replicas are equal: the first one of this process is the whole.
         return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0))[0], tree)
 
-    def compile_step(self, step: Callable, state: TrainState, *arguments: Any) -> Callable:
+    def compile_step(
+        self, step: Callable, state: TrainState, *arguments: Any, often: bool = True
+    ) -> Callable:
         """See `Placement.compile_step`.
 
         Args:
             step: the function from (state, *arguments) to (state, sums).
             state: a placed state.
             *arguments: placed arguments.
+            often: see `Placement.compile_step`; the program is stored in any case.
         """
+        del often
         # The sums are the same on all devices: one copy is returned.
         mapped = self._map(step, out_axes=(0, None), donate_argnums=0)
         return mapped.lower(state, *arguments).compile(compiler_options=ops.compiler_options())

@@ -56,7 +56,7 @@ def compile_prediction(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any
     Args:
         predict: from variables and stored images to predictions, without gradients.
     """
-    few, many = compiler.jit(predict), ops.jit_forward(predict)
+    few, many = compiler.jit(predict), ops.jit(predict)
     # The faster program cannot be stored: for a few photographs, compiling it takes longer.
     return lambda variables, images: (many if len(images) >= MANY else few)(variables, images)
 

@@ -17,6 +17,9 @@ from cnnjax.training.step.rate import current_rate
 from cnnjax.training.step.state import TrainState
 from cnnjax.training.step.step import train_step, unless_empty
 
+MANY_STEPS = 100
+"""Steps of a run from which on a faster program is worth being compiled at each start."""
+
 
 class StepMetrics(NamedTuple):
     """The metrics of a step; the device may still be computing them.
@@ -78,7 +81,9 @@ class Trainer:
             given = self._batches.arguments(self.step)
             start = time.perf_counter()
             advance = self._advance(phase)
-            self._steps[phase] = self._placement.compile_step(advance, self.state, given)
+            self._steps[phase] = self._placement.compile_step(
+                advance, self.state, given, often=self._run.total_steps >= MANY_STEPS
+            )
             self.compile_seconds += time.perf_counter() - start
         return self._steps[phase]
 

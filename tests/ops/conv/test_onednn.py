@@ -1,4 +1,6 @@
-"""Programs without gradients, whose convolutions are calls of oneDNN where XLA has them."""
+"""Programs whose convolutions are calls of oneDNN where XLA has them."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,10 @@ import pytest
 from cnnjax import ops
 from cnnjax.ops.conv import dispatch, onednn
 from cnnjax.ops.conv import spec as conv_spec
+from cnnjax.ops.conv.algorithms import merged
 from tests.helpers import reference
 from tests.helpers.programs import program_text
-from tests.ops.conv.conv_cases import CASES, assert_sum_close
+from tests.ops.conv.conv_cases import CASES, Case, assert_sum_close
 
 needs_onednn = pytest.mark.skipif(
     not onednn.is_there(), reason="this jaxlib hands no convolution to oneDNN"
@@ -18,12 +21,23 @@ needs_onednn = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_forward_programs_compute_the_defining_sum(name):
+def test_all_three_passes_compute_the_defining_sums(name):
     case = CASES[name]
-    x, k, _ = case.arrays()
-    y = ops.jit_forward(lambda x, k: ops.conv2d(x, k, **case.options))(x, k)
-    x64, k64 = (np.asarray(array, np.float64) for array in (x, k))
-    assert_sum_close(y, reference.conv2d(x64, k64, **case.reference), np.prod(k.shape[:3]))
+    x, k, g = case.arrays()
+
+    def passes(x, k, g):
+        y, pull = jax.vjp(lambda x, k: ops.conv2d(x, k, **case.options), x, k)
+        return y, *pull(g)
+
+    y, dx, dk = ops.jit(passes)(x, k, g)
+    x64, k64, g64 = (np.asarray(array, np.float64) for array in (x, k, g))
+    height, width, channels, filters = k.shape
+    window = height * width
+    assert_sum_close(y, reference.conv2d(x64, k64, **case.reference), window * channels)
+    expected = reference.conv2d_input_grad(g64, k64, x.shape, **case.reference)
+    assert_sum_close(dx, expected, max(window * filters // case.groups, 4))
+    expected = reference.conv2d_kernel_grad(x64, g64, k.shape, **case.reference)
+    assert_sum_close(dk, expected, max(len(x) * g.shape[1] * g.shape[2], 4))
 
 
 @needs_onednn
@@ -38,7 +52,7 @@ def test_their_convolutions_bias_and_rectifier_are_one_call(name):
             return ops.relu(ops.add_bias(ops.conv2d(x, k, **case.options), bias))
 
     expected = jax.nn.relu(ops.add_bias(ops.conv2d(x, k, **case.options), bias))
-    np.testing.assert_allclose(ops.jit_forward(unit)(x, k, bias), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ops.jit(unit)(x, k, bias), expected, rtol=1e-5, atol=1e-5)
     with onednn._stored_nowhere():
         program = program_text(jax.jit(unit, compiler_options={onednn.OPTION: True}), x, k, bias)
     assert program.count('custom_call_target="__onednn$convolution"') == 1
@@ -63,10 +77,82 @@ def test_forward_passes_are_lax_s_form_but_for_products():
     assert _choice("forward", "depthwise", platform="cuda") == "direct"
 
 
-def test_gradients_are_lax_s_form_where_the_rewriter_takes_it():
+def test_gradients_take_forms_that_the_rewriter_takes():
     assert _choice("input_grad", "depthwise") == "direct"
     assert _choice("input_grad", "depthwise_stride_2") == "shift_add"
-    assert _choice("kernel_grad", "resnext_groups") == "block_diagonal"
+    assert _choice("input_grad", "resnext_groups_stride_2") == "phases"
+    assert _choice("input_grad", "resnet_3x3_stride_2") == "phases"
+    assert _choice("kernel_grad", "resnet_3x3") == "merged"
+    assert _choice("kernel_grad", "resnext_groups") == "merged"
+    assert _choice("kernel_grad", "alexnet_conv2_two_towers") == "merged"
+    assert _choice("kernel_grad", "depthwise") == "shift_add"
+    assert _choice("kernel_grad", "bottleneck_1x1") == "matmul"
+    # Too few columns, and more columns between dilated taps than taps.
+    assert _choice("kernel_grad", "lenet5_conv1") == "columns"
+    assert _choice("kernel_grad", "dilated") == "direct"
+
+
+def _pull(convolve, x, k):
+    return jax.vjp(convolve, x, k)[1](jnp.ones_like(convolve(x, k)))
+
+
+@needs_onednn
+def test_all_three_passes_are_calls():
+    x, k, _ = CASES["resnet_3x3"].arrays()
+    ours = onednn.compiled(functools.partial(_pull, ops.conv2d), x, k)
+    text = ours.as_text() or ""
+    # dL/dx and dL/dk; what runs forward alone is not used.
+    assert text.count('custom_call_target="__onednn$convolution"') == 2
+
+
+@needs_onednn
+def test_a_kernel_gradient_of_few_columns_is_left_to_xla():
+    x, k, _ = Case((2, 16, 16, 3), (3, 3, 3, 8), padding=1).arrays()
+    gradient = jax.grad(lambda k, x: (ops.conv2d(x, k) ** 2).sum())
+    text = onednn.compiled(gradient, k, x).as_text() or ""
+    assert text.count('custom_call_target="__onednn$convolution"') == 1  # the forward pass
+    assert text.count(" convolution(") == 1
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_jax_s_own_kernel_gradients_are_compiled_without_calls(layout):
+    x, k, _ = CASES["resnet_3x3"].arrays()
+    if layout == "NCHW":
+        x = x.transpose(0, 3, 1, 2)
+
+    def convolve(x, k):
+        numbers = (layout, "HWIO", layout)
+        return jax.lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=numbers)
+
+    # Hidden in a loop, as a network's scanned layers are.
+    def scanned(x, k):
+        return jax.lax.scan(lambda x, _: (convolve(x, k), None), x, length=2)[0]
+
+    program = onednn.compiled(functools.partial(_pull, scanned), x, k)
+    assert "__onednn" not in (program.as_text() or "")
+    one = onednn.compiled(lambda x, k: convolve(x, k), x, k)
+    assert ("__onednn" in (one.as_text() or "")) == onednn.is_there()
+
+
+def test_what_runs_seldom_is_compiled_without_calls():
+    x, k, _ = CASES["resnet_3x3"].arrays()
+    program = onednn.compiled(lambda x, k: ops.conv2d(x, k), x, k, often=False)
+    assert "__onednn" not in (program.as_text() or "")
+
+
+def test_large_batches_of_grouped_layers_are_cut_into_parts():
+    case = Case((37, 5, 6, 8), (3, 3, 2, 12), padding=1, groups=4)
+    x, k, g = case.arrays()
+    spec = conv_spec.parse("test", case.input_shape, case.kernel_shape, **case.options)
+    dk = functools.partial(merged.kernel_grad, spec, (3, 3))
+    expected = reference.conv2d_kernel_grad(
+        *(np.asarray(array, np.float64) for array in (x, g)), k.shape, **case.reference
+    )
+    assert_sum_close(jax.jit(dk)(x, g), expected, 37 * 5 * 6)
+    assert str(jax.make_jaxpr(dk)(x, g)).count("conv_general_dilated[") == 3
+    # Half types are summed in one piece, and rounded once.
+    halves = [array.astype(jnp.bfloat16) for array in (x, g)]
+    assert str(jax.make_jaxpr(dk)(*halves)).count("conv_general_dilated[") == 1
 
 
 def test_float64_and_negative_padding_keep_the_other_forms():
@@ -102,7 +188,7 @@ def test_a_function_traced_inside_is_traced_again_outside():
 def test_within_another_transformation_it_is_a_plain_jit():
     seen = []
 
-    @ops.jit_forward
+    @ops.jit
     def square(x):
         seen.append(onednn.in_use())
         return x * x
@@ -111,17 +197,6 @@ def test_within_another_transformation_it_is_a_plain_jit():
     np.testing.assert_array_equal(jax.vmap(square)(jnp.arange(3.0)), [0, 1, 4])
     assert not any(seen)
     assert square(jnp.float32(2.0)) == 4.0
-
-
-def test_gradients_inside_a_forward_program_are_right():
-    case = CASES["resnext_groups"]
-    x, k, g = case.arrays()
-
-    def pull(x, k, g):
-        return jax.vjp(lambda x, k: ops.conv2d(x, k, **case.options), x, k)[1](g)
-
-    for ours, expected in zip(ops.jit_forward(pull)(x, k, g), jax.jit(pull)(x, k, g), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_value_of_the_user_s_own_in_xla_flags_holds(monkeypatch):
@@ -134,5 +209,5 @@ def test_a_value_of_the_user_s_own_in_xla_flags_holds(monkeypatch):
 
 
 def test_what_cannot_be_called_is_refused():
-    with pytest.raises(TypeError, match=r"jit_forward: function must be .* got 3; give the"):
-        ops.jit_forward(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"jit: function must be .* got 3; give the"):
+        ops.jit(3)  # pyright: ignore[reportArgumentType]

@@ -9,6 +9,7 @@ lax's function is taken from it when this file is imported: `ops.use_in_lax` put
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -77,7 +78,7 @@ def input_grad(
     """
     lhs, (filters, channels, *axes), out = numbers
     if spec.groups > 1:
-        kernel = _with_groups_in_channels(kernel, spec.groups, filters, channels)
+        kernel = with_groups_in_channels(kernel, spec.groups, filters, channels)
     pads = []
     for n, k, g, s, d, (low, _) in zip(
         input_size,
@@ -120,6 +121,8 @@ def kernel_grad(
         numbers: the places of the axes in the forward pass, if others.
     """
     lhs, rhs, out = numbers
+    if spec.onednn:
+        spec, x = _with_a_row_to_cut_off(spec, x, lhs[2])
     pads = [
         (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
         for n, k, g, s, d, (low, _) in zip(
@@ -144,15 +147,37 @@ def kernel_grad(
     )
 
 
+def _with_a_row_to_cut_off(spec: ConvSpec, x: jax.Array, axis: int) -> tuple[ConvSpec, jax.Array]:
+    """Pads the images by their first rows and one more, which a padding of -1 cuts off.
+
+    oneDNN's form of dL/dk is slow (13.0 against 5.9 ms for 3 to 64 channels at 224x224), and XLA
+    hands it no convolution with a negative padding.
+    """
+    (low, high), columns = spec.padding
+    if low < 0 or high < 0:
+        return spec, x
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (low + 1, 0, 0)
+    spec = dataclasses.replace(spec, padding=((-1, high), columns))
+    return spec, lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
 def _exchanged(axes: Sequence[int]) -> tuple[int, ...]:
     """Returns the same axes with batch and channels, or filters and channels, exchanged."""
     return (axes[1], axes[0], *axes[2:])
 
 
-def _with_groups_in_channels(
-    kernel: jax.Array, groups: int, filters: int, channels: int
+def with_groups_in_channels(
+    kernel: jax.Array, groups: int, filters: int = 3, channels: int = 2
 ) -> jax.Array:
-    """Moves the group from the filters to the channels: O(g f) I(c) becomes O(f) I(g c)."""
+    """Moves the group from the filters to the channels: O(g f) I(c) becomes O(f) I(g c).
+
+    Args:
+        kernel: a kernel of several groups.
+        groups: how many.
+        filters: the place of its filters.
+        channels: the place of its channels.
+    """
     shape = list(kernel.shape)
     shape[filters : filters + 1] = [groups, shape[filters] // groups]
     kernel = jnp.moveaxis(kernel.reshape(shape), filters, channels)

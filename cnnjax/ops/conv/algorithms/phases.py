@@ -28,8 +28,8 @@ def refuses(spec: ConvSpec, input_shape: sizes.Size, kernel_shape: sizes.Size) -
         kernel_shape: (height, width, channels / groups, filters).
     """
     del input_shape, kernel_shape
-    if spec.strides == (1, 1) or spec.groups != 1:
-        return "needs a stride and one group"
+    if spec.strides == (1, 1):
+        return "needs a stride"
     if spec.strides[0] * spec.strides[1] > MOST_TERMS:
         return f"needs strides whose product is at most {MOST_TERMS}"
     return ""
@@ -137,6 +137,8 @@ def input_grad(
         kernel: (height, width, channels / groups, filters).
     """
     rows, columns = image_phases(spec, input_size, kernel.shape[:2])
+    if spec.groups > 1:
+        kernel = direct.with_groups_in_channels(kernel, spec.groups)
     phases = [[_phase(spec, grad, kernel, row, column) for column in columns] for row in rows]
     return interleave(phases, input_size)
 
