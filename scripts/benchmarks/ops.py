@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax import training
-from cnnjax.compiler import compiler_options
+from cnnjax.ops.conv import onednn
 from scripts.benchmarks import ops_report
 from scripts.benchmarks.cases.layers import all_layers
 from scripts.benchmarks.cases.random_layers import draw
@@ -99,15 +99,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def _measure(each: Pass, repeats: int, seconds: float) -> dict[str, Any]:
     """Returns times in ms, temporary memory in MB, and the bounds of the ratio for one pass."""
-    columns = {
-        "ours": (each.ours, compiler_options()),
-        "lax": (each.lax, {}),
-        "plain": (each.lax, PLAIN_OPTION),
-    }
-    compiled = {
-        name: jax.jit(function, compiler_options=options).lower(*each.arrays).compile()
-        for name, (function, options) in columns.items()
-    }
+    compiled = {"ours": onednn.compiled(each.ours, *each.arrays)}
+    for name, options in (("lax", {}), ("plain", PLAIN_OPTION)):
+        jitted = jax.jit(each.lax, compiler_options=options)
+        compiled[name] = jitted.lower(*each.arrays).compile()
     _check(each, compiled)
     contestants: dict[str, Callable[[], object]] = {
         name: _blocking(program, each.arrays) for name, program in compiled.items()

@@ -14,7 +14,6 @@ import numpy as np
 import optax
 
 from cnnjax import models, training
-from cnnjax.compiler import compiler_options
 from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.jax_step import compile_step
 from scripts.benchmarks.plain_flax import PLAIN_OPTION
@@ -76,8 +75,8 @@ def contestants(
     labels = rng.integers(0, model.num_classes, net.batch).astype(np.int32)
     variables = jax.jit(model.init)(jax.random.key(0), images[:1])
     ours, native = model, model.clone(backward="native")
-    ways: dict[str, tuple[Any, dict[str, Any], bool]] = {
-        "ours": (ours, compiler_options(), False),
+    ways: dict[str, tuple[Any, dict[str, Any] | None, bool]] = {
+        "ours": (ours, None, False),
         "native": (native, {}, False),
         "native, option": (native, PLAIN_OPTION, False),
         "flax": (native, {}, True),

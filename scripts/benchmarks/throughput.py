@@ -26,7 +26,6 @@ import numpy as np
 import optax
 
 from cnnjax import analysis, models
-from cnnjax.compiler import compiler_options
 from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.jax_step import JaxStep, compile_step
 from scripts.benchmarks.machine import describe
@@ -70,7 +69,7 @@ def _measure(flags: argparse.Namespace, arithmetic: str) -> dict[str, Any]:
     labels = rng.integers(0, model.num_classes, net.batch).astype(np.int32)
     variables = jax.jit(model.init)(jax.random.key(0), images[:1])
     optimizer = optax.sgd(LEARNING_RATE, momentum=MOMENTUM)
-    step = compile_step(net, model, variables, images, labels, optimizer, compiler_options())
+    step = compile_step(net, model, variables, images, labels, optimizer)
     seconds = _rounds(step, flags.steps, flags.rounds) / flags.steps
     low, median, high = np.percentile(seconds, [25, 50, 75]).tolist()
     products = 3 * net.batch * analysis.multiply_adds(model, net.image)

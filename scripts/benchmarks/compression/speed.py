@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cnnjax import compiler, compression, models, nn, tasks, training, writing
+from cnnjax import compression, models, nn, ops, tasks, training, writing
 from cnnjax.training.step.state import create_state
 from scripts.benchmarks.machine import describe
 from scripts.benchmarks.timing import interleaved
@@ -103,7 +103,7 @@ def measure(name: str, batch: int, saved: float, rank: int, repeats: int) -> dic
 def _prediction(
     model: linen.Module, variables: Mapping[str, Any], images: jax.Array
 ) -> Callable[[], object]:
-    predict = compiler.jit(lambda v, x: nn.apply_network(model, v, x, train=False))
+    predict = ops.jit(lambda v, x: nn.apply_network(model, v, x, train=False))
     return lambda: jax.block_until_ready(predict(variables, images))
 
 
@@ -117,7 +117,7 @@ def _step(
         "label": jnp.zeros(len(images), jnp.int32),
         "weight": jnp.ones(len(images)),
     }
-    step = compiler.jit(
+    step = ops.jit(
         lambda state, batch, key: training.train_step(
             state, batch, key, model=model, task=task, optimizer=optimizer
         )[0]

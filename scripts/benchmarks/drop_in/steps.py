@@ -16,6 +16,7 @@ from jax import lax
 
 from cnnjax import ops
 from cnnjax.compiler import compiler_options
+from cnnjax.ops.conv import onednn
 from scripts.benchmarks.timing import Times, interleaved
 
 LIBRARIES = {"linen": "flax", "nnx": "flax", "haiku": "haiku", "equinox": "equinox"}
@@ -92,10 +93,13 @@ def step_times(
         for name, ours, options in (
             ("lax", False, {}),
             ("lax, same options", False, compiler_options()),
-            ("ours", True, compiler_options()),
+            ("ours", True, None),
         ):
             step, state = training(library, ours, batch, size)
-            program = jax.jit(step, compiler_options=options).lower(state).compile()
+            if options is None:
+                program = onednn.compiled(step, state)
+            else:
+                program = jax.jit(step, compiler_options=options).lower(state).compile()
             contestants[name] = functools.partial(_run, program, state)
         found[library] = interleaved(contestants, repeats)
     return found
