@@ -67,7 +67,9 @@ def summary(report: Row) -> str:
         "|---|--:|--:|--:|--:|" + ("--:|" if compiled else ""),
     ]
     groups = {"all": report["rows"]}
-    groups["all but ResNeXt"] = [r for r in report["rows"] if not r["net"].startswith("ResNeXt")]
+    groups["all but ResNeXt"] = [
+        r for r in report["rows"] if not r["net"].lower().startswith("resnext")
+    ]
     for name, rows in groups.items():
         torch = ratios(rows, "torch")
         lines.append(

@@ -145,9 +145,8 @@ def test_large_batches_of_grouped_layers_are_cut_into_parts():
     x, k, g = case.arrays()
     spec = conv_spec.parse("test", case.input_shape, case.kernel_shape, **case.options)
     dk = functools.partial(merged.kernel_grad, spec, (3, 3))
-    expected = reference.conv2d_kernel_grad(
-        *(np.asarray(array, np.float64) for array in (x, g)), k.shape, **case.reference
-    )
+    x64, g64 = (np.asarray(array, np.float64) for array in (x, g))
+    expected = reference.conv2d_kernel_grad(x64, g64, k.shape, **case.reference)
     assert_sum_close(jax.jit(dk)(x, g), expected, 37 * 5 * 6)
     assert str(jax.make_jaxpr(dk)(x, g)).count("conv_general_dilated[") == 3
     # Half types are summed in one piece, and rounded once.
