@@ -123,28 +123,45 @@ def kernel_grad(
     lhs, rhs, out = numbers
     if spec.onednn:
         spec, x = _with_a_row_to_cut_off(spec, x, lhs[2])
-    pads = [
-        (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
-        for n, k, g, s, d, (low, _) in zip(
-            (x.shape[axis] for axis in lhs[2:]),
-            kernel_size,
-            (grad.shape[axis] for axis in out[2:]),
-            spec.strides,
-            spec.dilation,
-            spec.padding,
-            strict=True,
-        )
-    ]
+    input_size, output_size = (
+        (array.shape[axes[2]], array.shape[axes[3]]) for array, axes in ((x, lhs), (grad, out))
+    )
     return lax_conv(
         x,
         grad,
         window_strides=spec.dilation,
-        padding=pads,
+        padding=kernel_grad_pads(spec, input_size, kernel_size, output_size),
         rhs_dilation=spec.strides,
         dimension_numbers=ConvDimensionNumbers(_exchanged(lhs), _exchanged(out), _exchanged(rhs)),
         batch_group_count=spec.groups,
         precision=spec.precision,
     )
+
+
+def kernel_grad_pads(
+    spec: ConvSpec, input_size: sizes.Size, kernel_size: sizes.Size, output_size: sizes.Size
+) -> sizes.Pads:
+    """Returns how the images are padded where the upstream gradient slides over them.
+
+    Args:
+        spec: the convolution.
+        input_size: height and width of the images.
+        kernel_size: height and width of the kernel.
+        output_size: height and width of the upstream gradient.
+    """
+    rows, columns = (
+        (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
+        for n, k, g, s, d, (low, _) in zip(
+            input_size,
+            kernel_size,
+            output_size,
+            spec.strides,
+            spec.dilation,
+            spec.padding,
+            strict=True,
+        )
+    )
+    return rows, columns
 
 
 def _with_a_row_to_cut_off(spec: ConvSpec, x: jax.Array, axis: int) -> tuple[ConvSpec, jax.Array]:

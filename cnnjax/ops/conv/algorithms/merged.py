@@ -72,18 +72,7 @@ def _all_groups(
 ) -> jax.Array:
     batch, height, width, channels = x.shape
     per_group = channels // groups
-    rows, columns = (
-        (low, sizes.span(g, s) - n + sizes.span(k, d) - 1 - low)
-        for n, k, g, s, d, (low, _) in zip(
-            (height, width),
-            kernel_size,
-            grad.shape[1:3],
-            spec.strides,
-            spec.dilation,
-            spec.padding,
-            strict=True,
-        )
-    )
+    rows, columns = direct.kernel_grad_pads(spec, (height, width), kernel_size, grad.shape[1:3])
     # (1, height, width · channels of a group, groups · batch).
     merged = x.reshape(batch, height, width, groups, per_group).transpose(1, 2, 4, 3, 0)
     dk = direct.lax_conv(
