@@ -20,10 +20,17 @@ needs_onednn = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_all_three_passes_compute_the_defining_sums(name):
+HALVES = ("resnet_3x3", "resnet_3x3_stride_2", "resnext_groups", "depthwise", "resnet_conv1")
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, jnp.float32) for name in CASES]
+    + [(name, dtype) for name in HALVES for dtype in (jnp.bfloat16, jnp.float16)],
+)
+def test_all_three_passes_compute_the_defining_sums(name, dtype):
     case = CASES[name]
-    x, k, g = case.arrays()
+    x, k, g = case.arrays(dtype)
 
     def passes(x, k, g):
         y, pull = jax.vjp(lambda x, k: ops.conv2d(x, k, **case.options), x, k)
@@ -103,6 +110,24 @@ def test_all_three_passes_are_calls():
     text = ours.as_text() or ""
     # dL/dx and dL/dk; what runs forward alone is not used.
     assert text.count('custom_call_target="__onednn$convolution"') == 2
+
+
+@needs_onednn
+@pytest.mark.parametrize("name", ["resnet_3x3", "resnext_groups", "depthwise"])
+def test_gradients_inside_a_loop_are_calls_too(name):
+    """As many as outside: XLA computes what it keeps in a loop by naive code, 60 times as slow."""
+    case = CASES[name]
+    x, k, _ = case.arrays()
+
+    def repeated(x, k):
+        layer = functools.partial(ops.conv2d, **case.options)
+        return jax.lax.scan(lambda x, _: (jnp.tanh(layer(x, k)), None), x, length=3)[0]
+
+    text = onednn.compiled(functools.partial(_pull, repeated), x, k).as_text() or ""
+    # Forward, dL/dx and, but for depthwise layers, dL/dk.
+    calls = 2 if name == "depthwise" else 3
+    assert text.count('custom_call_target="__onednn$convolution"') == calls
+    assert " convolution(" not in text
 
 
 @needs_onednn

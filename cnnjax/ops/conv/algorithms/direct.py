@@ -91,14 +91,18 @@ def input_grad(
     ):
         before = sizes.span(k, d) - 1 - low
         pads.append((before, n + sizes.span(k, d) - 1 - sizes.span(g, s) - before))
+    kernel, exchanged = lax.rev(kernel, tuple(axes)), (channels, filters)
+    if spec.onednn:
+        # Within a loop, XLA hands oneDNN no kernel whose axes are named in another order.
+        kernel, exchanged = kernel.swapaxes(filters, channels), (filters, channels)
     return lax_conv(
         grad,
-        lax.rev(kernel, tuple(axes)),
+        kernel,
         window_strides=(1, 1),
         padding=pads,
         lhs_dilation=spec.strides,
         rhs_dilation=spec.dilation,
-        dimension_numbers=ConvDimensionNumbers(out, (channels, filters, *axes), lhs),
+        dimension_numbers=ConvDimensionNumbers(out, (*exchanged, *axes), lhs),
         feature_group_count=spec.groups,
         precision=spec.precision,
     )
