@@ -81,4 +81,4 @@ def test_blocks_above_2_gib_are_kept_where_freed_memory_is_and_two_fit():
     assert faults < 528384
     made, faults = run(LARGE)
     assert made == [False, False, False]
-    assert faults > 3 * 528384
+    assert faults >= 3 * 528384
