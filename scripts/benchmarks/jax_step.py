@@ -16,7 +16,7 @@ import optax
 
 from cnnjax import models
 from cnnjax.ops.conv import onednn
-from cnnjax.training.devices.allocator import keep_blocks_of
+from cnnjax.training.devices.allocator import keep_temporaries
 from scripts.benchmarks.cases.whole_nets import WholeNet
 from scripts.benchmarks.plain_flax import plain_layers, without_dropout
 
@@ -91,10 +91,8 @@ def compile_step(
         jitted = jax.jit(step, donate_argnums=0, compiler_options=options)
         program = jitted.lower(state, *batch).compile()
     seconds = time.perf_counter() - start
-    needed = program.memory_analysis()
     # For all contestants alike, as the trainer does.
-    if needed is not None and jax.default_backend() == "cpu":
-        keep_blocks_of(needed.temp_size_in_bytes)
+    keep_temporaries(program)
     return JaxStep(program, state, batch, seconds)
 
 

@@ -108,8 +108,13 @@ def markdown(report: Row) -> str:
         "",
         f"{report['machine']}. Forward, backward and SGD with momentum, "
         f"{ARITHMETIC[report.get('arithmetic', 'float32')]}; dropout and "
-        "drop-path off, so that all give the same losses. Median ms of interleaved rounds, with "
-        "quartiles.",
+        "drop-path off, so that all give the same losses. Median ms of "
+        + (
+            "rounds in turn, a process for each way"
+            if report.get("alone")
+            else "interleaved rounds"
+        )
+        + ", with quartiles.",
         "",
         *([report["notes"], ""] if report.get("notes") else []),
         summary(report),
@@ -130,13 +135,20 @@ def markdown(report: Row) -> str:
         compiled = _listed(row["compile_s"], ("ours", "native"))
         speed = 1e3 * row["batch"] / row["ms"]["ours"]
         lines.append(
-            f"| {row['net']}, {row['batch']} | " + " | ".join(cells) + f" | {speed:.1f} | {temps} "
-            f"| {compiled} |"
+            f"| {_label(row, '')} | "
+            + " | ".join(cells)
+            + f" | {speed:.1f} | {temps} | {compiled} |"
         )
     for row in report["rows"]:
         if "profile" in row:
             lines += ["", f"## Where {row['net']}'s step spends its time", "", *row["profile"]]
     return "\n".join(lines) + "\n"
+
+
+def _label(row: Row, word: str) -> str:
+    """Returns a network with its batch after a word; a drawn network's name ends with it already."""
+    drawn = row["net"].endswith(f", batch {row['batch']}")
+    return row["net"] if drawn else f"{row['net']}, {word}{row['batch']}"
 
 
 def _mean(ratios: list[float]) -> str:
@@ -181,7 +193,7 @@ def chart(report: Row, path: pathlib.Path) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_yticks(range(len(rows)), [f"{row['net']}, batch {row['batch']}" for row in rows])
+    axes.set_yticks(range(len(rows)), [_label(row, "batch ") for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("times our step's time (right is better)")
     axes.set_title(report["machine"], fontsize=8)

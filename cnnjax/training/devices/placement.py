@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from cnnjax import compiler, nn, ops
 from cnnjax.ops.conv import onednn
-from cnnjax.training.devices.allocator import keep_blocks_of
+from cnnjax.training.devices.allocator import keep_temporaries
 from cnnjax.training.devices.base import Placement
 from cnnjax.training.devices.mesh import DATA, MODEL, Parallel, make_mesh
 from cnnjax.training.devices.replicas import ReplicaPlacement
@@ -114,10 +114,8 @@ class MeshPlacement(Placement):
             donate_argnums=0,
             out_shardings=(shardings, self._whole),
         )
-        needed = program.memory_analysis()
-        # The host's memory, from which XLA takes a step's temporaries on CPU.
-        if often and needed is not None and jax.default_backend() == "cpu":
-            keep_blocks_of(needed.temp_size_in_bytes)
+        if often:
+            keep_temporaries(program)
         return program
 
     def compile_sums(self, function: Callable) -> Callable:

@@ -19,7 +19,6 @@ needs_onednn = pytest.mark.skipif(
     not onednn.is_there(), reason="this jaxlib hands no convolution to oneDNN"
 )
 
-
 HALVES = ("resnet_3x3", "resnet_3x3_stride_2", "resnext_groups", "depthwise", "resnet_conv1")
 
 

@@ -46,7 +46,7 @@ print(json.dumps([made, faults() - before]))
 
 
 def run(program=PROGRAM, *arguments, **environment):
-    """Returns whether the setting was made, and the pages faulted in by 8 arrays of 48 MB."""
+    """Returns whether settings were made, and the pages that a program's arrays fault in."""
     kept = {k: v for k, v in os.environ.items() if "MALLOC" not in k and k != "GLIBC_TUNABLES"}
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],

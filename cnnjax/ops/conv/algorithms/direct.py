@@ -91,10 +91,12 @@ def input_grad(
     ):
         before = sizes.span(k, d) - 1 - low
         pads.append((before, n + sizes.span(k, d) - 1 - sizes.span(g, s) - before))
-    kernel, exchanged = lax.rev(kernel, tuple(axes)), (channels, filters)
+    kernel = lax.rev(kernel, tuple(axes))
     if spec.onednn:
         # Within a loop, XLA hands oneDNN no kernel whose axes are named in another order.
-        kernel, exchanged = kernel.swapaxes(filters, channels), (filters, channels)
+        kernel = kernel.swapaxes(filters, channels)
+    else:
+        filters, channels = channels, filters
     return lax_conv(
         grad,
         kernel,
@@ -102,7 +104,7 @@ def input_grad(
         padding=pads,
         lhs_dilation=spec.strides,
         rhs_dilation=spec.dilation,
-        dimension_numbers=ConvDimensionNumbers(out, (*exchanged, *axes), lhs),
+        dimension_numbers=ConvDimensionNumbers(out, (filters, channels, *axes), lhs),
         feature_group_count=spec.groups,
         precision=spec.precision,
     )
