@@ -146,7 +146,7 @@ def markdown(report: Row) -> str:
 
 
 def _label(row: Row, word: str) -> str:
-    """Returns a network with its batch after a word; a drawn network's name ends with it already."""
+    """Returns a network with its batch after a word; the name of a drawn one ends with it."""
     drawn = row["net"].endswith(f", batch {row['batch']}")
     return row["net"] if drawn else f"{row['net']}, {word}{row['batch']}"
 
