@@ -26,6 +26,12 @@ _MULTIPLY_ADDS = flags.DEFINE_float(
 _KEEP = flags.DEFINE_list(
     "keep", [], "Patterns over layers' paths, separated by commas: their channels all stay."
 )
+_MULTIPLE = flags.DEFINE_integer(
+    "multiple",
+    1,
+    "Each layer that loses channels keeps a multiple of this: processors compute 8 or 16 at once.",
+    lower_bound=1,
+)
 _BY = flags.DEFINE_enum("by", "l1", ["l1", "random"], "Which channels go.")
 _RANK = flags.DEFINE_integer(
     "rank", None, "Replace convolutions by columns and rows of this rank, where that is cheaper."
@@ -54,6 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         ratio=_RATIO.value,
         multiply_adds=_MULTIPLY_ADDS.value,
         keep=_KEEP.value,
+        multiple=_MULTIPLE.value,
         by=by,
         rank=_RANK.value,
         error=_ERROR.value,

@@ -124,20 +124,45 @@ def _matched(
     return {name: value for name, value in found.items() if value is not None}
 
 
+def check_multiple(multiple: Any) -> None:
+    """Raises a ValueError unless a number of channels is a whole one, 1 or more.
+
+    Args:
+        multiple: what was given.
+    """
+    if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
+        raise ValueError(f"multiple: {multiple!r} was given; give a whole number, such as 8")
+
+
+def possible_losses(size: int, multiple: int) -> list[int]:
+    """Returns how many channels a group can lose, 0 not among them, in rising order.
+
+    Args:
+        size: its number of channels.
+        multiple: of which as many stay as a multiple of this.
+    """
+    return [size - left for left in range(size - 1, 0, -1) if left % multiple == 0]
+
+
 def chosen_channels(
-    groups: ChannelGroups, orders: Mapping[str, np.ndarray], ratios: Mapping[str, float]
+    groups: ChannelGroups,
+    orders: Mapping[str, np.ndarray],
+    ratios: Mapping[str, float],
+    multiple: int,
 ) -> dict[str, np.ndarray]:
     """Returns the channels that are removed from each group; at least one of each stays.
 
     Args:
         groups: the network's.
         orders: the channels of each group, the first to be removed first.
-        ratios: the share of channels that each group loses.
+        ratios: the largest share of channels that each group loses.
+        multiple: of which as many stay in each group as a multiple of this.
     """
     chosen = {}
     for group in groups.removable:
         # 0.3 of 10 channels are 3, although 0.3 * 10 is a little less in binary numbers.
-        count = min(int(ratios[group.name] * group.size + 1e-9), group.size - 1)
-        if count > 0:
-            chosen[group.name] = np.sort(orders[group.name][:count])
+        most = ratios[group.name] * group.size + 1e-9
+        counts = [n for n in possible_losses(group.size, multiple) if n <= most]
+        if counts:
+            chosen[group.name] = np.sort(orders[group.name][: counts[-1]])
     return chosen

@@ -1,7 +1,6 @@
 """A network whose channels can be removed: what stays, what it costs, and what does not work."""
 
-import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +19,7 @@ from cnnjax.compression.channel_groups import (
     channel_groups,
     variable_shapes,
 )
-from cnnjax.compression.choose_channels import By, channel_orders, ratios_of
+from cnnjax.compression.choose_channels import By, channel_orders
 from cnnjax.compression.paths import flat_paths
 from cnnjax.compression.shrink import Kept, kept_places, shrunk_model, shrunk_variables
 
@@ -137,46 +136,17 @@ class FilterPruning:
         )
         return shrunk_variables(shapes, self.kept(removed))
 
-    def channels_that_save(self, target: float, keep: Sequence[str]) -> dict[str, np.ndarray]:
-        """Returns the fewest channels that save a share of the multiply-adds, by group.
-
-        All groups lose the same share of their channels, up to the rounding: channel k of n goes
-        before channel l of m of another group if k / n is less than l / m.
+    def saved(self, removed: dict[str, np.ndarray]) -> float:
+        """Returns the share of the multiply-adds that the network saves without some channels.
 
         Args:
-            target: the share to save.
-            keep: patterns of groups that stay whole.
-
-        Raises:
-            ValueError: so many cannot be saved, or a pattern matches no group.
+            removed: the channels that are removed, by group.
         """
-        whole = {name for name, share in ratios_of(self.groups, 0.5, keep).items() if share == 0}
-        turns = sorted(
-            ((number + 1) / group.size, place, group.name)
-            for place, group in enumerate(self.groups.removable)
-            if group.name not in whole
-            for number in range(group.size - 1)
-        )
-        before = self.count(self.model, self.variables)
+        return 1 - self.count(self.shrunk(removed), self._shrunk_shapes(removed)) / self._whole
 
-        def removed(count: int) -> dict[str, np.ndarray]:
-            counts = collections.Counter(name for _, _, name in turns[:count])
-            return {name: np.sort(self.orders[name][:n]) for name, n in counts.items()}
-
-        def saved(count: int) -> float:
-            lost = removed(count)
-            return 1 - self.count(self.shrunk(lost), self._shrunk_shapes(lost)) / before
-
-        if (most := saved(len(turns))) < target:
-            raise ValueError(
-                f"multiply_adds: {target:g} of them cannot be saved; with one channel left in each "
-                f"group that can be pruned, {most:.3g} are"
-            )
-        low, high = 0, len(turns)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if saved(middle) >= target else (middle + 1, high)
-        return removed(low)
+    @cached_property
+    def _whole(self) -> int:
+        return self.count(self.model, self.variables)
 
     def count(self, model: linen.Module, variables: Any) -> int:
         """Returns the multiply-adds for one image.

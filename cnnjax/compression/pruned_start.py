@@ -29,6 +29,7 @@ class PrunedStart:
         ratio: see `prune_filters`.
         multiply_adds: see `prune_filters`.
         keep: see `prune_filters`.
+        multiple: see `prune_filters`.
         by: see `prune_filters`.
         seed: see `prune_filters`.
     """
@@ -39,6 +40,7 @@ class PrunedStart:
     ratio: Ratio | None = None
     multiply_adds: float | None = None
     keep: tuple[str, ...] = ()
+    multiple: int = 1
     by: By = "l1"
     seed: int = 0
 
@@ -99,6 +101,7 @@ class PrunedStart:
                 self.ratio,
                 multiply_adds=self.multiply_adds,
                 keep=self.keep,
+                multiple=self.multiple,
                 by=self.by,
                 seed=self.seed,
             )

@@ -61,6 +61,7 @@ def make_smaller(
     ratio: Ratio | None = None,
     multiply_adds: float | None = None,
     keep: Sequence[str] = (),
+    multiple: int = 1,
     by: By = "l1",
     seed: int = 0,
     rank: Rank | None = None,
@@ -73,6 +74,7 @@ def make_smaller(
         ratio: see `prune_filters`.
         multiply_adds: see `prune_filters`.
         keep: see `prune_filters`.
+        multiple: see `prune_filters`.
         by: see `prune_filters`.
         seed: see `prune_filters`.
         rank: see `decompose`.
@@ -96,6 +98,7 @@ def make_smaller(
                 multiply_adds=multiply_adds,
                 by=by,
                 keep=keep,
+                multiple=multiple,
                 seed=seed,
             )
             changes.append(pruned)

@@ -110,6 +110,18 @@ def test_multiply_adds_are_saved_with_as_few_channels_as_can_be():
     assert next(group for group in small.groups if group.name == "stem").after == 8
 
 
+def test_a_multiple_of_channels_stays():
+    variables = drawn(Tied())
+    small = compression.prune_filters(Tied(), variables, SHAPE, 0.5, multiple=4)
+    lost = {g.name: (g.before, g.after) for g in small.groups if g.after < g.before}
+    # Of 6 channels, 2 would be less than half; groups of 4 have no smaller multiple.
+    assert lost == {"stem": (8, 4), "branch1": (6, 4), "right": (5, 4), "hidden": (10, 8)}
+    saving = compression.prune_filters(Tied(), variables, SHAPE, multiply_adds=0.3, multiple=2)
+    before, after = saving.multiply_adds
+    assert 1 - after / before >= 0.3
+    assert all(g.after % 2 == 0 for g in saving.groups if g.after < g.before)
+
+
 def test_rules_name_groups():
     variables = drawn(Tied())
     rules = [("branch.*", 0.5), ("left", 0.25)]
@@ -147,6 +159,8 @@ def test_channels_that_the_code_decides_by_are_kept():
         ({"ratio": [("stm", 0.5)]}, "no group of channels is named 'stm'; did you mean stem"),
         ({"ratio": 0.5, "keep": ["x"]}, "keep: no group of channels is named 'x'; there are stem"),
         ({"ratio": [("head", 0.5)]}, "the channels of head cannot be removed: the network returns"),
+        ({"ratio": 0.5, "multiple": 0}, "multiple: 0 was given; give a whole number, such as 8"),
+        ({"ratio": 0.5, "multiple": 2.0}, r"multiple: 2\.0 was given"),
         ({"ratio": 0.5, "by": "l3"}, "by: 'l3' was given; give 'l1' or 'random'"),
         ({"multiply_adds": 0.999}, "multiply_adds: 0.999 of them cannot be saved; with one"),
         ({"multiply_adds": 30}, "multiply_adds: 30 was given"),

@@ -1,10 +1,11 @@
 """Times a training step and predictions of networks without 30 % of their multiply-adds.
 
-    python -m scripts.benchmarks.compression.speed [--saved 0.3] [--rank 0] [--repeats 30] \
-        [--only REGEX] [--out OUT.json]
+    python -m scripts.benchmarks.compression.speed [--saved 0.3] [--multiple 1] [--rank 0] \
+        [--repeats 30] [--only REGEX] [--out OUT.json]
 
 The whole network and the smaller one run in turn, in one process. The values of the weights do not
-matter to the time: they are random. With --rank, convolutions are replaced by ones of that rank.
+matter to the time: they are random. With --multiple, each layer keeps a multiple of so many
+channels; with --rank, convolutions are replaced by ones of that rank.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--saved", type=float, default=0.3)
+    parser.add_argument("--multiple", type=int, default=1)
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--only", default="")
@@ -48,41 +50,40 @@ def main(argv: list[str] | None = None) -> None:
     flags = parser.parse_args(argv)
     training.keep_freed_memory()
     rows = [
-        measure(name, batch, flags.saved, flags.rank, flags.repeats)
-        for name, batch in CASES.items()
-        if re.search(flags.only, name)
+        measure(name, batch, flags) for name, batch in CASES.items() if re.search(flags.only, name)
     ]
     if flags.out:
         writing.write_json(flags.out, {"machine": describe(), "rows": rows})
 
 
-def measure(name: str, batch: int, saved: float, rank: int, repeats: int) -> dict[str, Any]:
+def measure(name: str, batch: int, flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the times of a network and of the smaller one, and prints them.
 
     Args:
         name: of the network.
         batch: images in a batch.
-        saved: share of the multiply-adds that pruning saves; 0 for none.
-        rank: of the convolutions that are replaced; 0 for none.
-        repeats: rounds.
+        flags: the command's: how the network is made smaller, and the rounds.
     """
     shape = SHAPES.get(name, (32, 32, 3))
     net = models.create_model(name, len(CLASSES))
     images = jnp.asarray(np.random.default_rng(0).normal(size=(batch, *shape)), jnp.float32)
     variables = jax.jit(lambda key: nn.init_network(net, key, images))(jax.random.key(0))
     small, its, before = net, variables, None
-    if saved:
-        pruned = compression.prune_filters(net, variables, shape, multiply_adds=saved)
+    if flags.saved:
+        pruned = compression.prune_filters(
+            net, variables, shape, multiply_adds=flags.saved, multiple=flags.multiple
+        )
         small, its, before = pruned.model, pruned.variables, pruned.multiply_adds
-    if rank:
-        decomposed = compression.decompose(small, its, shape, rank)
+    if flags.rank:
+        decomposed = compression.decompose(small, its, shape, flags.rank)
         first = before[0] if before else decomposed.multiply_adds[0]
         small, its = decomposed.model, decomposed.variables
         before = (first, decomposed.multiply_adds[1])
     row: dict[str, Any] = {"network": name, "batch": batch, "multiply_adds": before}
     for what, make in (("step", _step), ("prediction", _prediction)):
         times = interleaved(
-            {"whole": make(net, variables, images), "smaller": make(small, its, images)}, repeats
+            {"whole": make(net, variables, images), "smaller": make(small, its, images)},
+            flags.repeats,
         )
         low, high = times.ratio_bounds("whole", "smaller")
         row[what] = {
