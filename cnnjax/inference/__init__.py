@@ -2,8 +2,9 @@
 
 from cnnjax.inference.box_pictures import check_folder, draw_boxes, write_overlays
 from cnnjax.inference.columns import columns_of
-from cnnjax.inference.diversity import Diversity, MemberFigures, compare_members, diversity
+from cnnjax.inference.diversity import Diversity, compare_members, diversity
 from cnnjax.inference.ensemble import Ensemble, load_ensemble
+from cnnjax.inference.ensemble_figures import MemberFigures, SizeFigures, member_figures
 from cnnjax.inference.files import (
     FilePrediction,
     check_output,
@@ -35,6 +36,7 @@ __all__ = [
     "ImageForm",
     "MemberFigures",
     "Network",
+    "SizeFigures",
     "Views",
     "average_checkpoints",
     "average_weights",
@@ -53,6 +55,7 @@ __all__ = [
     "load",
     "load_checkpoints",
     "load_ensemble",
+    "member_figures",
     "output_errors",
     "predict_files",
     "read_images",

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,26 +11,14 @@ from jaxtyping import Float, Int
 
 from cnnjax import data
 from cnnjax.inference.ensemble import Ensemble
-from cnnjax.tasks.class_predictions import ClassPredictions
+from cnnjax.inference.ensemble_figures import (
+    MemberFigures,
+    SizeFigures,
+    member_figures,
+    size_figures,
+)
 from cnnjax.tasks.classification import Classification
 from cnnjax.training.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class MemberFigures:
-    """Figures of a classifier on labeled images.
-
-    Attributes:
-        name: what it is.
-        error: share of wrong images.
-        nll: mean negative log-likelihood of the true classes, in nats.
-        calibration_error: expected calibration error; see `tasks.Assessment`.
-    """
-
-    name: str
-    error: float
-    nll: float
-    calibration_error: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +28,7 @@ class Diversity:
     Attributes:
         members: the figures of each.
         joined: those of the mean of probabilities and of the mean of logits, by name.
-        by_size: error of the first 1, 2, … members joined.
+        by_size: what 1, 2, … members joined are worth, in the mean over sets of them.
         disagreement: share of images for which two members predict different classes, the mean over
             all pairs.
         both_wrong: share of images that two members get wrong, the mean over all pairs.
@@ -52,7 +40,7 @@ class Diversity:
 
     members: tuple[MemberFigures, ...]
     joined: tuple[MemberFigures, ...]
-    by_size: tuple[float, ...]
+    by_size: tuple[SizeFigures, ...]
     disagreement: float
     both_wrong: float
     same_mistake: float
@@ -70,7 +58,7 @@ class Diversity:
             f"two members disagree on {self.disagreement:.2%} of the images",
             f"both are wrong on {self.both_wrong:.2%}, alike on {self.same_mistake:.2%} of these",
             f"divergence of a member from the mean: {self.divergence:.4f} nats",
-            "error by size: " + ", ".join(f"{error:.2%}" for error in self.by_size),
+            "error by size: " + ", ".join(f"{each.error:.2%}" for each in self.by_size),
         ]
         return "\n".join(lines)
 
@@ -121,16 +109,9 @@ def diversity(
     (disagreement, double fault).
     """
     task = Classification(tuple(class_names))
-
-    def figures(name: str, log_probabilities: Any) -> MemberFigures:
-        found = ClassPredictions(
-            np.asarray(log_probabilities, np.float32), labels, tuple(class_names)
-        ).assessment
-        return MemberFigures(name, 1 - found.accuracy, found.nll, found.calibration_error)
-
+    figures = partial(member_figures, labels=labels, class_names=class_names)
     stacked = jnp.asarray(predictions)
     mean, logits = np.asarray(task.combine(stacked)), np.asarray(task.averages["logits"](stacked))
-    sizes = range(1, len(predictions) + 1)
     predicted = predictions.argmax(axis=-1)
     wrong = predicted != labels
     pairs = list(itertools.combinations(range(len(predictions)), 2))
@@ -145,7 +126,7 @@ def diversity(
     return Diversity(
         tuple(figures(*each) for each in zip(names, predictions, strict=True)),
         (figures("mean of probabilities", mean), figures("mean of logits", logits)),
-        tuple(figures("", task.combine(stacked[:size])).error for size in sizes),
+        size_figures(predictions, labels, class_names),
         float(np.mean([predicted[i] != predicted[j] for i, j in pairs])),
         float(np.mean(both)),
         float(np.sum(alike) / count) if count else 0.0,

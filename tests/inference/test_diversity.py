@@ -46,9 +46,23 @@ def test_figures_are_the_counts():
     assert [each.error for each in found.joined] == pytest.approx(expected)
     nll = -np.log((geometric / geometric.sum(axis=-1, keepdims=True))[np.arange(40), labels]).mean()
     assert found.joined[1].nll == pytest.approx(nll, rel=1e-4)
-    assert found.by_size[0] == found.members[0].error
-    assert found.by_size[-1] == found.joined[0].error
+    sets = [[[0], [1], [2]], [[0, 1], [0, 2], [1, 2]], [[0, 1, 2]]]
+    for size, each in zip(sets, found.by_size, strict=True):
+        errors = [(p[m].mean(axis=0).argmax(axis=-1) != labels).mean() for m in size]
+        assert (each.size, each.sets) == (len(size[0]), len(size))
+        expected = (np.mean(errors), min(errors), max(errors))
+        assert (each.error, each.lowest, each.highest) == pytest.approx(expected)
+        nll = [-np.log(p[m].mean(axis=0)[np.arange(40), labels]).mean() for m in size]
+        assert each.nll == pytest.approx(np.mean(nll), rel=1e-4)
+    assert found.by_size[-1].calibration_error == found.joined[0].calibration_error
     assert "mean of logits" in str(found)
+
+
+def test_sets_of_many_members_are_sampled():
+    predictions, labels = drawn(members=10)
+    found = inference.diversity(predictions, labels, NAMES, [str(n) for n in range(10)])
+    # Of 252 sets of five, each third.
+    assert [each.sets for each in found.by_size] == [10, 45, 60, 70, 84, 70, 60, 45, 10, 1]
 
 
 def test_equal_members_do_not_differ():
