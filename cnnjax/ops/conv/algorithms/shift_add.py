@@ -11,6 +11,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from cnnjax.ops import sizes
 from cnnjax.ops.accumulation import sum_dtype
@@ -97,12 +98,18 @@ def kernel_grad(
         grad: dL/dy, (batch, out_height, out_width, filters).
     """
     x = _repeated(zero_pad(x, spec.padding), grad.shape[3] // spec.groups)
-    wide = _wide(grad)
-    taps = [
-        channel_sums(_wide(shifted(x, tap, grad.shape[1:3], spec.strides, spec.dilation)) * wide)
-        for tap in all_taps(kernel_size)
-    ]
-    return jnp.stack(taps).reshape(*kernel_size, 1, grad.shape[3]).astype(grad.dtype)
+    wide, (height, width) = _wide(grad), kernel_size
+    seen = (sizes.span(n, step) for n, step in zip(grad.shape[1:3], spec.strides, strict=True))
+    extent = (x.shape[0], *seen, x.shape[3])
+
+    # A loop: written out, the taps take the compiler most of its time, and run no faster.
+    def tap(number: jax.Array) -> jax.Array:
+        row, column = number // width * spec.dilation[0], number % width * spec.dilation[1]
+        window = lax.dynamic_slice(x, (0, row, column, 0), extent)
+        return channel_sums(_wide(window[:, :: spec.strides[0], :: spec.strides[1]]) * wide)
+
+    taps = lax.map(tap, jnp.arange(height * width, dtype=jnp.int32))
+    return taps.reshape(*kernel_size, 1, grad.shape[3]).astype(grad.dtype)
 
 
 def _phase(grad: jax.Array, kernel: jax.Array, row: Phase, column: Phase) -> jax.Array:
