@@ -11,8 +11,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
+
+from cnnjax.ops.platforms import by_platform
 
 # XLA makes a tree of a sum over 32 values or more.
 AT_ONCE = 28
@@ -24,7 +25,7 @@ def channel_sums(x: Float[Array, "*batch channels"]) -> Float[Array, " channels"
     Args:
         x: at least two axes, channels last; for half types, convert to float32 first.
     """
-    return lax.platform_dependent(x, cpu=_in_two_steps, default=plain_channel_sums)
+    return by_platform(x, cpu=_in_two_steps, default=plain_channel_sums)
 
 
 def plain_channel_sums(x: jax.Array) -> jax.Array:

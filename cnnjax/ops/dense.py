@@ -13,6 +13,7 @@ from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.agreement import check_dtypes
 from cnnjax.ops.arguments.table import checked
 from cnnjax.ops.conv.algorithms.taps import product, product_with_transpose
+from cnnjax.ops.platforms import by_platform
 from cnnjax.ops.rules import make_op
 
 __all__ = ["dense"]
@@ -84,7 +85,7 @@ def _rows(x: jax.Array) -> jax.Array:
 
 def _input_grad(precision: lax.PrecisionLike, grad: jax.Array, kernel: jax.Array) -> jax.Array:
     """dL/dx = g kᵀ."""
-    return lax.platform_dependent(
+    return by_platform(
         grad,
         kernel,
         cpu=partial(product_with_transpose, precision=precision),
@@ -102,7 +103,7 @@ def _kernel_grad(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) ->
     # No examples leave no terms to add up.
     if not 0 < x.shape[0] <= FEW_ROWS:
         return whole(x, grad)
-    return lax.platform_dependent(x, grad, cpu=_outer_products, default=whole)
+    return by_platform(x, grad, cpu=_outer_products, default=whole)
 
 
 def _matrix_form(precision: lax.PrecisionLike, x: jax.Array, grad: jax.Array) -> jax.Array:

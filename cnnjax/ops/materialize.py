@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from cnnjax.ops.platforms import by_platform
+
 __all__ = ["materialized"]
 
 
@@ -35,7 +37,7 @@ def materialized(x: jax.Array, witness: jax.Array | None = None) -> jax.Array:
 
 @jax.custom_jvp
 def _identity(x: jax.Array, first: jax.Array) -> jax.Array:
-    return lax.platform_dependent(x, first, cpu=_loop, default=lambda x, first: x)
+    return by_platform(x, first, cpu=_loop, default=lambda x, first: x)
 
 
 @_identity.defjvp

@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import jax
-from jax import lax
 
 from cnnjax.ops import sizes
 from cnnjax.ops.checks import MOST_TERMS
@@ -32,6 +31,7 @@ from cnnjax.ops.conv.algorithms import (
 )
 from cnnjax.ops.conv.batch_axis import on_each_part
 from cnnjax.ops.conv.spec import ConvSpec
+from cnnjax.ops.platforms import by_platform
 
 ALGORITHMS: dict[str, ModuleType] = {
     "direct": direct,
@@ -209,7 +209,7 @@ def run(
         function = own
     else:
         chosen = partial(getattr(ALGORITHMS[name], pass_), spec, *static)
-        function = partial(lax.platform_dependent, cpu=chosen, default=own)
+        function = partial(by_platform, cpu=chosen, default=own)
     return on_each_part(function, spec.batch_axis, _CUT[pass_], *arrays)
 
 

@@ -17,6 +17,7 @@ from jax import lax
 from cnnjax.ops.conv import passes
 from cnnjax.ops.conv.algorithms import direct
 from cnnjax.ops.conv.spec import ConvSpec
+from cnnjax.ops.platforms import by_platform
 
 
 def image_axes(axes: Sequence[int]) -> tuple[int, ...]:
@@ -79,4 +80,4 @@ def run(
         return jnp.transpose(ours(*standard), back)
 
     own = partial(getattr(direct, name), spec, *size.values(), numbers=numbers)
-    return lax.platform_dependent(*given, cpu=transposed, default=own)
+    return by_platform(*given, cpu=transposed, default=own)

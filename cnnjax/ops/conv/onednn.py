@@ -25,6 +25,7 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.extend.core.primitives import conv_general_dilated_p
 
 from cnnjax import compiler
+from cnnjax.ops.platforms import for_cpu_alone
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -156,7 +157,7 @@ def _calling(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
     @functools.wraps(function)
     def traced(*arguments: Any, **keywords: Any) -> Any:
-        with _current(True):
+        with _current(True), for_cpu_alone(True):
             return function(*arguments, **keywords)
 
     chosen = {**compiler.compiler_options(), OPTION: True}

@@ -15,6 +15,7 @@ from jax import lax
 
 from cnnjax.ops.accumulation import sum_dtype
 from cnnjax.ops.materialize import materialized
+from cnnjax.ops.platforms import by_platform
 from cnnjax.ops.pool.choice import chosen_offsets, offset_dtype
 from cnnjax.ops.pool.forms import max_form, max_grad_form
 from cnnjax.ops.pool.places import add_at, places, take
@@ -76,7 +77,7 @@ def max_windows_input_grad(
         return _run_input_grad(choice, grad, where)
     lax_form = partial(_lax_input_grad, where=where)
     ours = form == "runs"
-    return lax.platform_dependent(
+    return by_platform(
         x,
         choice,
         grad,
@@ -86,7 +87,7 @@ def max_windows_input_grad(
 
 
 def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
-    return lax.platform_dependent(
+    return by_platform(
         x,
         cpu=partial(_cpu_maxima, where=where),
         default=partial(lax_max_windows, where=where),
@@ -128,7 +129,7 @@ def _run_input_grad(choice: jax.Array, grad: jax.Array, where: PoolWindow) -> ja
     wide = sum_dtype(grad.dtype)
 
     def term(read, row, column) -> jax.Array:
-        offset = (row * jnp.int32(pitch) + column).astype(choice.dtype)
+        offset = (row * np.int32(pitch) + column).astype(choice.dtype)
         return jnp.where(read(choice) == offset, read(grad).astype(wide), jnp.zeros((), wide))
 
     def piece(rows: InputRun, columns: InputRun) -> jax.Array:

@@ -11,10 +11,11 @@ import dataclasses
 import functools
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from cnnjax.ops.pool.window import PoolWindow
@@ -165,12 +166,21 @@ def read_windows(
     """
     if i not in rows.inside or j not in columns.inside:
         return None
+    bounds = []
     for axis, run, k in ((0, rows, i), (1, columns, j)):
         stride = where.strides[axis]
         start = run.first * stride - where.pads[axis][0] + k * where.dilation[axis]
-        stop = start + (run.last - run.first - 1) * stride + 1
-        x = lax.slice_in_dim(x, start, stop, stride, axis + 1)
-    return x
+        bounds.append((start, start + (run.last - run.first - 1) * stride + 1, stride))
+    return _part(x, *bounds)
+
+
+def _part(x: jax.Array, rows: tuple[int, int, int], columns: tuple[int, int, int]) -> jax.Array:
+    """Returns every so-manyth row and column of images, from (first, end, step) of each.
+
+    Both at once, since a network has thousands of such parts to be traced and compiled.
+    """
+    start, stop, step = zip((0, x.shape[0], 1), rows, columns, (0, x.shape[3], 1), strict=True)
+    return lax.slice(x, start, stop, step)
 
 
 def sum_of_holders(
@@ -178,7 +188,7 @@ def sum_of_holders(
     where: PoolWindow,
     rows: InputRun,
     columns: InputRun,
-    term: Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array], jax.Array],
+    term: Callable[[Callable[[jax.Array], jax.Array], Any, Any], jax.Array],
 ) -> jax.Array:
     """Returns, for every input of two runs, the sum over the windows that may contain it.
 
@@ -204,9 +214,9 @@ def sum_of_holders(
             first = (rows.block - row_lag, columns.block - column_lag)
 
             def read(values: jax.Array, first: Pair = first) -> jax.Array:
-                values = lax.slice_in_dim(values, first[0], first[0] + rows.blocks, axis=1)
-                values = lax.slice_in_dim(values, first[1], first[1] + columns.blocks, axis=2)
-                return lax.broadcast_in_dim(values, shape, (0, 1, 3, 5))
+                ends = (first[0] + rows.blocks, first[1] + columns.blocks)
+                part = _part(values, (first[0], ends[0], 1), (first[1], ends[1], 1))
+                return lax.broadcast_in_dim(part, shape, (0, 1, 3, 5))
 
             row = _positions(rows, row_lag * strides[0], 2)
             column = _positions(columns, column_lag * strides[1], 4)
@@ -219,8 +229,14 @@ def sum_of_holders(
     )
 
 
-def _positions(run: InputRun, start: int, axis: int) -> jax.Array:
+def _positions(run: InputRun, start: int, axis: int) -> jax.Array | np.ndarray:
+    """Returns the positions of a run's inputs in the windows that start at `start`, along an axis.
+
+    A single one is a number that is known while the program is traced.
+    """
     shape = [1] * 6
+    if run.phases == 1:
+        return np.full(shape, start + run.phase, np.int32)
     shape[axis] = run.phases
     return lax.broadcasted_iota(jnp.int32, shape, axis) + jnp.int32(start + run.phase)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from cnnjax.ops.platforms import by_platform
 from cnnjax.ops.pool.forms import sum_form, sum_grad_form
 from cnnjax.ops.pool.reductions import reduce_windows, reduce_windows_by_lax
 from cnnjax.ops.pool.runs import (
@@ -33,7 +35,7 @@ def lax_sum_windows(x: jax.Array, where: PoolWindow) -> jax.Array:
 
 
 def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
-    return lax.platform_dependent(
+    return by_platform(
         x,
         cpu=partial(_cpu_sums, where=where),
         default=partial(lax_sum_windows, where=where),
@@ -42,7 +44,7 @@ def _forward(x: jax.Array, *, where: PoolWindow) -> jax.Array:
 
 def _backward(_: None, grad: jax.Array, *, where: PoolWindow) -> tuple[jax.Array]:
     """dL/dx[i] = Σ dL/dy over the windows that contain i."""
-    grad = lax.platform_dependent(
+    grad = by_platform(
         grad,
         cpu=partial(_cpu_input_grad, where=where),
         default=partial(_lax_input_grad, where=where),
@@ -106,6 +108,8 @@ def _run_sums(x: jax.Array, where: PoolWindow) -> jax.Array:
 def _run_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
     def term(read, row, column) -> jax.Array:
         held = _is_element(row, where, 0) & _is_element(column, where, 1)
+        if isinstance(held, np.ndarray) and held.all():
+            return read(grad)
         return jnp.where(held, read(grad), jnp.zeros((), grad.dtype))
 
     def piece(rows: InputRun, columns: InputRun) -> jax.Array:
@@ -114,8 +118,8 @@ def _run_input_grad(grad: jax.Array, where: PoolWindow) -> jax.Array:
     return join_runs(input_runs(where, 0), input_runs(where, 1), piece)
 
 
-def _is_element(position: jax.Array, where: PoolWindow, axis: int) -> jax.Array:
+def _is_element(position: Any, where: PoolWindow, axis: int) -> Any:
     """Returns whether a window has an element at `position` pixels from its start."""
     dilation = where.dilation[axis]
-    inside = position <= jnp.int32((where.window[axis] - 1) * dilation)
-    return inside if dilation == 1 else inside & (position % jnp.int32(dilation) == 0)
+    inside = position <= np.int32((where.window[axis] - 1) * dilation)
+    return inside if dilation == 1 else inside & (position % np.int32(dilation) == 0)
