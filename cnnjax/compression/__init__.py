@@ -13,6 +13,7 @@ from cnnjax.compression.masked_training import (
     masked_run,
 )
 from cnnjax.compression.pruned_start import PrunedStart
+from cnnjax.compression.sensitivity import Sensitivity, pruning_sensitivity
 from cnnjax.compression.tickets import Ticket, find_ticket
 from cnnjax.compression.weight_masks import (
     Masks,
@@ -36,6 +37,7 @@ __all__ = [
     "Masks",
     "PrunedNetwork",
     "PrunedStart",
+    "Sensitivity",
     "Smaller",
     "Ticket",
     "apply_masks",
@@ -51,6 +53,7 @@ __all__ = [
     "masked_run",
     "nonzero",
     "prune_filters",
+    "pruning_sensitivity",
     "sparsity_of",
     "weight_masks",
     "write_smaller",
