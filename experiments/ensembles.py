@@ -3,7 +3,7 @@ r"""What joining networks is worth: other seeds, checkpoints of one run, columns
 python -m experiments.ensembles --workdir=runs/ensembles
 python -m experiments.ensembles --workdir=runs/ensembles_cifar10 --scale=cifar10
 
-Six networks are trained that differ in their seed. The first is trained on at a constant learning
+Five networks are trained that differ in their seed. The first is trained on at a constant learning
 rate; its checkpoints are joined, and the mean of their weights is a network as well (Izmailov et
 al. 2018). A FractalNet is compared with its columns. All are evaluated on the test split; nothing
 is chosen by it. The folder gets results.md and a figure; what was stopped goes on.
@@ -27,7 +27,7 @@ SCALES = {
     "cifar10": "ResNet-20 and a FractalNet on 10,000 images of CIFAR-10, 15 epochs",
 }
 
-SEEDS, FURTHER_EPOCHS = 6, 6
+SEEDS, FURTHER_EPOCHS = 5, 6
 """Networks of other seeds; epochs at a constant rate, each with a checkpoint."""
 
 PAGE = """# Ensembles
