@@ -4,6 +4,7 @@ import pytest
 
 from cnnjax import inference, recipes
 from experiments import ensembles
+from tests.helpers.fixtures import standard_promotion  # noqa: F401
 
 
 @pytest.mark.parametrize("scale", ensembles.SCALES)
