@@ -14,6 +14,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -47,6 +48,8 @@ def network_config(scale: str, seed: int) -> ConfigDict:
         scale: one of `SCALES`.
         seed: of the run.
     """
+    # A ConfigDict's sections have no types that a type checker knows.
+    config: Any
     if scale == "digits":
         config = resnet8_digits.get_config()
     else:
@@ -68,7 +71,7 @@ def constant_config(scale: str, weights: Path) -> ConfigDict:
         scale: one of `SCALES`.
         weights: the folder of its run.
     """
-    config = network_config(scale, seed=0)
+    config: Any = network_config(scale, seed=0)
     config.model.weights = str(weights)
     config.optimizer.learning_rate = config.optimizer.learning_rate / 5
     config.schedule.name = "constant"
@@ -83,7 +86,7 @@ def fractal_config(scale: str) -> ConfigDict:
     Args:
         scale: one of `SCALES`.
     """
-    config = network_config(scale, seed=0)
+    config: Any = network_config(scale, seed=0)
     config.model.name = "fractalnet20"
     widths = (16, 32, 64) if scale == "digits" else (16, 32, 64, 128, 128)
     rates = (0.0, 0.1, 0.2, 0.3, 0.4)[: len(widths)]
@@ -151,8 +154,10 @@ def single_networks(
     def figures(network: inference.Network) -> inference.MemberFigures:
         columns = network.examples.column
         predictions = network.predict(columns("image"))
-        names = network.task.class_names
-        return inference.member_figures(network.origin, predictions, columns("label"), names)
+        task: Any = network.task
+        return inference.member_figures(
+            network.origin, predictions, columns("label"), task.class_names
+        )
 
     return {
         "checkpoints": {"the mean of their weights": figures(mean)},

@@ -1,5 +1,7 @@
 """The comparison of ensembles: what is trained, and the page that is written."""
 
+from pathlib import Path
+
 import pytest
 
 from cnnjax import inference, recipes
@@ -12,7 +14,7 @@ def test_the_networks_differ_in_their_seed_alone(scale):
     first, second = (ensembles.network_config(scale, seed).to_dict() for seed in (0, 1))
     assert {name for name in first if first[name] != second[name]} == {"seed"}
     for config in (
-        ensembles.constant_config(scale, "runs/seed0"),
+        ensembles.constant_config(scale, Path("runs/seed0")),
         ensembles.fractal_config(scale),
     ):
         assert recipes.parse_config(config).model.name
