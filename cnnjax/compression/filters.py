@@ -104,8 +104,7 @@ def prune_filters(
             group loses the same share of its channels, up to the rounding.
         by: "l1", or "random" for random channels, to compare with.
         keep: regular expressions over the groups' names: groups that stay whole.
-        multiple: each group that loses channels keeps a multiple of so many. Processors compute 8
-            or 16 channels at once: a convolution of 11 takes about as long as one of 16.
+        multiple: a group that loses channels keeps a multiple of so many; see docs/pruning.md.
         seed: of random channels.
 
     Raises:
@@ -122,8 +121,6 @@ def prune_filters(
         >>> pruned = compression.prune_filters(net, variables, (32, 32, 1), ratio=0.5)
         >>> pruned.variables["params"]["c3"]["kernel"].shape
         (5, 5, 3, 8)
-        >>> pruned.model.apply(pruned.variables, jnp.zeros((1, 32, 32, 1))).shape
-        (1, 10)
 
     Source: Li et al., 2017 ("Pruning filters for efficient convnets"), sections 3.1 and 3.3.
     """
@@ -137,8 +134,8 @@ def prune_filters(
     pruning = FilterPruning.of(model, variables, tuple(input_shape), by, seed)
     if multiply_adds is not None:
         return _pruned(pruning, channels_that_save(pruning, multiply_adds, keep, multiple))
-    ratios = ratios_of(pruning.groups, ratio or 0.0, keep)
-    return _pruned(pruning, chosen_channels(pruning.groups, pruning.orders, ratios, multiple))
+    shares = ratios_of(pruning.groups, ratio or 0.0, keep)
+    return _pruned(pruning, chosen_channels(pruning.groups, pruning.orders, shares, multiple))
 
 
 def _pruned(pruning: FilterPruning, removed: dict[str, np.ndarray]) -> PrunedNetwork:
