@@ -1,7 +1,7 @@
 """Stochastic weight averaging: the mean of several weights, and renewed batch statistics."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from cnnjax import compiler, data, nn
 from cnnjax.inference.load import load_checkpoints
 from cnnjax.inference.network import Network
+from cnnjax.models.fractalnet import FractalNet
 from cnnjax.recipes.make_run import make_run
 from cnnjax.training.errors import ConfigError
 from cnnjax.training.folder.run_folder import read_identity
@@ -102,7 +103,7 @@ def renew_statistics(network: Network, examples: data.Examples, batch_size: int 
     """Returns a network whose batch statistics are those of its activations.
 
     Each is the mean of the batches' own over all full batches of the examples in order, which are
-    prepared as in evaluation. A network without batch statistics is returned as it is.
+    prepared as in evaluation, without dropout and drop-path. A network without batch statistics is returned as it is.
 
     Args:
         network: the network.
@@ -148,6 +149,8 @@ def _batches(examples: data.Examples, size: int) -> Iterator[np.ndarray]:
 def batch_statistics_of(model: linen.Module, variables: Mapping[str, Any], inputs: Any) -> Any:
     """Returns the statistics of one batch alone, for any norm that keeps running averages.
 
+    Nothing is dropped: dropout and drop-path, which evaluation has not, would add their variance.
+
     A running average r becomes m r + (1 - m) b in a batch with the statistic b. Two calls, from two
     values of r, give m and b.
 
@@ -159,14 +162,15 @@ def batch_statistics_of(model: linen.Module, variables: Mapping[str, Any], input
     kept = variables[STATISTICS]
 
     def after(running: Any) -> Any:
-        # Dropout is off in no module's training mode: its key is fixed.
-        _, updated = nn.apply_network(
-            model,
-            {**variables, STATISTICS: running},
-            inputs,
-            train=True,
-            key=jax.random.key(0),
-        )
+        with linen.intercept_methods(_nothing_dropped):
+            _, updated = nn.apply_network(
+                model,
+                {**variables, STATISTICS: running},
+                inputs,
+                train=True,
+                # For what else a module may draw, the same in both calls.
+                key=jax.random.key(0),
+            )
         return updated[STATISTICS]
 
     zero = after(jax.tree.map(jnp.zeros_like, kept))
@@ -180,3 +184,15 @@ def batch_statistics_of(model: linen.Module, variables: Mapping[str, Any], input
         return jnp.where(momentum < 1, first / jnp.where(momentum < 1, 1 - momentum, 1), old)
 
     return jax.tree.map(own, kept, zero, other, second)
+
+
+def _nothing_dropped(
+    call: Callable[..., Any], args: tuple, kwargs: dict[str, Any], context: Any
+) -> Any:
+    """Leaves dropout and drop-path out of a network in training mode, as an interceptor."""
+    module = context.module
+    if isinstance(module, linen.Dropout | nn.DropPath) and context.method_name == "__call__":
+        return args[0] if args else next(iter(kwargs.values()))
+    if isinstance(module, FractalNet) and context.method_name == "draw_paths":
+        return None
+    return call(*args, **kwargs)

@@ -9,8 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from cnnjax import data, inference, tasks, training
+from cnnjax import data, inference, models, nn, tasks, training
 from cnnjax.inference.images import ImageForm
+from cnnjax.inference.weight_average import batch_statistics_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (22, 4, 4, 2)).astype(np.uint8)
 EXAMPLES = data.from_arrays(image=IMAGES, label=np.zeros(22, np.int64))
@@ -70,6 +71,22 @@ def test_statistics_are_the_means_of_the_batches_own():
         means.append(np.einsum("bijchw,hwcf->bijf", windows, kernel).mean(axis=(0, 1, 2)))
     second = renewed.variables["batch_stats"]["second"]
     np.testing.assert_allclose(second["mean"], np.mean(means, axis=0), rtol=1e-3, atol=1e-5)
+
+
+def test_statistics_are_those_of_evaluation_where_training_drops():
+    def fractal(**rates):
+        return models.create_model("fractalnet20", 3, columns=2, widths=(4,), **rates)
+
+    dropping = fractal(dropout_rates=(0.5,))
+    plain = fractal(dropout_rates=(0.0,), local_drop_rate=0.0, global_fraction=0.0)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(6, 8, 8, 3)), jnp.float32)
+    variables = jax.jit(lambda key: nn.init_network(plain, key, images))(jax.random.key(0))
+    expected, found = (
+        jax.jit(batch_statistics_of, static_argnums=0)(net, variables, images)
+        for net in (plain, dropping)
+    )
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_networks_without_statistics_and_odd_sizes():
