@@ -103,7 +103,8 @@ def renew_statistics(network: Network, examples: data.Examples, batch_size: int 
     """Returns a network whose batch statistics are those of its activations.
 
     Each is the mean of the batches' own over all full batches of the examples in order, which are
-    prepared as in evaluation, without dropout and drop-path. A network without batch statistics is returned as it is.
+    prepared as in evaluation, without dropout and drop-path. A network without batch statistics is
+    returned as it is.
 
     Args:
         network: the network.
