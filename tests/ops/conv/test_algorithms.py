@@ -111,6 +111,20 @@ def test_gradients_of_a_forced_algorithm(algorithm):
     assert_sum_close(dk, reference.conv2d_kernel_grad(x, g, k.shape, **case.reference), 72, 8.0)
 
 
+def test_depthwise_gradients_in_float64():
+    case = Case((2, 7, 6, 3), (3, 2, 1, 6), strides=(2, 1), groups=3)
+    with jax.enable_x64(True):
+        x, k, g = (jnp.asarray(a, jnp.float64) for a in case.arrays())
+
+        def product(k):
+            return (ops.conv2d(x, k, algorithm="shift_add", **case.options) * g).sum()
+
+        dk = jax.grad(product)(k)
+        assert dk.dtype == jnp.float64
+        expected = reference.conv2d_kernel_grad(x, g, k.shape, **case.reference)
+        np.testing.assert_allclose(dk, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_unknown_or_unfit_algorithms_are_refused():
     x, k = jnp.ones((1, 5, 5, 4)), jnp.ones((3, 3, 4, 6))
     with pytest.raises(

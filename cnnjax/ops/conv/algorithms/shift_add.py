@@ -105,7 +105,9 @@ def kernel_grad(
     # A loop: written out, the taps take the compiler most of its time, and run no faster.
     def tap(number: jax.Array) -> jax.Array:
         row, column = number // width * spec.dilation[0], number % width * spec.dilation[1]
-        window = lax.dynamic_slice(x, (0, row, column, 0), extent)
+        # Of one dtype, also where Python's integers are of 64 bits.
+        first = jnp.zeros_like(number)
+        window = lax.dynamic_slice(x, (first, row, column, first), extent)
         return channel_sums(_wide(window[:, :: spec.strides[0], :: spec.strides[1]]) * wide)
 
     taps = lax.map(tap, jnp.arange(height * width, dtype=jnp.int32))
