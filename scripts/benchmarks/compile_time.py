@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
             print(_line(row), flush=True)
     if flags.out is not None:
         command = f"python -m scripts.benchmarks.compile_time --repeats {flags.repeats}"
+        command += f" --only '{flags.only}'" if flags.only else ""
         report = {"command": command, "machine": describe(), "rows": rows}
         writing.write_json(flags.out.with_suffix(".json"), report)
         writing.write_text(flags.out.with_suffix(".md"), page(report))
