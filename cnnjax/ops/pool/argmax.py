@@ -8,9 +8,14 @@ from jaxtyping import Array, Float, Int, Integer
 
 from cnnjax.ops.arguments.table import POOLING, checked
 from cnnjax.ops.checks import MOST_STEPS, check_elements, is_int
-from cnnjax.ops.materialize import materialized
 from cnnjax.ops.pool.choice import chosen_offsets
-from cnnjax.ops.pool.max_pool import max_windows, max_windows_input_grad, native_max_windows
+from cnnjax.ops.pool.max_pool import (
+    choose,
+    max_windows,
+    max_windows_input_grad,
+    native_max_windows,
+    offsets_of,
+)
 from cnnjax.ops.pool.places import places, take
 from cnnjax.ops.pool.window import PoolWindow, pool_window
 from cnnjax.ops.rules import make_op
@@ -113,9 +118,9 @@ def _both_native(x: jax.Array, *, where: PoolWindow) -> tuple[jax.Array, jax.Arr
 
 
 def _both_save(_, x: jax.Array, *, where: PoolWindow):
-    choice = materialized(chosen_offsets(x, where), witness=x)
+    choice = choose(x, where)
     y = max_windows.apply(x, where=where, within=where.op)
-    return (y, places(choice, where)), (x, choice)
+    return (y, places(offsets_of(choice, where), where)), (x, choice)
 
 
 def _both_backward(saved, grads, *, where: PoolWindow):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cnnjax.ops.pool.forms import few_terms
+from cnnjax.ops.pool.forms import max_form
 from cnnjax.ops.pool.runs import WindowRun, join_runs, offset_pitch, read_windows, window_runs
 from cnnjax.ops.pool.window import PoolWindow
+
+Chosen = tuple[jax.Array, jax.Array, jax.Array]
+"""What is known of some neighboring elements of each window: their maximum, or NaN if they have
+one; the value chosen among them; and its offset."""
 
 
 def chosen_offsets(x: jax.Array, where: PoolWindow) -> jax.Array:
@@ -19,50 +25,116 @@ def chosen_offsets(x: jax.Array, where: PoolWindow) -> jax.Array:
     unless that is greater or equal. So the first of equals is chosen. NaN is neither greater nor
     equal, so that the choice starts again after the last NaN. Padding counts as -inf.
 
-    Each row of the window is decided separately first. `top` is the row's maximum, or NaN if it has
-    one, and `held` is the value chosen in it. Comparing with `top` starts the choice again after a
-    NaN, as comparing element by element would. Of large windows, the elements are compared in a
-    loop.
+    Each row of the window is decided separately first. Comparing with its maximum starts the choice
+    again after a NaN, as comparing element by element would.
 
     Args:
         x: images, (batch, height, width, channels).
         where: the windows.
     """
-    return _written_out(x, where) if few_terms(where) else _searched(x, where)
+    form = max_form(where)
+    if form == "two_pass":
+        return offsets_of_axes(*chosen_by_axes(x, where), where)
+    return _written_out(x, where) if form == "runs" else _searched(x, where)
+
+
+def chosen_by_axes(x: jax.Array, where: PoolWindow) -> tuple[jax.Array, jax.Array]:
+    """Returns the same choice along one axis after the other, which compares fewer elements.
+
+    Args:
+        x: images, (batch, height, width, channels).
+        where: the windows.
+
+    Returns:
+        The offset along the columns of the element that each row of the image has in each window
+        of columns, (batch, height, out_width, channels); and the offset along the rows of the row
+        that each window chose of these, (batch, out_height, out_width, channels).
+    """
+    rows, columns = where.along(0, first=1), where.along(1, first=1)
+    dtypes = offset_dtype(rows), offset_dtype(columns)
+
+    def of_columns(row_run: WindowRun, column_run: WindowRun) -> Chosen:
+        return _row_of(x, columns, row_run, column_run, 0, dtypes[1])
+
+    def of_rows(row_run: WindowRun, column_run: WindowRun) -> jax.Array:
+        def row(i: int) -> Chosen:
+            shape = _shape(x, row_run, column_run)
+            values = [_element(a, rows, row_run, column_run, i, 0) for a in (top, held)]
+            return values[0], values[1], jnp.full(shape, i * rows.dilation[0], dtypes[0])
+
+        return _folded(row(i) for i in range(rows.window[0]))[2]
+
+    top, held, offset = join_runs(window_runs(columns, 0), window_runs(columns, 1), of_columns)
+    return offset, join_runs(window_runs(rows, 0), window_runs(rows, 1), of_rows)
+
+
+def offsets_of_axes(columns: jax.Array, rows: jax.Array, where: PoolWindow) -> jax.Array:
+    """Returns the offsets of `chosen_offsets` for a choice along one axis after the other.
+
+    Args:
+        columns: as `chosen_by_axes` returns it.
+        rows: as `chosen_by_axes` returns it.
+        where: the windows.
+    """
+    starts = np.arange(where.output[0], dtype=np.int32) * where.strides[0] - where.pads[0][0]
+    rows = rows.astype(jnp.int32)
+    place = rows + jnp.asarray(starts)[None, :, None, None]
+    # Which column of a row in the padding was chosen makes no difference.
+    place = jnp.clip(place, 0, where.size[0] - 1)
+    column = jnp.take_along_axis(columns, place, axis=1).astype(jnp.int32)
+    return (rows * jnp.int32(offset_pitch(where)[1]) + column).astype(offset_dtype(where))
 
 
 def _written_out(x: jax.Array, where: PoolWindow) -> jax.Array:
-    pitch = offset_pitch(where)[1]
-    dtype = offset_dtype(where)
-
     def piece(rows: WindowRun, columns: WindowRun) -> jax.Array:
-        shape = (x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3])
-        padding = jnp.full(shape, -jnp.inf, x.dtype)
-
-        def element(i: int, j: int) -> jax.Array:
-            values = read_windows(x, where, rows, columns, i, j)
-            return padding if values is None else values
-
-        def decide_row(i: int):
-            top = held = element(i, 0)
-            offset = jnp.full(shape, i * where.dilation[0] * pitch, dtype)
-            for j in range(1, where.window[1]):
-                values = element(i, j)
-                here = (i * where.dilation[0] * pitch) + j * where.dilation[1]
-                offset = jnp.where(held >= values, offset, jnp.asarray(here, dtype))
-                held = jnp.where(held >= values, held, values)
-                top = lax.max(top, values)
-            return top, held, offset
-
-        _, held, offset = decide_row(0)
-        for i in range(1, where.window[0]):
-            row_top, row_held, row_offset = decide_row(i)
-            keep = held >= row_top
-            held = jnp.where(keep, held, row_held)
-            offset = jnp.where(keep, offset, row_offset)
-        return offset
+        decided = (
+            _row_of(x, where, rows, columns, i, offset_dtype(where)) for i in range(where.window[0])
+        )
+        return _folded(decided)[2]
 
     return join_runs(window_runs(where, 0), window_runs(where, 1), piece)
+
+
+def _row_of(
+    x: jax.Array,
+    where: PoolWindow,
+    rows: WindowRun,
+    columns: WindowRun,
+    i: int,
+    dtype: np.dtype,
+) -> Chosen:
+    """Returns what is known of row `i` of each window of two runs."""
+    shape = _shape(x, rows, columns)
+    first = i * where.dilation[0] * offset_pitch(where)[1]
+
+    def element(j: int) -> Chosen:
+        values = _element(x, where, rows, columns, i, j)
+        return values, values, jnp.full(shape, first + j * where.dilation[1], dtype)
+
+    return _folded(element(j) for j in range(where.window[1]))
+
+
+def _folded(parts: Iterable[Chosen]) -> Chosen:
+    """Returns what is known of several parts of each window, which follow each other."""
+    (top, held, offset), *others = parts
+    for next_top, next_held, next_offset in others:
+        keep = held >= next_top
+        held = lax.select(keep, held, next_held)
+        offset = lax.select(keep, offset, next_offset)
+        top = lax.max(top, next_top)
+    return top, held, offset
+
+
+def _element(
+    x: jax.Array, where: PoolWindow, rows: WindowRun, columns: WindowRun, i: int, j: int
+) -> jax.Array:
+    """Returns element (i, j) of every window of two runs; padding is -inf."""
+    values = read_windows(x, where, rows, columns, i, j)
+    return jnp.full(_shape(x, rows, columns), -jnp.inf, x.dtype) if values is None else values
+
+
+def _shape(x: jax.Array, rows: WindowRun, columns: WindowRun) -> tuple[int, int, int, int]:
+    return x.shape[0], rows.last - rows.first, columns.last - columns.first, x.shape[3]
 
 
 def _searched(x: jax.Array, where: PoolWindow) -> jax.Array:

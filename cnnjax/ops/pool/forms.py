@@ -2,8 +2,8 @@
 
 On other platforms lax's own forms run, which XLA recognizes. Measured on two AVX-512 cores with
 `scripts/benchmarks/ops.py`: the runs of `runs.py` are faster than lax on nearly all pooling layers
-of the classic networks. Two passes, first over rows and then over columns, do less work for sums
-over large windows.
+of the classic networks. Two passes, first over one axis and then over the other, do less work for
+large windows that overlap, and compile in less time.
 """
 
 from __future__ import annotations
@@ -13,22 +13,33 @@ from typing import Literal
 from cnnjax.ops.checks import MOST_TERMS
 from cnnjax.ops.pool.runs import input_runs, lag_count, window_runs
 from cnnjax.ops.pool.window import PoolWindow
+from cnnjax.ops.sizes import Pair
 
 Form = Literal["runs", "two_pass", "lax", "search"]
 
-# Windows of 8 x 8 at each pixel; the choice of each is compared once for each of its elements.
-MOST_GRAD_TERMS = 64**2
+# Maxima of more terms than those of 3 x 3 windows, two apart, are faster or compile faster in two
+# passes.
+DIRECT_MAX_TERMS = 25
+# Windows of 16 x 16 at each pixel, whose two passes compile in about three seconds.
+MOST_MAX_TERMS = 16**2
 # More terms than these are cheaper to add up in two passes.
 DIRECT_TERMS = 81
 
 
 def max_form(where: PoolWindow) -> Form:
-    """Returns the form of max pooling.
+    """Returns the form of max pooling and of its choices.
 
     Args:
         where: the windows.
     """
-    return "runs" if few_terms(where) else "lax"
+    if max(where.window) > MOST_TERMS:
+        return "lax"
+    window, inputs = _window_terms(where), _input_terms(where)
+    if max(window[0] * window[1], inputs[0] * inputs[1]) <= DIRECT_MAX_TERMS:
+        return "runs"
+    # A choice compares what is padding as well.
+    compared = [len(window_runs(where, axis)) * where.window[axis] for axis in (0, 1)]
+    return "two_pass" if max(*compared, *inputs) <= MOST_MAX_TERMS else "lax"
 
 
 def max_grad_form(where: PoolWindow) -> Form:
@@ -37,25 +48,9 @@ def max_grad_form(where: PoolWindow) -> Form:
     Args:
         where: the windows.
     """
-    if few_terms(where):
-        rows, columns = (sum(len(run.lags) for run in input_runs(where, a)) for a in (0, 1))
-        if rows * columns <= MOST_GRAD_TERMS:
-            return "runs"
+    form = max_form(where)
     # lax has no derivative of dilated max pooling.
-    return "lax" if where.dilation == (1, 1) else "search"
-
-
-def few_terms(where: PoolWindow) -> bool:
-    """Returns whether windows may be compared element by element, written out.
-
-    Args:
-        where: the windows.
-    """
-    elements = where.window[0] * where.window[1]
-    if elements > MOST_TERMS:
-        return False
-    rows, columns = (window_runs(where, axis) for axis in (0, 1))
-    return len(rows) * len(columns) * elements <= MOST_TERMS
+    return "search" if form == "lax" and where.dilation != (1, 1) else form
 
 
 def sum_form(where: PoolWindow) -> Form:
@@ -66,7 +61,7 @@ def sum_form(where: PoolWindow) -> Form:
     """
     if max(where.window) > MOST_TERMS:
         return "lax"
-    return _separable_form(*(len(window_runs(where, a)) * where.window[a] for a in (0, 1)))
+    return _separable_form(*_window_terms(where))
 
 
 def sum_grad_form(where: PoolWindow) -> Form:
@@ -77,7 +72,7 @@ def sum_grad_form(where: PoolWindow) -> Form:
     """
     if max(lag_count(where, a) for a in (0, 1)) > MOST_TERMS:
         return "lax"
-    return _separable_form(*(sum(len(r.lags) for r in input_runs(where, a)) for a in (0, 1)))
+    return _separable_form(*_input_terms(where))
 
 
 def _separable_form(rows: int, columns: int) -> Form:
@@ -85,3 +80,15 @@ def _separable_form(rows: int, columns: int) -> Form:
     if rows * columns <= DIRECT_TERMS:
         return "runs"
     return "two_pass" if max(rows, columns) <= MOST_TERMS else "lax"
+
+
+def _window_terms(where: PoolWindow) -> Pair:
+    """Returns how many elements are read along the rows and the columns, by all runs of windows."""
+    rows, columns = (sum(len(run.inside) for run in window_runs(where, a)) for a in (0, 1))
+    return rows, columns
+
+
+def _input_terms(where: PoolWindow) -> Pair:
+    """Returns how many windows are read along the rows and the columns, by all runs of inputs."""
+    rows, columns = (sum(len(run.lags) for run in input_runs(where, a)) for a in (0, 1))
+    return rows, columns

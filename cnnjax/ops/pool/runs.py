@@ -22,6 +22,7 @@ from cnnjax.ops.pool.window import PoolWindow
 from cnnjax.ops.sizes import Pair, span
 
 Run = TypeVar("Run")
+Piece = TypeVar("Piece")
 
 FAR = 2**15
 """The longest stride in offsets, whose products stay within int32."""
@@ -138,14 +139,15 @@ def lag_count(where: PoolWindow, axis: int) -> int:
 
 
 def join_runs(
-    rows: Sequence[Run], columns: Sequence[Run], piece: Callable[[Run, Run], jax.Array]
-) -> jax.Array:
-    """Returns the pieces of every pair of runs, joined to one NHWC array.
+    rows: Sequence[Run], columns: Sequence[Run], piece: Callable[[Run, Run], Piece]
+) -> Piece:
+    """Returns the pieces of every pair of runs, joined to one NHWC array, or to several.
 
     Args:
         rows: the runs of the rows, in order.
         columns: the runs of the columns, in order.
-        piece: maps a run of rows and a run of columns to their part of the result.
+        piece: maps a run of rows and a run of columns to their part of the result, an array or a
+            tuple of arrays.
     """
     lines = [_join([piece(r, c) for c in columns], 2) for r in rows]
     return _join(lines, 1)
@@ -276,5 +278,7 @@ def _last_lag(where: PoolWindow, axis: int, stride: int) -> int:
     return (where.window[axis] - 1) * where.dilation[axis] // stride
 
 
-def _join(parts: list[jax.Array], axis: int) -> jax.Array:
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=axis)
+def _join(parts: list[Piece], axis: int) -> Piece:
+    if len(parts) == 1:
+        return parts[0]
+    return jax.tree.map(lambda *arrays: lax.concatenate(arrays, axis), *parts)

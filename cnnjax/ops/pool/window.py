@@ -55,13 +55,15 @@ class PoolWindow:
         rows, columns = (self._axis_counts(axis, include_pad) for axis in (0, 1))
         return (rows[:, None] * columns[None, :])[None, :, :, None]
 
-    def along(self, axis: int) -> PoolWindow:
-        """Returns the pooling along one axis only; that of the columns follows that of the rows.
+    def along(self, axis: int, first: int = 0) -> PoolWindow:
+        """Returns the pooling along one axis only, as one of two passes.
 
         Args:
             axis: 0 for rows, 1 for columns.
+            first: the axis of the first pass.
         """
-        other = (self.size[1], self.output[0])[axis]
+        # The second pass finds as many rows, or columns, as the first has left.
+        other = (self.size if axis == first else self.output)[1 - axis]
 
         def only(pair_, rest):
             return (pair_[0], rest) if axis == 0 else (rest, pair_[1])

@@ -29,7 +29,7 @@ def _value_and_gradient(pool, x, **options):
     return both(x)
 
 
-@pytest.mark.parametrize(("window", "strides"), [(2, 2), (3, 1), (3, 2)])
+@pytest.mark.parametrize(("window", "strides"), [(2, 2), (3, 1), (3, 2), (4, 1)])
 @pytest.mark.parametrize("padding", ["VALID", 1])
 def test_nan_and_infinity_give_what_lax_gives(window, strides, padding):
     x = jnp.asarray(np.random.default_rng(0).choice(NON_FINITE, (4, 9, 9, 8)), jnp.float32)
@@ -63,13 +63,15 @@ def _where(size, window, strides, padding: int | str = "VALID", dilation=1):
 def test_the_form_follows_the_windows():
     assert max_form(_where(55, 3, 2)) == "runs"
     assert max_form(_where(112, 3, 2, 1)) == "runs"
-    assert max_form(_where(112, 112, 1)) == "lax"
-    assert max_form(_where(112, 20, 1, dilation=2)) == "runs"
+    assert max_form(_where(14, 3, 1, 1)) == "two_pass"
+    assert max_form(_where(14, 13, 1, 6)) == "two_pass"
+    assert max_form(_where(112, 30, 30)) == "two_pass"
+    assert max_form(_where(112, 20, 1)) == "lax"
     assert max_form(_where(112, 20, 1, padding=19, dilation=2)) == "lax"
     assert max_grad_form(_where(55, 3, 2)) == "runs"
-    assert max_grad_form(_where(112, 30, 30)) == "runs"
-    assert max_grad_form(_where(112, 16, 1)) == "lax"
-    assert max_grad_form(_where(112, 16, 1, dilation=2)) == "search"
+    assert max_grad_form(_where(112, 16, 1)) == "two_pass"
+    assert max_grad_form(_where(112, 20, 1)) == "lax"
+    assert max_grad_form(_where(112, 20, 1, dilation=2)) == "search"
     assert sum_form(_where(8, 3, 1, 1)) == "runs"
     assert sum_form(_where(56, 56, 56)) == "two_pass"
     assert sum_grad_form(_where(56, 56, 56)) == "runs"
@@ -98,17 +100,55 @@ SEARCHED: list[dict[str, Any]] = [
 ]
 
 
+def _by_axes(x, where):
+    return choice.offsets_of_axes(*choice.chosen_by_axes(x, where), where)
+
+
 @pytest.mark.parametrize("options", SEARCHED, ids=str)
-def test_a_loop_over_the_elements_chooses_as_comparing_them_written_out(options):
+def test_a_loop_and_two_passes_choose_as_comparing_the_elements_written_out(options):
     generator = np.random.default_rng(0)
     for values in (NON_FINITE, [0.0, 1.0, 2.0], [-np.inf, np.nan], [-np.inf]):
         x = jnp.asarray(generator.choice(values, (2, 6, 5, 3)), jnp.float32)
         where = pool_window("pool", x, **options)
-        found, expected = (
+        expected, looped, in_passes = (
             places(jax.jit(form, static_argnums=1)(x, where), where)
-            for form in (choice._searched, choice._written_out)
+            for form in (choice._written_out, choice._searched, _by_axes)
         )
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(looped, expected)
+        np.testing.assert_array_equal(in_passes, expected)
+
+
+@pytest.mark.parametrize(("window", "strides", "dilation"), [(5, 1, 1), (4, 2, 3), (9, 9, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_two_passes_give_each_element_what_its_windows_give(window, strides, dilation, dtype):
+    # Few distinct values, so that many are equal.
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 9, (2, 13, 16, 3)), dtype)
+    where = pool_window("pool", x, window, strides, window // 2, dilation, False)
+    assert max_form(where) == "two_pass"
+    weights = np.random.default_rng(1).integers(-9, 9, (2, *where.output, 3))
+    pool = lambda x: ops.max_pool(  # noqa: E731
+        x, window, strides=strides, padding=window // 2, dilation=dilation
+    )
+    y, pull = jax.vjp(pool, x)
+    maxima = np.asarray(y, np.float64)
+    padded = np.pad(
+        np.asarray(x, np.float64),
+        [(0, 0), *2 * [(window // 2, window // 2)], (0, 0)],
+        constant_values=-np.inf,
+    )
+    sums = np.zeros_like(padded)
+    for n, row, column, c in np.ndindex(y.shape):
+        start = row * strides, column * strides
+        part = tuple(slice(s, s + (window - 1) * dilation + 1, dilation) for s in start)
+        elements = padded[n, *part, c]
+        assert maxima[n, row, column, c] == elements.max()
+        i, j = np.unravel_index(elements.argmax(), elements.shape)
+        place = start[0] + i * dilation, start[1] + j * dilation
+        sums[n, *place, c] += weights[n, row, column, c]
+    edge = slice(window // 2, -(window // 2))
+    # Sums of few small integers are exact in float32, and rounded once to a half type.
+    expected = jnp.asarray(sums[:, edge, edge], jnp.float32).astype(dtype)
+    np.testing.assert_array_equal(pull(jnp.asarray(weights, dtype))[0], expected)
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
