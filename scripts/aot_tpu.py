@@ -1,6 +1,6 @@
 """Compiles training steps for TPU v5e without a TPU, ours against JAX's own derivatives.
 
-    pip install "cnnjax[tpu_aot]"
+    pip install "cnnjax[tpu-aot]"
     JAX_PLATFORMS=cpu python -m scripts.aot_tpu --out=docs/results/tpu_aot
 
 Results are written after each program. Programs that are there already, of the same versions, are

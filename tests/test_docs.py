@@ -87,7 +87,7 @@ def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     if page == "another_library.md":
         for library in ("haiku", "equinox"):
-            pytest.importorskip(library, reason='pip install "cnnjax[drop_in]" brings it')
+            pytest.importorskip(library, reason='pip install "cnnjax[drop-in]" brings it')
     if page == "analysis.md":
         write_files_of_analysis(tmp_path)
     path = DOCS / page

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import re
 import sys
 from importlib import metadata
 
@@ -120,3 +121,9 @@ def test_the_core_alone_imports_all_but_configurations_and_commands():
     assert message in done.stdout, done.stderr
     # The command ends as after any mistake of its user.
     assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
+
+
+def test_extras_have_the_names_that_packages_are_published_with():
+    # With an underscore, pip 23 does not find the extra that setuptools writes with a dash.
+    for extra in required()[1]:
+        assert extra == re.sub(r"[-_.]+", "-", extra).lower()

@@ -37,7 +37,7 @@ def test_another_platform_is_refused():
 
 @pytest.mark.slow
 def test_a_batch_is_found_for_a_tpu_that_is_not_there():
-    pytest.importorskip("libtpu", reason='pip install "cnnjax[tpu_aot]" brings it')
+    pytest.importorskip("libtpu", reason='pip install "cnnjax[tpu-aot]" brings it')
     model = linen.Sequential([lambda x: x.reshape(x.shape[0], -1), linen.Dense(10)])
     arguments: dict[str, Any] = dict(small_batches=(64, 128), platform="tpu")
     fit = max_batch(model, 50_000_000, (32, 32, 3), **arguments)

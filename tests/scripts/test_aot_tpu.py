@@ -87,7 +87,7 @@ def test_slices_that_do_not_exist_are_refused():
 
 @pytest.mark.slow
 def test_lenets_step_is_compiled_for_chips_that_are_not_there(tmp_path):
-    pytest.importorskip("libtpu", reason='pip install "cnnjax[tpu_aot]" brings it')
+    pytest.importorskip("libtpu", reason='pip install "cnnjax[tpu-aot]" brings it')
     command = [sys.executable, "-m", "scripts.aot_tpu", "--net=lenet5", f"--out={tmp_path / 'x'}"]
     subprocess.run([*command, "--chips=1", "--chips=4"], cwd=ROOT, check=True)
     rows = json.loads((tmp_path / "x.json").read_text())["rows"]

@@ -54,7 +54,7 @@ def training_step_bytes(
         optimizer: SGD with momentum if None.
         dtype: dtype of the images.
         platform: None for the default device, "tpu" for a chip of TPU v5e, which need not be there
-            (`pip install "cnnjax[tpu_aot]"`); compiling for it takes minutes.
+            (`pip install "cnnjax[tpu-aot]"`); compiling for it takes minutes.
         **apply_arguments: keyword arguments of `__call__`; training mode is chosen if not given.
 
     Returns:

@@ -36,7 +36,7 @@ def described_chips(chips: int = 1, axis: str = "data") -> Mesh:
     """
     if chips not in _SLICES:
         raise ValueError(f"described_chips: chips must be one of {sorted(_SLICES)}, got {chips!r}")
-    check_installed("tpu_aot", "libtpu")
+    check_installed("tpu-aot", "libtpu")
     from jax.experimental import topologies
 
     name = _SLICES[chips]

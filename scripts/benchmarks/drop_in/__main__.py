@@ -94,7 +94,7 @@ def main() -> None:
     flags = parser.parse_args()
     missing = [name for name in LIBRARIES.values() if importlib.util.find_spec(name) is None]
     if missing:
-        parser.error(f"{missing[0]} is not installed; pip install 'cnnjax[drop_in]'")
+        parser.error(f"{missing[0]} is not installed; pip install 'cnnjax[drop-in]'")
     found = report(flags.repeats, flags.batch, flags.size, tuple(LIBRARIES), flags.notes)
     if flags.out is not None:
         write_json(flags.out.with_suffix(".json"), found)

@@ -12,7 +12,7 @@ from scripts.benchmarks.drop_in.steps import LIBRARIES, training
 @pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")  # nnx.BatchNorm
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_twenty_steps_have_the_same_losses(library):
-    pytest.importorskip(LIBRARIES[library], reason='pip install "cnnjax[drop_in]" brings it')
+    pytest.importorskip(LIBRARIES[library], reason='pip install "cnnjax[drop-in]" brings it')
     losses = {}
     # float64, since float32 rounding alone moves the losses of a net with batch norm.
     with (
