@@ -5,7 +5,8 @@
         --torch --calls 20
 
 All formulations are compiled with the package's compiler options; where there are any, "lax" is
-lax's own form without them. A star marks what `dispatch.choose` picks. With `--torch`, PyTorch is
+lax's own form without them. Where XLA can call oneDNN, each is compiled with such calls as well. A
+star marks what `dispatch.choose` picks, with calls and without. With `--torch`, PyTorch is
 timed too, and the error of each result is its distance from PyTorch's in float64, relative to the
 norm. On a GPU both may compute float32 products in TF32.
 """
@@ -119,7 +120,7 @@ def _row(
 def _line(row: dict[str, Any]) -> str:
     digits = 2 if min(row["ms"].values(), default=1) > 0.5 else 3
     cells = [
-        f"{name}{'*' if name == row['chosen'] else ''} {ms:.{digits}f}"
+        f"{name}{'*' if name in row['chosen'] else ''} {ms:.{digits}f}"
         for name, ms in row["ms"].items()
     ]
     if worst := max(row.get("errors", {}).values(), default=0.0):

@@ -71,13 +71,21 @@ class ConvPass:
         size = self.spec.output_size(self.input_shape[1:3], self.kernel_shape[:2])
         return (self.layer.batch, *size, self.layer.filters)
 
-    def chosen(self, platform: str) -> str:
-        """Returns what `dispatch.choose` picks.
+    def chosen(self, platform: str) -> list[str]:
+        """Returns the names of the functions that `dispatch.choose` picks: without, with oneDNN.
 
         Args:
             platform: a name that `jax.default_backend()` may return.
         """
-        return dispatch.choose(self.name, self.spec, self.input_shape, self.kernel_shape, platform)
+        shapes = self.input_shape, self.kernel_shape, platform
+        chosen = [dispatch.choose(self.name, self.spec, *shapes)]
+        if onednn.is_there():
+            chosen.append(_calling(dispatch.choose(self.name, self._calling_spec, *shapes)))
+        return chosen
+
+    @property
+    def _calling_spec(self) -> conv_spec.ConvSpec:
+        return dataclasses.replace(self.spec, onednn=True)
 
     @property
     def array_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -121,8 +129,14 @@ class ConvPass:
         }
         if onednn.is_there():
             calling = {**options, onednn.OPTION: True}
-            found |= {f"{name}, oneDNN": (call, calling) for name, (call, _) in found.items()}
+            for name, module in own.items():
+                call = partial(getattr(module, self.name), self._calling_spec, *static)
+                found[_calling(name)] = (call, calling)
         return {"lax": (found["direct"][0], {}), **found} if options else found
+
+
+def _calling(name: str) -> str:
+    return f"{name}, oneDNN"
 
 
 def compile_all(

@@ -57,7 +57,8 @@ def test_one_layer_from_end_to_end(tmp_path, capsys):
     report = json.loads(out.with_suffix(".json").read_text())
     assert [row["pass"] for row in report["rows"]] == ["forward", "input_grad", "kernel_grad"]
     for row in report["rows"]:
-        assert row["batch"] == 2 and row["chosen"] in row["ms"] and min(row["ms"].values()) > 0
+        assert row["batch"] == 2 and min(row["ms"].values()) > 0
+        assert row["chosen"] and set(row["chosen"]) <= set(row["ms"])
     assert report["command"].endswith("--dtype bfloat16 --batch 2")
     assert "matmul*" in capsys.readouterr().out
     assert "Batches of 2, bfloat16." in out.with_suffix(".md").read_text()

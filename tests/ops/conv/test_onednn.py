@@ -88,6 +88,11 @@ def test_gradients_take_forms_that_the_rewriter_takes():
     assert _choice("input_grad", "depthwise_stride_2") == "shift_add"
     assert _choice("input_grad", "resnext_groups_stride_2") == "phases"
     assert _choice("input_grad", "resnet_3x3_stride_2") == "phases"
+    # Few channels of the images, which are the filters here.
+    assert _choice("input_grad", "lenet5_conv1") == "shift_add"
+    assert _choice("input_grad", "resnet_conv1") == "phases"
+    spec = conv_spec.ConvSpec((2, 2), ((3, 3), (3, 3)), (1, 1), 1, onednn=True)
+    assert dispatch.choose("input_grad", spec, (4, 224, 224, 3), (7, 7, 3, 64)) == "space_to_depth"
     assert _choice("kernel_grad", "resnet_3x3") == "merged"
     assert _choice("kernel_grad", "resnext_groups") == "merged"
     assert _choice("kernel_grad", "alexnet_conv2_two_towers") == "merged"
