@@ -87,7 +87,10 @@ def offsets_of(choice: Choice, where: PoolWindow) -> jax.Array:
         choice: what each window chose.
         where: the windows.
     """
-    return choice[0] if len(choice) == 1 else offsets_of_axes(*choice, where)
+    if len(choice) == 1:
+        return choice[0]
+    columns, rows = choice
+    return offsets_of_axes(columns, rows, where)
 
 
 def max_windows_input_grad(
