@@ -65,6 +65,8 @@ def test_the_form_follows_the_windows():
     assert max_form(_where(112, 3, 2, 1)) == "runs"
     assert max_form(_where(14, 3, 1, 1)) == "two_pass"
     assert max_form(_where(14, 13, 1, 6)) == "two_pass"
+    assert max_form(_where(56, 7, 7)) == "runs"
+    assert max_form(_where(7, 7, 7)) == "runs"
     assert max_form(_where(112, 30, 30)) == "two_pass"
     assert max_form(_where(112, 20, 1)) == "lax"
     assert max_form(_where(112, 20, 1, padding=19, dilation=2)) == "lax"
