@@ -7,6 +7,10 @@ naive loop. oneDNN has a form of its own for dL/dk, but XLA does not call it: it
 forward convolution that JAX writes, whose window is as large as the image, and which is slow. So
 dL/dk is written in another way (`algorithms/merged.py`), and programs with JAX's own are compiled
 without the option (docs/speed.md).
+
+A call for one input channel and one output column is wrong where the columns have a stride
+(docs/compiler.md). `algorithms/direct.py` writes such convolutions without it, and programs with
+one of another origin are compiled without the option.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.extend.core import Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_in_params
 from jax.extend.core.primitives import conv_general_dilated_p
 
 from cnnjax import compiler
@@ -118,14 +122,20 @@ def jit(function: Callable[Parameters, Result], **options: Any) -> Callable[Para
             "itself, not its result"
         )
     plain = compiler.jit(function, **options)
-    calling = functools.cache(lambda: _calling(function, options))
+    calling = functools.cache(lambda: _calling(_checked(function), options))
+    refused = False
 
     @functools.wraps(function)
     def call(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Result:
-        if not compiler.is_top_level() or not is_there():
+        nonlocal refused
+        if refused or not compiler.is_top_level() or not is_there():
             return plain(*arguments, **keywords)
-        with _stored_nowhere():
-            return calling()(*arguments, **keywords)
+        try:
+            with _stored_nowhere():
+                return calling()(*arguments, **keywords)
+        except _WrongCall:
+            refused = True
+            return plain(*arguments, **keywords)
 
     return call
 
@@ -135,7 +145,8 @@ def compiled(
 ) -> jax.stages.Compiled:
     """Returns a function compiled for arguments: with calls of oneDNN where that is faster.
 
-    It is not where a convolution's gradient by its kernel is JAX's own.
+    It is not where a convolution's gradient by its kernel is JAX's own, nor where a call would be
+    wrong.
 
     Args:
         function: a pure function of pytrees.
@@ -145,7 +156,7 @@ def compiled(
     """
     if often and is_there():
         traced = _calling(function, options).trace(*arguments)
-        if not _has_slow_kernel_grads(traced.jaxpr.jaxpr):
+        if not _has(traced.jaxpr.jaxpr, _is_slow_kernel_grad, _goes_wrong):
             with _stored_nowhere():
                 return traced.lower().compile()
     chosen = {"compiler_options": compiler.compiler_options(), **options}
@@ -164,20 +175,62 @@ def _calling(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return jax.jit(traced, compiler_options=chosen, **options)
 
 
-def _has_slow_kernel_grads(program: Jaxpr) -> bool:
+class _WrongCall(Exception):
+    """A program has a convolution whose call of oneDNN would be wrong."""
+
+
+def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function to trace, which raises `_WrongCall` in place of a wrong program."""
+
+    @functools.wraps(function)
+    def traced(*arguments: Any, **keywords: Any) -> Any:
+        leaves, tree = jax.tree.flatten((arguments, keywords))
+        arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
+
+        def of_arrays(*arrays: jax.Array) -> Any:
+            given = iter(arrays)
+            # What is static is no array.
+            whole = [next(given) if isinstance(leaf, jax.Array) else leaf for leaf in leaves]
+            inner_arguments, inner_keywords = jax.tree.unflatten(tree, whole)
+            return function(*inner_arguments, **inner_keywords)
+
+        program, shapes = jax.make_jaxpr(of_arrays, return_shape=True)(*arrays)
+        if _has(program.jaxpr, _goes_wrong):
+            raise _WrongCall
+        return jax.tree.unflatten(jax.tree.structure(shapes), jaxpr_as_fun(program)(*arrays))
+
+    return traced
+
+
+def _has(program: Jaxpr, *found: Callable[[JaxprEqn], bool]) -> bool:
+    """Returns whether a program has a convolution of which one of some functions is true."""
+    for equation in program.eqns:
+        if equation.primitive is conv_general_dilated_p and any(each(equation) for each in found):
+            return True
+        if any(_has(inner, *found) for inner in jaxprs_in_params(equation.params)):
+            return True
+    return False
+
+
+def _is_slow_kernel_grad(convolution: JaxprEqn) -> bool:
     """Returns whether a convolution is a gradient by a kernel as JAX writes it.
 
     Its batch are the images' channels, so that it is not the first axis. Ours in that form has a
     negative padding, and XLA does not hand it over.
     """
-    for equation in program.eqns:
-        if equation.primitive is conv_general_dilated_p:
-            given = equation.params
-            handed_over = given["batch_group_count"] == 1 and all(
-                side >= 0 for pads in given["padding"] for side in pads
-            )
-            if handed_over and given["dimension_numbers"].lhs_spec[0] != 0:
-                return True
-        if any(map(_has_slow_kernel_grads, jaxprs_in_params(equation.params))):
-            return True
-    return False
+    given = convolution.params
+    handed_over = given["batch_group_count"] == 1 and all(
+        side >= 0 for pads in given["padding"] for side in pads
+    )
+    return handed_over and given["dimension_numbers"].lhs_spec[0] != 0
+
+
+def _goes_wrong(convolution: JaxprEqn) -> bool:
+    """Returns whether a convolution's call is wrong: one channel, one output column, a stride."""
+    numbers = convolution.params["dimension_numbers"]
+    x, y = (
+        jnp.shape(variable.aval) for variable in (convolution.invars[0], convolution.outvars[0])
+    )
+    channels, sizes = x[numbers.lhs_spec[1]], [y[axis] for axis in numbers.out_spec[2:]]
+    strides = convolution.params["window_strides"]
+    return channels == 1 and any(n == 1 < s for n, s in zip(sizes, strides, strict=True))

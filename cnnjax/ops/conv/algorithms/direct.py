@@ -48,6 +48,8 @@ def forward(
         kernel: (height, width, channels / groups, filters).
         numbers: the places of the axes, if others.
     """
+    if spec.onednn:
+        x, spec = _without_idle_strides(spec, x, kernel, numbers)
     return lax_conv(
         x,
         kernel,
@@ -58,6 +60,28 @@ def forward(
         feature_group_count=spec.groups,
         precision=spec.precision,
     )
+
+
+def _without_idle_strides(
+    spec: ConvSpec, x: jax.Array, kernel: jax.Array, numbers: ConvDimensionNumbers
+) -> tuple[jax.Array, ConvSpec]:
+    """Returns images and a convolution of the same result: no stride where one window fits.
+
+    oneDNN is called with wrong strides for one channel and one output column.
+    """
+    strides, padding = list(spec.strides), list(spec.padding)
+    for place, (axis, of_kernel) in enumerate(
+        zip(numbers.lhs_spec[2:], numbers.rhs_spec[2:], strict=True)
+    ):
+        low, high = padding[place]
+        span = sizes.span(kernel.shape[of_kernel], spec.dilation[place])
+        idle = low + x.shape[axis] + high - span
+        if 0 <= idle < strides[place] and strides[place] > 1:
+            # What lies behind the only window is cut off.
+            end = min(x.shape[axis], max(span - low, 1))
+            x = lax.slice_in_dim(x, 0, end, axis=axis)
+            strides[place], padding[place] = 1, (low, span - low - end)
+    return x, dataclasses.replace(spec, strides=tuple(strides), padding=tuple(padding))
 
 
 def input_grad(
