@@ -20,11 +20,12 @@ import functools
 import os
 import platform
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import ShapedArray
 from jax.extend.core import Jaxpr, JaxprEqn, jaxpr_as_fun, jaxprs_in_params
 from jax.extend.core.primitives import conv_general_dilated_p
 
@@ -228,9 +229,8 @@ def _is_slow_kernel_grad(convolution: JaxprEqn) -> bool:
 def _goes_wrong(convolution: JaxprEqn) -> bool:
     """Returns whether a convolution's call is wrong: one channel, one output column, a stride."""
     numbers = convolution.params["dimension_numbers"]
-    x, y = (
-        jnp.shape(variable.aval) for variable in (convolution.invars[0], convolution.outvars[0])
-    )
+    variables = convolution.invars[0], convolution.outvars[0]
+    x, y = (cast(ShapedArray, variable.aval).shape for variable in variables)
     channels, sizes = x[numbers.lhs_spec[1]], [y[axis] for axis in numbers.out_spec[2:]]
     strides = convolution.params["window_strides"]
     return channels == 1 and any(n == 1 < s for n, s in zip(sizes, strides, strict=True))
