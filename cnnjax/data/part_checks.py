@@ -9,7 +9,7 @@ from cnnjax.data.errors import DataError
 from cnnjax.data.kinds import Kind
 from cnnjax.nearest import did_you_mean
 
-RESERVED = ("weight", "position")
+RESERVED = ("weight", "position", "draw")
 """Names of the arrays that a batch adds to the parts of its examples."""
 
 COUNT_SUFFIX = "_count"

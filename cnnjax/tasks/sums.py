@@ -23,10 +23,20 @@ def weighted_sums(values: Mapping[str, Array], batch: Batch) -> Sums:
         values: numbers [batch] by name.
         batch: gives the weights: 0 for an example that fills up the batch, whose numbers may be
             NaN.
+
+    Raises:
+        ValueError: something else than one number for each example.
     """
     weight = batch["weight"]
     sums = {"weight": weight.sum()}
     for name, numbers in values.items():
+        shape = getattr(numbers, "shape", None)
+        if shape != weight.shape:
+            given = type(numbers).__name__ if shape is None else f"the shape {list(shape)}"
+            raise ValueError(
+                f"{name}: {given} was given for {weight.shape[0]} examples; give one number for "
+                f"each, in an array of the shape {list(weight.shape)}"
+            )
         own = weight.astype(numbers.dtype)
         # A plain product would let one infinite number of weight 0 make the sum NaN.
         sums[name] = jnp.where(own > 0, own * numbers, 0).sum()

@@ -1,14 +1,17 @@
 """Checks, from shapes alone, that the parts of a run fit together; nothing is compiled."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax.errors import FlaxError
 
-from cnnjax import nn, patterns
+from cnnjax import data, nn, patterns
 from cnnjax.tasks.base import Moment
 from cnnjax.training.errors import ConfigError
+from cnnjax.training.loop.evaluation import batch_values
 from cnnjax.training.run import Run
 from cnnjax.training.step.batch import kinds_of
 from cnnjax.training.step.gradients import check_parts
@@ -63,6 +66,11 @@ def _check(run: Run) -> TrainState:
     sizes = {name: jnp.zeros(order.batch_size) for name, order in run.orders.items()}
     check_parts(sizes, run.accumulate)
     variables = network_shapes(run, run.image_shape)
+    if not variables.get("params"):
+        raise ValueError(
+            f"model: {run.names[0]} has no parameters, so that there is nothing to learn"
+        )
+    _check_variables(run, variables)
     outputs = _outputs(run, variables, run.image_shape, "preprocess (data.resize, data.pad)")
     run.task.check(spec, outputs)
     # Only the task knows what the network gets from further streams: see `_check_loss`.
@@ -75,6 +83,9 @@ def _check(run: Run) -> TrainState:
     # Making the optimizer's state raises where a rule matches no parameter.
     shapes = jax.eval_shape(run.first_state, variables)
     _check_loss(run, variables)
+    _check_update(run, shapes)
+    if run.test is not None:
+        _check_test(run, run.test, variables)
     return shapes
 
 
@@ -132,7 +143,81 @@ def _check_loss(run: Run, variables: Any) -> None:
         )
         return run.task.loss(run.model, variables, batch, moment)
 
-    jax.eval_shape(loss, variables)
+    try:
+        jax.eval_shape(loss, variables)
+    except KeyError as error:
+        views = ", ".join(run.main.views or ())
+        remedy = (
+            f"its parts are in the views {views}: give a task that reads these"
+            if views
+            else f"the first stream has {', '.join(run.main.examples.spec)}"
+        )
+        raise ValueError(
+            f"train: {type(run.task).__name__} needs {error} in a batch; {remedy}"
+        ) from error
+
+
+def _check_variables(run: Run, own: Mapping[str, Any]) -> None:
+    """Refuses variables to start from that are not the network's."""
+    given = run.variables or {}
+    unknown = [name for name in given if name not in own]
+    if unknown and len(unknown) == len(given):
+        raise ValueError(
+            f"variables: {unknown[0]!r} is no collection of {run.names[0]}; it has "
+            f"{', '.join(own)}: give {{'params': …}}, not the parameters themselves"
+        )
+    for name, collection in given.items():
+        # A further collection is the user's own.
+        if name not in own:
+            continue
+        expected, found = (_sizes(tree) for tree in (own[name], collection))
+        differing = [p for p in {**expected, **found} if expected.get(p) != found.get(p)]
+        if differing:
+            path = differing[0]
+            raise ValueError(
+                f"variables: {name}/{path} is {found.get(path, 'missing')}, but "
+                f"{expected.get(path, 'missing')} in {run.names[0]}; give variables of this "
+                "network"
+            )
+
+
+def _sizes(tree: Any) -> dict[str, str]:
+    """Returns the shape of each array by its path."""
+    leaves = zip(patterns.path_names(tree), jax.tree.leaves(tree), strict=True)
+    return {path: f"of the shape {list(jnp.shape(leaf))}" for path, leaf in leaves}
+
+
+def _check_update(run: Run, state: TrainState) -> None:
+    """Traces the optimizer's update: it may need what a step has not."""
+
+    def update(state: TrainState) -> Any:
+        optimizer = optax.with_extra_args_support(run.make_optimizer(state.params))
+        return optimizer.update(state.params, state.opt_state, state.params, value=jnp.zeros(()))
+
+    try:
+        # Whether dtypes may be mixed is not what is asked here.
+        with jax.numpy_dtype_promotion("standard"):
+            jax.eval_shape(update, state)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"optimizer: its update fails ({error}); give an optax transformation that needs "
+            "gradients, parameters and the loss alone, such as optax.adam(1e-3)"
+        ) from error
+
+
+def _check_test(run: Run, test: data.Examples, variables: Any) -> None:
+    """Traces the evaluation of a batch of the examples that are evaluated."""
+    values = batch_values(run.model, run.task, run.preprocess, test)
+    blank = {p: jnp.zeros((2, *form.shape), form.dtype) for p, form in test.spec.items()}
+    batch = {**blank, "weight": jnp.ones(2)}
+    try:
+        jax.eval_shape(lambda v: values(v, run.task.init_state(), batch), variables)
+    except KeyError as error:
+        raise ValueError(
+            f"test: the evaluation needs a part {error}; the examples have {', '.join(test.spec)}"
+        ) from error
+    except _SHAPE_ERRORS as error:
+        raise ValueError(f"test: these examples cannot be evaluated: {error}") from error
 
 
 def _blank(run: Run, name: str) -> dict[str, Any]:
@@ -191,5 +276,5 @@ def _augmented(run: Run, policy: Any) -> tuple[int, ...]:
 def _size_error(run: Run, shape: tuple[int, ...], error: Exception, remedy: str) -> ValueError:
     return ValueError(
         f"model: {run.names[0]} cannot take images of {'x'.join(map(str, shape))} ({error}); "
-        f"change {remedy}"
+        f"where the size is at fault, change {remedy}"
     )

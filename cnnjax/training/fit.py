@@ -90,6 +90,7 @@ def fit(
         TrainingStopped: the run received a signal to stop and has saved its state.
     """
     start = time.perf_counter()
+    _check_options(parallel, cadence, callbacks)
     if extend_to is not None:
         run = run.replace(total_epochs=extend_to)
     options = _Options(cadence, parse_steps(profile_steps), read, callbacks, progress)
@@ -98,6 +99,25 @@ def fit(
     placement, plan = _prepare(run, storage, parallel)
     with storage.locked(), StopRequest() as stop:
         return _train(run, storage, placement, plan, stop, options, start)
+
+
+def _check_options(parallel: Any, cadence: Any, callbacks: Any) -> None:
+    """Refuses options of another type."""
+    for name, value, kind in (
+        ("parallel", parallel, Parallel),
+        ("cadence", cadence, Cadence),
+        ("callbacks", callbacks, Sequence),
+    ):
+        if not isinstance(value, kind):
+            what = f"training.{kind.__name__}" if kind is not Sequence else "sequence of callbacks"
+            raise ConfigError(f"{name}: {value!r} was given; give a {what}")
+    methods = [name for name in vars(Callback) if name.startswith("on_")]
+    for callback in callbacks:
+        if missing := [name for name in methods if not callable(getattr(callback, name, None))]:
+            raise ConfigError(
+                f"callbacks: {type(callback).__name__} has no method {missing[0]}; derive it from "
+                "training.Callback"
+            )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from cnnjax import compiler, data, nn
 from cnnjax.tasks.base import Batch, Task
 from cnnjax.training.check_examples import check_examples
+from cnnjax.training.check_fields import WHOLE, check_fields, no_transformation
 from cnnjax.training.check_rules import check_unfreeze
 from cnnjax.training.devices.scope import BatchNormScope
 from cnnjax.training.errors import ConfigError
@@ -98,27 +99,10 @@ class Run:
 
     def __post_init__(self) -> None:
         """Refuses values of which no run can be made."""
-        for name in ("epochs", "batch_size", "accumulate"):
-            value = getattr(self, name)
-            # To Python True is a whole number.
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"{name}: {value!r} was given; give a whole number from 1 on")
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay: {self.ema_decay} was given; give 0 or more, below 1")
-        if self.total_epochs is not None and self.total_epochs < self.epochs:
-            raise ConfigError(
-                f"extend_to: {self.total_epochs} epochs are fewer than the run's {self.epochs}"
-            )
-        if not isinstance(self.model, linen.Module):
-            raise ConfigError(
-                f"model: {type(self.model).__name__} was given; give a flax.linen module, such as "
-                "cnnjax.models.create_model returns"
-            )
-        if not isinstance(self.task, Task):
-            raise ConfigError(
-                f"task: {type(self.task).__name__} was given; give a task, one of cnnjax.tasks or "
-                "derived from tasks.Task"
-            )
+        check_fields(self)
+        for name in WHOLE:
+            # NumPy's whole numbers have no form in JSON.
+            object.__setattr__(self, name, int(getattr(self, name)))
         check_unfreeze(self.unfreeze, self.epochs)
         if self.variables is not None and self.start is not None:
             raise ConfigError("start: variables are given too; leave one of them out")
@@ -251,7 +235,15 @@ class Run:
         """
         rule = self.optimizer
         if not isinstance(rule, optax.GradientTransformation):
-            rule = rule(params)
+            try:
+                rule = rule(params)
+            except TypeError as error:
+                raise ConfigError(
+                    f"optimizer: as a function of the parameters it fails ({error}); give an optax "
+                    "transformation, such as optax.sgd(0.1), or a function that returns one"
+                ) from error
+            if not isinstance(rule, optax.GradientTransformation):
+                raise ConfigError(f"optimizer: as its function's result, {no_transformation(rule)}")
         return self.freezing.wrap(rule, params, epoch)
 
     def init_state(self) -> TrainState:

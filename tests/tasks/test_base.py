@@ -24,8 +24,15 @@ def test_a_weight_of_zero_keeps_out_what_is_not_a_number():
 
 
 def test_numbers_of_another_batch_size_have_no_weighted_sum():
-    with pytest.raises((TypeError, ValueError), match="incompatible shapes"):
+    with pytest.raises(
+        ValueError, match=r"loss: the shape \[2\] was given for 3 examples; give one"
+    ):
         weighted_sums({"loss": jnp.ones(2)}, BATCH)
+    # A column would be multiplied with every weight.
+    with pytest.raises(ValueError, match=r"loss: the shape \[3, 1\] was given for 3 examples"):
+        weighted_sums({"loss": jnp.ones((3, 1))}, BATCH)
+    with pytest.raises(ValueError, match="error: float was given for 3 examples"):
+        weighted_sums({"loss": jnp.ones(3), "error": 1.0}, BATCH)  # pyright: ignore
 
 
 def test_metrics_are_means_and_start_with_the_loss():

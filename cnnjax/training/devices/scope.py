@@ -43,8 +43,14 @@ def norm_groups(scope: NormScope, batch: int, shards: int) -> int:
         shards: number of devices that they are spread over.
 
     Raises:
-        ConfigError: the scope is unknown, or its groups do not divide the batch.
+        ConfigError: the scope is unknown, its groups do not divide the batch, or a size of groups
+            is given for another scope.
     """
+    if scope.scope in ("global", "device") and scope.group_size is not None:
+        raise ConfigError(
+            f"batch_norm.group_size: {scope.group_size} was given with the scope {scope.scope}; it "
+            'belongs to scope="group": set that, or leave it out'
+        )
     if scope.scope == "global":
         return 1
     if scope.scope == "device":

@@ -53,7 +53,7 @@ def _check_folder(workdir: Path, identity: RunIdentity) -> bool:
                 raise RunFolderError(
                     f"workdir: {workdir} holds files but no run; give an empty folder"
                 ) from None
-            _check_writable(workdir)
+            check_writable(workdir)
             return False
         else:
             raise
@@ -68,7 +68,7 @@ def _check_folder(workdir: Path, identity: RunIdentity) -> bool:
                 else ""
             )
         )
-    _check_writable(workdir)
+    check_writable(workdir)
     return True
 
 
@@ -78,7 +78,15 @@ def _identity_differences(there: RunIdentity, given: RunIdentity) -> list[str]:
     return _differences(there.values, given.values, _PREFIXES[given.made_by])
 
 
-def _check_writable(workdir: Path) -> None:
+def check_writable(workdir: Path) -> None:
+    """Refuses a folder that cannot be made or written; nothing is written.
+
+    Args:
+        workdir: the folder, which may not exist yet.
+
+    Raises:
+        RunFolderError: it cannot; the message says why.
+    """
     existing = workdir.absolute()
     # A dangling link counts as existing: no folder can be made in its place.
     while not os.path.lexists(existing):

@@ -56,17 +56,7 @@ def make_evaluator(
         The function. It raises `NothingToEvaluate` where none of the examples can be read.
     """
     placement = placement or one_device()
-    kinds = kinds_of(examples)
-
-    def batch_values(variables: Any, state: Any, batch: Batch) -> tuple[Sums, Rows]:
-        inputs = preprocess({name: batch[name] for name in kinds}, kinds)
-        whole = {**batch, **inputs}
-        # Nothing is random in evaluation, but a moment has a key.
-        moment = Moment(jax.random.key(0), train=False, totals=task.totals(whole), state=state)
-        sums, rows = task.evaluate(model, variables, whole, moment)
-        return with_count(sums, batch), {**rows, "weight": batch["weight"]} if rows else {}
-
-    compiled = placement.compile_evaluation(batch_values)
+    compiled = placement.compile_evaluation(batch_values(model, task, preprocess, examples))
 
     def evaluate(variables: Mapping[str, Any], state: Any = ()) -> dict[str, float]:
         batches = placed_batches(examples, batch_size, placement, read)
@@ -74,6 +64,30 @@ def make_evaluator(
         return task.metrics(without_count(sums, len(examples)), rows)
 
     return evaluate
+
+
+def batch_values(
+    model: linen.Module, task: Task, preprocess: data.Preprocess, examples: data.Examples
+) -> Callable[[Any, Any, Batch], tuple[Sums, Rows]]:
+    """Returns a pure function from variables, the task's state and a batch to sums and rows.
+
+    Args:
+        model: the network.
+        task: what it has learned.
+        preprocess: from stored examples to network inputs.
+        examples: whose batches it takes, as they are stored.
+    """
+    kinds = kinds_of(examples)
+
+    def values(variables: Any, state: Any, batch: Batch) -> tuple[Sums, Rows]:
+        inputs = preprocess({name: batch[name] for name in kinds}, kinds)
+        whole = {**batch, **inputs}
+        # Nothing is random in evaluation, but a moment has a key.
+        moment = Moment(jax.random.key(0), train=False, totals=task.totals(whole), state=state)
+        sums, rows = task.evaluate(model, variables, whole, moment)
+        return with_count(sums, batch), {**rows, "weight": batch["weight"]} if rows else {}
+
+    return values
 
 
 def placed_batches(
