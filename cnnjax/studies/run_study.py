@@ -9,6 +9,7 @@ from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.intervals import decide
 from cnnjax.studies.plan import PlannedRun, choose_runs, plan_all, plan_runs, plan_sources
 from cnnjax.studies.processes import work_in_processes
+from cnnjax.studies.purpose import check_for_study
 from cnnjax.studies.results import Results, collect
 from cnnjax.studies.study import Study
 from cnnjax.studies.worker import Worker, WorkOptions
@@ -59,6 +60,7 @@ def run_study(
     runs = plan_all(study)
     options = replace(options, waits=options.waits and not only)
     folder = StudyFolder(workdir)
+    check_for_study(folder.workdir, study, [run.name for run in runs])
     folder.check(runs)
     chosen, costs = _choose(runs, only, options.data_dir)
     # Those of other runs are known where the study was started before.

@@ -7,6 +7,7 @@ from pathlib import Path
 from cnnjax.studies.folder import StudyFolder
 from cnnjax.studies.intervals import mean_and_half
 from cnnjax.studies.processes import work_in_processes
+from cnnjax.studies.purpose import check_for_search
 from cnnjax.studies.search.choice import check_choice
 from cnnjax.studies.search.costs import TrialCosts, check_space, score_of
 from cnnjax.studies.search.optuna_package import load_optuna
@@ -63,6 +64,7 @@ def run_search(
     mean_and_half([0.0, 0.0])
     chosen = trial_names(search, only) if only else []
     folder, costs, score = StudyFolder(workdir), TrialCosts(options.data_dir), score_of(search)
+    check_for_search(folder.workdir)
     check_journal(search, folder.workdir, score.higher_is_better)
     _check_budget(search, check_space(search, costs).total)
     trials = Trials(search, folder.workdir, score.higher_is_better)
