@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnjax.commands.closed_output import quiet_where_output_is_closed
+from cnnjax.commands.early_signals import leaving_at_once, stop_by_sigterm
 from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.commands.help.columns import entry
 from cnnjax.extras import MissingPackage
@@ -54,7 +55,10 @@ def _run(given: list[str]) -> None:
     sys.argv[:] = [f"cnnjax {name}", *rest]
     # Only the one module: absl's flags belong to the process, and other commands define their own.
     try:
-        importlib.import_module(f"cnnjax.commands.{name}").run()
+        with leaving_at_once(name):
+            module = importlib.import_module(f"cnnjax.commands.{name}")
+        stop_by_sigterm(name)
+        module.run()
     except MissingPackage as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)

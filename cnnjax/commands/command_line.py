@@ -8,7 +8,7 @@ from typing import NoReturn
 from absl import flags
 
 from cnnjax import training
-from cnnjax.commands import find_configuration, suggestions
+from cnnjax.commands import find_configuration, suggestions, unset_keys
 from cnnjax.commands.exit_codes import USAGE_ERROR
 from cnnjax.commands.help.grouped_help import command_help
 from cnnjax.training.devices import processes
@@ -33,20 +33,27 @@ def parse(arguments: Sequence[str], description: str) -> list[str]:
         print(command_help(description))
         sys.exit(0)
     try:
-        if "config" in flags.FLAGS:
-            arguments = find_configuration.resolve(arguments)
-            # ml_collections reads the keys that are set from there, not from `arguments`.
-            sys.argv[:] = arguments
-        return flags.FLAGS(list(arguments))
+        if "config" not in flags.FLAGS:
+            return flags.FLAGS(list(arguments))
+        whole = arguments = find_configuration.resolve(arguments)
+        arguments, unset = unset_keys.split_off(whole)
+        # ml_collections reads the keys that are set from there, not from `arguments`.
+        sys.argv[:] = arguments
+        rest = flags.FLAGS(list(arguments))
+        unset_keys.unset(flags.FLAGS.config, unset)
+        # A run records its command.
+        sys.argv[:] = whole
+        return rest
     except (flags.Error, training.ConfigError) as error:
-        problem = _describe(error)
-    except (AttributeError, KeyError):
-        # ml_collections raises these for a key that the configuration does not have, without its
-        # name.
-        problem = suggestions.unknown_key(arguments)
-    except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
-        # The configuration file is executed while flags are parsed.
-        problem = f"--config: {error}"
+        problem = suggestions.error_of_file(error, arguments) or _describe(error)
+    except Exception as error:
+        # The configuration file is executed while flags are parsed. ml_collections names no key
+        # that the command line gives and the configuration does not have.
+        problem = (
+            suggestions.error_of_file(error, arguments)
+            or suggestions.unknown_key(arguments)
+            or f"--config: {error}"
+        )
     stop(problem, USAGE_ERROR)
 
 

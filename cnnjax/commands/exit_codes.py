@@ -28,7 +28,7 @@ MEANINGS = {
     INPUT_ERROR: "done, except for some inputs that could not be read",
     PEER_LOST: "another process of the run was gone",
     STOPPED: "stopped by SIGTERM or Ctrl-C, and saved: the same command continues from there",
-    INTERRUPTED: "a second Ctrl-C, which leaves at once; the last checkpoint is as it was",
+    INTERRUPTED: "left at once by Ctrl-C, before training or by a second one; what is saved stays",
     OUTPUT_CLOSED: "the output was read no further, as by head",
 }
 """What each code means, for --help."""

@@ -22,7 +22,7 @@ ROOMS = (".", "dense")
 
 
 def resolve(arguments: Sequence[str]) -> list[str]:
-    """Returns a command line in which --config holds the path of a file that exists.
+    """Returns a command line that starts with --config, the path of a file that exists.
 
     Args:
         arguments: the program's name and all that follows it.
@@ -30,30 +30,27 @@ def resolve(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: --config is missing, or has no value, or names no file.
     """
-    resolved = list(arguments)
-    found = False
-    for i, argument in enumerate(resolved):
+    program, *given = arguments
+    rest: list[str] = []
+    path = None
+    while given:
+        argument = given.pop(0)
         # No flags follow.
         if argument == "--":
+            rest += [argument, *given]
             break
         match = re.fullmatch(r"--?config(?:=(.*))?", argument, re.DOTALL)
         if match is None:
+            rest.append(argument)
             continue
-        found = True
-        name = match[1]
-        if name is None:
-            following = resolved[i + 1] if i + 1 < len(resolved) else ""
-            # Another flag follows: the value is missing.
-            name = "" if following.startswith("-") else following
-        path = find(name)
-        if match[1] is None:
-            resolved[i + 1] = path
-        else:
-            resolved[i] = f"--config={path}"
+        # Where another flag follows, the value is missing.
+        is_missing = match[1] is None and (not given or given[0].startswith("-"))
+        path = find("" if is_missing else given.pop(0) if match[1] is None else match[1])
     # A flag file may hold the flag too.
-    if not found and not any(re.match(r"--?flagfile\b", argument) for argument in resolved):
+    if path is None and not any(re.match(r"--?flagfile\b", argument) for argument in rest):
         raise training.ConfigError(missing())
-    return resolved
+    # It comes first: ml_collections knows the keys only after it.
+    return [program, *([] if path is None else [f"--config={path}"]), *rest]
 
 
 def find(name: str) -> str:

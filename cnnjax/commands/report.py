@@ -21,6 +21,7 @@ from cnnjax.commands.flags import networks
 from cnnjax.commands.flags.data_dir import read_data_dir
 from cnnjax.commands.flags.reading import read_options
 from cnnjax.commands.launch import check_report_packages, launch
+from cnnjax.training.folder.check import check_writable
 
 _ANALYSIS = flags.DEFINE_boolean(
     "analysis", True, "Analyze the network of a run; it takes a minute or so."
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str]) -> None:
                 "image files or folders, or leave it out"
             )
     folder, step = networks.one_checkpoint()
+    # Before the analysis, which takes a minute.
+    if Path(folder).is_dir():
+        check_writable(Path(folder))
     page = reports.write_report(
         folder,
         step=step,

@@ -1,7 +1,11 @@
 """What could have been meant by a flag that does not exist."""
 
+import itertools
+import re
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -20,8 +24,41 @@ def own_flags() -> dict[str, list[flags.Flag]]:
     }
 
 
-def unknown_key(arguments: Sequence[str]) -> str:
-    """Returns the message for a command line that sets a key which does not exist.
+def error_of_file(error: BaseException, arguments: Sequence[str]) -> str | None:
+    """Returns the message for an error in the configuration file; None if it lies elsewhere.
+
+    Args:
+        error: what was raised while the flags were parsed.
+        arguments: the command line, whose --config names a file that exists.
+    """
+    values = [a.partition("=")[2] for a in arguments if re.match(r"--?config=", a)]
+    values += [b for a, b in itertools.pairwise(arguments) if a in ("--config", "-config")]
+    for file in (value.partition(":")[0] for value in values):
+        if "has no attribute 'get_config'" in str(error):
+            return f"--config: {file} has no function get_config; its get_config() returns the run"
+        cause: BaseException | None = error
+        # absl and ml_collections raise errors of their own for some.
+        while cause is not None:
+            frames = traceback.extract_tb(cause.__traceback__)
+            lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(file)]
+            if lines:
+                return f"--config: {file}, line {lines[-1]}: {_in_words(cause)}"
+            cause = cause.__context__
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    """Returns an error's message; of ml_collections' long one for an unknown key, a short one."""
+    key = re.search(r'Key "(\w+)" does not exist', str(error))
+    if key:
+        meant = suggest(key[1], [], recipes.known_keys())
+        hint = f"did you mean {' or '.join(name.removeprefix('--') for name in meant)}?"
+        return f"the key {key[1]!r} is unknown; {hint if meant else recipes.nearest_key(key[1])}"
+    return f"{type(error).__name__}: {error}"
+
+
+def unknown_key(arguments: Sequence[str]) -> str | None:
+    """Returns the message for a command line that sets a key which does not exist, else None.
 
     Args:
         arguments: the program's name and all that follows it.
@@ -32,7 +69,7 @@ def unknown_key(arguments: Sequence[str]) -> str:
         key = name.removeprefix(PREFIX)
         if name != key and not any(k == key or k.startswith(f"{key}.") for k in known):
             return unknown_flag(name)
-    return "--config: the file sets a key that does not exist"
+    return None
 
 
 def unknown_flag(name: str) -> str:

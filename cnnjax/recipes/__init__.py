@@ -5,6 +5,7 @@ from cnnjax.recipes.config import (
     default_config,
     known_keys,
     nearest_key,
+    optional_keys,
     parse_config,
     task_section,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "make_blueprint",
     "make_run",
     "nearest_key",
+    "optional_keys",
     "parse_config",
     "task_section",
 ]

@@ -107,6 +107,22 @@ def nearest_key(path: str) -> str:
     return f"known: {', '.join(f'config.{key}' for key in siblings)}"
 
 
+def optional_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    """Returns the dotted keys that may be None.
+
+    Args:
+        section: the part of the schema to list.
+        prefix: put before each key, such as "optimizer.".
+    """
+    keys = []
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, pydantic.BaseModel):
+            keys += optional_keys(type(field.default), f"{prefix}{name}.")
+        elif type(None) in typing.get_args(field.annotation):
+            keys.append(f"{prefix}{name}")
+    return keys
+
+
 def known_keys(section: type[pydantic.BaseModel] = RunConfig, prefix: str = "") -> list[str]:
     """Returns every dotted key of the schema, in its order.
 

@@ -1,6 +1,7 @@
 """Flags of the programs that use trained networks: those of runs, or of files of weights."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -75,12 +76,17 @@ def run_folders() -> list[str]:
     Raises:
         ConfigError: there is none.
     """
-    folders = [part for given in _WORKDIR.value or () for part in given.split(",") if part]
+    folders = [part for given in _WORKDIR.value or () for part in _parts(given) if part]
     if not folders:
         raise training.ConfigError(
             "--workdir: give the folder of a run, or --model and --weights of a network"
         )
     return folders
+
+
+def _parts(given: str) -> list[str]:
+    """Returns the folders that a value names; a comma may be part of a folder's own name."""
+    return [given] if Path(given).is_dir() else given.split(",")
 
 
 def one_checkpoint() -> tuple[str, int | None]:
