@@ -10,6 +10,7 @@ from cnnjax import inference, models, nn, training, writing
 from cnnjax.compression.choose_channels import By, Ratio
 from cnnjax.compression.decomposition import DecomposedNetwork, Rank, decompose
 from cnnjax.compression.filters import PrunedNetwork, prune_filters
+from cnnjax.training.folder.check import check_writable
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
@@ -122,7 +123,7 @@ def check_output(output: str | Path) -> Path:
         output: a path at which nothing is yet, or an empty folder.
 
     Raises:
-        ConfigError: it is no empty folder.
+        ConfigError: it is no empty folder, or cannot be written.
     """
     folder = Path(output)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -130,6 +131,11 @@ def check_output(output: str | Path) -> Path:
             f"output: {folder} is {'a file' if folder.is_file() else 'not empty'}; give a "
             "new folder"
         )
+    try:
+        check_writable(folder)
+    except training.RunFolderError as error:
+        reason = str(error).removeprefix("workdir: ").partition("; ")[0]
+        raise training.ConfigError(f"output: {reason}; give another folder") from None
     return folder
 
 

@@ -161,7 +161,8 @@ class Preprocess:
         if self.resize is not None:
             scale = [self.resize / side for side in size] * (places.shape[-1] // 2)
             places = places * jnp.asarray(scale, places.dtype).reshape(1, 1, -1)
-        return places + self.pad
+        # A row of zeros is empty, and stays so.
+        return jnp.where((places != 0).any(-1, keepdims=True), places + self.pad, places)
 
     def _normalized(self, x: Images) -> Images:
         if self.per_image:

@@ -14,8 +14,6 @@ def check_agreement(first: Network, other: Network) -> None:
     Raises:
         ConfigError: their predictions cannot be joined.
     """
-    if first.model is other.model:  # checkpoints of one run
-        return
     where = f"{first.origin} and {other.origin}"
     names, theirs = (getattr(member.task, "class_names", ()) for member in (first, other))
     if type(first.task) is not type(other.task) or names != theirs:

@@ -131,6 +131,12 @@ def _source(
         blueprint = make_blueprint(identity.values, data_dir)
     except ValueError as error:
         path = workdir / names.CONFIG_FILE
+        if str(error).startswith("dataset:"):
+            raise RunFolderError(
+                f"workdir: the run in {workdir} names its classes and sizes by its dataset, which "
+                f"is not there: {error}; start this command in the folder in which the run was "
+                "trained, or put the images back"
+            ) from None
         raise RunFolderError(f"workdir: {path} is not a configuration: {error}") from None
     # Only shapes are needed: the checkpoint gives the values.
     return _Source(_fields_of_blueprint(blueprint, data_dir, read), state_like(blueprint), owner)

@@ -25,8 +25,8 @@ def check_mask_folder(path: Path, ensemble: Ensemble) -> None:
     """
     if ensemble.task.named_by != "mask":
         raise ConfigError(
-            f"--output: {path} is a folder, which only networks that segment write masks into; "
-            "give a file that ends in .csv or .json"
+            f"--output: {path} does not end in .csv or .json; a folder is for masks, and this "
+            "network does not segment: give a file that ends so"
         )
     check_folder(path, "--output")
 

@@ -174,17 +174,29 @@ def batch_statistics_of(model: linen.Module, variables: Mapping[str, Any], input
             )
         return updated[STATISTICS]
 
-    zero = after(jax.tree.map(jnp.zeros_like, kept))
-    # Of the statistic's own size, so that m is as exact where the statistic is large.
-    other = jax.tree.map(lambda leaf: jnp.maximum(jnp.abs(leaf), 1), zero)
-    second = after(other)
+    def two_calls(fixed: Any) -> Any:
+        """Returns what follows 0, another start, and what follows that; fixed ones stay as kept."""
+
+        def start(values: Any) -> Any:
+            return jax.tree.map(jnp.where, fixed, kept, values)
+
+        zero = after(start(jax.tree.map(jnp.zeros_like, kept)))
+        # Of the statistic's own size, so that m is as exact where the statistic is large.
+        other = start(jax.tree.map(lambda leaf: jnp.maximum(jnp.abs(leaf), 1), zero))
+        return zero, other, after(other)
+
+    first = two_calls(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), kept))
+    # Statistics that a module does not update in training; what it computes depends on them.
+    fixed = jax.tree.map(lambda zero, start, then: (zero == 0) & (then == start), *first)
+    some = jnp.stack([leaf.any() for leaf in jax.tree.leaves(fixed)]).any()
+    zero, other, second = jax.lax.cond(some, lambda: two_calls(fixed), lambda: first)
 
     def own(old: Any, first: Any, start: Any, then: Any) -> Any:
         momentum = (then - first) / start
-        # Statistics that a module does not update in training stay.
         return jnp.where(momentum < 1, first / jnp.where(momentum < 1, 1 - momentum, 1), old)
 
-    return jax.tree.map(own, kept, zero, other, second)
+    found = jax.tree.map(own, kept, zero, other, second)
+    return jax.tree.map(jnp.where, fixed, kept, found)
 
 
 def _nothing_dropped(

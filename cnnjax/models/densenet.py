@@ -78,6 +78,7 @@ class DenseNet(ChoiceNet):
         super().__post_init__()
         self.check_values("compression", _is_share, "a number above 0 and at most 1")
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"stem": ("imagenet", "cifar")}

@@ -114,6 +114,7 @@ class FractalNet(Net):
     # Section 4: Xavier.
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {

@@ -133,6 +133,7 @@ class GoogLeNet(ChoiceNet):
     classifiers: ClassVar[tuple[str, ...]] = ("classifier", "aux1/classifier", "aux2/classifier")
     paper_initializers: ClassVar[Initializers] = same(GLOROT_UNIFORM)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"module": tuple(FORMS)}

@@ -162,6 +162,7 @@ class InceptionV3(Net):
         classifier=initializers.truncated_normal(0.1),
     )
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"five": tuple(FIVE)}

@@ -119,6 +119,7 @@ class PreActResNet(ChoiceNet):
     per_stage: ClassVar[tuple[str, ...]] = ("blocks", "widths")
     paper_initializers: ClassVar[Initializers] = same(HE_NORMAL)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"stem": ("imagenet", "cifar"), "stride_in": ("3x3", "1x1")}

@@ -84,6 +84,7 @@ class ResNet(ChoiceNet):
             )
         check_output_stride("ResNet", 4 if self.stem == "imagenet" else 1, self.output_stride)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {

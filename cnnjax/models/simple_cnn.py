@@ -113,6 +113,7 @@ class SimpleCNN(Net):
         check_forms(self)
         check_combinations(self)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {
@@ -125,6 +126,7 @@ class SimpleCNN(Net):
             "head": ("dense", "average"),
         }
 
+    @linen.nowrap
     def each_stage(self, field: str) -> tuple[int, ...]:
         """Returns a field's value for each stage.
 

@@ -75,10 +75,10 @@ class BatchNorm(linen.Module):
         """
         shape = (x.shape[-1],)
         # Variables may be NumPy arrays, as those of a finished run are.
-        scale = jnp.asarray(self.param("scale", self.scale_init, shape))
-        bias = jnp.asarray(self.param("bias", linen.initializers.zeros, shape))
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        scale = jnp.asarray(self.param("scale", self.scale_init, shape, jnp.float32))
+        bias = jnp.asarray(self.param("bias", linen.initializers.zeros, shape, jnp.float32))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         if self.use_running_average or self._is_frozen():
             mean, var = jnp.asarray(running_mean.value), jnp.asarray(running_var.value)
             y = ops.batch_norm_inference(x, scale, bias, mean, var, epsilon=self.epsilon)

@@ -195,9 +195,18 @@ def onecycle(
         div_factor: the peak rate divided by the first one.
         final_div_factor: the first rate divided by the last one.
 
+    Raises:
+        ValueError: `pct_start` leaves no step to fall.
+
     Source: Smith and Topin 2018.
     """
     del epoch_steps
+    rise = int(pct_start * total_steps)
+    if not 0 <= rise < total_steps:
+        raise ValueError(
+            f"onecycle: pct_start {pct_start} of {total_steps} steps leaves {total_steps - rise} "
+            "steps to fall; give a share from 0 on, below 1"
+        )
     return optax.cosine_onecycle_schedule(
         total_steps, learning_rate, pct_start, div_factor, final_div_factor
     )

@@ -153,9 +153,14 @@ def episodes_of(section: DataConfig | StreamConfig) -> data.Episodes | None:
         section: the stream's section.
 
     Raises:
-        ValueError: `episodes` does not give ways, shots and queries.
+        ValueError: `episodes` does not give ways, shots and queries, or is given for another order.
     """
     if section.order != "episodes":
+        if section.episodes:
+            raise ValueError(
+                f"data.episodes: {section.episodes} was given with the order {section.order}; it "
+                'belongs to order="episodes": set that, or leave it out'
+            )
         return None
     if len(section.episodes) != 3:
         raise ValueError(

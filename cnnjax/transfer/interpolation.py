@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from cnnjax import compiler, nn, patterns
-
-STATISTICS = "batch_stats"
+from cnnjax import compiler, patterns
+from cnnjax.inference.weight_average import STATISTICS, batch_statistics_of
 
 
 def interpolate(
@@ -68,7 +67,8 @@ def renew_statistics(
     """Returns variables whose batch statistics are means over some batches.
 
     Each batch norm gets the mean over batches of the batch's mean, and of its variance; all layers
-    before it use the batch's own statistics, as in training.
+    before it use the batch's own statistics, as in training. One whose statistics training does not
+    update keeps them.
 
     Args:
         model: the network.
@@ -86,26 +86,10 @@ def renew_statistics(
             "renew; use the interpolated variables as they are"
         )
 
-    @compiler.jit
-    def momenta_and_statistics(variables: Any, images: Any) -> Any:
-        def updated(value: float) -> Any:
-            start = jax.tree.map(lambda s: jnp.full_like(s, value), variables[STATISTICS])
-            _, new = nn.apply_network(
-                model,
-                {**variables, STATISTICS: start},
-                images,
-                train=True,
-                key=jax.random.key(0),
-            )
-            return new[STATISTICS]
-
-        # A layer's running value is m * old + (1 - m) * batch: two old values give m and batch.
-        zero, one = updated(0.0), updated(1.0)
-        return jax.tree.map(lambda a, b: a / (1 - (b - a)), zero, one)
-
+    of_batch = compiler.jit(lambda images: batch_statistics_of(model, variables, images))
     total, count = None, 0
     for images in batches:
-        found = momenta_and_statistics(dict(variables), jnp.asarray(images))
+        found = of_batch(jnp.asarray(images))
         total = found if total is None else jax.tree.map(jnp.add, total, found)
         count += 1
     if total is None:

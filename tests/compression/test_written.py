@@ -73,3 +73,5 @@ def test_only_an_empty_folder_and_a_run_of_a_configuration_are_written(smaller, 
         compression.write_smaller(smaller, tmp_path)
     with pytest.raises(training.ConfigError, match="is a file; give a new folder"):
         compression.check_output(tmp_path / "file")
+    with pytest.raises(training.ConfigError, match=r"output: .* cannot be made, .*file is not a"):
+        compression.check_output(tmp_path / "file" / "new")

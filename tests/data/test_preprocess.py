@@ -136,3 +136,15 @@ def test_points_without_an_image_are_not_scaled():
 def test_numbers_that_cannot_work_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         data.Preprocess(**arguments)
+
+
+def test_empty_rows_stay_empty_where_images_are_padded():
+    stored = {
+        "image": jnp.zeros((1, 8, 8, 3), jnp.uint8),
+        "points": jnp.array([[[3.0, 4.0], [0.0, 0.0]]]),
+        "boxes": jnp.array([[[0.0, 0.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]]]),
+    }
+    kinds = {"image": "image", "points": "points", "boxes": "boxes"}
+    unit = data.Preprocess(None, 2).to_unit(stored, kinds)
+    assert unit["points"].tolist() == [[[5, 6], [0, 0]]]
+    assert unit["boxes"].tolist() == [[[2, 2, 4, 5], [0, 0, 0, 0]]]

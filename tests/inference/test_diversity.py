@@ -132,3 +132,13 @@ def test_wrong_ensembles_are_named():
     other = dataclasses.replace(network, model=models.create_model("resnet8_cifar"))
     with pytest.raises(training.ConfigError, match="columns_of: a is a ResNet; give a FractalNet"):
         inference.columns_of(other)
+
+
+def test_networks_that_share_a_module_may_have_other_classes():
+    first = fractal()
+    other = dataclasses.replace(first, task=tasks.Classification(("b", "c", "a")))
+    with pytest.raises(training.ConfigError, match="do not have the same task and classes"):
+        inference.Ensemble([first, other])
+    other = dataclasses.replace(first, data_identity={"seed": 1})
+    with pytest.raises(training.ConfigError, match="do not evaluate the same images"):
+        inference.Ensemble([first, other])

@@ -194,3 +194,9 @@ def test_a_network_of_a_configuration_file_is_found_again_in_another_process(tmp
 def test_what_shows_no_signature_is_refused_by_its_path(path):
     with pytest.raises(ValueError, match=f"create_model: {path} cannot be called"):
         models.create_model(path, num_classes=3)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet8_cifar", "simple_cnn", "densenet40_12_cifar"])
+def test_flax_s_table_of_layers_is_made(name):
+    images = jnp.zeros((1, *models.model_info(name).input_size))
+    assert "Total Parameters" in models.create_model(name).tabulate(jax.random.key(0), images)

@@ -184,3 +184,10 @@ def test_local_contrast_norm_takes_off_the_mean_and_divides_by_the_deviation():
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
     with pytest.raises(ValueError, match=r"LocalContrastNorm lcn: .*window must be odd"):
         nn.LocalContrastNorm(4, name="lcn").apply({}, IMAGES)
+
+
+def test_variables_of_batch_norm_are_float32_where_float64_is_on():
+    with jax.enable_x64(True):
+        norm = nn.BatchNorm(use_running_average=False)
+        variables = norm.init(jax.random.key(0), jnp.ones((2, 4, 4, 3), jnp.float32))
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(variables)} == {"float32"}

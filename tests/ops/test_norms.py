@@ -176,3 +176,11 @@ def test_wrong_arguments_are_named():
         ops.local_response_norm(x, size=0)
     with pytest.raises(ValueError, match="window must be odd"):
         ops.local_contrast_norm(x, window=4)
+
+
+def test_local_contrast_norm_of_a_flat_image_takes_any_small_epsilon():
+    flat = jnp.ones((1, 5, 5, 1))
+    assert float(jnp.abs(ops.local_contrast_norm(flat, window=3, epsilon=1e-19)).max()) == 0
+    # The center's own weight is 1 - 1 / 9, and the divisor is epsilon.
+    center = jax.grad(lambda z: ops.local_contrast_norm(z, window=3, epsilon=1e-13)[0, 2, 2, 0])
+    np.testing.assert_allclose(center(flat)[0, 2, 2, 0], 8 / 9 * 1e13, rtol=1e-5)

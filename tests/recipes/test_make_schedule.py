@@ -148,3 +148,9 @@ def test_the_rate_without_a_plateau_is_the_schedules():
     params = {"bn": {"scale": jnp.full(3, 7.0)}}
     state = optax.sgd(0.1, momentum=0.9).init(params)
     assert float(current_rate(lambda step: 0.1 * step, 3, state)) == pytest.approx(0.3)
+
+
+def test_one_cycle_needs_steps_to_fall():
+    config = ScheduleConfig(name="onecycle", options={"pct_start": 1.0})
+    with pytest.raises(ValueError, match=r"pct_start 1.0 of 100 steps leaves 0 steps to fall"):
+        make_schedule(config, 1.0, total_steps=100, epoch_steps=10)

@@ -74,3 +74,24 @@ def test_what_cannot_be_renewed_is_refused():
         transfer.renew_statistics(model, variables, [])
     with pytest.raises(ValueError, match="no batch statistics"):
         transfer.renew_statistics(model, {"params": variables["params"]}, [])
+
+
+class Frozen(linen.Module):
+    """A batch norm whose statistics training does not update, and one whose does."""
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        x = linen.BatchNorm(use_running_average=True, name="frozen")(x)
+        return linen.BatchNorm(use_running_average=not train, momentum=0.9, name="own")(x)
+
+
+def test_statistics_that_training_keeps_stay_and_large_ones_are_exact():
+    rng = np.random.default_rng(0)
+    batches = rng.uniform(0, 1e4, (3, 16, 4, 4, 2)).astype(np.float32)
+    variables = jax.jit(Frozen().init)(jax.random.key(0), batches[0])
+    new = transfer.renew_statistics(Frozen(), variables, batches)["batch_stats"]
+    assert_equal(new["frozen"], variables["batch_stats"]["frozen"])
+    # The running statistics of the frozen norm are 0 and 1.
+    whole = batches.astype(np.float64) / np.sqrt(1 + 1e-5)
+    np.testing.assert_allclose(new["own"]["mean"], whole.mean((1, 2, 3)).mean(0), rtol=1e-4)
+    np.testing.assert_allclose(new["own"]["var"], whole.var((1, 2, 3)).mean(0), rtol=1e-3)

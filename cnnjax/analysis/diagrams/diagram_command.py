@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None, program: str = "cnnjax diagram"
     try:
         if path.suffix != ".svg":
             raise ValueError(f"--output {str(path)!r} must end in .svg, the format of the picture")
+        if not path.parent.is_dir():
+            raise ValueError(f"--output: the folder {path.parent} does not exist; make it first")
         write_text(path, _picture(options))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

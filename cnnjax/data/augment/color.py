@@ -81,7 +81,9 @@ class ColorJitter(Color):
         keys = jax.random.split(key, 4)
 
         def factor(number: int, amount: float) -> Array:
-            return jax.random.uniform(keys[number], minval=1 - amount, maxval=1 + amount)
+            return jax.random.uniform(
+                keys[number], (), jnp.float32, minval=1 - amount, maxval=1 + amount
+            )
 
         # The arguments are static: a change that is off is not compiled.
         if self.brightness:
@@ -94,7 +96,10 @@ class ColorJitter(Color):
             gray = jnp.broadcast_to(_gray(image), image.shape)
             image = _blend(image, gray, factor(2, self.saturation))
         if self.hue:
-            image = turn_hue(image, jax.random.uniform(keys[3], minval=-self.hue, maxval=self.hue))
+            image = turn_hue(
+                image,
+                jax.random.uniform(keys[3], (), jnp.float32, minval=-self.hue, maxval=self.hue),
+            )
         return image
 
 
@@ -169,7 +174,7 @@ class PcaColor(Color):
         """
         _check_rgb("pca_color", image)
         basis = np.asarray(self.eigenvectors, np.float32) * np.asarray(self.eigenvalues, np.float32)
-        amounts = self.deviation * jax.random.normal(key, (3,))
+        amounts = self.deviation * jax.random.normal(key, (3,), jnp.float32)
         # On accelerators, a product has less than float32's precision by default.
         color = jnp.matmul(jnp.asarray(basis), amounts, precision="highest")
         return image + color.astype(image.dtype).reshape(1, 1, 3)

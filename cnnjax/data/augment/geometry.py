@@ -217,7 +217,9 @@ class Affine(Geometry):
         """
         angle_key, scale_key, shift_key = jax.random.split(key, 3)
         turn, (least, most), move = self.rotation, self.scale, self.shift
-        angle = jax.random.uniform(angle_key, minval=-turn, maxval=turn) * (np.pi / 180)
-        factor = jax.random.uniform(scale_key, minval=least, maxval=most)
-        moves = jax.random.uniform(shift_key, (2,), minval=-move, maxval=move)
+        angle = jax.random.uniform(angle_key, (), jnp.float32, minval=-turn, maxval=turn) * (
+            np.pi / 180
+        )
+        factor = jax.random.uniform(scale_key, (), jnp.float32, minval=least, maxval=most)
+        moves = jax.random.uniform(shift_key, (2,), jnp.float32, minval=-move, maxval=move)
         return Turn(angle, factor, moves, size, self.fill, self.mask_fill)

@@ -138,7 +138,7 @@ class Mixup(Mix):
             )
         if num_classes is None:
             raise ValueError("mixup: num_classes is missing; give the number of labels")
-        draw = jax.vmap(lambda key: jax.random.beta(key, self.alpha, self.alpha))
+        draw = jax.vmap(lambda key: jax.random.beta(key, self.alpha, self.alpha, dtype=jnp.float32))
         # The larger share stays with the example itself, so that its label has the larger share of
         # the target. Beta is symmetric, so that mixtures are distributed as without this.
         own = draw(keys)

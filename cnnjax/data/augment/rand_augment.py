@@ -84,7 +84,7 @@ class RandAugment(PixelChange):
         for number in range(self.count):
             which_key, strength_key = jax.random.split(jax.random.fold_in(key, number))
             which = jax.random.randint(which_key, (), 0, len(CHANGES))
-            strength = jax.random.uniform(strength_key)
+            strength = jax.random.uniform(strength_key, (), jnp.float32)
             image = change_image(which, strength, image, self.fill)
         return image
 

@@ -29,7 +29,9 @@ def draw_rectangle(
         Whether any fits; the top and left of the chosen rectangle; its height and width.
     """
     area_key, place_key = jax.random.split(key)
-    shares = jax.random.uniform(area_key, aspects.shape, minval=area[0], maxval=area[1])
+    shares = jax.random.uniform(
+        area_key, aspects.shape, jnp.float32, minval=area[0], maxval=area[1]
+    )
     pixels = shares * float(size[0] * size[1])
     sides = jnp.stack([jnp.sqrt(pixels * aspects), jnp.sqrt(pixels / aspects)], axis=1)
     sides = jnp.round(sides).astype(jnp.int32)
@@ -37,7 +39,7 @@ def draw_rectangle(
     fits = ((sides > 0) & (sides <= limits.reshape(1, 2))).all(axis=1)
     # `argmax` gives the first that fits, or 0 where none does.
     chosen = sides[jnp.argmax(fits)]
-    places = jax.random.uniform(place_key, (2,))
+    places = jax.random.uniform(place_key, (2,), jnp.float32)
     corner = jnp.floor(places * (limits - chosen + 1).astype(jnp.float32)).astype(jnp.int32)
     return fits.any(), corner, chosen
 
@@ -53,7 +55,7 @@ def draw_aspects(
         logarithmic: whether they are drawn evenly on a logarithmic scale, instead of a linear one.
     """
     low, high = (np.log(aspect) if logarithmic else np.asarray(aspect)).tolist()
-    drawn = jax.random.uniform(key, (_ATTEMPTS,), minval=low, maxval=high)
+    drawn = jax.random.uniform(key, (_ATTEMPTS,), jnp.float32, minval=low, maxval=high)
     return jnp.exp(drawn) if logarithmic else drawn
 
 

@@ -72,6 +72,7 @@ class CenterNet(EncoderNet):
         HE_NORMAL, HE_NORMAL, linen.initializers.normal(0.01)
     )
 
+    @linen.nowrap
     def check_encoder(self, found: Encoder) -> None:
         """Checks that the encoder has maps of the stride; see `EncoderNet.check_encoder`.
 

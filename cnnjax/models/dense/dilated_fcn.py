@@ -90,10 +90,12 @@ class DilatedFCN(EncoderNet):
     classifiers: ClassVar[tuple[str, ...]] = ("head/classifier", "aux1/classifier")
     paper_initializers: ClassVar[Initializers] = Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL)
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"upsampling": ("bilinear",)}
 
+    @linen.nowrap
     def check_encoder(self, found: Encoder) -> None:
         """Checks that the encoder has a last stage but one.
 

@@ -49,10 +49,12 @@ class EncoderNet(PixelNet):
         else:
             self.check_encoder(self.find_encoder())
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"upsampling": UPSAMPLING}
 
+    @linen.nowrap
     def check_without_encoder(self) -> None:
         """Checks the fields of a network whose `encoder` is None.
 
@@ -63,6 +65,7 @@ class EncoderNet(PixelNet):
             f"{type(self).__name__}: encoder must be a network's name, such as 'vgg16', got None"
         )
 
+    @linen.nowrap
     def check_encoder(self, found: Encoder) -> None:
         """Checks that the encoder has what this network needs.
 

@@ -76,10 +76,12 @@ class FCN(EncoderNet):
         normal(0.01).conv, normal(0.01).dense, linen.initializers.zeros
     )
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {"upsampling": ("nearest", "bilinear", "transposed")}
 
+    @linen.nowrap
     def check_encoder(self, found: Encoder) -> None:
         """Checks that the encoder has maps of the output's stride.
 

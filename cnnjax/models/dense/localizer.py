@@ -87,6 +87,7 @@ class Localizer(EncoderNet):
                 "an int of at least 1, or None",
             )
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields added here, by field."""
         return {**super().field_choices(), "pooling": ("average", "max")}

@@ -55,6 +55,7 @@ class SegNet(EncoderNet):
 
     paper_initializers: ClassVar[Initializers] = Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL)
 
+    @linen.nowrap
     def check_encoder(self, found: Encoder) -> None:
         """Checks that the encoder halves the size, and remembers the switches that are needed.
 

@@ -133,6 +133,7 @@ class UNet(EncoderNet):
     # Section 3: N(0, sqrt(2 / N)), with N the inputs of a unit.
     paper_initializers: ClassVar[Initializers] = Initializers(HE_NORMAL, HE_NORMAL, LECUN_NORMAL)
 
+    @linen.nowrap
     def check_without_encoder(self) -> None:
         """Checks that no fields are for an encoder that is not there.
 

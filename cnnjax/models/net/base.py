@@ -72,6 +72,7 @@ class Net(linen.Module):
         super().__post_init__()
         check_fields(self)
 
+    @linen.nowrap
     def check_values(self, field: str, allowed: Callable[[Any], bool], what: str) -> None:
         """Checks a field's value, or every entry of its nested tuples.
 
@@ -88,6 +89,7 @@ class Net(linen.Module):
             entry = "each entry of " if isinstance(value, tuple) else ""
             raise ValueError(f"{type(self).__name__}: {entry}{field} must be {what}, got {value!r}")
 
+    @linen.nowrap
     def field_choices(self) -> dict[str, tuple]:
         """Returns the allowed values of the fields that a subclass adds, by field."""
         return {}

@@ -64,9 +64,11 @@ def local_contrast_norm(
         wide = x.astype(sum_dtype(x.dtype))
         centered = wide - _local_mean(wide, window, backward)
         energy = _local_mean(centered * centered, window, backward)
-        floor = jnp.asarray(epsilon * epsilon, energy.dtype)
-        # The floor first, so that the square root is never differentiated at 0.
-        return (centered * lax.rsqrt(jnp.maximum(energy, floor))).astype(x.dtype)
+        flat = energy <= jnp.asarray(epsilon * epsilon, energy.dtype)
+        # The square root is never differentiated at 0, nor where its derivative overflows.
+        root = lax.rsqrt(jnp.where(flat, jnp.ones_like(energy), energy))
+        divided = jnp.where(flat, jnp.asarray(1 / epsilon, energy.dtype), root)
+        return (centered * divided).astype(x.dtype)
 
 
 def _local_mean(values: jax.Array, window: Pair, backward: str) -> jax.Array:

@@ -132,3 +132,20 @@ def test_calls_of_a_policy_draw_independently():
 def test_a_wrong_policy_is_refused(policy, message):
     with pytest.raises(ValueError, match=message):
         data.parse_policy(policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "rand_augment(2)",
+        "color_jitter(0.4, 0.4, 0.4, 0.1)",
+        "affine(10)",
+        "pca_color(0.1)",
+        "cutout(3)",
+    ],
+)
+def test_images_keep_their_dtype_where_float64_is_on(policy):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        image = jnp.full((8, 8, 3), 0.5, jnp.float32)
+        changed = data.parse_policy(policy)(jax.random.key(0), {"image": image})
+    assert changed["image"].dtype == jnp.float32
