@@ -98,12 +98,15 @@ def _array(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         # JAX's own number types, such as bfloat16, have no kind letter in NumPy.
         try:
-            array = array.astype(np.float32)
+            converted = None if array.dtype.kind in "cmM" else array.astype(np.float32)
         except (TypeError, ValueError):
+            converted = None
+        if converted is None:
             raise DataError(
-                f"{name}: an array of {array.dtype} was given; parts are arrays of numbers, "
+                f"{name}: an array of {array.dtype} was given; parts are arrays of real numbers, "
                 "with rows of one shape"
-            ) from None
+            )
+        array = converted
     if array.ndim == 0:
         raise DataError(f"{name}: a single number was given; give an array, a row per example")
     return array
@@ -202,6 +205,19 @@ def _rows_of(length: int, columns: str) -> Callable[[str, np.ndarray], np.ndarra
             raise DataError(
                 f"{name}: {array.shape} was given, expected [examples, maximum, {length}]: "
                 f"rows of ({columns}) in pixels, padded to a maximum"
+            )
+        wrong = ~np.isfinite(array).all(axis=-1)
+        if length == 4:
+            wrong |= (array[..., 2:] < array[..., :2]).any(axis=-1)
+        if wrong.any():
+            example, row = np.argwhere(wrong)[0].tolist()
+            raise DataError(
+                f"{name}: row {row} of example {example} is {array[example, row].tolist()}; rows "
+                f"are ({columns}), finite"
+                + (
+                    ", with the bottom below the top and the right edge on the right"
+                    * (length == 4)
+                )
             )
         return array.astype(np.float32, copy=False)
 

@@ -83,7 +83,7 @@ def test_boxes_are_all_real_unless_they_are_counted():
         ({"label": LABELS[:, None]}, r"label: \(6, 1\) .*give label.reshape\(-1\)"),
         ({"label": np.eye(6)}, r"label: \(6, 6\) .*give label.argmax\(axis=1\)"),
         ({"label": LABELS + 2**31}, r"label: labels from .* do not fit int32"),
-        ({"label": ["a", "b"]}, r"label: an array of <U1 was given; parts are arrays of numbers"),
+        ({"label": ["a", "b"]}, r"label: an array of <U1 was given; parts are arrays of real numbers"),
         ({"label": 3}, r"label: a single number was given"),
         ({"mask": IMAGES[..., :1]}, r"mask: .*give mask\[\.\.\., 0\]"),
         ({"mask": LABELS}, r"mask: \(6,\) .*\[examples, height, width\]"),
@@ -206,3 +206,21 @@ def test_boxes_have_a_class_each():
         data.from_arrays(boxes=boxes, boxes_label=labels[:, 0])
     # Without boxes of that name it is a value.
     assert data.from_arrays(faces_label=labels).spec["faces_label"].kind == "value"
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"boxes": [[[0, 0, 2, 3], [6, 6, 1, 1]]]}, r"row 1 of example 0 is \[6, 6, 1, 1\]; rows"),
+        ({"boxes": [[[np.nan] * 4]]}, "row 0 of example 0 is .* finite"),
+        ({"points": [[[1.0, np.inf]]]}, r"points: row 0 of example 0 is \[1.0, inf\]"),
+        (
+            {"v": np.full(1, 1 + 2j)},
+            "v: an array of complex128 was given; parts are arrays of real",
+        ),
+        ({"v": np.zeros(1, "datetime64[s]")}, "v: an array of datetime64"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(parts, message):
+    with pytest.raises(data.DataError, match=message):
+        data.from_arrays(image=np.zeros((1, 8, 8, 3), np.uint8), **parts)
