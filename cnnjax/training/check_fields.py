@@ -45,7 +45,7 @@ def check_fields(run: Any) -> None:
         raise ConfigError(
             f"seed: {run.seed!r} was given; give a whole number from 0 on, below 2**32"
         )
-    if not isinstance(run.ema_decay, numbers.Real) or not 0 <= run.ema_decay < 1:
+    if not isinstance(run.ema_decay, int | float) or not 0 <= run.ema_decay < 1:
         raise ConfigError(f"ema_decay: {run.ema_decay!r} was given; give 0 or more, below 1")
     if run.total_epochs is not None and run.total_epochs < run.epochs:
         raise ConfigError(

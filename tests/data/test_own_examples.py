@@ -83,7 +83,10 @@ def test_boxes_are_all_real_unless_they_are_counted():
         ({"label": LABELS[:, None]}, r"label: \(6, 1\) .*give label.reshape\(-1\)"),
         ({"label": np.eye(6)}, r"label: \(6, 6\) .*give label.argmax\(axis=1\)"),
         ({"label": LABELS + 2**31}, r"label: labels from .* do not fit int32"),
-        ({"label": ["a", "b"]}, r"label: an array of <U1 was given; parts are arrays of real numbers"),
+        (
+            {"label": ["a", "b"]},
+            r"label: an array of <U1 was given; parts are arrays of real numbers",
+        ),
         ({"label": 3}, r"label: a single number was given"),
         ({"mask": IMAGES[..., :1]}, r"mask: .*give mask\[\.\.\., 0\]"),
         ({"mask": LABELS}, r"mask: \(6,\) .*\[examples, height, width\]"),

@@ -144,7 +144,7 @@ def test_empty_rows_stay_empty_where_images_are_padded():
         "points": jnp.array([[[3.0, 4.0], [0.0, 0.0]]]),
         "boxes": jnp.array([[[0.0, 0.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]]]),
     }
-    kinds = {"image": "image", "points": "points", "boxes": "boxes"}
+    kinds: dict[str, data.Kind] = {"image": "image", "points": "points", "boxes": "boxes"}
     unit = data.Preprocess(None, 2).to_unit(stored, kinds)
     assert unit["points"].tolist() == [[[5, 6], [0, 0]]]
     assert unit["boxes"].tolist() == [[[2, 2, 4, 5], [0, 0, 0, 0]]]

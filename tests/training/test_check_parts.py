@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from cnnjax import data, models, tasks, training
+from cnnjax.training.check import check_run
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 256, (32, 8, 8, 3), np.uint8), RNG.integers(0, 3, 32)
@@ -152,5 +153,5 @@ def test_whole_numbers_may_be_numpy_s():
 
 
 def test_variables_to_start_from_may_be_the_parameters_alone():
-    shapes = training.check.check_run(run(variables={"params": OF_NET["params"]}))
+    shapes = check_run(run(variables={"params": OF_NET["params"]}))
     assert jax.tree.structure(shapes.params) == jax.tree.structure(OF_NET["params"])
