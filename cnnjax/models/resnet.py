@@ -79,9 +79,7 @@ class ResNet(ChoiceNet):
         """
         super().__post_init__()
         if self.zero_init_gamma and self.norm == "none":
-            raise ValueError(
-                "ResNet: zero_init_gamma=True needs a norm, and norm is 'none'; drop one"
-            )
+            raise ValueError("ResNet: zero_init_gamma=True needs a norm; norm is 'none', drop one")
         check_output_stride("ResNet", 4 if self.stem == "imagenet" else 1, self.output_stride)
 
     @linen.nowrap

@@ -67,8 +67,7 @@ def run_search(
     check_for_search(folder.workdir)
     check_journal(search, folder.workdir, score.higher_is_better)
     _check_budget(search, check_space(search, costs).total)
-    trials = Trials(search, folder.workdir, score.higher_is_better)
-    count = len(trials.all())
+    count = len(Trials(search, folder.workdir, score.higher_is_better).all())
     check_choice(search, folder.workdir, count)
     again = chosen or [trial_name(n) for n in range(max(count, search.trials or 0))]
     for name in (*again, *(f"retrained_seed-{seed}" for seed in search.seeds)):
