@@ -93,7 +93,7 @@ def test_without_any_configuration_the_message_describes_a_file(folder, monkeypa
     [
         (["--config=mine", "--x"], ["--config=experiments/configs/mine.py", "--x"]),
         (["-config=mine"], ["--config=experiments/configs/mine.py"]),
-        (["--config", "mine"], ["--config", "experiments/configs/mine.py"]),
+        (["--config", "mine"], ["--config=experiments/configs/mine.py"]),
         (["--config=mine", "--config.epochs=3"], None),
         (["--flagfile=flags.txt"], ["--flagfile=flags.txt"]),
     ],

@@ -57,7 +57,7 @@ def test_each_image_gets_a_mask_and_an_overlay(tmp_path):
 def test_a_folder_is_for_networks_that_segment(tmp_path):
     classifier: Any = SimpleNamespace(task=tasks.Classification(("a", "b")))
     with pytest.raises(
-        training.ConfigError, match=r"only networks that segment .* \.csv or \.json"
+        training.ConfigError, match=r"does not end in \.csv or \.json; a folder is for masks"
     ):
         inference.check_mask_folder(tmp_path / "masks", classifier)
     segmenter: Any = SimpleNamespace(task=TASK)

@@ -233,7 +233,7 @@ def test_the_command_writes_a_file(tmp_path, capsys):
         (["lenet55"], "did you mean lenet5"),
         (["lenet5", "--output=net.png"], r"--output 'net.png' must end in .svg"),
         (["lenet5", "--depth=0"], "depth 0 must be a positive integer"),
-        (["lenet5", "--output=no/such/folder/net.svg"], "No such file"),
+        (["lenet5", "--output=no/such/folder/net.svg"], "the folder no/such/folder does not"),
         (["tests.analysis.nets:PlainNet"], "give --input_size=H,W,C"),
     ],
 )
