@@ -24,7 +24,8 @@ def leaving_at_once(command: str) -> Iterator[None]:
     """
 
     def leave(number: int, _: Any) -> None:
-        os.write(sys.stderr.fileno(), b"left before anything was begun\n")
+        # A stream of Python may be in the middle of writing.
+        os.write(2, b"left before anything was begun\n")
         os._exit(INTERRUPTED if number == signal.SIGINT else STOPPED)
 
     numbers = [signal.SIGINT, *([signal.SIGTERM] if command in _CONTINUE else [])]
